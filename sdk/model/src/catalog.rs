@@ -1,0 +1,194 @@
+//! From a reference to an exact version with all it needs.
+
+use crate::{Content, Dependency, Digest, FileError, Link, LinkError, Manifest, Package, Reference, StandardId, links};
+use semver::Version;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where published versions are found: a registry's view, a cache, a folder, what is embedded in the program.
+pub trait Catalog {
+    /// The published versions of a standard that were not withdrawn, in any order, with their digests.
+    fn versions(&self, standard: &StandardId) -> Vec<(Version, Digest)>;
+    /// A version by digest, with the files that judging needs.
+    fn content(&self, digest: &Digest) -> Option<Content>;
+    /// Names that look like this one, best first, for the error.
+    fn near(&self, standard: &StandardId) -> Vec<StandardId>;
+}
+
+/// What a reference was resolved to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    pub standard: StandardId,
+    pub version: Version,
+    pub digest: Digest,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    #[error("there is no standard `{standard}`{}", hint(near))]
+    UnknownStandard { standard: StandardId, near: Vec<StandardId> },
+    #[error("no version of `{}` is {}; there are {}", reference.standard(), reference.selector(), listed(versions))]
+    UnknownVersion { reference: Reference, versions: Vec<Version> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BundleError {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("at `{pointer}`: {source}")]
+    Resolve { pointer: String, source: ResolveError },
+    #[error("`{standard}` {version} refers to itself through {}", path.join(" -> "))]
+    Cycle { standard: StandardId, version: Version, path: Vec<String> },
+    #[error("the content of {digest} ({standard} {version}) is not at hand")]
+    Missing { standard: StandardId, version: Version, digest: Digest },
+    #[error("`{file}` of {digest} does not have the digest its manifest gives: it was damaged or changed on its way")]
+    Tampered { digest: Digest, file: String },
+}
+
+fn hint(near: &[StandardId]) -> String {
+    match near {
+        [] => String::new(),
+        near => format!("; did you mean {}", near.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(" or ")),
+    }
+}
+
+fn listed(versions: &[Version]) -> String {
+    let text: Vec<String> = versions.iter().map(Version::to_string).collect();
+    if text.is_empty() { "none".into() } else { text.join(", ") }
+}
+
+/// The highest version that a reference admits. A pre-release only where the requirement names one, as in Cargo.
+pub fn resolve(catalog: &(impl Catalog + ?Sized), reference: &Reference) -> Result<Resolution, ResolveError> {
+    let standard = reference.standard();
+    let mut versions = catalog.versions(standard);
+    if versions.is_empty() {
+        return Err(ResolveError::UnknownStandard { standard: standard.clone(), near: catalog.near(standard) });
+    }
+    versions.sort();
+    match versions.iter().rev().find(|(version, digest)| reference.admits(version, digest)) {
+        Some((version, digest)) => {
+            Ok(Resolution { standard: standard.clone(), version: version.clone(), digest: *digest })
+        }
+        None => Err(ResolveError::UnknownVersion {
+            reference: reference.clone(),
+            versions: versions.into_iter().map(|(version, _)| version).collect(),
+        }),
+    }
+}
+
+/// A version with everything it depends on: all that is needed to judge a record, with no network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    root: Digest,
+    contents: BTreeMap<Digest, Content>,
+}
+
+impl Bundle {
+    /// Resolves the references of a package and binds it to what it needs.
+    pub fn seal(package: &Package, catalog: &(impl Catalog + ?Sized)) -> Result<Self, BundleError> {
+        let document = package.document()?.unwrap_or_default();
+        let mut dependencies = Vec::new();
+        for Link { written, reference, pointer } in links(package.kind, document)? {
+            if *reference.standard() == package.standard {
+                let path = vec![package.standard.to_string(), package.standard.to_string()];
+                let (standard, version) = (package.standard.clone(), package.version.clone());
+                return Err(BundleError::Cycle { standard, version, path });
+            }
+            let found = resolve(catalog, &reference).map_err(|source| BundleError::Resolve { pointer, source })?;
+            let Resolution { standard, version, digest } = found;
+            dependencies.push(Dependency { reference: written, standard, version, digest });
+        }
+        Self::gather(package.seal(dependencies)?, catalog)
+    }
+
+    /// Collects what a sealed version needs.
+    pub fn gather(root: Content, catalog: &(impl Catalog + ?Sized)) -> Result<Self, BundleError> {
+        let (standard, version) = (root.manifest.standard.clone(), root.manifest.version.clone());
+        let mut bundle = Self { root: root.digest(), contents: BTreeMap::new() };
+        let mut wanted: Vec<(Dependency, Vec<String>)> = Vec::new();
+        let path = vec![standard.to_string()];
+        wanted.extend(root.manifest.dependencies.iter().map(|d| (d.clone(), path.clone())));
+        bundle.contents.insert(bundle.root, root);
+        while let Some((dependency, mut path)) = wanted.pop() {
+            path.push(dependency.standard.to_string());
+            // Digests cannot form a cycle; names can, over versions, and then no order of publishing explains itself.
+            if path[..path.len() - 1].contains(&dependency.standard.to_string()) {
+                return Err(BundleError::Cycle { standard, version, path });
+            }
+            if bundle.contents.contains_key(&dependency.digest) {
+                continue;
+            }
+            let Dependency { standard, version, digest, .. } = dependency;
+            let content = catalog.content(&digest).ok_or(BundleError::Missing { standard, version, digest })?;
+            wanted.extend(content.manifest.dependencies.iter().map(|d| (d.clone(), path.clone())));
+            bundle.contents.insert(digest, content.without_examples());
+        }
+        Ok(bundle)
+    }
+
+    /// Checks what came from elsewhere: each file against its manifest, each manifest against the digest that names it.
+    pub fn verify(root: Digest, contents: Vec<Content>) -> Result<Self, BundleError> {
+        let mut held = BTreeMap::new();
+        for content in contents {
+            let digest = content.digest();
+            for (file, bytes) in &content.files {
+                if content.manifest.files.get(file) != Some(&Digest::of(bytes)) {
+                    return Err(BundleError::Tampered { digest, file: file.clone() });
+                }
+            }
+            if content.document().is_none() && crate::document_name(content.manifest.kind).is_some() {
+                let Manifest { standard, version, .. } = content.manifest;
+                return Err(BundleError::Missing { standard, version, digest });
+            }
+            held.insert(digest, content);
+        }
+        let bundle = Self { root, contents: held };
+        bundle.check_complete()?;
+        Ok(bundle)
+    }
+
+    fn check_complete(&self) -> Result<(), BundleError> {
+        let mut seen = BTreeSet::new();
+        let mut wanted = vec![self.root];
+        while let Some(digest) = wanted.pop() {
+            if !seen.insert(digest) {
+                continue;
+            }
+            let Some(content) = self.contents.get(&digest) else {
+                return Err(BundleError::Tampered { digest, file: "manifest".into() });
+            };
+            for Dependency { standard, version, digest, .. } in &content.manifest.dependencies {
+                if !self.contents.contains_key(digest) {
+                    let (standard, version, digest) = (standard.clone(), version.clone(), *digest);
+                    return Err(BundleError::Missing { standard, version, digest });
+                }
+                wanted.push(*digest);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn digest(&self) -> Digest {
+        self.root
+    }
+
+    pub fn root(&self) -> &Content {
+        &self.contents[&self.root]
+    }
+
+    pub fn get(&self, digest: &Digest) -> Option<&Content> {
+        self.contents.get(digest)
+    }
+
+    /// What a reference, spelled as in the document of `from`, was resolved to.
+    pub fn dependency(&self, from: &Content, written: &str) -> Option<&Content> {
+        let dependency = from.manifest.dependencies.iter().find(|d| d.reference == written)?;
+        self.contents.get(&dependency.digest)
+    }
+
+    /// The root and everything it needs.
+    pub fn contents(&self) -> impl Iterator<Item = &Content> {
+        self.contents.values()
+    }
+}

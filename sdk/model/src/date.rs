@@ -1,0 +1,80 @@
+//! A calendar day, read from text. Nothing here knows what day it is today.
+
+use std::{fmt, str::FromStr};
+
+/// A day of the proleptic Gregorian calendar, years 1 to 9999, written `YYYY-MM-DD`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date {
+    year: u16,
+    month: u8,
+    day: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a date: write YYYY-MM-DD, a day that exists")]
+pub struct DateError(String);
+
+impl Date {
+    /// `None` where there is no such day.
+    pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
+        let real = (1..=9999).contains(&year) && (1..=12).contains(&month) && day >= 1 && day <= days(year, month);
+        real.then_some(Self { year, month, day })
+    }
+
+    /// Reads eight digits, `YYYYMMDD`.
+    pub fn from_compact(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        if digits.len() != 8 || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        Self::new(text[..4].parse().ok()?, text[4..6].parse().ok()?, text[6..].parse().ok()?)
+    }
+
+    pub fn year(self) -> u16 {
+        self.year
+    }
+
+    pub fn month(self) -> u8 {
+        self.month
+    }
+
+    pub fn day(self) -> u8 {
+        self.day
+    }
+
+    /// Days since 0000-03-01, for differences and for comparing instants.
+    pub fn day_number(self) -> i64 {
+        let (year, month) = (i64::from(self.year), i64::from(self.month));
+        let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+        year * 365 + year.div_euclid(4) - year.div_euclid(100)
+            + year.div_euclid(400)
+            + (month * 306 + 5) / 10
+            + i64::from(self.day)
+            - 1
+    }
+}
+
+fn days(year: u16, month: u8) -> u8 {
+    match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+impl FromStr for Date {
+    type Err = DateError;
+
+    fn from_str(text: &str) -> Result<Self, DateError> {
+        let shape = text.len() == 10 && text.is_ascii() && text.as_bytes()[4] == b'-' && text.as_bytes()[7] == b'-';
+        let date = || Self::from_compact(&[&text[..4], &text[5..7], &text[8..]].concat());
+        shape.then(date).flatten().ok_or_else(|| DateError(text.into()))
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}

@@ -1,0 +1,106 @@
+//! What a document refers to.
+
+use crate::{Kind, Reference, ReferenceError};
+use serde_json::Value;
+
+/// One reference from a document to another standard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The reference as written, without scheme and fragment: `bj.common/types@1.0`.
+    pub written: String,
+    pub reference: Reference,
+    /// JSON Pointer of the member that holds it.
+    pub pointer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    #[error("not a JSON document: {0}")]
+    Json(String),
+    #[error("`{written}` at `{pointer}`: {source}")]
+    Reference { written: String, pointer: String, source: ReferenceError },
+    #[error(
+        "`{written}` at `{pointer}` is neither inside the document (#/…) nor a registered standard \
+         (guiju:namespace/name@1.0#/…); nothing else is ever fetched"
+    )]
+    Foreign { written: String, pointer: String },
+}
+
+/// Scheme of a `$ref` to a registered standard.
+pub(crate) const SCHEME: &str = "guiju:";
+
+/// Every reference to another standard, in document order. Code lists and contracts have none.
+///
+/// `$id` inside the document makes relative references legal; those stay inside and are left to the compiler.
+pub fn links(kind: Kind, document: &[u8]) -> Result<Vec<Link>, LinkError> {
+    if !matches!(kind, Kind::Record | Kind::Elements | Kind::Profile) {
+        return Ok(Vec::new());
+    }
+    let value: Value = serde_json::from_slice(document).map_err(|error| LinkError::Json(error.to_string()))?;
+    let mut found = Vec::new();
+    walk(&value, &mut String::new(), &mut found)?;
+    Ok(found)
+}
+
+fn walk(value: &Value, pointer: &mut String, found: &mut Vec<Link>) -> Result<(), LinkError> {
+    let length = pointer.len();
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                // Data, not schema: what stands here refers to nothing.
+                if matches!(name.as_str(), "enum" | "const" | "default" | "examples" | "example") {
+                    continue;
+                }
+                pointer.push('/');
+                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                match (name.as_str(), member) {
+                    ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(uri)) => {
+                        schema_reference(uri, pointer, found)?
+                    }
+                    ("x-guiju", Value::Object(own)) => own_references(own, pointer, found)?,
+                    _ => walk(member, pointer, found)?,
+                }
+                pointer.truncate(length);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                pointer.push_str(&format!("/{index}"));
+                walk(item, pointer, found)?;
+                pointer.truncate(length);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn schema_reference(uri: &str, pointer: &str, found: &mut Vec<Link>) -> Result<(), LinkError> {
+    if let Some(rest) = uri.strip_prefix(SCHEME) {
+        let written = rest.split('#').next().unwrap_or(rest);
+        return link(written, pointer, found);
+    }
+    let has_scheme = uri.split(['/', '#', '?']).next().is_some_and(|head| head.contains(':'));
+    // An absolute URI may be the `$id` of a part of this document, or a dialect's meta-schema; the compiler decides.
+    if has_scheme && !uri.starts_with("http") && !uri.starts_with("urn:") && !uri.starts_with("tag:") {
+        return Err(LinkError::Foreign { written: uri.into(), pointer: pointer.into() });
+    }
+    Ok(())
+}
+
+fn own_references(own: &serde_json::Map<String, Value>, pointer: &str, found: &mut Vec<Link>) -> Result<(), LinkError> {
+    if let Some(Value::String(written)) = own.get("profileOf") {
+        link(written, &format!("{pointer}/profileOf"), found)?;
+    }
+    if let Some(Value::String(written)) = own.get("codeList").and_then(|list| list.get("ref")) {
+        link(written, &format!("{pointer}/codeList/ref"), found)?;
+    }
+    Ok(())
+}
+
+fn link(written: &str, pointer: &str, found: &mut Vec<Link>) -> Result<(), LinkError> {
+    let fault = |source| LinkError::Reference { written: written.into(), pointer: pointer.into(), source };
+    let reference = written.parse().map_err(fault)?;
+    found.push(Link { written: written.into(), reference, pointer: pointer.into() });
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! The parts of a version, and its digest.
+
+use crate::{CanonicalError, CodeList, Digest, Kind, StandardId, canonical_json};
+use semver::Version;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What a version consists of: its files and its resolved dependencies, by digest. Its own digest names it for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    pub standard: StandardId,
+    pub version: Version,
+    pub kind: Kind,
+    /// File name to digest of its canonical bytes.
+    pub files: BTreeMap<String, Digest>,
+    pub dependencies: Vec<Dependency>,
+}
+
+/// A reference as the document writes it, and the exact version it was resolved to when this version was published.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dependency {
+    pub reference: String,
+    pub standard: StandardId,
+    pub version: Version,
+    pub digest: Digest,
+}
+
+/// The files of a version as their author wrote them: what is offered for publication, what lies in a version folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    pub standard: StandardId,
+    pub version: Version,
+    pub kind: Kind,
+    /// Relative path to bytes: `schema.json`, `codes.csv`, `examples/failing/1.json`.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// A manifest with the files that judging needs (examples may be left out), in canonical form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    pub manifest: Manifest,
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    #[error("`{standard}` {version} is a {kind}, so it needs `{file}`")]
+    Missing { standard: StandardId, version: Version, kind: Kind, file: &'static str },
+    #[error("`{file}` of `{standard}` {version}: {why}")]
+    Canonical { standard: StandardId, version: Version, file: String, why: String },
+    #[error("`{file}` of `{standard}` {version} is not a relative path of plain names")]
+    Path { standard: StandardId, version: Version, file: String },
+    #[error("a manifest cannot be read: {0}")]
+    Manifest(String),
+}
+
+/// The file that holds the document of a version of this kind; a contract has files of its own naming.
+pub fn document_name(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Record | Kind::Elements | Kind::Profile => Some("schema.json"),
+        Kind::CodeList => Some("codes.csv"),
+        Kind::Contract => None,
+    }
+}
+
+impl Package {
+    /// The document: the schema or the code list; none for a contract.
+    pub fn document(&self) -> Result<Option<&[u8]>, FileError> {
+        let Some(file) = document_name(self.kind) else { return Ok(None) };
+        let missing = || FileError::Missing {
+            standard: self.standard.clone(),
+            version: self.version.clone(),
+            kind: self.kind,
+            file,
+        };
+        self.files.get(file).map(|bytes| Some(bytes.as_slice())).ok_or_else(missing)
+    }
+
+    /// Binds the files to their resolved dependencies. JSON and code lists take their canonical form, all else stays.
+    pub fn seal(&self, mut dependencies: Vec<Dependency>) -> Result<Content, FileError> {
+        self.document()?;
+        dependencies.sort();
+        dependencies.dedup();
+        let mut files = BTreeMap::new();
+        for (name, bytes) in &self.files {
+            self.check_path(name)?;
+            files.insert(name.clone(), self.canonical(name, bytes)?);
+        }
+        let manifest = Manifest {
+            standard: self.standard.clone(),
+            version: self.version.clone(),
+            kind: self.kind,
+            files: files.iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes))).collect(),
+            dependencies,
+        };
+        Ok(Content { manifest, files })
+    }
+
+    /// Examples keep their bytes: a failing one may be malformed on purpose.
+    fn canonical(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>, FileError> {
+        let fault = |why: String| FileError::Canonical {
+            standard: self.standard.clone(),
+            version: self.version.clone(),
+            file: name.into(),
+            why,
+        };
+        match name {
+            "schema.json" => canonical_json(bytes).map_err(|error: CanonicalError| fault(error.to_string())),
+            "codes.csv" => CodeList::parse(bytes)
+                .map_err(|error| fault(error.to_string()))?
+                .to_canonical()
+                .map_err(|error| fault(error.to_string())),
+            _ => Ok(bytes.to_vec()),
+        }
+    }
+
+    fn check_path(&self, file: &str) -> Result<(), FileError> {
+        let plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', ':', '\0']);
+        match file.len() <= 512 && file.split('/').count() <= 8 && file.split('/').all(plain) {
+            true => Ok(()),
+            false => Err(FileError::Path {
+                standard: self.standard.clone(),
+                version: self.version.clone(),
+                file: file.into(),
+            }),
+        }
+    }
+}
+
+impl Manifest {
+    /// RFC 8785 bytes; what is stored and hashed.
+    pub fn to_canonical(&self) -> Vec<u8> {
+        let dependency = |d: &Dependency| {
+            json!({"reference": d.reference, "standard": d.standard.to_string(), "version": d.version.to_string(),
+                   "digest": d.digest.to_string()})
+        };
+        let files: serde_json::Map<String, Value> =
+            self.files.iter().map(|(name, digest)| (name.clone(), json!(digest.to_string()))).collect();
+        let value = json!({
+            "standard": self.standard.to_string(), "version": self.version.to_string(), "kind": self.kind.as_str(),
+            "files": files, "dependencies": self.dependencies.iter().map(dependency).collect::<Vec<_>>(),
+        });
+        // Strings and objects only: nothing here can fail to serialize.
+        serde_json_canonicalizer::to_vec(&value).unwrap_or_default()
+    }
+
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.to_canonical())
+    }
+
+    pub fn from_canonical(bytes: &[u8]) -> Result<Self, FileError> {
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| FileError::Manifest(error.to_string()))?;
+        let manifest =
+            Self::read(&value).ok_or_else(|| FileError::Manifest("a member is missing or malformed".into()))?;
+        match manifest.to_canonical() == bytes {
+            true => Ok(manifest),
+            false => Err(FileError::Manifest("it is not in canonical form".into())),
+        }
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let files = value.get("files")?.as_object()?.iter();
+        let files = files.map(|(name, digest)| Some((name.clone(), digest.as_str()?.parse().ok()?)));
+        let dependencies = value.get("dependencies")?.as_array()?.iter().map(|d| {
+            Some(Dependency {
+                reference: text(d, "reference")?,
+                standard: text(d, "standard")?.parse().ok()?,
+                version: text(d, "version")?.parse().ok()?,
+                digest: text(d, "digest")?.parse().ok()?,
+            })
+        });
+        Some(Self {
+            standard: text(value, "standard")?.parse().ok()?,
+            version: text(value, "version")?.parse().ok()?,
+            kind: text(value, "kind")?.parse().ok()?,
+            files: files.collect::<Option<_>>()?,
+            dependencies: dependencies.collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl Content {
+    pub fn digest(&self) -> Digest {
+        self.manifest.digest()
+    }
+
+    /// The schema or the code list in canonical form; none for a contract.
+    pub fn document(&self) -> Option<&[u8]> {
+        self.files.get(document_name(self.manifest.kind)?).map(Vec::as_slice)
+    }
+
+    /// The same version without its examples: all that judging a record needs.
+    pub fn without_examples(mut self) -> Self {
+        self.files.retain(|name, _| !name.starts_with("examples/"));
+        self
+    }
+}

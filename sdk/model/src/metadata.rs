@@ -1,0 +1,91 @@
+//! `standard.toml`: who answers for a standard and how it may be used.
+
+use crate::{Kind, SecurityLevel, ShareClass, StandardId};
+use serde::{Deserialize, Serialize};
+
+/// What holds for all versions of a standard. Read from `standard.toml`, kept by the registry beside the versions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    pub kind: Kind,
+    /// One of population, legal, macro, geo, water, power, transport, service, catalogue, common.
+    pub domain: String,
+    pub title_zh: String,
+    pub title_en: String,
+    /// What it is for, one or two sentences.
+    #[serde(rename = "abstract")]
+    pub abstract_zh: String,
+    pub abstract_en: String,
+    /// The agency that answers for it.
+    pub owner: String,
+    /// The unit to write to; no person's telephone.
+    pub steward: String,
+    pub registration_authority: String,
+    pub share_class: ShareClass,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_condition: Option<String>,
+    /// Whether it may be opened to the public.
+    pub open: bool,
+    pub security_level: SecurityLevel,
+    /// A code of `cn.gov/update-cycle`.
+    pub update_cycle: String,
+    /// Normative references: number and year, `GB/T 2260-2007`.
+    #[serde(default)]
+    pub basis: Vec<String>,
+    /// Where the facts come from.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// What an owner must confirm before relying on it.
+    #[serde(default)]
+    pub doubts: Vec<String>,
+    /// How versions are compared.
+    #[serde(default)]
+    pub reading: Reading,
+}
+
+/// The named transformations under which versions are compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reading {
+    /// `strict`: pure validator semantics; `closed-writer`: undeclared properties never occur.
+    pub properties: String,
+    pub formats_asserted: bool,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { properties: "strict".into(), formats_asserted: true }
+    }
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum MetadataError {
+    #[error("standard.toml of `{standard}`: {why}")]
+    Toml { standard: StandardId, why: String },
+    #[error("standard.toml of `{standard}`: `{field}` is empty")]
+    Empty { standard: StandardId, field: &'static str },
+}
+
+impl Metadata {
+    pub fn from_toml(standard: &StandardId, text: &str) -> Result<Self, MetadataError> {
+        let metadata: Self = toml::from_str(text)
+            .map_err(|error| MetadataError::Toml { standard: standard.clone(), why: error.to_string() })?;
+        for (field, value) in [
+            ("domain", &metadata.domain),
+            ("title_zh", &metadata.title_zh),
+            ("title_en", &metadata.title_en),
+            ("abstract", &metadata.abstract_zh),
+            ("owner", &metadata.owner),
+            ("steward", &metadata.steward),
+        ] {
+            if value.trim().is_empty() {
+                return Err(MetadataError::Empty { standard: standard.clone(), field });
+            }
+        }
+        Ok(metadata)
+    }
+
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+}
