@@ -1,5 +1,7 @@
 //! What Guiju's registry and its clients say to each other: the types made from `guiju/**.proto`.
 
+pub mod convert; // the one bridge between wire and model
+
 /// `guiju.registry.v1`: publish, resolve, fetch, find, watch.
 pub mod registry {
     tonic::include_proto!("guiju.registry.v1");

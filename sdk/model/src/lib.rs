@@ -8,15 +8,16 @@
 mod canonical; // one sequence of bytes for every spelling of the same document
 mod catalog; // from a reference to an exact version with all it needs
 mod code_list; // permissible values, with the dates on which they hold
-mod date;
+mod date; // a calendar day, read from text
 mod digest; // what identifies bytes for ever
 mod finding; // one conformance problem; all of them
 mod id; // namespace, name, standard: who is named
+mod info; // what a registry tells of what it holds
 mod links; // what a document refers to
 mod manifest; // the parts of a version, and its digest
 mod metadata; // standard.toml: who answers for a standard
 mod reference; // namespace/name@requirement: what is asked for
-mod words; // kind, status, severity, quality dimension, share class, security level // a calendar day, read from text
+mod words; // kind, status, severity, quality dimension, share class, security level
 
 pub use canonical::{CanonicalError, canonical_csv, canonical_json};
 pub use catalog::{Bundle, BundleError, Catalog, Resolution, ResolveError, resolve};
@@ -25,8 +26,9 @@ pub use date::{Date, DateError};
 pub use digest::{Digest, DigestError};
 pub use finding::{Finding, Place, Report, Text};
 pub use id::{IdError, Name, Namespace, StandardId};
+pub use info::{SearchHit, StandardInfo, VersionInfo};
 pub use links::{Link, LinkError, links};
 pub use manifest::{Content, Dependency, FileError, Manifest, Package, document_name};
 pub use metadata::{Metadata, MetadataError};
 pub use reference::{Reference, ReferenceError, Selector};
-pub use words::{Dimension, Kind, SecurityLevel, Severity, ShareClass, Status, WordError};
+pub use words::{Dimension, Kind, MatchedIn, SecurityLevel, Severity, ShareClass, Status, WordError};

@@ -104,6 +104,11 @@ words!(
     SecurityLevel, "security level", { S1 = "S1", S2 = "S2", S3 = "S3", S4 = "S4" }
 );
 
+words!(
+    /// Where a search found its words, best first.
+    MatchedIn, "place to match", { Name = "name", Title = "title", DataElement = "data-element", Text = "text" }
+);
+
 impl Dimension {
     /// The Chinese word of the standard.
     pub fn zh(self) -> &'static str {

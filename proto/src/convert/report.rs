@@ -1,0 +1,117 @@
+//! What is said of a record.
+
+use super::{ConvertError, parsed, required, word, words};
+use crate::conformance::{self as wire, finding::Place as WirePlace};
+use guiju_model::{Date, Dimension, Finding, Place, Report, Severity, Text};
+
+words!(wire::Severity, Severity, { Error, Warning, Info });
+words!(wire::Dimension, Dimension, { Normativity, Completeness, Accuracy, Consistency, Timeliness, Accessibility });
+
+/// "Today", if the options say which day it is.
+pub fn reference_date(options: &wire::CheckOptions) -> Result<Option<Date>, ConvertError> {
+    match options.reference_date.as_str() {
+        "" => Ok(None),
+        text => parsed("options.reference_date", text).map(Some),
+    }
+}
+
+impl From<Text> for wire::Text {
+    fn from(Text { en, zh }: Text) -> Self {
+        Self { en, zh }
+    }
+}
+
+impl From<wire::Text> for Text {
+    fn from(wire::Text { en, zh }: wire::Text) -> Self {
+        Self { en, zh }
+    }
+}
+
+impl From<Place> for WirePlace {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Text { line, column, offset } => Self::Text(wire::TextPlace { line, column, offset }),
+            Place::Cell { row, line, column } => Self::Cell(wire::CellPlace { row, line, column }),
+        }
+    }
+}
+
+impl From<WirePlace> for Place {
+    fn from(place: WirePlace) -> Self {
+        match place {
+            WirePlace::Text(wire::TextPlace { line, column, offset }) => Self::Text { line, column, offset },
+            WirePlace::Cell(wire::CellPlace { row, line, column }) => Self::Cell { row, line, column },
+        }
+    }
+}
+
+impl From<Finding> for wire::Finding {
+    fn from(finding: Finding) -> Self {
+        Self {
+            code: finding.code.into_owned(),
+            severity: wire::Severity::from(finding.severity).into(),
+            dimension: wire::Dimension::from(finding.dimension).into(),
+            path: finding.path,
+            place: finding.place.map(Into::into),
+            rule: finding.rule,
+            field: finding.field.map(Into::into),
+            message: Some(finding.message.into()),
+            suggestion: finding.suggestion.map(Into::into),
+            value: finding.value,
+        }
+    }
+}
+
+impl TryFrom<wire::Finding> for Finding {
+    type Error = ConvertError;
+
+    fn try_from(finding: wire::Finding) -> Result<Self, ConvertError> {
+        Ok(Self {
+            code: parsed::<String>("code", &finding.code)?.into(),
+            severity: word::<wire::Severity, _>("severity", finding.severity)?,
+            dimension: word::<wire::Dimension, _>("dimension", finding.dimension)?,
+            path: finding.path,
+            place: finding.place.map(Into::into),
+            rule: finding.rule,
+            field: finding.field.map(Into::into),
+            message: required("message", finding.message)?.into(),
+            suggestion: finding.suggestion.map(Into::into),
+            value: finding.value,
+        })
+    }
+}
+
+impl From<Report> for wire::Report {
+    fn from(report: Report) -> Self {
+        Self {
+            conforms: report.conforms(),
+            standard: report.standard.to_string(),
+            version: report.version.to_string(),
+            digest: report.digest.to_string(),
+            findings: report.findings.into_iter().map(Into::into).collect(),
+            errors: report.errors,
+            warnings: report.warnings,
+            infos: report.infos,
+        }
+    }
+}
+
+impl TryFrom<wire::Report> for Report {
+    type Error = ConvertError;
+
+    fn try_from(report: wire::Report) -> Result<Self, ConvertError> {
+        let findings = report.findings.into_iter().enumerate();
+        let findings = findings.map(|(at, finding)| {
+            finding.try_into().map_err(|fault: ConvertError| fault.within(format_args!("findings[{at}]")))
+        });
+        Ok(Self {
+            standard: parsed("standard", &report.standard)?,
+            version: parsed("version", &report.version)?,
+            digest: parsed("digest", &report.digest)?,
+            findings: findings.collect::<Result<_, _>>()?,
+            errors: report.errors,
+            warnings: report.warnings,
+            infos: report.infos,
+        })
+    }
+}
