@@ -1,0 +1,103 @@
+//! Unified social credit codes (GB 32100-2015) and organisation codes (GB 11714-1997).
+
+use super::FormatFault;
+use super::divisions::ever_existed;
+use super::plain::{Case, Plain, likely, plain, position};
+use guiju_model::Dimension::*;
+
+/// Digits and capital letters without I, O, S, V and Z: each stands for its place here.
+const ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
+
+/// Department and category pairs of GB 32100-2015 with amendment 1, and those seen on real codes since: 54 (basic-level
+/// self-governing organisations), 55 and G1.
+const CATEGORIES: [&str; 39] = [
+    "11", "12", "13", "19", "21", "29", "31", "32", "33", "34", "35", "39", "41", "49", "51", "52", "53", "54", "55",
+    "59", "61", "62", "69", "71", "72", "79", "81", "89", "91", "92", "93", "A1", "A9", "G1", "N1", "N2", "N3", "N9",
+    "Y1",
+];
+
+/// Department, category, 6 digits of division, 9 characters of organisation code, check character.
+pub(super) fn uscc(text: &str) -> Vec<FormatFault> {
+    let Plain { text, mut faults } = plain(text, Case::Upper, &[' ', '-']);
+    let length = text.chars().count();
+    if length != 18 {
+        let mut fault = FormatFault::error("uscc-length", Normativity).with("length", length);
+        fault.suggestion = likely(&text);
+        faults.push(fault);
+    } else if let Some(position) = position(&text, |_, c| value(c).is_some()) {
+        faults.push(FormatFault::error("uscc-alphabet", Normativity).with("position", position).suggest(
+            "I, O, S, V and Z never occur: they are often a mistyped 1, 0, 5, U or 2",
+            "不使用字母 I、O、S、V、Z，它们往往是 1、0、5、U、2 的误录",
+        ));
+    } else {
+        faults.extend(of_eighteen(&text));
+    }
+    faults
+}
+
+/// Eight characters and a check character, with or without a hyphen between.
+pub(super) fn organisation(text: &str) -> Vec<FormatFault> {
+    let Plain { text, mut faults } = plain(text, Case::Upper, &[' ', '-']);
+    // The hyphen is one of the two usual spellings, so it is no fault.
+    faults.retain(|fault| fault.code != "identifier-separator");
+    let is_shaped = text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    if !is_shaped {
+        let mut fault = FormatFault::error("org-code-shape", Normativity);
+        fault.suggestion = likely(&text);
+        faults.push(fault);
+    } else if organisation_check(&text[..8]) != text.as_bytes()[8] {
+        faults.push(mistyped(FormatFault::error("org-code-check", Accuracy)));
+    }
+    faults
+}
+
+fn of_eighteen(text: &str) -> Vec<FormatFault> {
+    let mut faults = Vec::new();
+    if check_character(&text[..17]) != Some(text.as_bytes()[17]) {
+        // What follows would only repeat that some character is wrong.
+        return vec![mistyped(FormatFault::error("uscc-check", Accuracy))];
+    }
+    if !CATEGORIES.contains(&&text[..2]) {
+        faults.push(FormatFault::warning("uscc-category-unknown", Accuracy));
+    }
+    // 100000 is the national register's.
+    if !ever_existed(&text[2..8]) && &text[2..8] != "100000" {
+        faults.push(FormatFault::warning("uscc-division-unknown", Accuracy));
+    }
+    if organisation_check(&text[8..16]) != text.as_bytes()[16] {
+        faults.push(FormatFault::warning("uscc-inner-check", Accuracy));
+    }
+    faults
+}
+
+fn mistyped(fault: FormatFault) -> FormatFault {
+    fault.suggest(
+        "compare each character with the certificate: one may be mistyped, or two neighbours swapped",
+        "请与证照逐位核对：可能有一位录错，或相邻两位颠倒",
+    )
+}
+
+fn value(c: char) -> Option<u32> {
+    ALPHABET.iter().position(|&sign| char::from(sign) == c).map(|place| place as u32)
+}
+
+/// Weights are the powers of 3 modulo 31.
+fn check_character(first_17: &str) -> Option<u8> {
+    let mut weight = 1;
+    let mut sum = 0;
+    for c in first_17.chars() {
+        sum += value(c)? * weight;
+        weight = weight * 3 % 31;
+    }
+    Some(ALPHABET[((31 - sum % 31) % 31) as usize])
+}
+
+fn organisation_check(first_8: &str) -> u8 {
+    let value = |byte: u8| u32::from(if byte.is_ascii_digit() { byte - b'0' } else { byte - b'A' + 10 });
+    let sum: u32 = first_8.bytes().zip([3, 7, 9, 10, 5, 8, 4, 2]).map(|(byte, weight)| value(byte) * weight).sum();
+    match 11 - sum % 11 {
+        10 => b'X',
+        11 => b'0',
+        digit => b'0' + digit as u8,
+    }
+}

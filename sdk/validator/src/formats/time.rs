@@ -1,0 +1,139 @@
+//! Days and instants: GB/T 7408.1-2023 (ISO 8601-1) and the text form of e-government (`YYYYMMDD`).
+
+use super::plain::likely;
+use super::{FormatFault, all_digits, fits};
+use guiju_model::{Date, Dimension::*, Text};
+
+/// `YYYY-MM-DD`.
+pub(super) fn date(text: &str) -> Vec<FormatFault> {
+    match (fits("####-##-##", text), text.parse::<Date>()) {
+        (_, Ok(_)) => Vec::new(),
+        (true, Err(_)) => vec![impossible()],
+        (false, Err(_)) => vec![date_shape(text)],
+    }
+}
+
+/// `YYYYMMDD`.
+pub(super) fn egov_date(text: &str) -> Vec<FormatFault> {
+    match (fits("########", text), Date::from_compact(text)) {
+        (_, Some(_)) => Vec::new(),
+        (true, None) => vec![impossible()],
+        (false, None) => {
+            let mut fault = FormatFault::error("egov-date-shape", Normativity);
+            fault.suggestion = likely(text);
+            vec![fault]
+        }
+    }
+}
+
+/// `YYYYMMDDhhmmss`.
+pub(super) fn egov_datetime(text: &str) -> Vec<FormatFault> {
+    if !fits("##############", text) {
+        let mut fault = FormatFault::error("egov-datetime-shape", Normativity);
+        fault.suggestion = likely(text);
+        return vec![fault];
+    }
+    let clock = (number(&text[8..10]), number(&text[10..12]), number(&text[12..]));
+    if Date::from_compact(&text[..8]).is_none() {
+        vec![impossible()]
+    } else if clock.0 > 23 || clock.1 > 59 || clock.2 > 59 {
+        vec![FormatFault::error("time-impossible", Accuracy)]
+    } else {
+        Vec::new()
+    }
+}
+
+/// RFC 3339 with an offset: `2026-11-01T08:30:00+08:00`.
+pub(super) fn datetime(text: &str) -> Vec<FormatFault> {
+    let fault = |code, dimension| vec![FormatFault::error(code, dimension)];
+    let Some((date, clock, offset)) = parted(text) else { return vec![datetime_shape(text)] };
+    let Some(offset) = offset else {
+        return vec![FormatFault::error("datetime-offset-missing", Completeness).suggest(
+            "write the offset at the end: +08:00 for Beijing time",
+            "请在末尾写明时区偏移，北京时间为 +08:00",
+        )];
+    };
+    let (Ok(_), Some(offset_minutes)) = (date.parse::<Date>(), offset_minutes(offset)) else {
+        return if date.parse::<Date>().is_err() { vec![impossible()] } else { fault("time-impossible", Accuracy) };
+    };
+    let (hour, minute, second) = (number(&clock[..2]), number(&clock[3..5]), number(&clock[6..8]));
+    // A leap second ends a day of UTC.
+    let utc_minute = (i64::from(hour) * 60 + i64::from(minute) - offset_minutes).rem_euclid(24 * 60);
+    let is_leap = second == 60 && utc_minute == 24 * 60 - 1;
+    match hour > 23 || minute > 59 || second > 59 && !is_leap {
+        true => fault("time-impossible", Accuracy),
+        false => Vec::new(),
+    }
+}
+
+fn impossible() -> FormatFault {
+    FormatFault::error("date-impossible", Accuracy)
+}
+
+/// Date, clock with fraction, and the offset where there is one; none where the text has another form.
+fn parted(text: &str) -> Option<(&str, &str, Option<&str>)> {
+    let (date, rest) = text.is_ascii().then(|| text.split_once(['T', 't']))??;
+    let end = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
+    let (clock, offset) = rest.split_at(end);
+    let (whole, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let is_shaped = fits("####-##-##", date) && fits("##:##:##", whole) && all_digits(fraction);
+    let is_offset = matches!(offset, "" | "Z" | "z") || fits("+##:##", offset) || fits("-##:##", offset);
+    (is_shaped && is_offset).then_some((date, clock, Some(offset).filter(|offset| !offset.is_empty())))
+}
+
+fn offset_minutes(offset: &str) -> Option<i64> {
+    if matches!(offset, "Z" | "z") {
+        return Some(0);
+    }
+    let (hours, minutes) = (number(&offset[1..3]), number(&offset[4..6]));
+    let total = i64::from(hours) * 60 + i64::from(minutes);
+    (hours <= 23 && minutes <= 59).then_some(if offset.starts_with('-') { -total } else { total })
+}
+
+fn number(digits: &str) -> u32 {
+    digits.parse().unwrap_or(u32::MAX)
+}
+
+fn datetime_shape(text: &str) -> FormatFault {
+    let mut fault = FormatFault::error("datetime-shape", Normativity);
+    fault.suggestion = match text.as_bytes().get(10) {
+        Some(b' ') => Some(said("write T between the date and the time", "日期与时间之间请写 T")),
+        _ => likely(text),
+    };
+    fault
+}
+
+/// Other common spellings are named; where two readings are possible, both are.
+fn date_shape(text: &str) -> FormatFault {
+    let parts: Vec<&str> = text.split(['/', '.', '-', '年', '月', '日']).filter(|part| !part.is_empty()).collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    let is_number = !parts.is_empty() && parts.iter().all(|part| all_digits(part));
+    let fault = FormatFault::error("date-shape", Normativity);
+    match lengths.as_slice() {
+        [1 | 2, 1 | 2, 4] if is_number => match (number(parts[0]), number(parts[1])) {
+            (1..=12, 1..=12) if parts[0] != parts[1] => FormatFault::error("date-ambiguous", Normativity).suggest(
+                "it reads as day, month, year and as month, day, year: ask the sender, or declare the form in \
+                     `inputFormats`",
+                "既可读作“日/月/年”，也可读作“月/日/年”：请向来源单位确认，或在 `inputFormats` 中声明格式",
+            ),
+            (13..=31, 1..=12) => {
+                fault.suggest("it is written day, month, year: write YYYY-MM-DD", "现为“日/月/年”，请写成 YYYY-MM-DD")
+            }
+            _ => fault.suggest("write YYYY-MM-DD", "请写成 YYYY-MM-DD"),
+        },
+        [4, 1 | 2, 1 | 2] if is_number => {
+            fault.suggest("write YYYY-MM-DD, month and day with two digits", "请写成 YYYY-MM-DD，月和日各两位")
+        }
+        [8] if is_number => fault.suggest("write hyphens: YYYY-MM-DD", "请加连字符：YYYY-MM-DD"),
+        [5] if is_number => fault.suggest(
+            "this looks like the day number of a spreadsheet: export the column as text, or declare `excel-serial` in \
+             `inputFormats`",
+            "这像是电子表格的日期序号：请以文本格式导出，或在 `inputFormats` 中声明 `excel-serial`",
+        ),
+        _ => FormatFault { suggestion: likely(text), ..fault },
+    }
+}
+
+fn said(en: &str, zh: &str) -> Text {
+    Text { en: en.into(), zh: zh.into() }
+}
