@@ -24,6 +24,8 @@ mod vehicle; // plates and VIN
 
 use guiju_model::{Date, Dimension, Severity, Text};
 
+pub(crate) use time::Instant;
+
 /// One thing that is wrong with a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatFault {

@@ -45,40 +45,72 @@ pub(super) fn egov_datetime(text: &str) -> Vec<FormatFault> {
 
 /// RFC 3339 with an offset: `2026-11-01T08:30:00+08:00`.
 pub(super) fn datetime(text: &str) -> Vec<FormatFault> {
-    let fault = |code, dimension| vec![FormatFault::error(code, dimension)];
-    let Some((date, clock, offset)) = parted(text) else { return vec![datetime_shape(text)] };
-    let Some(offset) = offset else {
-        return vec![FormatFault::error("datetime-offset-missing", Completeness).suggest(
-            "write the offset at the end: +08:00 for Beijing time",
-            "请在末尾写明时区偏移，北京时间为 +08:00",
-        )];
-    };
-    let (Ok(_), Some(offset_minutes)) = (date.parse::<Date>(), offset_minutes(offset)) else {
-        return if date.parse::<Date>().is_err() { vec![impossible()] } else { fault("time-impossible", Accuracy) };
-    };
-    let (hour, minute, second) = (number(&clock[..2]), number(&clock[3..5]), number(&clock[6..8]));
-    // A leap second ends a day of UTC.
-    let utc_minute = (i64::from(hour) * 60 + i64::from(minute) - offset_minutes).rem_euclid(24 * 60);
-    let is_leap = second == 60 && utc_minute == 24 * 60 - 1;
-    match hour > 23 || minute > 59 || second > 59 && !is_leap {
-        true => fault("time-impossible", Accuracy),
-        false => Vec::new(),
+    match Instant::parse(text) {
+        Ok(_) => Vec::new(),
+        Err(fault) => vec![*fault],
     }
+}
+
+/// A moment, with the day on which it fell where it was written down.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Instant {
+    /// Of UTC, since 0000-03-01; a leap second counts as the next.
+    seconds: i64,
+    /// Digits after the point without zeros at the end, so that text order is time order.
+    fraction: Box<str>,
+    day: Date,
+}
+
+impl Instant {
+    /// Reads RFC 3339 with an offset.
+    pub(crate) fn parse(text: &str) -> Result<Self, Box<FormatFault>> {
+        let fault = |code, dimension| Box::new(FormatFault::error(code, dimension));
+        let Parts { date, clock, fraction, offset } = parted(text).ok_or_else(|| Box::new(datetime_shape(text)))?;
+        let day: Date = date.parse().map_err(|_| Box::new(impossible()))?;
+        let Some(offset) = offset else {
+            return Err(Box::new(FormatFault::error("datetime-offset-missing", Completeness).suggest(
+                "write the offset at the end: +08:00 for Beijing time",
+                "请在末尾写明时区偏移，北京时间为 +08:00",
+            )));
+        };
+        let (hour, minute, second) = (number(&clock[..2]), number(&clock[3..5]), number(&clock[6..]));
+        let offset = offset_minutes(offset).ok_or_else(|| fault("time-impossible", Accuracy))?;
+        let minutes = day.day_number() * 24 * 60 + i64::from(hour) * 60 + i64::from(minute) - offset;
+        // A leap second ends a day of UTC.
+        let is_leap = second == 60 && minutes.rem_euclid(24 * 60) == 24 * 60 - 1;
+        if hour > 23 || minute > 59 || second > 59 && !is_leap {
+            return Err(fault("time-impossible", Accuracy));
+        }
+        let fraction = fraction.trim_end_matches('0').into();
+        Ok(Self { seconds: minutes * 60 + i64::from(second), fraction, day })
+    }
+
+    pub(crate) fn day(&self) -> Date {
+        self.day
+    }
+}
+
+struct Parts<'a> {
+    date: &'a str,
+    clock: &'a str,
+    fraction: &'a str,
+    offset: Option<&'a str>,
 }
 
 fn impossible() -> FormatFault {
     FormatFault::error("date-impossible", Accuracy)
 }
 
-/// Date, clock with fraction, and the offset where there is one; none where the text has another form.
-fn parted(text: &str) -> Option<(&str, &str, Option<&str>)> {
+/// None where the text has another form.
+fn parted(text: &str) -> Option<Parts<'_>> {
     let (date, rest) = text.is_ascii().then(|| text.split_once(['T', 't']))??;
     let end = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
-    let (clock, offset) = rest.split_at(end);
-    let (whole, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
-    let is_shaped = fits("####-##-##", date) && fits("##:##:##", whole) && all_digits(fraction);
+    let (time, offset) = rest.split_at(end);
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let is_shaped = fits("####-##-##", date) && fits("##:##:##", clock) && all_digits(fraction);
     let is_offset = matches!(offset, "" | "Z" | "z") || fits("+##:##", offset) || fits("-##:##", offset);
-    (is_shaped && is_offset).then_some((date, clock, Some(offset).filter(|offset| !offset.is_empty())))
+    let offset = Some(offset).filter(|offset| !offset.is_empty());
+    (is_shaped && is_offset).then_some(Parts { date, clock, fraction, offset })
 }
 
 fn offset_minutes(offset: &str) -> Option<i64> {
