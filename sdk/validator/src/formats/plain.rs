@@ -27,6 +27,9 @@ pub(super) fn plain<'a>(text: &'a str, case: Case, separators: &[char]) -> Plain
     if text.bytes().all(is_plain) {
         return Plain { text: Cow::Borrowed(text), faults: Vec::new() };
     }
+    if likely(text).is_some() {
+        return Plain { text: Cow::Borrowed(text), faults: Vec::new() };
+    }
     let mut faults = Vec::new();
     let half: String = text.chars().map(half_width).collect();
     if half != text && half.chars().zip(text.chars()).any(|(half, whole)| half != whole && whole != '\u{3000}') {
