@@ -52,7 +52,9 @@ fn resident_id() -> impl Strategy<Value = String> {
     (1900u16..2020, 1u8..13, 1u8..29, 1u16..1000, prop::sample::select(vec!["110105", "330113", "810000", "110221"]))
         .prop_map(|(year, month, day, sequence, region)| {
             let head = format!("{region}{year:04}{month:02}{day:02}{sequence:03}");
-            let check = "0123456789X".chars().find(|c| formats::check("cn-resident-id", &format!("{head}{c}"), None).is_empty());
+            let check = "0123456789X"
+                .chars()
+                .find(|c| formats::check("cn-resident-id", &format!("{head}{c}"), None).is_empty());
             format!("{head}{}", check.expect("one of eleven check digits is right"))
         })
 }
