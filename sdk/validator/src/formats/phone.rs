@@ -5,10 +5,8 @@ use super::{FormatFault, all_digits, fits};
 use guiju_model::Dimension::*;
 
 /// First three digits of which no number is given out to persons, as of 2026 (libphonenumber 9.0.43).
-const UNASSIGNED: [&str; 17] = [
-    "140", "141", "142", "143", "144", "146", "148", "149", "154", "160", "161", "163", "164", "168", "169", "179",
-    "194",
-];
+const UNASSIGNED: [&str; 16] =
+    ["140", "141", "142", "143", "144", "146", "148", "149", "154", "160", "163", "164", "168", "169", "179", "194"];
 
 pub(super) fn mobile(text: &str) -> Vec<FormatFault> {
     let Plain { text, mut faults } = plain(text, Case::AsWritten, &[' ', '-', '+']);
@@ -55,8 +53,12 @@ fn of_mobile(number: &str, code: &'static str) -> Option<FormatFault> {
         fault.suggestion = likely(number);
         return Some(fault);
     }
-    let satellite = number.starts_with("174") && !matches!(&number[3..5], "00" | "01" | "02" | "03" | "04" | "05");
-    let is_unassigned = UNASSIGNED.contains(&&number[..3]) || satellite;
+    let fourth_on = &number[3..5];
+    let is_unassigned = match &number[..3] {
+        "161" => !fourth_on.starts_with('0'),
+        "174" => !matches!(fourth_on, "00" | "01" | "02" | "03" | "04" | "05"), // satellites
+        segment => UNASSIGNED.contains(&segment),
+    };
     is_unassigned.then(|| FormatFault::warning("mobile-segment", Accuracy))
 }
 
