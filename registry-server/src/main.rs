@@ -1,1 +1,13 @@
-fn main() {}
+//! The program `guiju-server`: reads the command line, says in one line what went wrong, and sets the exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match guiju_server::run() {
+        Ok(code) => code,
+        Err(fault) => {
+            eprintln!("error: {fault}\nhint: {}", fault.hint);
+            ExitCode::from(2)
+        }
+    }
+}

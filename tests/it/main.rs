@@ -1,3 +1,5 @@
 mod formats;
 mod oracles;
+mod server;
+mod support;
 mod tidy;

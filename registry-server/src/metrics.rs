@@ -1,0 +1,148 @@
+//! What is counted, for Prometheus. Nothing here knows a record or a caller.
+
+use crate::http::Sizes;
+use guiju_model::Report;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+/// Upper bounds of the latency buckets, in seconds: from a look-up in memory to a long publication.
+const LATENCY_S: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Request {
+    method: Cow<'static, str>,
+    code: Cow<'static, str>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Method {
+    method: Cow<'static, str>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Conforms {
+    conforms: bool,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SeverityLabel {
+    severity: &'static str,
+}
+
+/// All counters of one server.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    latency: Family<Method, Histogram>,
+    streams: Family<Method, Gauge>,
+    published: Counter,
+    checks: Family<Conforms, Counter>,
+    findings: Family<SeverityLabel, Counter>,
+    log_entries: Gauge,
+    log_bytes: Gauge,
+    view_lag: Gauge,
+}
+
+/// A stream that is open for as long as this lives.
+pub struct OpenStream(Gauge);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix("guiju"),
+            requests: Family::default(),
+            latency: Family::new_with_constructor(|| Histogram::new(LATENCY_S)),
+            streams: Family::default(),
+            published: Counter::default(),
+            checks: Family::default(),
+            findings: Family::default(),
+            log_entries: Gauge::default(),
+            log_bytes: Gauge::default(),
+            view_lag: Gauge::default(),
+        };
+        inner.register();
+        Self(Arc::new(inner))
+    }
+}
+
+impl Inner {
+    fn register(&mut self) {
+        let all = &mut self.registry;
+        all.register("requests", "Requests that ended, by method and code", self.requests.clone());
+        all.register_with_unit(
+            "request",
+            "Time from a request's head to the end of its answer",
+            Unit::Seconds,
+            self.latency.clone(),
+        );
+        all.register("streams_open", "Streams that are open, by method", self.streams.clone());
+        all.register(
+            "versions_published",
+            "Versions that this server published since it started",
+            self.published.clone(),
+        );
+        all.register("checks", "Records checked, by whether they conform", self.checks.clone());
+        all.register("findings", "Findings given, by severity", self.findings.clone());
+        all.register("log_entries", "Entries in the log", self.log_entries.clone());
+        all.register_with_unit("log_size", "Bytes that the log takes", Unit::Bytes, self.log_bytes.clone());
+        all.register("view_lag_entries", "Entries in the log that the view has not applied", self.view_lag.clone());
+    }
+}
+
+impl Metrics {
+    pub fn request(&self, method: Cow<'static, str>, code: Cow<'static, str>, took: Duration) {
+        self.0.requests.get_or_create(&Request { method: method.clone(), code }).inc();
+        self.0.latency.get_or_create(&Method { method }).observe(took.as_secs_f64());
+    }
+
+    pub fn open_stream(&self, method: &'static str) -> OpenStream {
+        let gauge = self.0.streams.get_or_create(&Method { method: method.into() }).clone();
+        gauge.inc();
+        OpenStream(gauge)
+    }
+
+    pub fn published(&self) {
+        self.0.published.inc();
+    }
+
+    pub fn checked(&self, report: &Report) {
+        self.0.checks.get_or_create(&Conforms { conforms: report.conforms() }).inc();
+        for (severity, count) in [("error", report.errors), ("warning", report.warnings), ("info", report.infos)] {
+            if count > 0 {
+                self.0.findings.get_or_create(&SeverityLabel { severity }).inc_by(count);
+            }
+        }
+    }
+
+    /// Sizes as they are now; asked for when somebody looks.
+    pub fn sizes(&self, Sizes { log_entries, log_bytes, applied }: Sizes) {
+        self.0.log_entries.set(clamped(log_entries));
+        self.0.log_bytes.set(clamped(log_bytes));
+        self.0.view_lag.set(clamped(log_entries.saturating_sub(applied)));
+    }
+
+    /// The text that Prometheus reads.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string does not fail.
+        let _ = text::encode(&mut text, &self.0.registry);
+        text
+    }
+}
+
+fn clamped(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

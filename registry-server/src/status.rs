@@ -1,0 +1,264 @@
+//! One table: our refusals to gRPC code and HTTP status, and the rich details that go with them.
+//!
+//! # Invariants
+//! - Every error that leaves the server carries `ErrorInfo` with domain `guiju` and a reason of the table.
+//! - The reason is stable; the message may improve.
+//! - Nothing of a record is in a message.
+
+use axum::response::Response;
+use std::{collections::HashMap, time::Duration};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+pub const DOMAIN: &str = "guiju";
+
+/// What a caller may count on about one sort of refusal.
+#[derive(Debug)]
+pub struct Row {
+    pub reason: Reason,
+    /// As in `ErrorInfo.reason`.
+    pub name: &'static str,
+    pub code: Code,
+    pub http: u16,
+    /// When trying again may help.
+    pub retry: Option<Duration>,
+    /// What happened.
+    pub meaning: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+macro_rules! table {
+    ($($reason:ident = $name:literal, $code:ident, $http:literal, $retry:expr, $meaning:literal, $remedy:literal;)+) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason { $($reason),+ }
+
+        /// In the order of the reference page.
+        pub const TABLE: &[Row] = &[
+            $(Row {
+                reason: Reason::$reason, name: $name, code: Code::$code, http: $http, retry: $retry,
+                meaning: $meaning, remedy: $remedy,
+            }),+
+        ];
+    };
+}
+
+const SOON: Option<Duration> = Some(Duration::from_millis(50));
+const LATER: Option<Duration> = Some(Duration::from_secs(1));
+
+table! {
+    MalformedField = "MALFORMED_FIELD", InvalidArgument, 400, None,
+        "a field of the request is missing or cannot be read", "mend the fields that `BadRequest` names";
+    MalformedMessage = "MALFORMED_MESSAGE", InvalidArgument, 400, None,
+        "the bytes are not a message of the method", "send what the `.proto` file of the method says";
+    MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted, 413, None,
+        "a message is larger than the server's `message_bytes_max`",
+        "publish large versions with PublishParts, check many records with CheckStream";
+    BadFile = "BAD_FILE", InvalidArgument, 400, None,
+        "a file of the version is malformed, missing, over its bound, or refers to nothing",
+        "mend the file and place that `BadRequest` names";
+    LintFailed = "LINT_FAILED", InvalidArgument, 400, None,
+        "the version breaks rules that every standard must keep", "mend the places that `BadRequest` names";
+    CyclicReference = "CYCLIC_REFERENCE", FailedPrecondition, 409, None,
+        "the standard refers to itself through others", "break the cycle";
+    ExampleVerdict = "EXAMPLE_VERDICT", FailedPrecondition, 409, None,
+        "an example does not give the verdict that it announces", "mend the example, its announcement or the standard";
+    VersionNotHigher = "VERSION_NOT_HIGHER", FailedPrecondition, 409, None,
+        "the version is not higher than those of its major line", "choose a higher version";
+    VersionExists = "VERSION_EXISTS", AlreadyExists, 409, None,
+        "the version is published with other content", "a published version never changes; choose the next number";
+    OperationReused = "OPERATION_REUSED", AlreadyExists, 409, None,
+        "the operation id belongs to another mutation", "choose a new operation id for each mutation";
+    Conflict = "CONFLICT", Aborted, 409, SOON,
+        "another publisher came first", "try again with the same operation id";
+    UnknownStandard = "UNKNOWN_STANDARD", NotFound, 404, None,
+        "there is no such standard", "see the near names in `ErrorInfo.metadata` under `near`, or search";
+    UnknownVersion = "UNKNOWN_VERSION", NotFound, 404, None,
+        "no version of the standard is what was asked for", "see those there are in `ErrorInfo.metadata` under `versions`";
+    NotCheckable = "NOT_CHECKABLE", FailedPrecondition, 409, None,
+        "records cannot be checked against a standard of this kind", "name a record, a profile or a code list";
+    StatusUnreachable = "STATUS_UNREACHABLE", FailedPrecondition, 409, None,
+        "the status cannot be reached from the present one", "published goes to deprecated or withdrawn, deprecated to withdrawn";
+    PageToken = "PAGE_TOKEN", InvalidArgument, 400, None,
+        "the page token is not one that this call gave", "begin again without a token";
+    BeyondLog = "BEYOND_LOG", OutOfRange, 416, None,
+        "the index lies beyond the log's size", "begin at an index up to the log's size";
+    StreamOrder = "STREAM_ORDER", InvalidArgument, 400, None,
+        "a message of the stream is not one that may stand there", "first a header, then messages of one sort";
+    TooManyStreams = "TOO_MANY_STREAMS", ResourceExhausted, 429, LATER,
+        "as many streams check records as `check_streams_max` allows", "try again later";
+    SlowReader = "SLOW_READER", ResourceExhausted, 429, None,
+        "the caller read too slowly for the stream to go on", "for Watch, go on from the index after the last entry";
+    StreamIdle = "STREAM_IDLE", DeadlineExceeded, 408, None,
+        "the caller neither sent nor read for `stream_idle_timeout`", "read while writing, or close the stream";
+    TimedOut = "TIMED_OUT", DeadlineExceeded, 504, None,
+        "the answer did not begin within the deadline",
+        "look whether it took effect: a mutation may be sent again with the same operation id";
+    UnknownMethod = "UNKNOWN_METHOD", Unimplemented, 404, None,
+        "the server has no such method", "list its methods by gRPC reflection";
+    LogUnavailable = "LOG_UNAVAILABLE", Unavailable, 503, LATER,
+        "the log did not answer; a mutation may or may not have taken effect",
+        "sending it again with the same operation id settles it";
+    StoreFull = "STORE_FULL", ResourceExhausted, 507, None,
+        "the disk under the log is full; nothing was written", "the operator makes room; then send it again";
+    ViewBehind = "VIEW_BEHIND", Unavailable, 503, LATER,
+        "the view is being rebuilt from the log", "try again later";
+    ShuttingDown = "SHUTTING_DOWN", Unavailable, 503, LATER,
+        "the server is about to stop", "connect again";
+    Internal = "INTERNAL", Internal, 500, None,
+        "the server broke a rule of its own", "report it with the server's log";
+}
+
+impl Reason {
+    pub fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+}
+
+/// A refusal with its details, on its way to becoming a `Status`.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    reason: Reason,
+    message: String,
+    metadata: HashMap<String, String>,
+    violations: Vec<(String, String)>,
+    resource: Option<(&'static str, String)>,
+}
+
+impl Refusal {
+    pub fn new(reason: Reason, message: impl ToString) -> Self {
+        let message = message.to_string();
+        Self { reason, message, metadata: HashMap::new(), violations: Vec::new(), resource: None }
+    }
+
+    /// Adds to `ErrorInfo.metadata`. Header space is scarce, so long values are cut.
+    pub fn with(mut self, key: &str, value: impl ToString) -> Self {
+        self.metadata.insert(key.into(), cut(value.to_string(), 1024));
+        self
+    }
+
+    /// Adds a violation to `BadRequest`. Of many, the first 20 are told.
+    pub fn at(mut self, field: impl Into<String>, why: impl ToString) -> Self {
+        if self.violations.len() < 20 {
+            self.violations.push((cut(field.into(), 512), cut(why.to_string(), 512)));
+        }
+        self
+    }
+
+    /// Names what the refusal is about, as `ResourceInfo`.
+    pub fn about(mut self, sort: &'static str, name: impl ToString) -> Self {
+        self.resource = Some((sort, cut(name.to_string(), 256)));
+        self
+    }
+}
+
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let row = refusal.reason.row();
+        let mut details = ErrorDetails::with_error_info(row.name, DOMAIN, refusal.metadata);
+        for (field, why) in refusal.violations {
+            details.add_bad_request_violation(field, why);
+        }
+        if let Some((sort, name)) = refusal.resource {
+            details.set_resource_info(sort, name, "", row.meaning);
+        }
+        if row.retry.is_some() {
+            details.set_retry_info(row.retry);
+        }
+        Status::with_error_details(row.code, cut(refusal.message, 2048), details)
+    }
+}
+
+impl From<guiju_proto::convert::ConvertError> for Refusal {
+    fn from(fault: guiju_proto::convert::ConvertError) -> Self {
+        Self::new(Reason::MalformedField, &fault).at(fault.field, fault.why)
+    }
+}
+
+/// The answer to a request that took too long.
+pub fn timed_out(limit: Duration) -> Status {
+    Refusal::new(Reason::TimedOut, format!("no answer within {limit:?}")).into()
+}
+
+/// Gives details to a refusal that the gRPC library made by itself: an unknown method, a message over the limit, bytes
+/// that are no message, a deadline.
+pub fn completed(response: Response) -> Response {
+    match Status::from_header_map(response.headers()) {
+        Some(status) if status.code() != Code::Ok && status.details().is_empty() => explained(status).into_http(),
+        _ => response,
+    }
+}
+
+/// The same, for a status that a handler got from reading its own stream.
+pub fn explained(status: Status) -> Status {
+    if !status.details().is_empty() {
+        return status;
+    }
+    let reason = match status.code() {
+        Code::Unimplemented if status.message().contains("compressed") => Reason::MalformedMessage,
+        Code::Unimplemented => Reason::UnknownMethod,
+        Code::OutOfRange | Code::ResourceExhausted => Reason::MessageTooLarge,
+        Code::Internal if status.message().contains("ecode") => Reason::MalformedMessage,
+        Code::InvalidArgument => Reason::MalformedMessage,
+        Code::Cancelled | Code::DeadlineExceeded => Reason::TimedOut,
+        _ => Reason::Internal,
+    };
+    let said = if status.message().is_empty() { reason.row().meaning } else { status.message() };
+    Refusal::new(reason, said).into()
+}
+
+/// As the gRPC documents spell it.
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// The reference page, in Markdown. A test holds it against `docs/reference/errors.md`.
+pub fn page() -> String {
+    let mut page = PAGE_HEAD.to_owned();
+    for row in TABLE {
+        let retry = row.retry.map_or_else(|| "no".into(), |after| format!("after {after:?}"));
+        let (name, code, http, meaning, remedy) = (row.name, code_name(row.code), row.http, row.meaning, row.remedy);
+        page += &format!("| `{name}` | {code} | {http} | {retry} | {meaning} | {remedy} |\n");
+    }
+    page
+}
+
+const PAGE_HEAD: &str = "# Errors of guiju-server
+
+Made from `registry-server/src/status.rs`; a test says when this page is stale.
+
+Every refusal carries `google.rpc` details: `ErrorInfo` with domain `guiju`, the reason below and what it names;
+`BadRequest` with one violation for each fault of the input (the field as the `.proto` file spells it, or file and JSON
+Pointer); `ResourceInfo` with the standard or version it is about; `RetryInfo` where trying again may help. Reasons are
+stable, messages may improve. A malformed record is not an error: it gets a finding.
+
+| reason | gRPC code | HTTP status | worth trying again | what happened | what to do |
+|---|---|---|---|---|---|
+";
