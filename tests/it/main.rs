@@ -1,5 +1,7 @@
 mod formats;
+mod membership;
 mod oracles;
+mod rules;
 mod server;
 mod support;
 mod tidy;

@@ -149,7 +149,9 @@ fn meant(list: &CodeList, value: &str) -> Option<Text> {
             zh: format!("“{value}”的代码为 {}", row.code()),
         });
     }
-    let other_spelling = [half_width(value), value.to_uppercase(), value.to_lowercase()];
+    // `01汉族`, `1-男`: a code with its name.
+    let leading = value.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned();
+    let other_spelling = [half_width(value), value.to_uppercase(), value.to_lowercase(), leading];
     let code = other_spelling.iter().chain(&with_zeros(value)).find_map(|spelling| list.get(spelling)?.rows().next());
     if let Some(row) = code {
         return Some(did_you_mean(row.code(), row));

@@ -82,6 +82,9 @@ fn joined(left: &Text, (en, zh): (&str, &str), right: &Text) -> Text {
 fn operand(operand: &Operand) -> Text {
     let same = |text: String| Text { zh: text.clone(), en: text };
     match operand {
+        Operand::Field { pointer, part: Some((from, to)), .. } if to - from == 1 => {
+            Text { en: format!("character {to} of `{pointer}`"), zh: format!("`{pointer}` 的第 {to} 位") }
+        }
         Operand::Field { pointer, part: Some((from, to)), .. } => Text {
             en: format!("characters {} to {to} of `{pointer}`", from + 1),
             zh: format!("`{pointer}` 的第 {} 至 {to} 位", from + 1),
