@@ -1,7 +1,13 @@
 //! One log line and one count for each request, however it ends. Never what it carried.
 
-use crate::{listen::Peer, metrics::Metrics, status};
-use axum::{body::Body, extract::Request, http::HeaderMap, middleware::Next, response::Response};
+use crate::{http::text, listen::Peer, metrics::Metrics, settings::Settings, status};
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, StatusCode},
+    middleware::Next,
+    response::Response,
+};
 use guiju_proto::FILE_DESCRIPTOR_SET;
 use http_body::{Frame, SizeHint};
 use prost::Message as _;
@@ -21,11 +27,13 @@ pub struct Access {
     metrics: Metrics,
     methods: Arc<HashSet<String>>,
     request_timeout: Duration,
+    header_bytes_max: usize,
 }
 
 impl Access {
-    pub fn new(metrics: Metrics, request_timeout: Duration) -> Self {
-        Self { metrics, methods: Arc::new(methods()), request_timeout }
+    pub fn new(metrics: Metrics, settings: &Settings) -> Self {
+        let (request_timeout, header_bytes_max) = (settings.request_timeout, settings.header_bytes_max as usize);
+        Self { metrics, methods: Arc::new(methods()), request_timeout, header_bytes_max }
     }
 
     /// A name fit for a label: callers can invent paths, and each would be a time series of its own.
@@ -68,6 +76,11 @@ pub async fn observe(
         metrics: access.metrics,
     };
     let is_grpc = is_grpc(request.headers());
+    // HTTP/2 bounds them itself, HTTP/1 only at some hundred KiB.
+    if header_bytes(request.headers()) > access.header_bytes_max {
+        let why = format!("the headers are larger than {} bytes\n", access.header_bytes_max);
+        return line.follow(text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why), false);
+    }
     let answer = tokio::time::timeout(access.request_timeout, next.run(request)).await;
     let response = match answer {
         Ok(response) if is_grpc => status::completed(response),
@@ -75,6 +88,11 @@ pub async fn observe(
         Err(_) => status::timed_out(access.request_timeout).into_http(),
     };
     line.follow(response, is_grpc)
+}
+
+/// As HTTP/2 counts them: 32 bytes for each beside its name and value.
+fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
 }
 
 /// Whether a request or an answer speaks gRPC.

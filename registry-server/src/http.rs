@@ -80,6 +80,6 @@ async fn unknown(request: Request) -> Response {
     }
 }
 
-fn text(status: StatusCode, body: String) -> Response {
+pub fn text(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }

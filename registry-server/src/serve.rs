@@ -99,7 +99,7 @@ fn router(
         .add_service(health)
         .add_service(reflection().build_v1().map_err(bug)?)
         .add_service(reflection().build_v1alpha().map_err(bug)?);
-    let access = Access::new(metrics.clone(), settings.request_timeout);
+    let access = Access::new(metrics.clone(), settings);
     let routes = routes.into_axum_router().layer(middleware::from_fn_with_state(access, access::observe));
     Ok((reporter, transport(settings).add_routes(Routes::from(routes))))
 }

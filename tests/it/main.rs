@@ -1,4 +1,5 @@
 mod formats;
+mod http;
 mod membership;
 mod oracles;
 mod rules;
