@@ -6,3 +6,4 @@ mod rules;
 mod server;
 mod support;
 mod tidy;
+mod wire;
