@@ -1,7 +1,8 @@
 //! Permissible values, with the dates on which they hold.
 
 use crate::{CanonicalError, Date, canonical_csv};
-use std::{collections::HashMap, ops::Range};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::{collections::HashMap, ops::Range, sync::OnceLock};
 
 const HEADER: [&str; 8] = ["code", "name_zh", "name_en", "parent", "valid_from", "valid_to", "alias", "note"];
 const ROWS_MAX: usize = 2_000_000;
@@ -16,8 +17,28 @@ pub struct CodeList {
     text: String,
     /// Sorted by code, then by `valid_from`.
     rows: Vec<Row>,
-    /// Hash of every word for a code (names, aliases) to the first row that has it.
-    words: HashMap<u64, u32>,
+    index: Index,
+    /// Hash of every word for a code (names, aliases) to the first row that has it. Made when first asked for: only a
+    /// value that is not a code needs it.
+    words: OnceLock<Words>,
+}
+
+type Words = HashMap<u64, u32, BuildHasherDefault<AsIs>>;
+
+/// The keys are hashes already.
+#[derive(Clone, Copy, Debug, Default)]
+struct AsIs(u64);
+
+/// Where the rows of a code begin, by the hash of the code: one probe for nearly every look-up, where a binary search
+/// over half a million codes would miss the processor's cache forty times.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    /// A power of two, at most half full; a row's number plus one, or 0 where the slot is free.
+    slots: Box<[u32]>,
+    /// The codes of all rows, one after another: a look-up stays within a few megabytes.
+    codes: String,
+    /// Where in `codes` each row's begins, and where the last one ends.
+    starts: Vec<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +79,7 @@ impl CodeList {
     pub fn parse(bytes: &[u8]) -> Result<Self, CodeListError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(false).from_reader(bytes);
-        let mut list = Self { text: String::new(), rows: Vec::new(), words: HashMap::new() };
+        let mut list = Self { text: String::new(), rows: Vec::new(), index: Index::default(), words: OnceLock::new() };
         let mut record = csv::StringRecord::new();
         let mut first = true;
         loop {
@@ -111,19 +132,12 @@ impl CodeList {
                 return Err(CodeListError::Row { line: 0, why });
             }
         }
-        let mut branches: Vec<&str> = rows.iter().map(|row| cell(row, 3)).filter(|parent| !parent.is_empty()).collect();
-        branches.sort_unstable();
-        branches.dedup();
-        let leaves: Vec<bool> = rows.iter().map(|row| branches.binary_search(&cell(row, 0)).is_err()).collect();
-        let mut words = HashMap::new();
-        for (index, row) in rows.iter().enumerate().rev() {
-            let names = [cell(row, 1), cell(row, 2)];
-            for word in names.into_iter().chain(cell(row, 6).split('|')).filter(|word| !word.is_empty()) {
-                words.insert(hash(word), index as u32);
+        self.index = Index::of(&self.text, &self.rows);
+        for child in 0..self.rows.len() {
+            if let Some(rows) = self.index.find(span(&self.text, self.rows[child].cells[3])) {
+                self.rows[rows].iter_mut().for_each(|row| row.leaf = false);
             }
         }
-        rows.iter_mut().zip(leaves).for_each(|(row, leaf)| row.leaf = leaf);
-        self.words = words;
         Ok(self)
     }
 
@@ -133,17 +147,28 @@ impl CodeList {
 
     /// The code, whether or not it holds today.
     pub fn get(&self, code: &str) -> Option<Code<'_>> {
-        let start = self.rows.partition_point(|row| span(&self.text, row.cells[0]) < code);
-        let same = self.rows[start..].iter().take_while(|row| span(&self.text, row.cells[0]) == code).count();
-        (same > 0).then_some(Code { list: self, rows: start..start + same })
+        let rows = self.index.find(code)?;
+        Some(Code { list: self, rows })
     }
 
     /// The first row that has this word (a name or alias, letter case ignored) for a code.
     pub fn by_word(&self, word: &str) -> Option<CodeRow<'_>> {
-        let row = &self.rows[*self.words.get(&hash(word))? as usize];
+        let row = &self.rows[*self.words().get(&hash_lower(word))? as usize];
         let row = CodeRow { list: self, row };
         let same = |other: &str| other.to_lowercase() == word.to_lowercase();
         (same(row.name_zh()) || same(row.name_en()) || row.aliases().any(same)).then_some(row)
+    }
+
+    fn words(&self) -> &Words {
+        self.words.get_or_init(|| {
+            let mut words = Words::with_capacity_and_hasher(2 * self.rows.len(), BuildHasherDefault::new());
+            for (number, row) in self.rows().enumerate() {
+                for word in [row.name_zh(), row.name_en()].into_iter().chain(row.aliases()).filter(|w| !w.is_empty()) {
+                    words.entry(hash_lower(word)).or_insert(number as u32);
+                }
+            }
+            words
+        })
     }
 
     pub fn to_canonical(&self) -> Result<Vec<u8>, CanonicalError> {
@@ -232,8 +257,162 @@ fn boundary(text: &str) -> Result<Option<Date>, String> {
     full.parse().map(Some).map_err(|_| format!("`{text}` is not a day, a month or a year"))
 }
 
-/// FNV-1a over the lower-case word: the same on every machine and in every run.
+impl Index {
+    /// The rows are sorted by code.
+    fn of(text: &str, rows: &[Row]) -> Self {
+        let mut index = Self { slots: vec![0; (rows.len() * 2).next_power_of_two()].into(), ..Self::default() };
+        for row in rows {
+            index.starts.push(index.codes.len() as u32);
+            index.codes.push_str(span(text, row.cells[0]));
+        }
+        index.starts.push(index.codes.len() as u32);
+        for row in 0..rows.len() {
+            if row > 0 && index.code(row - 1) == index.code(row) {
+                continue;
+            }
+            let mut slot = index.home(index.code(row));
+            while index.slots[slot] != 0 {
+                slot = index.after(slot);
+            }
+            index.slots[slot] = row as u32 + 1;
+        }
+        index
+    }
+
+    fn find(&self, code: &str) -> Option<Range<usize>> {
+        let mut slot = self.home(code);
+        // A free slot ends the search, and half of them are free.
+        while let Some(first) = (self.slots[slot] as usize).checked_sub(1) {
+            if self.code(first) == code {
+                let rows = self.starts.len() - 1;
+                let end = (first + 1..rows).find(|&row| self.code(row) != code).unwrap_or(rows);
+                return Some(first..end);
+            }
+            slot = self.after(slot);
+        }
+        None
+    }
+
+    fn code(&self, row: usize) -> &str {
+        &self.codes[self.starts[row] as usize..self.starts[row + 1] as usize]
+    }
+
+    fn home(&self, code: &str) -> usize {
+        let hash = hash(code);
+        (hash ^ hash >> 32) as usize & (self.slots.len() - 1)
+    }
+
+    fn after(&self, slot: usize) -> usize {
+        (slot + 1) & (self.slots.len() - 1)
+    }
+}
+
+impl Hasher for AsIs {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = fnv(bytes.iter().copied());
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 fn hash(word: &str) -> u64 {
+    fnv(word.bytes())
+}
+
+fn hash_lower(word: &str) -> u64 {
+    let bytes = |c: char| {
+        let mut bytes = [0; 4];
+        let length = c.encode_utf8(&mut bytes).len();
+        bytes.into_iter().take(length)
+    };
+    fnv(word.chars().flat_map(char::to_lowercase).flat_map(bytes))
+}
+
+/// FNV-1a: the same on every machine and in every run.
+fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    word.to_lowercase().bytes().fold(0xcbf2_9ce4_8422_2325, step)
+    bytes.fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "code,name_zh,name_en,parent,valid_from,valid_to,alias,note\n";
+
+    fn list(rows: &str) -> Result<CodeList, CodeListError> {
+        CodeList::parse(format!("{HEAD}{rows}").as_bytes())
+    }
+
+    fn fault(rows: &str) -> String {
+        list(rows).map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn codes_are_found_as_written() {
+        let list = list("2,女性,female,,,,女|F,\n1,男性,male,,,,男|M,\n01,x,,1,,,,\n").unwrap();
+        assert_eq!(list.rows().map(|row| row.code()).collect::<Vec<_>>(), ["01", "1", "2"]);
+        assert!(
+            list.get("1").is_some() && list.get("01").is_some() && list.get("001").is_none() && list.get("").is_none()
+        );
+        assert!(list.get("01").unwrap().is_leaf() && !list.get("1").unwrap().is_leaf());
+        assert_eq!(list.by_word("女").map(|row| row.code()), Some("2"));
+        assert_eq!(list.by_word("MALE").map(|row| row.code()), Some("1"));
+        assert!(list.by_word("").is_none() && list.by_word("1").is_none());
+    }
+
+    #[test]
+    fn a_code_may_mean_one_thing_after_another() {
+        let list = list("632721,a,,,,1951-12-25,,\n632721,b,,,1955,2013-07,,\n").unwrap();
+        let name = |day: &str| list.get("632721").unwrap().on(day.parse().unwrap()).map(|row| row.name_zh());
+        assert_eq!(
+            ["1951-12-24", "1951-12-25", "1955-01-01", "2013-06-30", "2013-07-01"].map(name),
+            [Some("a"), None, Some("b"), Some("b"), None]
+        );
+    }
+
+    #[test]
+    fn every_code_of_many_is_found() {
+        let rows: String = (0..5_000u64).map(|n| format!("{:06},n{n},,,,,,\n", n * 7919 % 1_000_003)).collect();
+        let list = list(&rows).unwrap();
+        let found = (0..5_000u64).filter(|n| {
+            let code = format!("{:06}", n * 7919 % 1_000_003);
+            list.get(&code).is_some_and(|found| found.rows().all(|row| row.name_zh() == format!("n{n}")))
+        });
+        assert_eq!(found.count(), 5_000);
+        assert!(!(0..1_000_003).any(|n| {
+            list.get(&format!("{n:06}")).is_some_and(|c| c.rows().next().unwrap().code() != format!("{n:06}"))
+        }));
+    }
+
+    #[test]
+    fn faults_name_the_line_and_the_remedy() {
+        assert_eq!(CodeList::parse(b"a,b\n").unwrap_err(), CodeListError::Header);
+        assert_eq!(CodeList::parse(b"").unwrap_err(), CodeListError::Empty);
+        assert_eq!(list("").unwrap_err(), CodeListError::Empty);
+        assert_eq!(fault("1,a,,,,,,\n ,a,,,,,,\n"), "line 3: `code` is empty or has space around it");
+        assert_eq!(fault("1,a,,,2020-13,,,\n"), "line 2: `2020-13` is not a day, a month or a year");
+        assert_eq!(
+            fault("1,a,,,2020,2019,,\n"),
+            "line 2: `1` is never valid: valid_to is exclusive and not after valid_from"
+        );
+        assert!(fault("1,a,,,,,,\n1,b,,,,,,\n").contains("`1` has two rows that hold on the same day"));
+        assert!(fault("1,a,,,,,,\n1,b\n").starts_with("line 3: "), "{}", fault("1,a,,,,,,\n1,b\n"));
+    }
+
+    #[test]
+    fn one_table_has_one_canonical_form() {
+        let one =
+            CodeList::parse(format!("\u{feff}{}2,b,,,,,,\r\n1,\"a\",,,,,,\r\n", HEAD.replace('\n', "\r\n")).as_bytes());
+        let other = list("1,a,,,,,,\n2,b,,,,,,\n");
+        let bytes = other.unwrap().to_canonical().unwrap();
+        assert_eq!(one.unwrap().to_canonical().unwrap(), bytes);
+        assert_eq!(CodeList::parse(&bytes).unwrap().to_canonical().unwrap(), bytes);
+    }
 }

@@ -7,7 +7,7 @@ use guiju_model::Dimension::*;
 const PROVINCES: &str = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新";
 
 /// What follows the province: ordinary, with a special ending, emergency, new energy (small, then large).
-const CIVIL: [&str; 12] = [
+const CIVIL: [&str; 11] = [
     "@*****",
     "@****学",
     "@****警",
@@ -19,7 +19,6 @@ const CIVIL: [&str; 12] = [
     "@****应急",
     "@%*####",
     "@#####%",
-    "@****超",
 ];
 
 /// What stands without a province: embassies, armed police, the army.
