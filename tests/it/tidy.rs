@@ -20,7 +20,21 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
 /// Crates that touch no file, network, clock, thread or async, and the outside crates that they may use.
 const PURE: &[(&str, &[&str])] = &[
     ("sdk/model", &["csv", "semver", "serde", "serde_json", "serde_json_canonicalizer", "sha2", "thiserror", "toml"]),
-    ("sdk/validator", &["jsonschema", "memchr", "regex", "semver", "serde", "serde_json", "thiserror"]),
+    (
+        "sdk/validator",
+        &[
+            "jsonschema",
+            "jsonschema-regex",
+            "memchr",
+            "num-bigint",
+            "regex",
+            "semver",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "toml",
+        ],
+    ),
 ];
 
 /// What a pure crate's source must not name.

@@ -1,6 +1,35 @@
-mod decimal;
-pub mod formats;
-pub mod membership;
-pub mod near;
-pub mod record;
-pub mod rules;
+//! Compile a data standard once, check many records.
+//!
+//! # Invariants
+//! - Deterministic: the same bytes, standard and options give the same report, byte for byte. No clock is read; "today" is
+//!   `CheckOptions::reference_date`.
+//! - Nothing is fetched: a reference leads into the document or to a registered standard in the bundle.
+//! - Any record gets a report, any schema a validator or its faults; neither panics, hangs or grows without bound.
+//!
+//! ```
+//! use guiju_validator::{CheckOptions, CompileOptions, Validator};
+//! let schema = br#"{"type": "object", "required": ["name"]}"#;
+//! let validator = Validator::compile_schema(schema, &CompileOptions::default())?;
+//! let report = validator.check(br#"{"nmae": "Li"}"#, &CheckOptions::default());
+//! assert_eq!(report.findings[0].code, "required-missing");
+//! # Ok::<(), guiju_validator::CompileError>(())
+//! ```
+
+mod bounds; // what a schema may cost
+mod compile; // from a bundle to a validator
+mod decimal; // numbers compared exactly
+mod explain; // from what the engine says to findings
+mod json; // a record read strictly, with places
+mod pattern; // regular expressions in linear time
+mod plan; // what our vocabulary asks
+mod run; // one record through all that
+
+pub mod codes; // what findings mean, as data
+pub mod formats; // identifiers
+pub mod membership; // is a value in its code list?
+pub mod near; // the word that was probably meant
+pub mod record; // how rules see a record
+pub mod rules; // what must hold between fields
+
+pub use compile::{CompileError, CompileOptions, Fault};
+pub use run::{CheckOptions, Field, Validator};

@@ -1,0 +1,66 @@
+//! The codes of findings: what each means, how it reads, how it is mended. Data in `codes.toml`, one entry a code.
+
+use guiju_model::{Dimension, Finding, Severity, Text};
+use serde::Deserialize;
+use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
+
+/// The documentation page of one code.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    #[serde(skip)]
+    pub code: String,
+    pub title_en: String,
+    pub title_zh: String,
+    pub severity: Severity,
+    pub dimension: Dimension,
+    /// One line, with `{placeholders}` for what the finding names.
+    pub message_en: String,
+    pub message_zh: String,
+    /// A piece of a record that gets this finding.
+    pub example: String,
+    pub remedy_en: String,
+    pub remedy_zh: String,
+}
+
+static PAGES: LazyLock<BTreeMap<String, Page>> = LazyLock::new(|| {
+    let mut pages: BTreeMap<String, Page> = toml::from_str(include_str!("../codes.toml")).unwrap_or_default();
+    pages.iter_mut().for_each(|(code, page)| page.code.clone_from(code));
+    pages
+});
+
+pub fn page(code: &str) -> Option<&'static Page> {
+    PAGES.get(code)
+}
+
+/// All pages, in order of their codes.
+pub fn pages() -> impl Iterator<Item = &'static Page> {
+    PAGES.values()
+}
+
+/// A finding as its page says; the caller adds place and rule.
+pub fn finding(code: &'static str, path: &str, args: &[(&str, &str)]) -> Finding {
+    let (severity, dimension, message) = match page(code) {
+        Some(page) => (page.severity, page.dimension, text(page, args)),
+        None => (Severity::Error, Dimension::Normativity, Text { en: code.into(), zh: code.into() }),
+    };
+    Finding {
+        code: Cow::Borrowed(code),
+        severity,
+        dimension,
+        path: path.into(),
+        place: None,
+        rule: String::new(),
+        field: None,
+        message,
+        suggestion: None,
+        value: None,
+    }
+}
+
+fn text(page: &Page, args: &[(&str, &str)]) -> Text {
+    let fill = |template: &str| {
+        args.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    };
+    Text { en: fill(&page.message_en), zh: fill(&page.message_zh) }
+}
