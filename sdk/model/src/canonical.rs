@@ -22,7 +22,7 @@ pub fn canonical_json(bytes: &[u8]) -> Result<Vec<u8>, CanonicalError> {
     serde_json_canonicalizer::to_vec(&value).map_err(|error| CanonicalError::Json(error.to_string()))
 }
 
-/// Integers must be within 2^53; decimals are taken as the shortest spelling of their double, as RFC 8785 does.
+/// Integers must be within 2^53; another number must be the shortest spelling of its double, as RFC 8785 writes it.
 fn check_numbers(value: &Value, pointer: &mut String) -> Result<(), CanonicalError> {
     let length = pointer.len();
     match value {
@@ -51,9 +51,24 @@ fn is_interoperable(number: &serde_json::Number) -> bool {
     if let Some(integer) = number.as_i64() {
         return integer.unsigned_abs() <= EXACT;
     }
-    let text = number.to_string();
-    let digits = text.split(['e', 'E']).next().unwrap_or("").bytes().filter(u8::is_ascii_digit).count();
-    digits <= 15 && number.as_f64().is_some_and(f64::is_finite)
+    // The shortest spelling of the double is what is written; another number must not come to the same.
+    let written = |double: f64| significant(&format!("{double:e}"));
+    number.as_f64().filter(|double| double.is_finite()).map(written) == Some(significant(&number.to_string()))
+}
+
+/// Digits without zeros around, and the power of ten of the first: one value for one number.
+fn significant(text: &str) -> (bool, String, i64) {
+    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let digits = number.trim_start_matches('-');
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let all = [whole, part].concat();
+    let kept = all.trim_start_matches('0');
+    if kept.is_empty() {
+        return (false, String::new(), 0);
+    }
+    let first = whole.len() as i64 - (all.len() - kept.len()) as i64;
+    let power = first.saturating_add(exponent.parse().unwrap_or(i64::MAX));
+    (number.starts_with('-'), kept.trim_end_matches('0').into(), power)
 }
 
 /// The canonical form of a table: UTF-8, LF, quotes only where needed, rows sorted.
@@ -67,4 +82,42 @@ pub fn canonical_csv(header: &[&str], rows: impl IntoIterator<Item = Vec<String>
         writer.write_record(row).map_err(fault)?;
     }
     writer.into_inner().map_err(|error| CanonicalError::Csv(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> Result<String, CanonicalError> {
+        canonical_json(text.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn one_document_has_one_form() {
+        let given = r#"{"numbers": [333333333.3333333, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
+                        "string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/", "literals": [null, true, false]}"#;
+        assert_eq!(
+            canonical(given).unwrap(),
+            r#"{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\u000f\nA'B\"\\\\\"/"}"#
+        );
+        let other = "{\"a\":{\"c\":0,\"d\":1},\n\"b\":1e0}";
+        assert_eq!(canonical(r#" {"b":1,"a":{"d":1.0,"c":-0}}"#), canonical(other));
+        // Names are ordered by UTF-16, so that a character beyond U+FFFF comes before U+FB33.
+        assert_eq!(canonical("{\"\u{fb33}\":1,\"\u{1f600}\":2}").unwrap(), "{\"\u{1f600}\":2,\"\u{fb33}\":1}");
+    }
+
+    #[test]
+    fn a_number_that_would_share_a_digest_is_refused() {
+        for text in
+            ["9007199254740993", "-9007199254740993", "1e400", "333333333.33333329", "18446744073709551616", "1e-400"]
+        {
+            let error = canonical(&format!("{{\"a/b\":[{text}]}}")).unwrap_err();
+            assert!(
+                matches!(&error, CanonicalError::Number { pointer, .. } if pointer == "/a~1b/0"),
+                "{text}: {error}"
+            );
+        }
+        assert!(canonical("9007199254740992").is_ok());
+        assert!(matches!(canonical("{"), Err(CanonicalError::Json(_))));
+    }
 }

@@ -192,3 +192,119 @@ impl Bundle {
         self.contents.values()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::Kind;
+
+    /// Versions in memory.
+    #[derive(Default)]
+    struct Shelf(BTreeMap<Digest, Content>);
+
+    impl Catalog for Shelf {
+        fn versions(&self, standard: &StandardId) -> Vec<(Version, Digest)> {
+            let of = |(digest, content): (&Digest, &Content)| {
+                (content.manifest.standard == *standard).then(|| (content.manifest.version.clone(), *digest))
+            };
+            self.0.iter().filter_map(of).collect()
+        }
+
+        fn content(&self, digest: &Digest) -> Option<Content> {
+            self.0.get(digest).cloned()
+        }
+
+        fn near(&self, _: &StandardId) -> Vec<StandardId> {
+            self.0.values().map(|content| content.manifest.standard.clone()).take(1).collect()
+        }
+    }
+
+    impl Shelf {
+        fn put(&mut self, standard: &str, version: &str, refs: &[&str]) -> Digest {
+            let content = Bundle::seal(&record(standard, version, refs), self).unwrap().root().clone();
+            let digest = content.digest();
+            self.0.insert(digest, content);
+            digest
+        }
+    }
+
+    fn record(standard: &str, version: &str, refs: &[&str]) -> Package {
+        let all: Vec<String> = refs.iter().map(|reference| format!(r#"{{"$ref": "guiju:{reference}"}}"#)).collect();
+        let schema = format!(r#"{{"title": "{standard} {version}", "allOf": [{}]}}"#, all.join(","));
+        let files =
+            [("schema.json".to_owned(), schema.into_bytes()), ("examples/conforming/1.json".to_owned(), b"1".to_vec())];
+        let (standard, version) = (standard.parse().unwrap(), version.parse().unwrap());
+        Package { standard, version, kind: Kind::Record, files: files.into() }
+    }
+
+    #[test]
+    fn the_highest_version_that_will_do_is_taken() {
+        let mut shelf = Shelf::default();
+        for version in ["1.0.0", "1.10.0", "1.9.0", "2.0.0", "2.1.0-rc.1"] {
+            shelf.put("a/b", version, &[]);
+        }
+        let resolved = |text: &str| resolve(&shelf, &text.parse().unwrap()).map(|found| found.version.to_string());
+        assert_eq!(resolved("a/b@1").unwrap(), "1.10.0");
+        assert_eq!(resolved("a/b").unwrap(), "2.0.0");
+        assert_eq!(resolved("a/b@=2.1.0-rc.1").unwrap(), "2.1.0-rc.1");
+        let error = resolved("a/b@3").unwrap_err().to_string();
+        assert_eq!(error, "no version of `a/b` is ^3; there are 1.0.0, 1.9.0, 1.10.0, 2.0.0, 2.1.0-rc.1");
+        assert_eq!(resolved("a/c").unwrap_err().to_string(), "there is no standard `a/c`; did you mean `a/b`");
+    }
+
+    #[test]
+    fn a_bundle_holds_all_that_is_needed_and_no_more() {
+        let mut shelf = Shelf::default();
+        let deep = shelf.put("a/deep", "1.0.0", &[]);
+        let types = shelf.put("a/types", "1.0.0", &["a/deep@1"]);
+        shelf.put("a/other", "1.0.0", &[]);
+        let bundle = Bundle::seal(&record("a/person", "1.0.0", &["a/types@1.0", "a/deep@1"]), &shelf).unwrap();
+        let digests: BTreeSet<Digest> = bundle.contents().map(Content::digest).collect();
+        assert_eq!(digests, [bundle.digest(), deep, types].into());
+        assert_eq!(bundle.dependency(bundle.root(), "a/types@1.0").map(Content::digest), Some(types));
+        assert_eq!(bundle.dependency(bundle.root(), "a/types@1"), None);
+        assert!(bundle.get(&types).unwrap().files.keys().all(|file| file == "schema.json"));
+        let all: Vec<Content> = bundle.contents().cloned().collect();
+        assert_eq!(Bundle::verify(bundle.digest(), all), Ok(bundle));
+    }
+
+    #[test]
+    fn what_was_changed_on_its_way_is_refused() {
+        let mut shelf = Shelf::default();
+        shelf.put("a/types", "1.0.0", &[]);
+        let bundle = Bundle::seal(&record("a/person", "1.0.0", &["a/types@1"]), &shelf).unwrap();
+        let all: Vec<Content> = bundle.contents().cloned().collect();
+        let changed = |change: &dyn Fn(&mut Vec<Content>)| {
+            let mut contents = all.clone();
+            change(&mut contents);
+            Bundle::verify(bundle.digest(), contents)
+        };
+        for place in 0..2 {
+            let tampered = changed(&|contents| contents[place].files.get_mut("schema.json").unwrap().push(b' '));
+            assert!(matches!(tampered, Err(BundleError::Tampered { .. })));
+            let renamed = changed(&|contents| contents[place].manifest.version = Version::new(9, 9, 9));
+            assert!(renamed.is_err());
+            assert!(changed(&|contents| drop(contents.remove(place))).is_err());
+            assert!(changed(&|contents| contents[place].files.clear()).is_err());
+        }
+    }
+
+    #[test]
+    fn names_that_refer_to_each_other_are_refused() {
+        let mut shelf = Shelf::default();
+        let itself = Bundle::seal(&record("a/b", "1.0.0", &["a/b@1"]), &shelf).unwrap_err();
+        assert_eq!(itself.to_string(), "`a/b` 1.0.0 refers to itself through a/b -> a/b");
+        shelf.put("a/b", "1.0.0", &[]);
+        shelf.put("a/c", "1.0.0", &["a/b@1"]);
+        let round = Bundle::seal(&record("a/b", "2.0.0", &["a/c@1"]), &shelf).unwrap_err();
+        assert_eq!(round.to_string(), "`a/b` 2.0.0 refers to itself through a/b -> a/c -> a/b");
+    }
+
+    #[test]
+    fn a_missing_standard_is_named_with_its_place() {
+        let shelf = Shelf::default();
+        let error = Bundle::seal(&record("a/b", "1.0.0", &["a/c@1"]), &shelf).unwrap_err();
+        assert_eq!(error.to_string(), "at `/allOf/0/$ref`: there is no standard `a/c`");
+    }
+}

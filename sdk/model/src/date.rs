@@ -78,3 +78,50 @@ impl fmt::Display for Date {
         write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_days_that_exist_are_dates() {
+        for text in ["2024-02-29", "2000-02-29", "0001-01-01", "9999-12-31"] {
+            assert_eq!(text.parse::<Date>().unwrap().to_string(), text);
+        }
+        for text in [
+            "2023-02-29",
+            "1900-02-29",
+            "2026-04-31",
+            "2026-00-01",
+            "2026-13-01",
+            "0000-01-01",
+            "2026-1-1",
+            "20260101",
+            "2026-01-01 ",
+            "２０２６-01-01",
+            "+026-01-01",
+            "2026-+1-01",
+            "",
+        ] {
+            assert!(text.parse::<Date>().is_err(), "{text}");
+        }
+        assert_eq!(Date::from_compact("20240229"), "2024-02-29".parse().ok());
+        assert_eq!(
+            (Date::from_compact("20230229"), Date::from_compact("２0230228"), Date::from_compact("")),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn day_numbers_follow_each_other() {
+        let mut before = Date::new(1899, 12, 31).unwrap().day_number();
+        for year in 1900..=2101 {
+            for month in 1..=12 {
+                for day in (1..=31).filter_map(|day| Date::new(year, month, day)) {
+                    assert_eq!(day.day_number(), before + 1, "{day}");
+                    before = day.day_number();
+                }
+            }
+        }
+    }
+}

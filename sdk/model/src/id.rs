@@ -136,3 +136,46 @@ impl fmt::Display for StandardId {
         write!(f, "{}/{}", self.namespace, self.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_parse_back() {
+        for text in ["a/b", "cn.gb/gbt-2260", "bj.population/person", "a1.b-2.c/d-e-9"] {
+            assert_eq!(text.parse::<StandardId>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_says_why() {
+        let long = "a".repeat(64);
+        let deep = "a.".repeat(8) + "a/b";
+        for (text, why) in [
+            ("person", "write namespace/name"),
+            ("/person", "a label is empty"),
+            ("bj./person", "a label is empty"),
+            ("bj/", "a label is empty"),
+            ("Bj/person", "begins with a lower-case letter"),
+            ("bj/1person", "begins with a lower-case letter"),
+            ("bj/per_son", "lower-case ASCII letters, digits and hyphens"),
+            ("bj/a/b", "lower-case ASCII letters, digits and hyphens"),
+            ("北京/person", "begins with a lower-case letter"),
+            (&format!("bj/{long}"), "at most 63 bytes"),
+            (&deep, "at most 8 labels"),
+        ] {
+            let error = text.parse::<StandardId>().unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_lies_under_its_whole_labels_only() {
+        let namespace = |text: &str| text.parse::<Namespace>().unwrap();
+        assert!(namespace("bj.population").is_under(&namespace("bj")));
+        assert!(namespace("bj").is_under(&namespace("bj")));
+        assert!(!namespace("bjx.population").is_under(&namespace("bj")));
+        assert!(!namespace("bj").is_under(&namespace("bj.population")));
+    }
+}

@@ -104,3 +104,51 @@ fn link(written: &str, pointer: &str, found: &mut Vec<Link>) -> Result<(), LinkE
     found.push(Link { written: written.into(), reference, pointer: pointer.into() });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(document: &str) -> Vec<String> {
+        let links = links(Kind::Record, document.as_bytes()).unwrap();
+        links.into_iter().map(|link| format!("{} {}", link.written, link.pointer)).collect()
+    }
+
+    #[test]
+    fn references_are_found_where_they_refer() {
+        let document = r##"{
+            "$id": "https://example.com/x", "$ref": "#/$defs/a",
+            "properties": {
+                "a/b": {"$ref": "guiju:bj.common/types@1.0#/$defs/Name"},
+                "c": {"x-guiju": {"codeList": {"ref": "cn.gb/gbt-2260@>=1, <3"}}},
+                "d": {"items": [{"$dynamicRef": "guiju:bj.common/types"}]},
+                "enum": {"type": "string"},
+                "e": {"enum": [{"$ref": "guiju:not/this"}], "const": {"$ref": "guiju:nor/this"}, "default": {"$ref": "x:y"}}
+            },
+            "x-guiju": {"profileOf": "bj.population/person@^2"}
+        }"##;
+        assert_eq!(
+            found(document),
+            [
+                "bj.common/types@1.0 /properties/a~1b/$ref",
+                "cn.gb/gbt-2260@>=1, <3 /properties/c/x-guiju/codeList/ref",
+                "bj.common/types /properties/d/items/0/$dynamicRef",
+                "bj.population/person@^2 /x-guiju/profileOf",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_fetched_from_elsewhere() {
+        let error = |uri: &str| {
+            let document = format!(r#"{{"properties": {{"a": {{"$ref": "{uri}"}}}}}}"#);
+            links(Kind::Record, document.as_bytes()).unwrap_err().to_string()
+        };
+        for uri in ["file:///etc/passwd", "ftp://example.com/x", "data:,{}"] {
+            assert!(error(uri).contains("at `/properties/a/$ref` is neither inside the document"), "{}", error(uri));
+        }
+        assert!(error("guiju:Types@1").contains("write namespace/name"), "{}", error("guiju:Types@1"));
+        assert!(matches!(links(Kind::Record, b"{"), Err(LinkError::Json(_))));
+        assert_eq!(links(Kind::CodeList, b"code,"), Ok(vec![]));
+    }
+}

@@ -196,3 +196,77 @@ impl Content {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(files: &[(&str, &str)]) -> Package {
+        let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.as_bytes().to_vec())).collect();
+        Package { standard: "a.b/c".parse().unwrap(), version: Version::new(1, 2, 3), kind: Kind::Record, files }
+    }
+
+    fn dependency(reference: &str) -> Dependency {
+        Dependency {
+            reference: reference.into(),
+            standard: "a.b/d".parse().unwrap(),
+            version: Version::new(2, 0, 0),
+            digest: Digest::of(reference.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn a_manifest_reads_back() {
+        let content = package(&[("schema.json", "{}"), ("examples/failing/1.json", "{ not json")])
+            .seal(vec![dependency("a.b/d@2"), dependency("a.b/d@1"), dependency("a.b/d@2")])
+            .unwrap();
+        let bytes = content.manifest.to_canonical();
+        assert_eq!(Manifest::from_canonical(&bytes), Ok(content.manifest.clone()));
+        assert_eq!(content.manifest.dependencies, [dependency("a.b/d@1"), dependency("a.b/d@2")]);
+        assert_eq!(content.digest(), Digest::of(&bytes));
+        assert_eq!(content.files["examples/failing/1.json"], b"{ not json");
+        assert_eq!(content.document(), Some(&b"{}"[..]));
+        let without = content.clone().without_examples();
+        assert_eq!((without.files.len(), without.digest()), (1, content.digest()));
+    }
+
+    #[test]
+    fn the_digest_is_of_the_content_not_of_its_spelling() {
+        let digest = |schema: &str| package(&[("schema.json", schema)]).seal(vec![]).unwrap().digest();
+        assert_eq!(
+            digest(r#"{"type": "object", "title": "x"}"#),
+            digest("{\n  \"title\": \"x\",\n  \"type\": \"object\"\n}")
+        );
+        assert_ne!(digest(r#"{"type": "object"}"#), digest(r#"{"type": "array"}"#));
+        let with = package(&[("schema.json", "{}")]).seal(vec![dependency("a.b/d@2")]).unwrap().digest();
+        assert_ne!(with, digest("{}"));
+    }
+
+    #[test]
+    fn a_damaged_manifest_is_refused() {
+        let bytes = package(&[("schema.json", "{}")]).seal(vec![]).unwrap().manifest.to_canonical();
+        let text = String::from_utf8(bytes).unwrap();
+        for damaged in [
+            text.replace("1.2.3", "1.2"),
+            text.replace("\"kind\":\"record\"", "\"kind\":\"recrod\""),
+            text.replace("\"dependencies\":[],", ""),
+            text.replace(":", ": "),
+            text[1..].to_owned(),
+        ] {
+            assert!(matches!(Manifest::from_canonical(damaged.as_bytes()), Err(FileError::Manifest(_))), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn files_are_plain_relative_paths() {
+        for file in ["/etc/passwd", "../x", "a/../b", "a//b", ".hidden", "a\\b", "c:x", "", "a/b/c/d/e/f/g/h/i", "a\0b"]
+        {
+            let error = package(&[("schema.json", "{}"), (file, "")]).seal(vec![]).unwrap_err();
+            assert!(matches!(error, FileError::Path { .. }), "{file}: {error}");
+        }
+        let error = package(&[("codes.csv", "")]).seal(vec![]).unwrap_err().to_string();
+        assert_eq!(error, "`a.b/c` 1.2.3 is a record, so it needs `schema.json`");
+        let error = package(&[("schema.json", "{\"a\": 1e400}")]).seal(vec![]).unwrap_err().to_string();
+        assert!(error.starts_with("`schema.json` of `a.b/c` 1.2.3: the number `1e+400` at `/a`"), "{error}");
+    }
+}

@@ -100,3 +100,56 @@ impl fmt::Display for Reference {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(text: &str) -> Reference {
+        text.parse().unwrap()
+    }
+
+    fn admits(text: &str, version: &str) -> bool {
+        reference(text).admits(&version.parse().unwrap(), &Digest::of(b""))
+    }
+
+    #[test]
+    fn references_parse_back() {
+        let digest = Digest::of(b"");
+        for (given, spelled) in [
+            ("a/b", "a/b"),
+            ("a/b@*", "a/b"),
+            ("a/b@2", "a/b@^2"),
+            ("a/b@^2.1", "a/b@^2.1"),
+            ("a/b@=1.2.3", "a/b@=1.2.3"),
+            ("a/b@>=1, <3", "a/b@>=1, <3"),
+            (&format!("a/b@{digest}"), &format!("a/b@{digest}")),
+        ] {
+            assert_eq!(reference(given).to_string(), spelled);
+            assert_eq!(reference(spelled), reference(given));
+        }
+    }
+
+    #[test]
+    fn a_requirement_admits_as_cargo_does() {
+        assert!(admits("a/b@2.1", "2.9.0") && !admits("a/b@2.1", "2.0.9") && !admits("a/b@2.1", "3.0.0"));
+        assert!(admits("a/b@~1.2", "1.2.9") && !admits("a/b@~1.2", "1.3.0"));
+        assert!(admits("a/b", "7.0.0") && !admits("a/b", "7.0.0-rc.1"));
+        assert!(admits("a/b@=7.0.0-rc.1", "7.0.0-rc.1"));
+        let digest = Digest::of(b"x");
+        let by_digest = reference(&format!("a/b@{digest}"));
+        let version = Version::new(1, 0, 0);
+        assert!(by_digest.admits(&version, &digest) && !by_digest.admits(&version, &Digest::of(b"y")));
+        assert!(Reference::exact("a/b".parse().unwrap(), &version).admits(&version, &digest));
+        assert!(!Reference::exact("a/b".parse().unwrap(), &version).admits(&Version::new(1, 0, 1), &digest));
+    }
+
+    #[test]
+    fn a_wrong_reference_says_what_to_write() {
+        let why = |text: &str| text.parse::<Reference>().unwrap_err().to_string();
+        assert!(why("a/b@latest").contains("write for example ^1.2"), "{}", why("a/b@latest"));
+        assert!(why("a@1").contains("write namespace/name"));
+        assert!(why("a/b@sha256:12").contains("64 lower-case hex digits"));
+        assert!(why("a/b@").contains("is not a version requirement"), "{}", why("a/b@"));
+    }
+}
