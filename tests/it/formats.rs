@@ -2,7 +2,8 @@
 //!
 //! A line is `format | text | reference date or - | codes or ok`. In the text, `\u{…}` is a character by number.
 
-use guiju_validator::formats;
+use guiju_validator::codes;
+use guiju_validator::formats::{self, FormatFault};
 use proptest::prelude::*;
 use std::{fs, path::PathBuf};
 
@@ -24,7 +25,9 @@ fn vectors() {
             assert!(formats::is_known(format), "{place}: `{format}` is not a format");
             seen.insert(format.to_owned());
             let date = (date != "-").then(|| date.parse().unwrap());
-            let found: Vec<&str> = formats::check(format, &unescaped(text), date).iter().map(|f| f.code).collect();
+            let faults = formats::check(format, &unescaped(text), date);
+            faults.iter().for_each(documented);
+            let found: Vec<&str> = faults.iter().map(|fault| fault.code).collect();
             let found = if found.is_empty() { "ok".into() } else { found.join(" ") };
             if found != expected {
                 wrong.push(format!("{place}: {line}\n    found: {found}"));
@@ -34,6 +37,15 @@ fn vectors() {
     assert!(wrong.is_empty(), "{} vectors differ:\n{}", wrong.len(), wrong.join("\n"));
     let without: Vec<_> = formats::names().filter(|name| !seen.contains(*name)).collect();
     assert!(without.is_empty(), "no vector for {without:?}");
+}
+
+/// Its page is there, agrees on severity and dimension, and its message asks for nothing that the fault does not give.
+fn documented(fault: &FormatFault) {
+    let page = codes::page(fault.code).unwrap_or_else(|| panic!("`{}` has no page", fault.code));
+    assert_eq!((page.severity, page.dimension), (fault.severity, fault.dimension), "{}", fault.code);
+    let args: Vec<(&str, &str)> = fault.args.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let message = codes::finding(fault.code, "", &args).message;
+    assert!(!message.en.contains('{') && !message.zh.contains('{'), "{}: {}", fault.code, message.en);
 }
 
 fn unescaped(text: &str) -> String {
