@@ -1,1 +1,43 @@
-fn main() {}
+//! The program `guiju`: check records against data standards, in a terminal and in CI.
+//!
+//! # Invariants
+//! - Exit codes are true for every input: 0 conforms, 1 does not, 2 could not be judged.
+//! - Nothing goes over the network that was not asked for, and nothing ever without a registry being named.
+//! - Standard output holds the answer and nothing else; what went wrong, and progress, go to standard error.
+
+mod args; // what may be said on the command line
+mod command; // one file a command
+mod context; // what every command is given
+mod failure; // why there is no answer, in the house form
+mod output; // how a check is told
+mod settings; // guiju.toml
+mod terminal; // colour and language
+
+use args::Args;
+use clap::Parser;
+use context::Context;
+use failure::{Answer, Failure, Verdict};
+use std::process::ExitCode;
+use terminal::Paint;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let paint = Paint::new(args.shared.color, &std::io::stderr());
+    match answer(args) {
+        Ok(verdict) => verdict.into(),
+        Err(failure) => {
+            failure.print(paint);
+            Verdict::NotJudged.into()
+        }
+    }
+}
+
+fn answer(args: Args) -> Answer {
+    // These need no settings, and help where the settings are what is wrong.
+    match args.command {
+        args::Command::Completions(args) => return command::completions::run(args),
+        args::Command::Man => return command::man::run(),
+        _ => {}
+    }
+    command::run(args.command, &Context::new(args.shared)?)
+}

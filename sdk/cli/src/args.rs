@@ -1,0 +1,64 @@
+//! What may be said on the command line. Environment variables stand in for flags; `guiju.toml` for both.
+
+use crate::{
+    command::{completions::CompletionsArgs, explain::ExplainArgs},
+    terminal::{Color, Lang},
+};
+use clap::{Parser, Subcommand, builder::BoolishValueParser};
+use std::path::PathBuf;
+
+const AFTER: &str = "\
+Exit codes:
+  0  everything conforms, or was done
+  1  something does not conform
+  2  something could not be judged or done; standard error says what, where, and what to do
+
+Start here:
+  guiju init                                         a folder to begin with
+  guiju check --standard bj.population/person FILE   does my data conform?
+  guiju explain CODE                                 what a finding means and how to mend it";
+
+/// Check records against data standards, in a terminal and in CI.
+#[derive(Debug, Parser)]
+#[command(name = "guiju", version, after_help = AFTER, max_term_width = 100, arg_required_else_help = true)]
+pub struct Args {
+    #[command(flatten)]
+    pub shared: Shared,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Shared {
+    /// Settings file [default: guiju.toml in this folder or one above]
+    #[arg(long, global = true, value_name = "FILE", env = "GUIJU_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Registry to ask, for example http://127.0.0.1:7300
+    #[arg(long, global = true, value_name = "URL", env = "GUIJU_REGISTRY")]
+    pub registry: Option<String>,
+    /// Folder that keeps fetched standards [default: the user's cache folder]
+    #[arg(long, global = true, value_name = "DIR", env = "GUIJU_CACHE")]
+    pub cache: Option<PathBuf>,
+    /// Ask no registry: use the lock, the cache and what the program carries
+    #[arg(long, global = true, env = "GUIJU_OFFLINE", value_parser = BoolishValueParser::new())]
+    pub offline: bool,
+    /// Fail rather than change guiju.lock or use what is not in it
+    #[arg(long, global = true, env = "GUIJU_LOCKED", value_parser = BoolishValueParser::new())]
+    pub locked: bool,
+    /// Language of findings and totals [default: the locale's]
+    #[arg(long, global = true, value_enum, env = "GUIJU_LANG")]
+    pub lang: Option<Lang>,
+    /// When to use colour; NO_COLOR turns it off too
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Explain(ExplainArgs),
+    Completions(CompletionsArgs),
+    /// Print the manual page, in roff
+    Man,
+}

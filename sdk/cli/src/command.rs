@@ -1,0 +1,19 @@
+//! One file a command. Each takes its arguments and the context, and answers with a verdict.
+
+pub mod completions;
+pub mod explain;
+pub mod man;
+
+use crate::{
+    args::Command,
+    context::Context,
+    failure::{Answer, Verdict},
+};
+
+pub fn run(command: Command, context: &Context) -> Answer {
+    match command {
+        Command::Explain(args) => explain::run(args, context),
+        Command::Completions(args) => completions::run(args),
+        Command::Man => man::run(),
+    }
+}

@@ -1,0 +1,74 @@
+use crate::{
+    context::Context,
+    failure::{Answer, Failure, Verdict},
+    terminal::Lang,
+};
+use guiju_validator::{
+    codes::{self, Page},
+    near::nearest,
+};
+use std::io::Write;
+
+/// Say what a finding means and how to mend it
+#[derive(Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// The code in brackets, for example code-not-in-list; without it: all codes
+    code: Option<String>,
+}
+
+pub fn run(args: ExplainArgs, context: &Context) -> Answer {
+    let mut out = context.out();
+    match args.code {
+        None => list(&mut out, context.lang)?,
+        Some(code) => {
+            // As it stands in the output: `error[code]`, `[code]` and `code` all name it.
+            let code = code.trim().trim_end_matches(']').rsplit('[').next().unwrap_or_default().to_lowercase();
+            let page = codes::page(&code).ok_or_else(|| unknown(&code))?;
+            explain(&mut out, page, context)?;
+        }
+    }
+    out.flush()?;
+    Ok(Verdict::Conforms)
+}
+
+fn unknown(code: &str) -> Failure {
+    let failure = Failure::new(format!("there is no finding code `{code}`"));
+    match nearest(code, codes::pages().map(|page| page.code.as_str())) {
+        Some(near) => failure.hint(format!("did you mean `guiju explain {near}`?")),
+        None => failure.hint("`guiju explain` lists all codes"),
+    }
+}
+
+fn list(out: &mut impl Write, lang: Lang) -> std::io::Result<()> {
+    let width = codes::pages().map(|page| page.code.len()).max().unwrap_or_default();
+    for page in codes::pages() {
+        writeln!(out, "{:width$}  {:7}  {}", page.code, page.severity, title(page, lang))?;
+    }
+    Ok(())
+}
+
+fn explain(out: &mut impl Write, page: &Page, context: &Context) -> std::io::Result<()> {
+    let Context { lang, paint, .. } = context;
+    let head = format!("{}[{}]", page.severity, page.code);
+    writeln!(out, "{} {}", paint.severity(page.severity, &head), paint.strong(title(page, *lang)))?;
+    let dimension = lang.pick(page.dimension.as_str(), page.dimension.zh());
+    writeln!(out, "  {}: {dimension} (GB/T 36344)", lang.pick("quality dimension", "质量维度"))?;
+    let parts = [
+        (lang.pick("reads", "提示文字"), lang.pick(&page.message_en, &page.message_zh)),
+        (lang.pick("example", "示例"), page.example.as_str()),
+        (lang.pick("remedy", "改法"), remedy(page, *lang)),
+    ];
+    for (name, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
+        writeln!(out, "\n{}", paint.strong(name))?;
+        text.trim_end().lines().try_for_each(|line| writeln!(out, "  {line}"))?;
+    }
+    Ok(())
+}
+
+pub fn title(page: &Page, lang: Lang) -> &str {
+    lang.pick(&page.title_en, &page.title_zh)
+}
+
+pub fn remedy(page: &Page, lang: Lang) -> &str {
+    lang.pick(&page.remedy_en, &page.remedy_zh)
+}

@@ -1,0 +1,183 @@
+//! How a check is told: to a person, to a program, to a CI system.
+//!
+//! # Invariants
+//! - Every form is written as the records come, in memory that does not grow with them.
+//! - Every form carries the same counts, and they add up: records = conforming + failing + unreadable.
+
+mod github; // workflow commands: annotations on the lines of a pull request
+mod json; // one document, or one line a record
+mod junit; // a test suite a file, a test case a code
+mod sarif; // SARIF 2.1.0, for code scanning
+mod text; // for people
+
+use crate::{
+    failure::Failure,
+    terminal::{Lang, Paint},
+};
+use clap::ValueEnum;
+use guiju_model::{Digest, Finding, Report, Severity, StandardId};
+use semver::Version;
+use std::{collections::BTreeMap, io};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people: findings, totals, what to do next
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+    /// One JSON object a line: each record with findings, then each file's counts
+    Ndjson,
+    /// JUnit XML: a test suite a file, a test case a finding code
+    Junit,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+/// One input under one standard.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// As the caller named it; `-` for standard input.
+    pub file: String,
+    pub standard: StandardId,
+    pub version: Version,
+    pub digest: Digest,
+}
+
+/// What was found in one record, or, with `record` 0, in the file around its records.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    pub record: u64,
+    pub report: &'a Report,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub records: u64,
+    pub conforming: u64,
+    pub failing: u64,
+    pub unreadable: u64,
+    pub errors: u64,
+    pub warnings: u64,
+    pub infos: u64,
+    pub files: u64,
+    /// Inputs that could not be judged at all.
+    pub failures: u64,
+    /// Listed findings by code.
+    pub codes: BTreeMap<String, (Severity, u64)>,
+}
+
+pub trait Output {
+    fn open(&mut self, subject: &Subject) -> io::Result<()>;
+    fn seen(&mut self, subject: &Subject, seen: &Seen<'_>) -> io::Result<()>;
+    fn close(&mut self, subject: &Subject, tally: &Tally) -> io::Result<()>;
+    /// An input that could not be judged, or not to its end. It has been said on standard error too.
+    fn failed(&mut self, file: &str, failure: &Failure) -> io::Result<()>;
+    fn finish(&mut self, total: &Tally) -> io::Result<()>;
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    pub lang: Lang,
+    pub paint: Paint,
+    /// Findings shown for each code of a file; 0: all.
+    pub show: u64,
+}
+
+pub fn of<'w>(form: Form, style: Style, out: impl io::Write + 'w) -> Box<dyn Output + 'w> {
+    match form {
+        Form::Text => Box::new(text::Text::new(out, style)),
+        Form::Json => Box::new(json::Document::new(out)),
+        Form::Ndjson => Box::new(json::Lines::new(out)),
+        Form::Junit => Box::new(junit::Junit::new(out, style)),
+        Form::Sarif => Box::new(sarif::Sarif::new(out, style)),
+        Form::Github => Box::new(github::Github::new(out, style)),
+    }
+}
+
+impl Tally {
+    /// Counts what was found in one record; a report about the file itself (`record` 0) is no record.
+    pub fn add(&mut self, seen: &Seen<'_>, is_readable: bool) {
+        let report = seen.report;
+        if seen.record > 0 {
+            self.records += 1;
+            match (is_readable, report.conforms()) {
+                (false, _) => self.unreadable += 1,
+                (true, true) => self.conforming += 1,
+                (true, false) => self.failing += 1,
+            }
+        }
+        self.errors += report.errors;
+        self.warnings += report.warnings;
+        self.infos += report.infos;
+        for Finding { code, severity, .. } in &report.findings {
+            match self.codes.get_mut(code.as_ref()) {
+                Some((_, count)) => *count += 1,
+                None => drop(self.codes.insert(code.to_string(), (*severity, 1))),
+            }
+        }
+    }
+
+    /// Takes the counts of one file into those of all.
+    pub fn merge(&mut self, file: &Self) {
+        self.records += file.records;
+        self.conforming += file.conforming;
+        self.failing += file.failing;
+        self.unreadable += file.unreadable;
+        self.errors += file.errors;
+        self.warnings += file.warnings;
+        self.infos += file.infos;
+        self.files += 1;
+        for (code, (severity, count)) in &file.codes {
+            self.codes.entry(code.clone()).or_insert((*severity, 0)).1 += count;
+        }
+    }
+
+    /// The code to look at first: the worst severity, then the most frequent.
+    pub fn worst_code(&self) -> Option<&str> {
+        let rank = |severity: Severity| match severity {
+            Severity::Error => 2,
+            Severity::Warning => 1,
+            Severity::Info => 0,
+        };
+        // Of equals the first in the alphabet, so that the same input gets the same line.
+        let key = |(code, (severity, count)): &(&String, &(Severity, u64))| {
+            (rank(*severity), *count, std::cmp::Reverse(code.to_string()))
+        };
+        self.codes
+            .iter()
+            .filter(|(_, (severity, _))| *severity != Severity::Info)
+            .max_by_key(key)
+            .map(|(code, _)| code.as_str())
+    }
+}
+
+/// Where a finding lies, as a person would look it up: `people.csv:14`, `meters.ndjson:3:17`.
+fn place(file: &str, finding: &Finding) -> String {
+    match &finding.place {
+        Some(guiju_model::Place::Text { line, column, .. }) => format!("{file}:{line}:{column}"),
+        Some(guiju_model::Place::Cell { line, .. }) => format!("{file}:{line}"),
+        None => file.to_owned(),
+    }
+}
+
+/// The field of a finding in the sender's words: the header of a table, the pointer of a document.
+fn field(finding: &Finding, lang: Lang) -> Option<String> {
+    match &finding.place {
+        Some(guiju_model::Place::Cell { column, .. }) if !column.is_empty() => {
+            Some(format!("{} {column}", lang.pick("column", "列")))
+        }
+        _ if finding.path.is_empty() => None,
+        _ => Some(finding.path.clone()),
+    }
+}
+
+/// The line to put a mark on; 1 where a finding is about the whole.
+fn line(finding: &Finding) -> u64 {
+    match &finding.place {
+        Some(guiju_model::Place::Text { line, .. } | guiju_model::Place::Cell { line, .. }) => *line,
+        None => 1,
+    }
+}

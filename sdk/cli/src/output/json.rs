@@ -1,0 +1,177 @@
+//! For programs: one document, or one line a record. Both languages, always; the reader picks.
+
+use super::{Output, Seen, Subject, Tally};
+use crate::failure::Failure;
+use guiju_model::{Finding, Place, Text};
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+
+/// One document: `{"files": [{…, "records": […], "counts": …}], "failures": […], "counts": …}`.
+pub struct Document<W> {
+    out: W,
+    files: u64,
+    records: u64,
+    failures: Vec<Value>,
+}
+
+/// A line for each record with findings, for each file, and for all.
+pub struct Lines<W> {
+    out: W,
+}
+
+impl<W: Write> Document<W> {
+    pub fn new(out: W) -> Self {
+        Self { out, files: 0, records: 0, failures: Vec::new() }
+    }
+}
+
+impl<W: Write> Output for Document<W> {
+    fn open(&mut self, subject: &Subject) -> io::Result<()> {
+        let head = Value::Object(named(subject)).to_string();
+        let lead = if self.files == 0 { "{\"files\": [\n" } else { ",\n" };
+        self.files += 1;
+        self.records = 0;
+        write!(self.out, "{lead}{}, \"records\": [", head.trim_end_matches('}'))
+    }
+
+    fn seen(&mut self, _: &Subject, seen: &Seen<'_>) -> io::Result<()> {
+        if seen.report.findings.is_empty() {
+            return Ok(());
+        }
+        let comma = if self.records == 0 { "\n" } else { ",\n" };
+        self.records += 1;
+        write!(self.out, "{comma}  {}", Value::Object(record(seen)))
+    }
+
+    fn close(&mut self, _: &Subject, tally: &Tally) -> io::Result<()> {
+        let end = if self.records == 0 { "]" } else { "\n]" };
+        write!(self.out, "{end}, \"counts\": {}}}", counts(tally))
+    }
+
+    fn failed(&mut self, file: &str, failure: &Failure) -> io::Result<()> {
+        self.failures.extend(self::failure(file, failure));
+        Ok(())
+    }
+
+    fn finish(&mut self, total: &Tally) -> io::Result<()> {
+        let lead = if self.files == 0 { "{\"files\": [" } else { "\n" };
+        let failures = Value::Array(std::mem::take(&mut self.failures));
+        writeln!(self.out, "{lead}], \"failures\": {failures}, \"counts\": {}}}", counts(total))?;
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Lines<W> {
+    pub fn new(out: W) -> Self {
+        Self { out }
+    }
+
+    fn line(&mut self, kind: &str, mut members: Map<String, Value>) -> io::Result<()> {
+        members.insert("type".into(), kind.into());
+        writeln!(self.out, "{}", Value::Object(members))
+    }
+}
+
+impl<W: Write> Output for Lines<W> {
+    fn open(&mut self, _: &Subject) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn seen(&mut self, subject: &Subject, seen: &Seen<'_>) -> io::Result<()> {
+        if seen.report.findings.is_empty() {
+            return Ok(());
+        }
+        let mut members = record(seen);
+        members.insert("file".into(), subject.file.clone().into());
+        self.line("record", members)
+    }
+
+    fn close(&mut self, subject: &Subject, tally: &Tally) -> io::Result<()> {
+        let mut members = named(subject);
+        members.insert("counts".into(), counts(tally));
+        self.line("file", members)
+    }
+
+    fn failed(&mut self, file: &str, failure: &Failure) -> io::Result<()> {
+        match self::failure(file, failure) {
+            Some(Value::Object(members)) => self.line("failure", members),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, total: &Tally) -> io::Result<()> {
+        self.line("total", Map::from_iter([("counts".into(), counts(total))]))?;
+        self.out.flush()
+    }
+}
+
+fn named(subject: &Subject) -> Map<String, Value> {
+    let Subject { file, standard, version, digest } = subject;
+    let members = [
+        ("file", file.clone()),
+        ("standard", standard.to_string()),
+        ("version", version.to_string()),
+        ("digest", digest.to_string()),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
+}
+
+fn record(seen: &Seen<'_>) -> Map<String, Value> {
+    let report = seen.report;
+    let findings: Vec<Value> = report.findings.iter().map(finding).collect();
+    Map::from_iter([
+        ("record".into(), json!(seen.record)),
+        ("conforms".into(), json!(report.conforms())),
+        ("errors".into(), json!(report.errors)),
+        ("warnings".into(), json!(report.warnings)),
+        ("infos".into(), json!(report.infos)),
+        ("findings".into(), Value::Array(findings)),
+    ])
+}
+
+/// A finding in JSON; members without a value are left out.
+pub fn finding(finding: &Finding) -> Value {
+    let mut value = json!({
+        "code": finding.code, "severity": finding.severity.as_str(), "dimension": finding.dimension.as_str(),
+        "path": finding.path, "message": text(&finding.message),
+    });
+    let mut put = |name: &str, member: Value| value[name] = member;
+    match &finding.place {
+        Some(Place::Text { line, column, offset }) => {
+            put("place", json!({"line": line, "column": column, "offset": offset}));
+        }
+        Some(Place::Cell { row, line, column }) => put("place", json!({"row": row, "line": line, "header": column})),
+        None => {}
+    }
+    if !finding.rule.is_empty() {
+        put("rule", json!(finding.rule));
+    }
+    if let Some(field) = &finding.field {
+        put("field", text(field));
+    }
+    if let Some(suggestion) = &finding.suggestion {
+        put("suggestion", text(suggestion));
+    }
+    if let Some(given) = &finding.value {
+        put("value", json!(given));
+    }
+    value
+}
+
+fn text(text: &Text) -> Value {
+    json!({"en": text.en, "zh": text.zh})
+}
+
+fn counts(tally: &Tally) -> Value {
+    let codes: Map<String, Value> = tally.codes.iter().map(|(code, (_, count))| (code.clone(), json!(count))).collect();
+    json!({
+        "records": tally.records, "conforming": tally.conforming, "failing": tally.failing,
+        "unreadable": tally.unreadable, "errors": tally.errors, "warnings": tally.warnings, "infos": tally.infos,
+        "codes": codes,
+    })
+}
+
+fn failure(file: &str, failure: &Failure) -> Option<Value> {
+    let Failure::Said { message, places, hint } = failure else { return None };
+    Some(json!({"file": file, "message": message, "places": places, "hint": hint}))
+}

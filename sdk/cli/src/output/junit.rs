@@ -1,0 +1,135 @@
+//! JUnit XML: a test suite a file, a test case a finding code, so that a file of a million records stays readable.
+
+use super::{Output, Seen, Style, Subject, Tally, field, place};
+use crate::failure::Failure;
+use guiju_model::Severity;
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+pub struct Junit<W> {
+    out: W,
+    style: Style,
+    begun: bool,
+    /// What is shown of each code of the open file: severity, count, and lines up to the cap.
+    cases: BTreeMap<String, Case>,
+}
+
+struct Case {
+    severity: Severity,
+    count: u64,
+    lines: Vec<String>,
+}
+
+impl<W: Write> Junit<W> {
+    pub fn new(out: W, style: Style) -> Self {
+        Self { out, style, begun: false, cases: BTreeMap::new() }
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        writeln!(self.out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"guiju check\">")
+    }
+
+    fn case(&mut self, suite: &str, code: &str, case: &Case) -> io::Result<()> {
+        let lines = xml(&case.lines.join("\n"));
+        write!(self.out, "    <testcase classname=\"{suite}\" name=\"{}\">", xml(code))?;
+        match case.severity {
+            Severity::Error => {
+                let message = xml(&format!("{} × {code}", case.count));
+                write!(self.out, "<failure type=\"{}\" message=\"{message}\">{lines}</failure>", xml(code))?;
+            }
+            _ => write!(self.out, "<system-out>{lines}</system-out>")?,
+        }
+        writeln!(self.out, "</testcase>")
+    }
+}
+
+impl<W: Write> Output for Junit<W> {
+    fn open(&mut self, _: &Subject) -> io::Result<()> {
+        self.cases.clear();
+        self.begin()
+    }
+
+    fn seen(&mut self, subject: &Subject, seen: &Seen<'_>) -> io::Result<()> {
+        let Style { lang, show, .. } = self.style;
+        for finding in &seen.report.findings {
+            let new = || Case { severity: finding.severity, count: 0, lines: Vec::new() };
+            let case = self.cases.entry(finding.code.to_string()).or_insert_with(new);
+            case.count += 1;
+            if show == 0 || case.count <= show {
+                let field = field(finding, lang).map(|field| format!(", {field}")).unwrap_or_default();
+                case.lines.push(format!("{}{field}: {}", place(&subject.file, finding), lang.of(&finding.message)));
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, subject: &Subject, tally: &Tally) -> io::Result<()> {
+        let Subject { file, standard, version, digest } = subject;
+        let cases = std::mem::take(&mut self.cases);
+        let failures = cases.values().filter(|case| case.severity == Severity::Error).count();
+        let (suite, tests) = (xml(file), cases.len() + 1);
+        writeln!(
+            self.out,
+            "  <testsuite name=\"{suite}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\">"
+        )?;
+        let properties = [
+            ("standard", format!("{standard}@{version}")),
+            ("digest", digest.to_string()),
+            ("records", tally.records.to_string()),
+            ("conforming", tally.conforming.to_string()),
+            ("failing", tally.failing.to_string()),
+            ("unreadable", tally.unreadable.to_string()),
+        ];
+        writeln!(self.out, "    <properties>")?;
+        for (name, value) in properties {
+            writeln!(self.out, "      <property name=\"{name}\" value=\"{}\"/>", xml(&value))?;
+        }
+        writeln!(self.out, "    </properties>")?;
+        writeln!(self.out, "    <testcase classname=\"{suite}\" name=\"every record was read and judged\"/>")?;
+        for (code, case) in &cases {
+            self.case(&suite, code, case)?;
+        }
+        writeln!(self.out, "  </testsuite>")
+    }
+
+    fn failed(&mut self, file: &str, failure: &Failure) -> io::Result<()> {
+        let Failure::Said { message, places, hint } = failure else { return Ok(()) };
+        self.begin()?;
+        let (suite, message) = (xml(file), xml(message));
+        let more = xml(&places.iter().chain(hint).cloned().collect::<Vec<_>>().join("\n"));
+        writeln!(self.out, "  <testsuite name=\"{suite}\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\">")?;
+        writeln!(
+            self.out,
+            "    <testcase classname=\"{suite}\" name=\"could be judged\"><error type=\"not-judged\" message=\"{message}\">{more}</error></testcase>\n  </testsuite>"
+        )
+    }
+
+    fn finish(&mut self, _: &Tally) -> io::Result<()> {
+        self.begin()?;
+        writeln!(self.out, "</testsuites>")?;
+        self.out.flush()
+    }
+}
+
+/// Text as XML may hold it: escaped, and without the characters that XML 1.0 has no way to write.
+fn xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' => out.push('\n'),
+            '\t' => out.push('\t'),
+            c if c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
