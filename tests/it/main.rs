@@ -2,6 +2,7 @@ mod formats;
 mod http;
 mod membership;
 mod oracles;
+mod python;
 mod rules;
 mod server;
 mod support;
