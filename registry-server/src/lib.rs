@@ -1,13 +1,11 @@
 //! The registry: a log of data standards and contracts, served over gRPC and HTTP.
 
-pub mod registry; // the whole service, with no network in sight
 pub mod settings; // flags, environment, TOML file: one table
 pub mod status; // one table: our errors to gRPC code and HTTP status
 
 mod access; // one log line and one count for each request
 mod commands; // the command line
 mod fault; // why a command cannot do its work
-mod grpc; // tonic services: convert, call the registry, convert
 mod http; // health, metrics, a word of greeting, on the same port
 mod listen; // takes connections: counted, with TLS where it is on
 mod logs; // the server's own log lines

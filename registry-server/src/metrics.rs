@@ -1,6 +1,6 @@
 //! What is counted, for Prometheus. Nothing here knows a record or a caller.
 
-use crate::registry::Sizes;
+use crate::http::Sizes;
 use guiju_model::Report;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},

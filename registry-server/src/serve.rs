@@ -3,30 +3,30 @@
 use crate::{
     Fault,
     access::{self, Access},
-    grpc::Service,
-    http::{self, Pages},
+    http::{self, Pages, Sizes},
     listen::Listener,
     logs,
     metrics::Metrics,
-    registry::Registry,
     settings::Settings,
 };
 use axum::middleware;
-use guiju_proto::{FILE_DESCRIPTOR_SET, conformance::conformance_server, registry::registry_server};
-use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
+use guiju_proto::FILE_DESCRIPTOR_SET;
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
+use tokio::signal::unix::{SignalKind, signal};
 use tonic::{
     service::Routes,
     transport::{Server, server::Router},
 };
-use tonic_health::{
-    ServingStatus,
-    pb::health_server::HealthServer,
-    server::{HealthReporter, HealthService},
-};
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(settings: Settings) -> Result<(), Fault> {
@@ -34,22 +34,23 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
     logs::start(&settings);
     let listener = Listener::bind(&settings).await?;
     let address = listener.address().map_err(|error| Fault::new(error, "try again"))?;
-    let registry = Arc::new(Registry::in_memory());
-    let (stopping, is_stopping) = watch::channel(false);
-    let (health, router) = router(&settings, &registry, &is_stopping).await?;
+    let metrics = Metrics::default();
+    let stopping = Arc::new(AtomicBool::new(false));
+    let (health, router) = router(&settings, &metrics, &stopping)?;
     announce(&settings, address, listener.is_tls())?;
 
     let stop = stop_signal().map_err(|error| Fault::new(error, "the system must allow signal handlers"))?;
-    let mut told = is_stopping.clone();
+    let (told, mut is_told) = tokio::sync::watch::channel(false);
     let served = router.serve_with_incoming_shutdown(listener.incoming(), async move {
         stop.await;
-        set_health(&health, ServingStatus::NotServing).await;
+        stopping.store(true, Ordering::Relaxed);
+        health.set_service_status("", ServingStatus::NotServing).await;
         tracing::info!("stopping: no new connections, requests in flight are finished");
-        let _ = stopping.send(true);
+        let _ = told.send(true);
     });
     tokio::select! {
         ended = served => ended.map_err(|error| Fault::new(error, "see the log above"))?,
-        () = overdue(&mut told, settings.shutdown_timeout) => {
+        () = overdue(&mut is_told, settings.shutdown_timeout) => {
             tracing::warn!("requests were cut off: `shutdown_timeout` is over");
         }
     }
@@ -58,8 +59,8 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
 }
 
 /// Completes when the signal came and the time for requests in flight is over.
-async fn overdue(told: &mut watch::Receiver<bool>, limit: Duration) {
-    let _ = told.wait_for(|told| *told).await;
+async fn overdue(is_told: &mut tokio::sync::watch::Receiver<bool>, limit: Duration) {
+    let _ = is_told.wait_for(|told| *told).await;
     tokio::time::sleep(limit).await;
 }
 
@@ -73,40 +74,34 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn router(
+fn router(
     settings: &Settings,
-    registry: &Arc<Registry>,
-    stopping: &watch::Receiver<bool>,
+    metrics: &Metrics,
+    stopping: &Arc<AtomicBool>,
 ) -> Result<(HealthReporter, Router), Fault> {
-    let metrics = Metrics::default();
-    let service = Service::new(registry.clone(), Arc::new(settings.clone()), metrics.clone(), stopping.clone());
     let reporter = HealthReporter::new();
-    set_health(&reporter, ServingStatus::Serving).await;
-    let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
-    let pages = Pages { metrics: metrics.clone(), registry: registry.clone(), stopping: stopping.clone() };
+    let health = tonic_health::pb::health_server::HealthServer::new(
+        tonic_health::server::HealthService::from_health_reporter(reporter.clone()),
+    );
+    let stopping = stopping.clone();
+    let pages = Pages {
+        metrics: metrics.clone(),
+        sizes: Arc::new(Sizes::default),
+        is_stopping: Arc::new(move || stopping.load(Ordering::Relaxed)),
+    };
     let bug = |error: tonic_reflection::server::Error| Fault::new(error, "this is a bug of the build; report it");
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
     let routes = Routes::from(http::routes(pages))
-        .add_service(service.registry())
-        .add_service(service.conformance())
         .add_service(health)
         .add_service(reflection().build_v1().map_err(bug)?)
         .add_service(reflection().build_v1alpha().map_err(bug)?);
-    let access = Access::new(metrics, settings);
+    let access = Access::new(metrics.clone(), settings);
     let routes = routes.into_axum_router().layer(middleware::from_fn_with_state(access, access::observe));
     Ok((reporter, transport(settings).add_routes(Routes::from(routes))))
-}
-
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-}
-
-/// Of the server as a whole, and of each service.
-async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
-    for service in ["", registry_server::SERVICE_NAME, conformance_server::SERVICE_NAME] {
-        reporter.set_service_status(service, status).await;
-    }
 }
 
 fn transport(settings: &Settings) -> Server {

@@ -5,9 +5,7 @@
 //! - The reason is stable; the message may improve.
 //! - Nothing of a record is in a message.
 
-use crate::registry::{PublishError, ReadError, StatusError};
 use axum::response::Response;
-use guiju_model::{BundleError, FileError, LinkError, ResolveError};
 use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -184,100 +182,6 @@ impl From<guiju_proto::convert::ConvertError> for Refusal {
     fn from(fault: guiju_proto::convert::ConvertError) -> Self {
         Self::new(Reason::MalformedField, &fault).at(fault.field, fault.why)
     }
-}
-
-impl From<ReadError> for Refusal {
-    fn from(error: ReadError) -> Self {
-        let message = error.to_string();
-        match error {
-            ReadError::Resolve(error) => error.into(),
-            ReadError::NoVersion { standard, versions, .. } => Self::new(Reason::UnknownVersion, message)
-                .with("versions", listed(&versions))
-                .about("version", standard),
-            ReadError::NotCheckable { standard, .. } => {
-                Self::new(Reason::NotCheckable, message).about("standard", standard)
-            }
-            ReadError::BeyondLog { size, .. } => Self::new(Reason::BeyondLog, message).with("log_size", size),
-            // What was published had a whole bundle and compiled: a fault here is ours.
-            ReadError::Bundle(_) | ReadError::Compile(_) => Self::new(Reason::Internal, message),
-        }
-    }
-}
-
-impl From<ResolveError> for Refusal {
-    fn from(error: ResolveError) -> Self {
-        let message = error.to_string();
-        match error {
-            ResolveError::UnknownStandard { standard, near } => {
-                Self::new(Reason::UnknownStandard, message).with("near", listed(&near)).about("standard", standard)
-            }
-            ResolveError::UnknownVersion { reference, versions } => Self::new(Reason::UnknownVersion, message)
-                .with("versions", listed(&versions))
-                .about("version", reference),
-        }
-    }
-}
-
-impl From<StatusError> for Refusal {
-    fn from(error: StatusError) -> Self {
-        let message = error.to_string();
-        match error {
-            StatusError::Read(error) => error.into(),
-            StatusError::Unreachable { standard, version, from, .. } => Self::new(Reason::StatusUnreachable, message)
-                .with("status", from)
-                .about("version", format!("{standard}@={version}")),
-            StatusError::OperationReused(_) => Self::new(Reason::OperationReused, message),
-        }
-    }
-}
-
-impl From<PublishError> for Refusal {
-    fn from(error: PublishError) -> Self {
-        let message = error.to_string();
-        match error {
-            PublishError::Bounds { file, why } => Self::new(Reason::BadFile, message).at(file, why),
-            PublishError::Metadata(_) | PublishError::OtherKind { .. } => {
-                Self::new(Reason::BadFile, &message).at("standard.toml", message)
-            }
-            PublishError::Bundle(error) => unsealed(error),
-            PublishError::Compile(error) => {
-                let document = |pointer: String| format!("schema.json#{pointer}");
-                let faults = error.faults.into_iter().map(|fault| (document(fault.pointer), fault.message));
-                faults.fold(Self::new(Reason::BadFile, message), |refusal, (place, why)| refusal.at(place, why))
-            }
-            PublishError::NotHigher { standard, version, highest } => Self::new(Reason::VersionNotHigher, message)
-                .with("highest", highest)
-                .about("version", format!("{standard}@={version}")),
-            PublishError::Exists { standard, version, published, .. } => Self::new(Reason::VersionExists, message)
-                .with("digest", published)
-                .about("version", format!("{standard}@={version}")),
-            PublishError::OperationReused(_) => Self::new(Reason::OperationReused, message),
-        }
-    }
-}
-
-/// A version whose files and references could not be bound together.
-fn unsealed(error: BundleError) -> Refusal {
-    let message = error.to_string();
-    let refusal = |reason| Refusal::new(reason, &message);
-    match error {
-        BundleError::Cycle { path, .. } => refusal(Reason::CyclicReference).with("path", path.join(" -> ")),
-        BundleError::Link(LinkError::Json(why)) => refusal(Reason::BadFile).at("schema.json", why),
-        BundleError::Link(LinkError::Reference { pointer, .. } | LinkError::Foreign { pointer, .. })
-        | BundleError::Resolve { pointer, .. } => {
-            refusal(Reason::BadFile).at(format!("schema.json#{pointer}"), &message)
-        }
-        BundleError::File(FileError::Missing { file, .. }) => refusal(Reason::BadFile).at(file, &message),
-        BundleError::File(FileError::Canonical { file, why, .. }) => refusal(Reason::BadFile).at(file, why),
-        BundleError::File(FileError::Path { file, .. }) => refusal(Reason::BadFile).at(file, &message),
-        BundleError::File(FileError::Manifest(_)) | BundleError::Missing { .. } | BundleError::Tampered { .. } => {
-            refusal(Reason::Internal)
-        }
-    }
-}
-
-fn listed(items: &[impl ToString]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The answer to a request that took too long.

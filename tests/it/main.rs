@@ -1,8 +1,8 @@
+mod cli;
 mod formats;
 mod http;
 mod membership;
 mod oracles;
-mod python;
 mod rules;
 mod server;
 mod support;

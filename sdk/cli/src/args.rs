@@ -1,7 +1,7 @@
 //! What may be said on the command line. Environment variables stand in for flags; `guiju.toml` for both.
 
 use crate::{
-    command::{completions::CompletionsArgs, explain::ExplainArgs},
+    command::{completions::CompletionsArgs, explain::ExplainArgs, new::NewArgs},
     terminal::{Color, Lang},
 };
 use clap::{Parser, Subcommand, builder::BoolishValueParser};
@@ -33,22 +33,22 @@ pub struct Args {
 #[command(next_help_heading = "Everywhere")]
 pub struct Shared {
     /// Settings file [default: guiju.toml in this folder or one above]
-    #[arg(long, global = true, value_name = "FILE", env = "GUIJU_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "GUIJU_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// Registry to ask, for example http://127.0.0.1:7300
-    #[arg(long, global = true, value_name = "URL", env = "GUIJU_REGISTRY")]
+    #[arg(long, global = true, value_name = "URL", env = "GUIJU_REGISTRY", hide_env_values = true)]
     pub registry: Option<String>,
     /// Folder that keeps fetched standards [default: the user's cache folder]
-    #[arg(long, global = true, value_name = "DIR", env = "GUIJU_CACHE")]
+    #[arg(long, global = true, value_name = "DIR", env = "GUIJU_CACHE", hide_env_values = true)]
     pub cache: Option<PathBuf>,
     /// Ask no registry: use the lock, the cache and what the program carries
-    #[arg(long, global = true, env = "GUIJU_OFFLINE", value_parser = BoolishValueParser::new())]
+    #[arg(long, global = true, env = "GUIJU_OFFLINE", hide_env_values = true, value_parser = BoolishValueParser::new())]
     pub offline: bool,
     /// Fail rather than change guiju.lock or use what is not in it
-    #[arg(long, global = true, env = "GUIJU_LOCKED", value_parser = BoolishValueParser::new())]
+    #[arg(long, global = true, env = "GUIJU_LOCKED", hide_env_values = true, value_parser = BoolishValueParser::new())]
     pub locked: bool,
     /// Language of findings and totals [default: the locale's]
-    #[arg(long, global = true, value_enum, env = "GUIJU_LANG")]
+    #[arg(long, global = true, value_enum, env = "GUIJU_LANG", hide_env_values = true)]
     pub lang: Option<Lang>,
     /// When to use colour; NO_COLOR turns it off too
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
@@ -58,6 +58,7 @@ pub struct Shared {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Explain(ExplainArgs),
+    New(NewArgs),
     Completions(CompletionsArgs),
     /// Print the manual page, in roff
     Man,

@@ -3,16 +3,14 @@
 pub mod completions;
 pub mod explain;
 pub mod man;
+pub mod new;
 
-use crate::{
-    args::Command,
-    context::Context,
-    failure::{Answer, Verdict},
-};
+use crate::{args::Command, context::Context, failure::Answer};
 
 pub fn run(command: Command, context: &Context) -> Answer {
     match command {
         Command::Explain(args) => explain::run(args, context),
+        Command::New(args) => new::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man => man::run(),
     }

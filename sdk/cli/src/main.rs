@@ -5,9 +5,11 @@
 //! - Nothing goes over the network that was not asked for, and nothing ever without a registry being named.
 //! - Standard output holds the answer and nothing else; what went wrong, and progress, go to standard error.
 
+mod archive; // published versions in one piece of bytes
 mod args; // what may be said on the command line
 mod command; // one file a command
 mod context; // what every command is given
+mod embedded; // the standards that the program carries
 mod failure; // why there is no answer, in the house form
 mod output; // how a check is told
 mod settings; // guiju.toml
@@ -16,7 +18,7 @@ mod terminal; // colour and language
 use args::Args;
 use clap::Parser;
 use context::Context;
-use failure::{Answer, Failure, Verdict};
+use failure::{Answer, Verdict};
 use std::process::ExitCode;
 use terminal::Paint;
 

@@ -54,6 +54,7 @@ fn explain(out: &mut impl Write, page: &Page, context: &Context) -> std::io::Res
     let dimension = lang.pick(page.dimension.as_str(), page.dimension.zh());
     writeln!(out, "  {}: {dimension} (GB/T 36344)", lang.pick("quality dimension", "质量维度"))?;
     let parts = [
+        (lang.pick("meaning", "含义"), lang.pick(&page.meaning_en, &page.meaning_zh)),
         (lang.pick("reads", "提示文字"), lang.pick(&page.message_en, &page.message_zh)),
         (lang.pick("example", "示例"), page.example.as_str()),
         (lang.pick("remedy", "改法"), remedy(page, *lang)),
