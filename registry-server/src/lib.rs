@@ -1,7 +1,10 @@
 //! The registry: a log of data standards and contracts, served over gRPC and HTTP.
 
+pub mod log; // every change, in one order, for ever
+pub mod registry; // the whole service, with no network in sight
 pub mod settings; // flags, environment, TOML file: one table
-pub mod status; // one table: our errors to gRPC code and HTTP status
+pub mod status;
+pub mod view; // what can be asked, kept in sled // one table: our errors to gRPC code and HTTP status
 
 mod access; // one log line and one count for each request
 mod commands; // the command line

@@ -3,6 +3,7 @@ mod formats;
 mod http;
 mod membership;
 mod oracles;
+mod registry;
 mod rules;
 mod server;
 mod support;

@@ -1,0 +1,83 @@
+//! The log: every change, in one order, for ever.
+//!
+//! # What every engine promises
+//! - `append` takes effect whole and durably, or not at all: all its entries, with every blob that comes along, are there after
+//!   a crash once it has returned `Ok`, and none is visible before it is durable.
+//! - It takes effect only where the log's size is the expected one; else `Conflict` says the size there is.
+//! - An operation id never makes two entries: appending one again gives the index it has, whatever size is expected.
+//! - `entries` gives what was appended, byte for byte, in order and without gaps; `blob` gives what has that digest.
+//! - Damage is an error that names the place. It is never repaired by forgetting what was acknowledged.
+
+mod journal; // segment files of our own
+mod memory; // the reference
+
+pub use journal::Journal;
+pub use memory::Memory;
+
+use guiju_model::Digest;
+use std::{path::PathBuf, time::Duration};
+
+/// How much there is, and the hash chain over all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub size: u64,
+    /// SHA-256 of the chain before and the entry's bytes; of nothing, 32 zero bytes.
+    pub chain: Digest,
+}
+
+impl Head {
+    pub const EMPTY: [u8; 32] = [0; 32];
+
+    pub fn empty() -> Self {
+        Self { size: 0, chain: Digest::from_bytes(Self::EMPTY) }
+    }
+
+    /// The head after one more entry.
+    pub fn then(self, entry: &[u8]) -> Self {
+        let chain = Digest::of(&[self.chain.as_bytes().as_slice(), entry].concat());
+        Self { size: self.size + 1, chain }
+    }
+}
+
+/// One entry to append, with the blobs that it names.
+#[derive(Clone, Debug)]
+pub struct Append {
+    pub operation_id: String,
+    pub entry: Vec<u8>,
+    pub blobs: Vec<Vec<u8>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    #[error("the log has {size} entries, not {expected}")]
+    Conflict { expected: u64, size: u64 },
+    #[error("there is no room left under `{}`; nothing was written", path.display())]
+    Full { path: PathBuf },
+    #[error("the log takes no more writes since `{why}`; restart the server once the disk is sound")]
+    ReadOnly { why: String },
+    #[error("`{}` is damaged at byte {offset}: {what}; restore it from a backup or another copy", path.display())]
+    Damaged { path: PathBuf, offset: u64, what: String },
+    #[error("`{}` is in use by another server", path.display())]
+    InUse { path: PathBuf },
+    #[error("`{}`: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+}
+
+pub trait Log: Send + Sync {
+    fn head(&self) -> Head;
+
+    /// Appends all or none. The indices of the entries, in the order given.
+    fn append(&self, entries: &[Append], expected_size: u64) -> Result<Vec<u64>, LogError>;
+
+    /// The index that an operation has, if any.
+    fn operation(&self, operation_id: &str) -> Option<u64>;
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError>;
+
+    /// Entries from an index on, at most `count`, fewer at the end.
+    fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError>;
+
+    /// Waits until the log is larger than `size`, or the time is over; the size there is.
+    fn wait_beyond(&self, size: u64, timeout: Duration) -> u64;
+}

@@ -1,0 +1,466 @@
+//! A log in segment files: length-prefixed, CRC-checked records, entries hash-chained, one `fdatasync` a batch.
+//!
+//! A batch is blobs, entries, and a commit that names size and chain; only what a commit covers counts. After a crash the last
+//! batch may be torn: what follows the last commit is cut, and said. A record that cannot be read while a commit follows it is
+//! damage, and the journal is not opened.
+//!
+//! ```text
+//! segment   <20 digits>.seg: magic "GUIJUJ01", then records
+//! record    length u32 | CRC-32 of kind and body u32 | kind u8 | body          little-endian
+//! blob      1 | bytes
+//! entry     2 | chain 32 | operation length u8 | operation id | bytes
+//! commit    3 | size u64 | chain 32
+//! ```
+
+use super::{Append, Head, Log, LogError};
+use guiju_model::Digest;
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{Condvar, Mutex, MutexGuard},
+    time::Duration,
+};
+
+const MAGIC: &[u8; 8] = b"GUIJUJ01";
+const SEGMENT_BYTES: u64 = 64 << 20;
+const RECORD_BYTES_MAX: u64 = 256 << 20;
+const HEAD_BYTES: u64 = 9;
+const BLOB: u8 = 1;
+const ENTRY: u8 = 2;
+const COMMIT: u8 = 3;
+
+/// Where a record's body stands.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    segment: u32,
+    length: u32,
+    /// Of the record, not of its body.
+    offset: u64,
+}
+
+pub struct Journal {
+    folder: PathBuf,
+    held: Mutex<Held>,
+    grown: Condvar,
+    /// Held for as long as the journal is open.
+    _lock: File,
+}
+
+struct Held {
+    head: Head,
+    segments: Vec<(PathBuf, File)>,
+    /// Bytes of the last segment that are committed.
+    end: u64,
+    entries: Vec<Place>,
+    blobs: HashMap<Digest, Place>,
+    operations: HashMap<String, u64>,
+    broken: Option<String>,
+}
+
+/// What opening a journal found and mended.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Bytes of a torn batch that were cut.
+    pub cut_bytes: u64,
+}
+
+impl Journal {
+    /// Opens or creates the journal in a folder.
+    pub fn open(folder: &Path) -> Result<(Self, Opened), LogError> {
+        make_folder(folder)?;
+        let lock_path = folder.join("lock");
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(io_at(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LogError::InUse { path: folder.into() }),
+            Err(TryLockError::Error(source)) => return Err(LogError::Io { path: lock_path, source }),
+        }
+        let mut held = Held {
+            head: Head::empty(),
+            segments: Vec::new(),
+            end: 0,
+            entries: Vec::new(),
+            blobs: HashMap::new(),
+            operations: HashMap::new(),
+            broken: None,
+        };
+        let mut opened = Opened::default();
+        let paths = segment_paths(folder)?;
+        for (number, path) in paths.iter().enumerate() {
+            opened.cut_bytes += held.scan(path, number + 1 == paths.len())?;
+        }
+        if held.segments.is_empty() {
+            held.add_segment(folder)?;
+        }
+        Ok((Self { folder: folder.into(), held: Mutex::new(held), grown: Condvar::new(), _lock: lock }, opened))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Reads every record again: CRC, chain, and that each blob has its digest. The number of records read.
+    pub fn verify(&self) -> Result<u64, LogError> {
+        let (entries, blobs) = {
+            let held = self.held();
+            (held.entries.len(), held.blobs.keys().copied().collect::<Vec<_>>())
+        };
+        let mut head = Head::empty();
+        for index in 0..entries {
+            let entry = self.entries(index as u64, 1)?.pop().unwrap_or_default();
+            head = head.then(&entry);
+        }
+        for digest in &blobs {
+            self.blob(digest)?;
+        }
+        let held = self.held();
+        match head.size < held.head.size || head == held.head {
+            true => Ok(entries as u64 + blobs.len() as u64),
+            false => Err(held.damaged(
+                0,
+                0,
+                "the hash chain over the entries does not end where the last commit says".into(),
+            )),
+        }
+    }
+
+    /// Copies all that is committed now into an empty folder, durably. Serving goes on meanwhile.
+    pub fn backup(&self, to: &Path) -> Result<Head, LogError> {
+        let (head, segments) = {
+            let held = self.held();
+            let last = held.segments.len() - 1;
+            let length = |at: usize, file: &File| {
+                if at == last { held.end } else { file.metadata().map_or(0, |meta| meta.len()) }
+            };
+            let each = held.segments.iter().enumerate();
+            (held.head, each.map(|(at, (path, file))| (path.clone(), length(at, file))).collect::<Vec<_>>())
+        };
+        make_folder(to)?;
+        for (path, length) in segments {
+            let target = to.join(path.file_name().unwrap_or_default());
+            let from = File::open(&path).map_err(io_at(&path))?;
+            let mut into = OpenOptions::new().create_new(true).write(true).open(&target).map_err(io_at(&target))?;
+            io::copy(&mut io::Read::take(from, length), &mut into).map_err(io_at(&target))?;
+            into.sync_all().map_err(io_at(&target))?;
+        }
+        sync_folder(to)?;
+        Ok(head)
+    }
+}
+
+impl Log for Journal {
+    fn head(&self) -> Head {
+        self.held().head
+    }
+
+    fn append(&self, entries: &[Append], expected_size: u64) -> Result<Vec<u64>, LogError> {
+        let mut held = self.held();
+        let known: Option<Vec<u64>> =
+            entries.iter().map(|entry| held.operations.get(&entry.operation_id).copied()).collect();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        if let Some(why) = &held.broken {
+            return Err(LogError::ReadOnly { why: why.clone() });
+        }
+        let size = held.head.size;
+        if size != expected_size {
+            return Err(LogError::Conflict { expected: expected_size, size });
+        }
+        if held.end >= SEGMENT_BYTES {
+            held.add_segment(&self.folder)?;
+        }
+        let batch = held.batch(entries);
+        held.write(&batch)?;
+        held.take(batch);
+        let indices = entries.iter().filter_map(|entry| held.operations.get(&entry.operation_id).copied()).collect();
+        self.grown.notify_all();
+        Ok(indices)
+    }
+
+    fn operation(&self, operation_id: &str) -> Option<u64> {
+        self.held().operations.get(operation_id).copied()
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {
+        let held = self.held();
+        let Some(place) = held.blobs.get(digest).copied() else { return Ok(None) };
+        let body = held.read(place, BLOB)?;
+        match Digest::of(&body) == *digest {
+            true => Ok(Some(body)),
+            false => Err(held.damaged(place.segment, place.offset, format!("the blob is not {digest}"))),
+        }
+    }
+
+    fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError> {
+        let held = self.held();
+        let places = held.entries.iter().skip(from as usize).take(count);
+        places.map(|place| Ok(entry_of(&held.read(*place, ENTRY)?).1.to_vec())).collect()
+    }
+
+    fn wait_beyond(&self, size: u64, timeout: Duration) -> u64 {
+        let wait = self.grown.wait_timeout_while(self.held(), timeout, |held| held.head.size <= size);
+        wait.map_or_else(|poisoned| poisoned.into_inner().0.head.size, |(held, _)| held.head.size)
+    }
+}
+
+/// A batch as bytes, with what it adds once it is durable.
+struct Batch {
+    bytes: Vec<u8>,
+    head: Head,
+    entries: Vec<(Place, String)>,
+    blobs: Vec<(Digest, Place)>,
+}
+
+impl Held {
+    fn batch(&self, entries: &[Append]) -> Batch {
+        let mut batch = Batch { bytes: Vec::new(), head: self.head, entries: Vec::new(), blobs: Vec::new() };
+        let segment = self.segments.len() as u32 - 1;
+        for Append { operation_id, entry, blobs } in entries {
+            if self.operations.contains_key(operation_id)
+                || batch.entries.iter().any(|(_, known)| known == operation_id)
+            {
+                continue;
+            }
+            for blob in blobs {
+                let digest = Digest::of(blob);
+                if !self.blobs.contains_key(&digest) && !batch.blobs.iter().any(|(known, _)| *known == digest) {
+                    let place = record(&mut batch.bytes, segment, self.end, BLOB, &[blob]);
+                    batch.blobs.push((digest, place));
+                }
+            }
+            batch.head = batch.head.then(entry);
+            let operation = operation_id.as_bytes();
+            let length = [operation.len().min(255) as u8];
+            let body = [batch.head.chain.as_bytes().as_slice(), &length, operation, entry];
+            let place = record(&mut batch.bytes, segment, self.end, ENTRY, &body);
+            batch.entries.push((place, operation_id.clone()));
+        }
+        let commit = [batch.head.size.to_le_bytes().as_slice(), batch.head.chain.as_bytes()].concat();
+        record(&mut batch.bytes, segment, self.end, COMMIT, &[&commit]);
+        batch
+    }
+
+    /// Writes and syncs. What could not be written is taken back; a failed sync is final, since nobody knows what it left.
+    fn write(&mut self, batch: &Batch) -> Result<(), LogError> {
+        let end = self.end;
+        let (path, file) = self
+            .segments
+            .last_mut()
+            .map(|(path, file)| (path.clone(), file))
+            .ok_or_else(|| LogError::ReadOnly { why: "there is no segment".into() })?;
+        if let Err(source) = file.write_all_at(&batch.bytes, end) {
+            let taken_back = file.set_len(end).and_then(|()| file.sync_data());
+            if let Err(error) = taken_back {
+                self.broken = Some(format!("{}: {error}", path.display()));
+            }
+            return Err(match source.kind() {
+                io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::FileTooLarge
+                | io::ErrorKind::WriteZero => LogError::Full { path },
+                _ => LogError::Io { path, source },
+            });
+        }
+        if let Err(error) = file.sync_data() {
+            let why = format!("{}: {error}", path.display());
+            self.broken = Some(why.clone());
+            return Err(LogError::ReadOnly { why });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, batch: Batch) {
+        self.end += batch.bytes.len() as u64;
+        for (index, (place, operation)) in (self.head.size..).zip(batch.entries) {
+            self.entries.push(place);
+            self.operations.insert(operation, index);
+        }
+        self.blobs.extend(batch.blobs);
+        self.head = batch.head;
+    }
+
+    fn add_segment(&mut self, folder: &Path) -> Result<(), LogError> {
+        let path = folder.join(format!("{:020}.seg", self.segments.len()));
+        let open = || {
+            let mut file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&path)?;
+            file.write_all(MAGIC)?;
+            file.sync_all()?;
+            Ok(file)
+        };
+        let file = open().map_err(io_at(&path))?;
+        sync_folder(folder)?;
+        self.segments.push((path, file));
+        self.end = MAGIC.len() as u64;
+        Ok(())
+    }
+
+    fn damaged(&self, segment: u32, offset: u64, what: String) -> LogError {
+        let path = self.segments.get(segment as usize).map(|(path, _)| path.clone()).unwrap_or_default();
+        LogError::Damaged { path, offset, what }
+    }
+
+    /// The body of a record, checked.
+    fn read(&self, place: Place, kind: u8) -> Result<Vec<u8>, LogError> {
+        let (path, file) = &self.segments[place.segment as usize];
+        let mut bytes = vec![0; HEAD_BYTES as usize + place.length as usize];
+        file.read_exact_at(&mut bytes, place.offset).map_err(io_at(path))?;
+        match parse(&bytes) {
+            Some((found, body, _)) if found == kind => Ok(body.to_vec()),
+            _ => Err(self.damaged(place.segment, place.offset, "the record's checksum does not agree".into())),
+        }
+    }
+
+    /// Takes in one segment; the bytes cut from the end of the last.
+    fn scan(&mut self, path: &Path, is_last: bool) -> Result<u64, LogError> {
+        let bytes = fs::read(path).map_err(io_at(path))?;
+        let damaged = |offset: usize, what: &str| LogError::Damaged {
+            path: path.into(),
+            offset: offset as u64,
+            what: what.into(),
+        };
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_at(path))?;
+        let segment = self.segments.len() as u32;
+        self.segments.push((path.into(), file));
+        if !bytes.starts_with(MAGIC) {
+            // A crash while the segment was made leaves less than its magic, and nothing committed.
+            if is_last && bytes.len() < MAGIC.len() {
+                let (path, file) = &self.segments[segment as usize];
+                file.set_len(0)
+                    .and_then(|()| file.write_all_at(MAGIC, 0))
+                    .and_then(|()| file.sync_all())
+                    .map_err(io_at(path))?;
+                self.end = MAGIC.len() as u64;
+                return Ok(bytes.len() as u64);
+            }
+            return Err(damaged(0, "it does not begin as a segment does"));
+        }
+        let mut at = MAGIC.len();
+        let mut committed = at;
+        let mut batch = Batch { bytes: Vec::new(), head: self.head, entries: Vec::new(), blobs: Vec::new() };
+        while let Some((kind, body, next)) = parse(&bytes[at..]).map(|(kind, body, length)| (kind, body, at + length)) {
+            let place = Place { segment, offset: at as u64, length: body.len() as u32 };
+            match kind {
+                BLOB => batch.blobs.push((Digest::of(body), place)),
+                ENTRY => {
+                    let (chain, entry, operation) = {
+                        let (operation, entry) = entry_of(body);
+                        (&body[..32], entry, operation)
+                    };
+                    batch.head = batch.head.then(entry);
+                    if batch.head.chain.as_bytes() != chain {
+                        return Err(damaged(at, "the entry does not follow the one before it"));
+                    }
+                    batch.entries.push((place, operation));
+                }
+                COMMIT => {
+                    let head = batch.head;
+                    if body != [head.size.to_le_bytes().as_slice(), head.chain.as_bytes()].concat() {
+                        return Err(damaged(at, "the commit names another size or chain than the entries before it"));
+                    }
+                    self.end = 0;
+                    self.take(batch);
+                    batch = Batch { bytes: Vec::new(), head, entries: Vec::new(), blobs: Vec::new() };
+                    committed = next;
+                }
+                _ => return Err(damaged(at, "a record of unknown kind")),
+            }
+            at = next;
+        }
+        if at < bytes.len() && (!is_last || commit_follows(&bytes, at)) {
+            return Err(damaged(at, "a record cannot be read, and committed ones follow it"));
+        }
+        if committed < bytes.len() {
+            let (path, file) = &self.segments[segment as usize];
+            if !is_last {
+                return Err(damaged(committed, "the segment ends in the middle of a batch"));
+            }
+            file.set_len(committed as u64).and_then(|()| file.sync_all()).map_err(io_at(path))?;
+        }
+        self.end = committed as u64;
+        Ok((bytes.len() - committed) as u64)
+    }
+}
+
+/// Writes one record at the end of a batch that will stand at `base` of its segment.
+fn record(bytes: &mut Vec<u8>, segment: u32, base: u64, kind: u8, parts: &[&[u8]]) -> Place {
+    let offset = base + bytes.len() as u64;
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&[kind]);
+    parts.iter().for_each(|part| crc.update(part));
+    bytes.extend_from_slice(&(length as u32).to_le_bytes());
+    bytes.extend_from_slice(&crc.finalize().to_le_bytes());
+    bytes.push(kind);
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    Place { segment, length: length as u32, offset }
+}
+
+/// Kind, body and whole length of the record that begins here; none where it is torn or damaged.
+fn parse(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
+    let head = bytes.get(..HEAD_BYTES as usize)?;
+    let length = u32::from_le_bytes(head[..4].try_into().ok()?) as usize;
+    let crc = u32::from_le_bytes(head[4..8].try_into().ok()?);
+    if length as u64 > RECORD_BYTES_MAX {
+        return None;
+    }
+    let body = bytes.get(HEAD_BYTES as usize..HEAD_BYTES as usize + length)?;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&head[8..]);
+    hasher.update(body);
+    let is_whole =
+        hasher.finalize() == crc && (head[8] != ENTRY || body.len() > 32 && body.len() > 32 + body[32] as usize);
+    is_whole.then_some((head[8], body, HEAD_BYTES as usize + length))
+}
+
+/// Operation id and bytes of an entry's body.
+fn entry_of(body: &[u8]) -> (String, &[u8]) {
+    let length = body[32] as usize;
+    (String::from_utf8_lossy(&body[33..33 + length]).into_owned(), &body[33 + length..])
+}
+
+/// Whether a whole commit stands anywhere after a place that cannot be read.
+fn commit_follows(bytes: &[u8], from: usize) -> bool {
+    let length = 40u32.to_le_bytes();
+    let rest = &bytes[from..];
+    (1..rest.len().saturating_sub(HEAD_BYTES as usize + 40 - 1))
+        .any(|at| rest[at..].starts_with(&length) && rest[at + 8] == COMMIT && parse(&rest[at..]).is_some())
+}
+
+fn segment_paths(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io_at(folder))? {
+        let path = entry.map_err(io_at(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "seg") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    for (number, path) in paths.iter().enumerate() {
+        if path.file_stem().is_none_or(|stem| *stem != *format!("{number:020}")) {
+            return Err(LogError::Damaged {
+                path: path.clone(),
+                offset: 0,
+                what: format!("segment {number} is missing before it"),
+            });
+        }
+    }
+    Ok(paths)
+}
+
+fn make_folder(folder: &Path) -> Result<(), LogError> {
+    fs::create_dir_all(folder).map_err(io_at(folder))?;
+    folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> Result<(), LogError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_at(folder))
+}
+
+fn io_at(path: &Path) -> impl FnOnce(io::Error) -> LogError + '_ {
+    move |source| LogError::Io { path: path.into(), source }
+}

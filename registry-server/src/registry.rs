@@ -1,0 +1,507 @@
+//! The whole service, with no network in sight: publish, resolve, fetch, find, change status, watch, check.
+//!
+//! # Invariants
+//! - The log is the truth; the view is made of it. What is acknowledged is in the log, durably.
+//! - A published version never changes: its number is taken for ever.
+//! - Publishing the same operation again gives the same answer.
+//!
+//! Calls may wait for the disk: keep them off the threads that drive connections.
+
+mod commit; // several waiting changes, one durable append
+mod facts; // from entries and blobs to what the view takes in
+
+use crate::{
+    log::{Log, LogError},
+    view::{View, ViewError},
+};
+use commit::Queue;
+use guiju_model::{
+    Bundle, BundleError, Catalog, Content, Digest, Kind, Manifest, Metadata, MetadataError, Namespace, Package,
+    Reference, ResolveError, SearchHit, StandardId, StandardInfo, Status, Text, VersionInfo, resolve,
+};
+use guiju_validator::{CompileError, CompileOptions, Validator};
+use semver::Version;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+/// All files of a version together.
+const VERSION_BYTES_MAX: usize = 64 << 20;
+/// Compiled standards kept for checking.
+const COMPILED_MAX: usize = 64;
+
+/// A version to publish.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    pub operation_id: String,
+    pub package: Package,
+    pub metadata_toml: String,
+    /// Judge, and publish nothing.
+    pub dry_run: bool,
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub version: VersionInfo,
+    /// Whether this call wrote the entry.
+    pub is_new: bool,
+    pub warnings: Vec<Text>,
+}
+
+/// A version to deprecate or withdraw.
+#[derive(Clone, Debug)]
+pub struct StatusChange {
+    pub operation_id: String,
+    pub standard: StandardId,
+    pub version: Version,
+    pub status: Status,
+    pub reason: String,
+    pub successor: String,
+}
+
+/// A version with its manifest.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub info: VersionInfo,
+    pub manifest: Manifest,
+    pub metadata_toml: String,
+}
+
+/// One entry of the log, for those who watch.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub index: u64,
+    pub time_ms: u64,
+    pub what: Happening,
+}
+
+#[derive(Clone, Debug)]
+pub enum Happening {
+    Published(VersionInfo),
+    StatusChanged(VersionInfo),
+}
+
+/// Why a version was not published. Nothing was written, except perhaps under `Log`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    #[error("the operation id must be 1 to 64 of A-Z a-z 0-9 . _ -")]
+    OperationId,
+    #[error("the operation id `{0}` belongs to another mutation; choose a new one for each")]
+    OperationReused(String),
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    #[error("standard.toml says that `{standard}` is a {said}, the request says {asked}")]
+    Kind { standard: StandardId, said: Kind, asked: Kind },
+    #[error("the files have {bytes} bytes together; at most {VERSION_BYTES_MAX} are taken")]
+    TooLarge { bytes: usize },
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error("`{standard}` {version} is published with other content; a published version never changes")]
+    Exists { standard: StandardId, version: Version },
+    #[error("`{standard}` {version} is not higher than {highest}, which is published; choose a higher number")]
+    NotHigher { standard: StandardId, version: Version, highest: Version },
+    #[error("`{standard}` {version} cannot become {wanted}: it is {status}")]
+    Status { standard: StandardId, version: Version, status: Status, wanted: Status },
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The disk, the log or the view failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    View(#[from] ViewError),
+    #[error("entry {index} of the log cannot be read: {why}")]
+    Entry { index: u64, why: String },
+    #[error(
+        "the view has taken in {view} entries and the log has {log}: the log has lost what was acknowledged; restore it \
+         from a backup, or remove the view's folder to go on without"
+    )]
+    LogShorter { view: u64, log: u64 },
+    #[error("the server broke a rule of its own: {0}")]
+    Broken(String),
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("records cannot be checked against `{standard}`: it is a {kind}")]
+    NotCheckable { standard: StandardId, kind: Kind },
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error("there is no entry {index}: the log has {size}")]
+    BeyondEnd { index: u64, size: u64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ViewError> for AskError {
+    fn from(error: ViewError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<LogError> for AskError {
+    fn from(error: LogError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<ViewError> for PublishError {
+    fn from(error: ViewError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<LogError> for PublishError {
+    fn from(error: LogError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+pub struct Registry {
+    log: Arc<dyn Log>,
+    view: View,
+    clock_ms: fn() -> u64,
+    queue: Queue,
+    compiled: Mutex<Compiled>,
+}
+
+#[derive(Default)]
+struct Compiled {
+    by_digest: HashMap<Digest, Arc<Validator>>,
+    order: VecDeque<Digest>,
+}
+
+/// What opening a registry found and did.
+#[derive(Clone, Debug, Default)]
+pub struct Opened {
+    /// Why the view was begun anew, where it was.
+    pub rebuilt_because: Option<String>,
+    /// Entries the view took in.
+    pub entries_applied: u64,
+}
+
+impl Registry {
+    /// Opens the view beside a log and brings it up to date, or begins it anew on any doubt.
+    pub fn open(log: Arc<dyn Log>, view_path: &Path, clock_ms: fn() -> u64) -> Result<(Self, Opened), StoreError> {
+        let (view, doubt) = View::open(view_path)?;
+        let mut opened = Opened { rebuilt_because: doubt, entries_applied: 0 };
+        let registry = Self::over(log.clone(), view, clock_ms);
+        match registry.catch_up() {
+            Ok(applied) => {
+                opened.entries_applied = applied;
+                return Ok((registry, opened));
+            }
+            Err(StoreError::LogShorter { view, log }) => return Err(StoreError::LogShorter { view, log }),
+            Err(StoreError::Log(error)) => return Err(error.into()),
+            Err(doubt) => opened.rebuilt_because = Some(doubt.to_string()),
+        }
+        drop(registry);
+        View::move_aside(view_path)?;
+        let registry = Self::over(log, View::open(view_path)?.0, clock_ms);
+        opened.entries_applied = registry.catch_up()?;
+        Ok((registry, opened))
+    }
+
+    fn over(log: Arc<dyn Log>, view: View, clock_ms: fn() -> u64) -> Self {
+        Self { log, view, clock_ms, queue: Queue::default(), compiled: Mutex::default() }
+    }
+
+    /// Entries in the log, and those the view has taken in.
+    pub fn sizes(&self) -> (u64, u64) {
+        let log = self.log.head().size;
+        (log, self.view.head().map_or(0, |head| head.size).min(log))
+    }
+
+    /// Publishes one version: judge, append, take in. The same operation again gives the same answer.
+    pub fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
+        check_operation_id(&submission.operation_id)?;
+        let Submission { operation_id, package, metadata_toml, dry_run } = submission;
+        let metadata = self.metadata(&package, &metadata_toml)?;
+        let bundle = Bundle::seal(&package, self)?;
+        if let Some(version) = self.published_before(&operation_id, bundle.root())? {
+            return Ok(Published { version, is_new: false, warnings: Vec::new() });
+        }
+        if package.kind != Kind::Contract {
+            Validator::compile(&bundle, &CompileOptions { assert_formats: metadata.reading.formats_asserted })?;
+        }
+        let draft = commit::Draft::version(operation_id, bundle.root(), &metadata_toml, (self.clock_ms)());
+        if dry_run {
+            self.admit(&package.standard, &package.version, bundle.root())?;
+            let version = facts::version_info(&bundle.root().manifest, self.log.head().size, draft.time_ms);
+            return Ok(Published { version, is_new: false, warnings: Vec::new() });
+        }
+        let (version, is_new) = self.commit(draft)?;
+        Ok(Published { version, is_new, warnings: Vec::new() })
+    }
+
+    fn metadata(&self, package: &Package, toml: &str) -> Result<Metadata, PublishError> {
+        let bytes = package.files.values().map(Vec::len).sum();
+        if bytes > VERSION_BYTES_MAX {
+            return Err(PublishError::TooLarge { bytes });
+        }
+        let metadata = Metadata::from_toml(&package.standard, toml)?;
+        match metadata.kind == package.kind {
+            true => Ok(metadata),
+            false => {
+                Err(PublishError::Kind { standard: package.standard.clone(), said: metadata.kind, asked: package.kind })
+            }
+        }
+    }
+
+    /// The version that this operation, or another with the same content, has published.
+    fn published_before(&self, operation_id: &str, content: &Content) -> Result<Option<VersionInfo>, PublishError> {
+        let manifest = &content.manifest;
+        let held = self.view.version(&manifest.standard, &manifest.version)?;
+        let same = match &held {
+            Some(info) => self.manifest(&info.digest)?.files == manifest.files,
+            None => false,
+        };
+        match self.log.operation(operation_id) {
+            Some(index) if held.as_ref().is_none_or(|info| !same || info.log_index != index) => {
+                Err(PublishError::OperationReused(operation_id.into()))
+            }
+            _ => Ok(held.filter(|_| same)),
+        }
+    }
+
+    /// Whether a new version may have this number.
+    fn admit(&self, standard: &StandardId, version: &Version, content: &Content) -> Result<(), PublishError> {
+        let (standard, version) = (standard.clone(), version.clone());
+        let versions = self.view.versions(&standard)?;
+        if versions.iter().any(|(known, digest, _)| *known == version && *digest != content.digest()) {
+            return Err(PublishError::Exists { standard, version });
+        }
+        let highest = versions.into_iter().map(|(known, ..)| known).find(|known| known.major == version.major);
+        match highest {
+            Some(highest) if highest > version => Err(PublishError::NotHigher { standard, version, highest }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The exact version that a reference means now.
+    pub fn resolve(&self, reference: &Reference) -> Result<VersionInfo, AskError> {
+        let found = resolve(self, reference)?;
+        self.info(&found.standard, &found.version)
+    }
+
+    fn info(&self, standard: &StandardId, version: &Version) -> Result<VersionInfo, AskError> {
+        let info = self.view.version(standard, version)?;
+        info.ok_or_else(|| StoreError::Broken(format!("`{standard}` {version} is listed and not there")).into())
+    }
+
+    pub fn version(&self, reference: &Reference) -> Result<Found, AskError> {
+        let info = self.resolve(reference)?;
+        let manifest = self.manifest(&info.digest)?;
+        let metadata = self.view.metadata(&info.standard)?;
+        Ok(Found { info, manifest, metadata_toml: metadata.map_or(String::new(), |metadata| metadata.to_toml()) })
+    }
+
+    /// A version with all that judging needs; with its own examples where asked for.
+    pub fn bundle(&self, reference: &Reference, with_examples: bool) -> Result<Bundle, AskError> {
+        let info = self.resolve(reference)?;
+        let root = self.load(&info.digest, with_examples)?;
+        Ok(Bundle::gather(root, self)?)
+    }
+
+    /// Standards after one in order of their names, and the size of the log they were read at.
+    pub fn standards(
+        &self,
+        namespace: Option<&Namespace>,
+        kind: Option<Kind>,
+        after: Option<&StandardId>,
+        count: usize,
+    ) -> Result<(Vec<StandardInfo>, u64), AskError> {
+        let size = self.view.head()?.size;
+        let keep = |info: &StandardInfo| {
+            namespace.is_none_or(|prefix| info.standard.namespace().is_under(prefix))
+                && kind.is_none_or(|kind| kind == info.kind)
+        };
+        Ok((self.view.standards(after, count, keep)?, size))
+    }
+
+    /// A standard with its versions, highest first.
+    pub fn versions(&self, standard: &StandardId) -> Result<(StandardInfo, Vec<VersionInfo>), AskError> {
+        let Some(info) = self.view.standard(standard)? else { return Err(self.unknown(standard).into()) };
+        let versions = self.view.versions(standard)?.into_iter();
+        let versions = versions.map(|(version, ..)| self.info(standard, &version)).collect::<Result<_, _>>()?;
+        Ok((info, versions))
+    }
+
+    pub fn search(&self, query: &str, count: usize) -> Result<Vec<SearchHit>, AskError> {
+        Ok(self.view.search(query, count)?)
+    }
+
+    /// Published versions that refer to a standard, directly or through others.
+    pub fn dependents(&self, standard: &StandardId, transitive: bool) -> Result<Vec<VersionInfo>, AskError> {
+        if self.view.standard(standard)?.is_none() {
+            return Err(self.unknown(standard).into());
+        }
+        let (mut found, mut wanted, mut asked) = (BTreeMap::new(), vec![standard.clone()], Vec::new());
+        while let Some(standard) = wanted.pop() {
+            for (dependent, version) in self.view.dependents(&standard)? {
+                let info = self.info(&dependent, &version)?;
+                found.insert((dependent.clone(), version), info);
+                if transitive && !asked.contains(&dependent) {
+                    asked.push(dependent.clone());
+                    wanted.push(dependent);
+                }
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    fn unknown(&self, standard: &StandardId) -> ResolveError {
+        ResolveError::UnknownStandard { standard: standard.clone(), near: self.near(standard) }
+    }
+
+    /// Deprecates or withdraws a version.
+    pub fn set_status(&self, change: StatusChange) -> Result<VersionInfo, PublishError> {
+        check_operation_id(&change.operation_id)?;
+        let StatusChange { operation_id, standard, version, status, reason, successor } = change;
+        let Some(info) = self.view.version(&standard, &version)? else {
+            let reference = Reference::exact(standard.clone(), &version);
+            let versions = self.view.versions(&standard)?.into_iter().map(|(version, ..)| version).collect::<Vec<_>>();
+            return Err(match versions.is_empty() {
+                true => self.unknown(&standard).into(),
+                false => ResolveError::UnknownVersion { reference, versions }.into(),
+            });
+        };
+        if self.log.operation(&operation_id).is_some() {
+            return match info.status == status && info.successor == successor {
+                true => Ok(info),
+                false => Err(PublishError::OperationReused(operation_id)),
+            };
+        }
+        let is_step = matches!(
+            (info.status, status),
+            (Status::Published, Status::Deprecated | Status::Withdrawn) | (Status::Deprecated, Status::Withdrawn)
+        );
+        if !is_step {
+            return Err(PublishError::Status { standard, version, status: info.status, wanted: status });
+        }
+        let draft =
+            commit::Draft::status(operation_id, &standard, &version, status, &reason, &successor, (self.clock_ms)());
+        self.commit(draft).map(|(info, _)| info)
+    }
+
+    /// Entries from an index on, at most `count`; entries about other namespaces are left out.
+    pub fn events(&self, from: u64, count: usize, namespace: Option<&Namespace>) -> Result<Vec<Event>, AskError> {
+        let size = self.log.head().size;
+        if from > size {
+            return Err(AskError::BeyondEnd { index: from, size });
+        }
+        let entries = self.log.entries(from, count)?;
+        let mut events = Vec::with_capacity(entries.len());
+        for (index, entry) in (from..).zip(entries) {
+            events.push(self.event(index, &entry)?);
+        }
+        let standard = |event: &Event| match &event.what {
+            Happening::Published(info) | Happening::StatusChanged(info) => info.standard.clone(),
+        };
+        events.retain(|event| namespace.is_none_or(|prefix| standard(event).namespace().is_under(prefix)));
+        Ok(events)
+    }
+
+    /// Waits until the log is larger than `size`, or the time is over; the size there is.
+    pub fn wait_beyond(&self, size: u64, timeout: Duration) -> u64 {
+        self.log.wait_beyond(size, timeout)
+    }
+
+    /// The compiled standard that a reference means, compiled once.
+    pub fn validator(&self, reference: &Reference) -> Result<Arc<Validator>, AskError> {
+        let info = self.resolve(reference)?;
+        if let Some(validator) = self.compiled().by_digest.get(&info.digest) {
+            return Ok(Arc::clone(validator));
+        }
+        if !matches!(info.kind, Kind::Record | Kind::Profile | Kind::CodeList) {
+            return Err(AskError::NotCheckable { standard: info.standard, kind: info.kind });
+        }
+        let bundle = Bundle::gather(self.load(&info.digest, false)?, self)?;
+        let formats_asserted =
+            self.view.metadata(&info.standard)?.is_none_or(|metadata| metadata.reading.formats_asserted);
+        let validator = Arc::new(Validator::compile(&bundle, &CompileOptions { assert_formats: formats_asserted })?);
+        let mut compiled = self.compiled();
+        compiled.by_digest.insert(info.digest, Arc::clone(&validator));
+        compiled.order.push_back(info.digest);
+        if compiled.order.len() > COMPILED_MAX
+            && let Some(oldest) = compiled.order.pop_front()
+        {
+            compiled.by_digest.remove(&oldest);
+        }
+        Ok(validator)
+    }
+
+    fn compiled(&self) -> MutexGuard<'_, Compiled> {
+        self.compiled.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn manifest(&self, digest: &Digest) -> Result<Manifest, StoreError> {
+        let bytes = self
+            .log
+            .blob(digest)?
+            .ok_or_else(|| StoreError::Broken(format!("the manifest {digest} is not in the log")))?;
+        Manifest::from_canonical(&bytes).map_err(|error| StoreError::Broken(error.to_string()))
+    }
+
+    fn load(&self, digest: &Digest, with_examples: bool) -> Result<Content, StoreError> {
+        let manifest = self.manifest(digest)?;
+        let mut files = BTreeMap::new();
+        for (name, file) in &manifest.files {
+            if with_examples || !name.starts_with("examples/") {
+                let bytes = self
+                    .log
+                    .blob(file)?
+                    .ok_or_else(|| StoreError::Broken(format!("the file {file} is not in the log")))?;
+                files.insert(name.clone(), bytes);
+            }
+        }
+        Ok(Content { manifest, files })
+    }
+}
+
+/// What the view holds, as a catalog. A failing store looks like an absent version here; the next call says why.
+impl Catalog for Registry {
+    fn versions(&self, standard: &StandardId) -> Vec<(Version, Digest)> {
+        let versions = self.view.versions(standard).unwrap_or_default().into_iter();
+        versions
+            .filter(|(.., status)| *status != Status::Withdrawn)
+            .map(|(version, digest, _)| (version, digest))
+            .collect()
+    }
+
+    fn content(&self, digest: &Digest) -> Option<Content> {
+        self.load(digest, false).ok()
+    }
+
+    fn near(&self, standard: &StandardId) -> Vec<StandardId> {
+        self.view.near(standard).unwrap_or_default()
+    }
+}
+
+fn check_operation_id(id: &str) -> Result<(), PublishError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    match (1..=64).contains(&id.len()) && id.bytes().all(plain) {
+        true => Ok(()),
+        false => Err(PublishError::OperationId),
+    }
+}

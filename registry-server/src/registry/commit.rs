@@ -1,0 +1,261 @@
+//! Several waiting changes, one durable append.
+//!
+//! Whoever comes while an append is under way waits in a queue; the first of them then commits for all. Each change is
+//! judged once more against the view and against those before it in the batch, so that of two publishers of one number the
+//! first wins and the second is told.
+
+use super::{PublishError, Registry, StoreError, facts};
+use crate::{
+    log::{Append, LogError},
+    view::Fact,
+};
+use guiju_model::{Content, Digest, StandardId, Status, VersionInfo};
+use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
+use prost::Message;
+use semver::Version;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+};
+
+/// Changes appended at once.
+const BATCH_MAX: usize = 256;
+const BATCH_BYTES_MAX: usize = 16 << 20;
+
+/// A change that has been judged, ready to be appended.
+#[derive(Clone)]
+pub(super) struct Draft {
+    pub time_ms: u64,
+    standard: StandardId,
+    version: Version,
+    /// What is published; none where only the status changes.
+    content: Option<Arc<Content>>,
+    append: Append,
+}
+
+impl Draft {
+    pub fn version(operation_id: String, content: &Content, metadata_toml: &str, time_ms: u64) -> Self {
+        let manifest = content.manifest.to_canonical();
+        let event = VersionPublished {
+            standard: content.manifest.standard.to_string(),
+            version: content.manifest.version.to_string(),
+            manifest: Digest::of(&manifest).as_bytes().to_vec().into(),
+            metadata: Digest::of(metadata_toml.as_bytes()).as_bytes().to_vec().into(),
+        };
+        let entry = entry_bytes(&operation_id, time_ms, entry::Event::VersionPublished(event));
+        let mut blobs = vec![manifest, metadata_toml.as_bytes().to_vec()];
+        blobs.extend(content.files.values().cloned());
+        Self {
+            time_ms,
+            standard: content.manifest.standard.clone(),
+            version: content.manifest.version.clone(),
+            content: Some(Arc::new(content.clone())),
+            append: Append { operation_id, entry, blobs },
+        }
+    }
+
+    pub fn status(
+        operation_id: String,
+        standard: &StandardId,
+        version: &Version,
+        status: Status,
+        reason: &str,
+        successor: &str,
+        time_ms: u64,
+    ) -> Self {
+        let event = StatusChanged {
+            standard: standard.to_string(),
+            version: version.to_string(),
+            status: status.to_string(),
+            reason: reason.into(),
+            successor: successor.into(),
+        };
+        let entry = entry_bytes(&operation_id, time_ms, entry::Event::StatusChanged(event));
+        let append = Append { operation_id, entry, blobs: Vec::new() };
+        Self { time_ms, standard: standard.clone(), version: version.clone(), content: None, append }
+    }
+}
+
+fn entry_bytes(operation_id: &str, time_ms: u64, event: entry::Event) -> Vec<u8> {
+    let entry = Entry { operation_id: operation_id.into(), time_ms, principal: "open".into(), event: Some(event) };
+    entry.encode_to_vec()
+}
+
+type Answer = Result<(VersionInfo, bool), PublishError>;
+
+/// One who waits, and the place where the answer is left.
+struct Waiting {
+    draft: Draft,
+    answer: Arc<Mutex<Option<Answer>>>,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    is_committing: bool,
+}
+
+/// Makes room for the next committer, even when this one panicked.
+struct Turn<'q>(&'q Queue);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.state().is_committing = false;
+        self.0.done.notify_all();
+    }
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Registry {
+    /// Appends a change, with whatever others are waiting, and takes it into the view.
+    pub(super) fn commit(&self, draft: Draft) -> Answer {
+        let answer = Arc::new(Mutex::new(None));
+        let mut state = self.queue.state();
+        state.waiting.push(Waiting { draft, answer: Arc::clone(&answer) });
+        loop {
+            if let Some(answer) = take(&answer) {
+                return answer;
+            }
+            if state.is_committing {
+                state = self.queue.done.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+                continue;
+            }
+            state.is_committing = true;
+            let batch = next_batch(&mut state.waiting);
+            drop(state);
+            {
+                let _turn = Turn(&self.queue);
+                self.commit_batch(batch);
+            }
+            state = self.queue.state();
+        }
+    }
+
+    fn commit_batch(&self, batch: Vec<Waiting>) {
+        let mut left = batch;
+        while !left.is_empty() {
+            if let Err(error) = self.catch_up() {
+                return refuse(left, &error.to_string());
+            }
+            let (mut accepted, mut taken) = (Vec::new(), HashSet::new());
+            for waiting in left {
+                match self.judge_again(&waiting.draft, &taken) {
+                    Ok(None) => {
+                        taken.insert((waiting.draft.standard.clone(), waiting.draft.version.clone()));
+                        accepted.push(waiting);
+                    }
+                    Ok(Some(held)) => give(&waiting, Ok((held, false))),
+                    Err(error) => give(&waiting, Err(error)),
+                }
+            }
+            match self.append(&accepted) {
+                Ok(()) => return,
+                // Another server came first; its entries are taken in and everything is judged again.
+                Err(StoreError::Log(LogError::Conflict { .. })) => left = accepted,
+                Err(error) => return fail(accepted, error),
+            }
+        }
+    }
+
+    /// What the view knows by now: nothing against it, the same version already, or why not.
+    fn judge_again(
+        &self,
+        draft: &Draft,
+        taken: &HashSet<(StandardId, Version)>,
+    ) -> Result<Option<VersionInfo>, PublishError> {
+        let (standard, version) = (draft.standard.clone(), draft.version.clone());
+        let Some(content) = &draft.content else { return Ok(None) };
+        if taken.contains(&(standard.clone(), version.clone())) {
+            return Err(PublishError::Exists { standard, version });
+        }
+        if let Some(held) = self.view.version(&standard, &version)?
+            && held.digest == content.digest()
+        {
+            return Ok(Some(held));
+        }
+        let highest = taken
+            .iter()
+            .filter(|(name, other)| *name == standard && other.major == version.major)
+            .map(|(_, other)| other)
+            .max();
+        if let Some(highest) = highest.filter(|highest| **highest > version) {
+            return Err(PublishError::NotHigher { standard, version, highest: highest.clone() });
+        }
+        self.admit(&standard, &version, content)?;
+        Ok(None)
+    }
+
+    fn append(&self, accepted: &[Waiting]) -> Result<(), StoreError> {
+        if accepted.is_empty() {
+            return Ok(());
+        }
+        let appends: Vec<Append> = accepted.iter().map(|waiting| waiting.draft.append.clone()).collect();
+        let size = self.view.head()?.size;
+        let indices = self.log.append(&appends, size)?;
+        self.catch_up()?;
+        for (waiting, index) in accepted.iter().zip(indices) {
+            let info = match &waiting.draft.content {
+                Some(content) => Ok(facts::version_info(&content.manifest, index, waiting.draft.time_ms)),
+                None => match self.fact(index, &waiting.draft.append.entry) {
+                    Ok(Fact::StatusChanged { standard, version, .. }) => self
+                        .view
+                        .version(&standard, &version)
+                        .map_err(StoreError::from)
+                        .and_then(|info| info.ok_or_else(|| StoreError::Broken("a version without a row".into()))),
+                    Ok(Fact::Published { info, .. }) => Ok(info),
+                    Err(error) => Err(error),
+                },
+            };
+            give(waiting, info.map(|info| (info, true)).map_err(PublishError::from));
+        }
+        Ok(())
+    }
+}
+
+fn next_batch(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
+    let mut bytes = 0;
+    let fits = |waiting: &Waiting| {
+        bytes += waiting.draft.append.blobs.iter().map(Vec::len).sum::<usize>();
+        bytes <= BATCH_BYTES_MAX
+    };
+    // The first goes however large it is.
+    let count = waiting.iter().take(BATCH_MAX).map(fits).take_while(|fits| *fits).count().max(1).min(waiting.len());
+    waiting.drain(..count).collect()
+}
+
+fn take(answer: &Mutex<Option<Answer>>) -> Option<Answer> {
+    answer.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
+}
+
+fn give(waiting: &Waiting, answer: Answer) {
+    *waiting.answer.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(answer);
+}
+
+/// Tells the first what happened, in full, and the others in words.
+fn fail(waiting: Vec<Waiting>, error: StoreError) {
+    let why = error.to_string();
+    let mut error = Some(error);
+    for waiting in &waiting {
+        let error = error.take().unwrap_or_else(|| again(&why));
+        give(waiting, Err(error.into()));
+    }
+}
+
+fn refuse(waiting: Vec<Waiting>, why: &str) {
+    waiting.iter().for_each(|waiting| give(waiting, Err(again(why).into())));
+}
+
+fn again(why: &str) -> StoreError {
+    StoreError::Log(LogError::ReadOnly { why: why.to_owned() })
+}

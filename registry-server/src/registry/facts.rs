@@ -1,0 +1,142 @@
+//! From entries and blobs to what the view takes in.
+
+use super::{Event, Happening, Registry, StoreError};
+use crate::view::{Fact, Words};
+use guiju_model::{Digest, Manifest, Metadata, StandardId, Status, VersionInfo};
+use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
+use prost::Message;
+use semver::Version;
+use serde_json::Value;
+
+/// Entries taken in at once.
+const BATCH: usize = 512;
+
+/// A version as it is when it has just been published.
+pub(super) fn version_info(manifest: &Manifest, log_index: u64, published_ms: u64) -> VersionInfo {
+    VersionInfo {
+        standard: manifest.standard.clone(),
+        version: manifest.version.clone(),
+        kind: manifest.kind,
+        digest: manifest.digest(),
+        status: Status::Published,
+        log_index,
+        published_ms,
+        dependencies: manifest.dependencies.clone(),
+        successor: String::new(),
+    }
+}
+
+impl Registry {
+    /// Lets the view take in what the log has beyond it. The number of entries.
+    pub(super) fn catch_up(&self) -> Result<u64, StoreError> {
+        let mut applied = 0;
+        loop {
+            let (mut head, end) = (self.view.head()?, self.log.head());
+            if head.size > end.size {
+                return Err(StoreError::LogShorter { view: head.size, log: end.size });
+            }
+            if head.size == end.size {
+                // The log may have grown since its head was read; then the chain is compared the next time around.
+                let same = head.chain == end.chain;
+                return if same { Ok(applied) } else { Err(StoreError::Broken("the view follows another log".into())) };
+            }
+            let entries = self.log.entries(head.size, BATCH.min((end.size - head.size) as usize))?;
+            let mut facts = Vec::with_capacity(entries.len());
+            for (index, entry) in (head.size..).zip(&entries) {
+                facts.push(self.fact(index, entry)?);
+                head = head.then(entry);
+            }
+            self.view.apply(&facts, head)?;
+            applied += entries.len() as u64;
+        }
+    }
+
+    pub(super) fn fact(&self, index: u64, bytes: &[u8]) -> Result<Fact, StoreError> {
+        let fault = |why: String| StoreError::Entry { index, why };
+        let Entry { time_ms, event, .. } = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
+        match event {
+            Some(entry::Event::VersionPublished(VersionPublished { manifest, metadata, .. })) => {
+                let manifest =
+                    self.manifest(&digest(&manifest).ok_or_else(|| fault("a digest is malformed".into()))?)?;
+                let metadata = digest(&metadata).ok_or_else(|| fault("a digest is malformed".into()))?;
+                let metadata =
+                    self.log.blob(&metadata)?.ok_or_else(|| fault("standard.toml is not in the log".into()))?;
+                let text = String::from_utf8_lossy(&metadata);
+                let metadata =
+                    Metadata::from_toml(&manifest.standard, &text).map_err(|error| fault(error.to_string()))?;
+                let words = self.words(&manifest)?;
+                let info = version_info(&manifest, index, time_ms);
+                Ok(Fact::Published { info, metadata: Box::new(metadata), words })
+            }
+            Some(entry::Event::StatusChanged(change)) => {
+                let (standard, version, status) =
+                    status_of(&change).ok_or_else(|| fault("a name is malformed".into()))?;
+                Ok(Fact::StatusChanged { standard, version, status, successor: change.successor })
+            }
+            None => Err(fault("it is of a kind that this server does not know; use a newer one".into())),
+        }
+    }
+
+    pub(super) fn event(&self, index: u64, bytes: &[u8]) -> Result<Event, StoreError> {
+        let fault = |why: String| StoreError::Entry { index, why };
+        let Entry { time_ms, event, .. } = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
+        let what = match event {
+            Some(entry::Event::VersionPublished(published)) => {
+                let manifest =
+                    self.manifest(&digest(&published.manifest).ok_or_else(|| fault("a digest is malformed".into()))?)?;
+                Happening::Published(version_info(&manifest, index, time_ms))
+            }
+            Some(entry::Event::StatusChanged(change)) => {
+                let (standard, version, status) =
+                    status_of(&change).ok_or_else(|| fault("a name is malformed".into()))?;
+                let info = self
+                    .view
+                    .version(&standard, &version)?
+                    .ok_or_else(|| fault("it changes an unknown version".into()))?;
+                Happening::StatusChanged(VersionInfo { status, successor: change.successor, ..info })
+            }
+            None => return Err(fault("it is of a kind that this server does not know; use a newer one".into())),
+        };
+        Ok(Event { index, time_ms, what })
+    }
+
+    /// Titles, data elements and descriptions of a schema; names of a code list.
+    fn words(&self, manifest: &Manifest) -> Result<Words, StoreError> {
+        let mut words = Words::default();
+        if let Some(file) = manifest.files.get("schema.json") {
+            let bytes = self.log.blob(file)?.unwrap_or_default();
+            if let Ok(schema) = serde_json::from_slice::<Value>(&bytes) {
+                gather(&schema, &mut words);
+            }
+        }
+        Ok(words)
+    }
+}
+
+fn gather(value: &Value, words: &mut Words) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match (name.as_str(), member) {
+                    ("dataElement", Value::String(text)) => words.data_elements.push(text.clone()),
+                    ("title" | "titleZh" | "description", Value::String(text)) => words.text.push(text.clone()),
+                    ("properties", Value::Object(all)) => {
+                        words.data_elements.extend(all.keys().cloned());
+                        gather(member, words);
+                    }
+                    _ => gather(member, words),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather(item, words)),
+        _ => {}
+    }
+}
+
+fn digest(bytes: &[u8]) -> Option<Digest> {
+    bytes.try_into().ok().map(Digest::from_bytes)
+}
+
+fn status_of(change: &StatusChanged) -> Option<(StandardId, Version, Status)> {
+    Some((change.standard.parse().ok()?, change.version.parse().ok()?, change.status.parse().ok()?))
+}

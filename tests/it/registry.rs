@@ -1,0 +1,143 @@
+//! The registry without a network: publish, find, publish again, start again, lose the view.
+
+use guiju_model::{Kind, Package, Status};
+use guiju_server::{
+    log::{Journal, Log},
+    registry::{Happening, PublishError, Registry, StatusChange, Submission},
+};
+use std::{fs, path::Path, sync::Arc};
+
+const METADATA: &str = r#"
+kind = "record"
+domain = "common"
+title_zh = "人口基础信息"
+title_en = "Resident"
+abstract = "自然人的基础信息"
+abstract_en = "Basic data of natural persons"
+owner = "公安"
+steward = "标准处"
+registration_authority = "标准委员会"
+share_class = "2"
+share_condition = "按需"
+open = false
+security_level = "S3"
+update_cycle = "D"
+"#;
+
+fn submission(name: &str, version: &str, schema: &str) -> Submission {
+    Submission {
+        operation_id: format!("{}-{version}", name.replace('/', "-")),
+        package: Package {
+            standard: name.parse().unwrap(),
+            version: version.parse().unwrap(),
+            kind: Kind::Record,
+            files: [("schema.json".to_owned(), schema.as_bytes().to_vec())].into(),
+        },
+        metadata_toml: METADATA.into(),
+        dry_run: false,
+    }
+}
+
+fn open(folder: &Path) -> Registry {
+    let (journal, _) = Journal::open(&folder.join("journal")).unwrap();
+    Registry::open(Arc::new(journal), &folder.join("view"), || 1_700_000_000_000).unwrap().0
+}
+
+const SCHEMA: &str = r#"{"type":"object","properties":{"name":{"type":"string","title":"Name","x-guiju":{"titleZh":"姓名"}}},"x-guiju":{"vocabulary":"1"}}"#;
+
+#[test]
+fn what_is_published_is_found_again_after_a_restart_and_without_the_view() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = open(folder.path());
+    let first = registry.publish(submission("bj.population/person", "1.0.0", SCHEMA)).unwrap();
+    assert!(first.is_new && first.version.log_index == 0);
+    let again = registry.publish(submission("bj.population/person", "1.0.0", SCHEMA)).unwrap();
+    assert!(!again.is_new && again.version == first.version);
+    let other = SCHEMA.replace("姓名", "名称");
+    assert!(matches!(
+        registry.publish(submission("bj.population/person", "1.0.0", &other)),
+        Err(PublishError::OperationReused(_))
+    ));
+    let mut other = submission("bj.population/person", "1.0.0", &other);
+    other.operation_id = "another".into();
+    assert!(matches!(registry.publish(other), Err(PublishError::Exists { .. })));
+    drop(registry);
+    for lost in [false, true] {
+        if lost {
+            fs::remove_dir_all(folder.path().join("view")).unwrap();
+        }
+        let registry = open(folder.path());
+        let found = registry.resolve(&"bj.population/person@1".parse().unwrap()).unwrap();
+        assert_eq!(found, first.version);
+        for query in ["人口", "resident", "姓名", "person", "bj"] {
+            assert_eq!(registry.search(query, 10).unwrap().len(), 1, "{query}");
+        }
+        assert!(registry.search("水表", 10).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn references_are_resolved_and_dependents_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = open(folder.path());
+    let types = r#"{"$defs":{"Name":{"type":"string","maxLength":3}}}"#;
+    let mut elements = submission("bj.common/types", "1.0.0", types);
+    elements.package.kind = Kind::Elements;
+    elements.metadata_toml = METADATA.replace("\"record\"", "\"elements\"");
+    registry.publish(elements).unwrap();
+    let schema = r#"{"type":"object","properties":{"name":{"$ref":"guiju:bj.common/types@1.0#/$defs/Name"}}}"#;
+    registry.publish(submission("bj.population/person", "1.0.0", schema)).unwrap();
+    let missing = schema.replace("types", "tpyes");
+    let error = registry.publish(submission("bj.population/other", "1.0.0", &missing)).unwrap_err().to_string();
+    assert!(error.contains("did you mean `bj.common/types`"), "{error}");
+    let dependents = registry.dependents(&"bj.common/types".parse().unwrap(), true).unwrap();
+    assert_eq!(dependents.len(), 1);
+    let validator = registry.validator(&"bj.population/person".parse().unwrap()).unwrap();
+    let report = validator.check(r#"{"name":"abcd"}"#.as_bytes(), &Default::default());
+    assert_eq!((report.errors, report.findings[0].rule.as_str()), (1, "bj.common/types@1.0.0#/$defs/Name/maxLength"));
+}
+
+#[test]
+fn versions_rise_and_status_changes_are_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = open(folder.path());
+    registry.publish(submission("bj.population/person", "1.1.0", SCHEMA)).unwrap();
+    let lower = registry.publish(submission("bj.population/person", "1.0.0", SCHEMA)).unwrap_err();
+    assert!(matches!(lower, PublishError::NotHigher { .. }), "{lower}");
+    let change = StatusChange {
+        operation_id: "w".into(),
+        standard: "bj.population/person".parse().unwrap(),
+        version: "1.1.0".parse().unwrap(),
+        status: Status::Withdrawn,
+        reason: "wrong".into(),
+        successor: String::new(),
+    };
+    assert_eq!(registry.set_status(change.clone()).unwrap().status, Status::Withdrawn);
+    assert_eq!(registry.set_status(change).unwrap().status, Status::Withdrawn);
+    assert!(registry.resolve(&"bj.population/person".parse().unwrap()).is_err());
+    let events = registry.events(0, 10, None).unwrap();
+    assert!(matches!((&events[0].what, &events[1].what), (Happening::Published(_), Happening::StatusChanged(_))));
+}
+
+#[test]
+fn many_publishers_share_durable_appends() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Arc::new(open(folder.path()));
+    std::thread::scope(|scope| {
+        for worker in 0..16 {
+            let registry = Arc::clone(&registry);
+            scope.spawn(move || {
+                for number in 0..20 {
+                    registry
+                        .publish(submission(&format!("bj.load/s{worker}"), &format!("1.{number}.0"), SCHEMA))
+                        .unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(registry.sizes(), (320, 320));
+    drop(registry);
+    let (journal, opened) = Journal::open(&folder.path().join("journal")).unwrap();
+    assert_eq!((opened.cut_bytes, journal.head().size), (0, 320));
+    journal.verify().unwrap();
+}
