@@ -1,4 +1,5 @@
 mod cli;
+mod dataset;
 mod formats;
 mod http;
 mod membership;

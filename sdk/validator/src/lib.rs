@@ -25,6 +25,7 @@ mod plan; // what our vocabulary asks
 mod run; // one record through all that
 
 pub mod codes; // what findings mean, as data
+pub mod dataset; // what must hold between records
 pub mod formats; // identifiers
 pub mod membership; // is a value in its code list?
 pub mod near; // the word that was probably meant

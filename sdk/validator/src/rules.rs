@@ -16,7 +16,7 @@ mod say; // the sentence where the author gave none
 
 pub use read::Fault;
 
-pub(crate) use condition::{Condition, Holds, all_hold, conditions};
+pub(crate) use condition::{Condition, Holds, Tolerance, all_hold, conditions, tolerance};
 pub(crate) use read::Reader;
 
 use crate::record::{Pointer, Record};
@@ -60,6 +60,18 @@ pub struct Breach<'a> {
 }
 
 const RULES_MAX: usize = 256;
+
+/// A number at a place of a record, written as a number or as text.
+pub(crate) fn number(record: &dyn Record, field: &Pointer) -> Option<crate::decimal::Decimal> {
+    operand::Value::at(record, field).ok()?.decimal().ok()
+}
+
+/// A day or a moment at a place of a record, in seconds of UTC; a day as its first.
+pub(crate) fn seconds(record: &dyn Record, field: &Pointer) -> Option<i64> {
+    let value = operand::Value::at(record, field).ok()?;
+    let day = || value.date().ok().map(|day| day.day_number() * 24 * 60 * 60);
+    value.instant().ok().map(|instant| instant.seconds()).or_else(day)
+}
 
 /// The day that a text names, as a date or as a date-time.
 pub(crate) fn day(text: &str) -> Option<Date> {
@@ -126,6 +138,7 @@ impl Rule {
 }
 
 impl Head {
+    /// The names that every rule may have.
     pub(crate) const MEMBERS: [&str; 5] = ["id", "severity", "dimension", "messageEn", "messageZh"];
 
     pub(crate) fn read(reader: &mut Reader, value: &serde_json::Value, pointer: &str) -> Option<Self> {

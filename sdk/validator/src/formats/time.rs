@@ -88,6 +88,10 @@ impl Instant {
     pub(crate) fn day(&self) -> Date {
         self.day
     }
+
+    pub(crate) fn seconds(&self) -> i64 {
+        self.seconds
+    }
 }
 
 struct Parts<'a> {

@@ -1,0 +1,209 @@
+//! Rules over all records of a data set: keys, references to other data sets, intervals, series, sums.
+//!
+//! [`DataSetRules`] are read from a standard once; a [`DataSet`] is fed record by record and says at the end what one
+//! record alone cannot show.
+//!
+//! # Invariants
+//! - A record is not kept: of each, a rule keeps a digest of the key and the few numbers that it compares.
+//! - A record that lacks a field which a rule reads is left out of that rule; its own schema says what is missing.
+//! - Findings come in the order of the records, then of the rules, whatever order the records of a group came in.
+//!
+//! # Limits
+//! Each rule keeps at most [`ENTRIES_MAX`] entries; beyond that it stops and says so (`dataset-too-large`).
+
+mod declare; // what a standard declares
+mod group; // rules that compare the records of a group
+mod key; // which records have the same key
+
+use crate::codes;
+use crate::record::Record;
+use crate::rules::{Fault, Head, all_hold};
+use group::Gathered;
+use guiju_model::{Finding, StandardId};
+use key::{KeyDigest, digest};
+use std::collections::{HashMap, HashSet};
+
+use declare::{Key, Reference, Rule};
+
+/// Entries that a rule keeps: about 24 bytes each for a key.
+pub const ENTRIES_MAX: usize = 20_000_000;
+
+/// What a standard declares in `keys`, `references` and `dataset`.
+#[derive(Clone, Debug, Default)]
+pub struct DataSetRules {
+    keys: Vec<Key>,
+    references: Vec<Reference>,
+    rules: Vec<Rule>,
+}
+
+/// Something that is wrong between records, at one of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSetFinding {
+    /// The number that the caller gave the record.
+    pub record: u64,
+    /// Complete but for `place` and the standard's name before `rule`, which is the pointer of the declaration.
+    pub finding: Finding,
+}
+
+/// The records of one data set, as far as its rules need them.
+pub struct DataSet<'r> {
+    rules: &'r DataSetRules,
+    keys: Vec<HashMap<KeyDigest, u64>>,
+    referring: Vec<Vec<(KeyDigest, u64)>>,
+    targets: Vec<Option<HashSet<KeyDigest>>>,
+    gathered: Vec<Gathered>,
+    /// Places of rules that have stopped, by their pointer.
+    stopped: HashSet<String>,
+    own: Option<StandardId>,
+}
+
+impl DataSetRules {
+    /// Reads the object at the root's `x-guiju`; `pointer` says where it stands in the document, for the faults.
+    pub fn compile(own: &serde_json::Value, pointer: &str) -> Result<Self, Vec<Fault>> {
+        declare::read(own, pointer)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.references.is_empty() && self.rules.is_empty()
+    }
+
+    /// The standards whose data sets are referred to.
+    pub fn targets(&self) -> impl Iterator<Item = &StandardId> {
+        self.references.iter().map(|reference| &reference.to)
+    }
+
+    /// Names of keys, references and rules; unique among them, and to be unique in the standard.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        let keys = self.keys.iter().map(|key| &*key.id);
+        keys.chain(self.references.iter().map(|reference| &*reference.id)).chain(self.rules.iter().map(|r| &*r.head.id))
+    }
+}
+
+impl<'r> DataSet<'r> {
+    /// `own` is the standard that the records conform to, so that references into the same data set are checked too.
+    pub fn new(rules: &'r DataSetRules, own: Option<StandardId>) -> Self {
+        let refers_to_itself = |reference: &Reference| (own.as_ref() == Some(&reference.to)).then(HashSet::new);
+        Self {
+            keys: vec![HashMap::new(); rules.keys.len()],
+            referring: vec![Vec::new(); rules.references.len()],
+            targets: rules.references.iter().map(refers_to_itself).collect(),
+            gathered: rules.rules.iter().map(Gathered::of).collect(),
+            stopped: HashSet::new(),
+            rules,
+            own,
+        }
+    }
+
+    /// Takes one record in. What is wrong with its key is said at once, all else by [`finish`](Self::finish).
+    pub fn record(&mut self, number: u64, record: &dyn Record) -> Vec<DataSetFinding> {
+        let mut findings = Vec::new();
+        for place in 0..self.rules.keys.len() {
+            findings.extend(self.key(place, number, record));
+        }
+        for place in 0..self.rules.references.len() {
+            findings.extend(self.reference(place, number, record));
+        }
+        if let Some(own) = self.own.clone() {
+            self.target(&own, record);
+        }
+        for (place, rule) in self.rules.rules.iter().enumerate() {
+            if self.gathered[place].len() >= ENTRIES_MAX {
+                findings.extend(self.stop(&format!("/dataset/{place}"), &rule.head.id, number));
+            } else if all_hold(&rule.filter, record) {
+                self.gathered[place].take(rule, number, record);
+            }
+        }
+        findings
+    }
+
+    /// Takes in a record of another data set that this one refers to, before or after the records that do.
+    pub fn target(&mut self, standard: &StandardId, record: &dyn Record) {
+        for (reference, target) in self.rules.references.iter().zip(&mut self.targets) {
+            if reference.to == *standard
+                && let Some(key) = digest(record, &reference.to_fields)
+            {
+                target.get_or_insert_default().insert(key);
+            }
+        }
+    }
+
+    /// Says that all records of a data set that this one refers to were given, were they none.
+    pub fn has_target(&mut self, standard: &StandardId) {
+        for (reference, target) in self.rules.references.iter().zip(&mut self.targets) {
+            if reference.to == *standard {
+                target.get_or_insert_default();
+            }
+        }
+    }
+
+    /// What is wrong between the records. References into data sets that were not given are not judged.
+    pub fn finish(self) -> Vec<DataSetFinding> {
+        let mut findings: Vec<(usize, DataSetFinding)> = Vec::new();
+        for (place, reference) in self.rules.references.iter().enumerate() {
+            let Some(target) = &self.targets[place] else { continue };
+            let dangling = self.referring[place].iter().filter(|(key, _)| !target.contains(key));
+            findings.extend(dangling.map(|(_, record)| (place, reference.dangling(place, *record))));
+        }
+        for (place, (rule, gathered)) in self.rules.rules.iter().zip(self.gathered).enumerate() {
+            if !self.stopped.contains(&format!("/dataset/{place}")) {
+                let found = gathered.judge(rule, place).into_iter();
+                findings.extend(found.map(|finding| (self.rules.references.len() + place, finding)));
+            }
+        }
+        findings.sort_by_key(|(place, finding)| (finding.record, *place));
+        findings.into_iter().map(|(_, finding)| finding).collect()
+    }
+
+    fn key(&mut self, place: usize, number: u64, record: &dyn Record) -> Option<DataSetFinding> {
+        let key = &self.rules.keys[place];
+        if !all_hold(&key.filter, record) {
+            return None;
+        }
+        let digest = digest(record, &key.fields)?;
+        if let Some(first) = self.keys[place].get(&digest) {
+            return Some(key.twice(place, *first, number));
+        }
+        if self.keys[place].len() >= ENTRIES_MAX {
+            return self.stop(&format!("/keys/{place}"), &key.id, number);
+        }
+        self.keys[place].insert(digest, number);
+        None
+    }
+
+    fn reference(&mut self, place: usize, number: u64, record: &dyn Record) -> Option<DataSetFinding> {
+        let reference = &self.rules.references[place];
+        if !all_hold(&reference.filter, record) {
+            return None;
+        }
+        let digest = digest(record, &reference.fields)?;
+        if self.referring[place].len() >= ENTRIES_MAX {
+            return self.stop(&format!("/references/{place}"), &reference.id, number);
+        }
+        self.referring[place].push((digest, number));
+        None
+    }
+
+    /// Said once a rule.
+    fn stop(&mut self, pointer: &str, id: &str, number: u64) -> Option<DataSetFinding> {
+        self.stopped.insert(pointer.to_owned()).then(|| {
+            let max = ENTRIES_MAX.to_string();
+            found("dataset-too-large", number, "", pointer, &[("rule", id), ("max", &max)])
+        })
+    }
+}
+
+fn found(code: &'static str, record: u64, path: &str, pointer: &str, args: &[(&str, &str)]) -> DataSetFinding {
+    let finding = Finding { rule: format!("/x-guiju{pointer}"), ..codes::finding(code, path, args) };
+    DataSetFinding { record, finding }
+}
+
+impl DataSetFinding {
+    /// The author's words and severity instead of the page's.
+    fn by(mut self, head: &Head) -> Self {
+        let message = std::mem::take(&mut self.finding.message);
+        self.finding.message = head.message(|| message);
+        self.finding.severity = head.severity;
+        self.finding.dimension = head.dimension;
+        self
+    }
+}

@@ -1,0 +1,224 @@
+//! Rules that compare the records of a group with each other.
+
+use super::declare::{Kind, Rule};
+use super::key::{KeyDigest, digest};
+use super::{DataSetFinding, found};
+use crate::decimal::Decimal;
+use crate::record::{Pointer, Record, Scalar};
+use crate::rules::{Tolerance, all_hold, number, seconds};
+use std::collections::{BTreeMap, HashMap};
+use std::slice::from_ref;
+
+/// What one rule keeps of the records.
+pub(super) enum Gathered {
+    Intervals(Vec<Interval>),
+    Series(Vec<Reading>),
+    Sums(BTreeMap<KeyDigest, Sums>),
+    Parents(HashMap<KeyDigest, Parent>),
+    Values(BTreeMap<KeyDigest, Vec<(Decimal, u64)>>, usize),
+}
+
+pub(super) struct Interval {
+    group: KeyDigest,
+    from: i64,
+    /// Open: to the end of time.
+    to: Option<i64>,
+    record: u64,
+}
+
+pub(super) struct Reading {
+    group: KeyDigest,
+    at: i64,
+    record: u64,
+    value: Decimal,
+    is_reset: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Sums {
+    total: Option<(Decimal, u64)>,
+    parts: Option<Decimal>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Parent {
+    parent: KeyDigest,
+    record: u64,
+}
+
+/// Below so many values a median says nothing.
+const MEDIAN_OF_MIN: usize = 3;
+
+impl Gathered {
+    pub fn of(rule: &Rule) -> Self {
+        match rule.kind {
+            Kind::IntervalOverlap { .. } => Self::Intervals(Vec::new()),
+            Kind::Monotone { .. } => Self::Series(Vec::new()),
+            Kind::Sum { .. } => Self::Sums(BTreeMap::new()),
+            Kind::Acyclic { .. } => Self::Parents(HashMap::new()),
+            Kind::Outlier { .. } => Self::Values(BTreeMap::new(), 0),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Intervals(all) => all.len(),
+            Self::Series(all) => all.len(),
+            Self::Sums(all) => all.len(),
+            Self::Parents(all) => all.len(),
+            Self::Values(_, count) => *count,
+        }
+    }
+
+    /// None where the record lacks what the rule reads, so that there is nothing to keep.
+    pub fn take(&mut self, rule: &Rule, record: u64, of: &dyn Record) -> Option<()> {
+        let group = digest(of, &rule.by)?;
+        match (self, &rule.kind) {
+            (Self::Intervals(all), Kind::IntervalOverlap { from, to }) => {
+                let to = if is_there(of, to) { Some(seconds(of, to)?) } else { None };
+                all.push(Interval { group, from: seconds(of, from)?, to, record });
+            }
+            (Self::Series(all), Kind::Monotone { order, value, reset }) => {
+                let is_reset = reset.as_ref().is_some_and(|(field, values)| is_one_of(of, field, values));
+                all.push(Reading { group, at: seconds(of, order)?, record, value: number(of, value)?, is_reset });
+            }
+            (Self::Sums(all), Kind::Sum { total, parts, value, .. }) => {
+                let value = number(of, value)?;
+                if all_hold(total, of) {
+                    all.entry(group).or_default().total.get_or_insert((value, record));
+                } else if all_hold(parts, of) {
+                    let parts = &mut all.entry(group).or_default().parts;
+                    *parts = Some(parts.as_ref().map_or(value.clone(), |sum| sum + &value));
+                }
+            }
+            (Self::Parents(all), Kind::Acyclic { key, parent }) => {
+                let (key, parent) = (digest(of, from_ref(key))?, digest(of, from_ref(parent))?);
+                all.entry(key).or_insert(Parent { parent, record });
+            }
+            (Self::Values(all, count), Kind::Outlier { value, .. }) => {
+                all.entry(group).or_default().push((number(of, value)?, record));
+                *count += 1;
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    pub fn judge(self, rule: &Rule, place: usize) -> Vec<DataSetFinding> {
+        let pointer = format!("/dataset/{place}");
+        let report = |code, record, path: &Pointer, args: &[(&str, &str)]| {
+            let args = [&[("rule", rule.head.id.as_str())], args].concat();
+            found(code, record, path.as_str(), &pointer, &args).by(&rule.head)
+        };
+        match (self, &rule.kind) {
+            (Self::Intervals(all), Kind::IntervalOverlap { from, .. }) => overlaps(all)
+                .map(|(record, other)| report("interval-overlap", record, from, &[("other", &other.to_string())]))
+                .collect(),
+            (Self::Series(all), Kind::Monotone { value, .. }) => falls(all)
+                .map(|(record, before)| report("series-falls", record, value, &[("before", &before.to_string())]))
+                .collect(),
+            (Self::Sums(all), Kind::Sum { value, tolerance, .. }) => {
+                let differs = all.into_values().filter_map(|sums| sums.differs(tolerance.as_ref()));
+                differs.map(|record| report("sum-differs", record, value, &[])).collect()
+            }
+            (Self::Parents(all), Kind::Acyclic { parent, .. }) => cycles(&all)
+                .into_iter()
+                .map(|(record, length)| {
+                    report("parents-in-a-circle", record, parent, &[("length", &length.to_string())])
+                })
+                .collect(),
+            (Self::Values(all, _), Kind::Outlier { value, median_times }) => {
+                let outliers = all.into_values().flat_map(|values| outliers(values, median_times));
+                outliers.map(|record| report("value-outlier", record, value, &[])).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Each interval that begins before an earlier one of its group has ended, with the one that reaches furthest.
+fn overlaps(mut all: Vec<Interval>) -> impl Iterator<Item = (u64, u64)> {
+    all.sort_by_key(|interval| (interval.group, interval.from, interval.record));
+    let mut open: Option<(KeyDigest, Option<i64>, u64)> = None;
+    all.into_iter().filter_map(move |interval| {
+        let Interval { group, from, to, record } = interval;
+        let before = open.filter(|(of, ..)| *of == group);
+        let overlaps = before.filter(|(_, end, _)| end.is_none_or(|end| from < end));
+        let reaches_further = before.is_none_or(|(_, end, _)| end.is_some_and(|end| to.is_none_or(|to| to > end)));
+        if reaches_further {
+            open = Some((group, to, record));
+        }
+        overlaps.map(|(_, _, other)| (record, other))
+    })
+}
+
+/// Each reading below the one before it, unless the series began anew.
+fn falls(mut all: Vec<Reading>) -> impl Iterator<Item = (u64, u64)> {
+    all.sort_by_key(|reading| (reading.group, reading.at, reading.record));
+    let mut before: Option<Reading> = None;
+    all.into_iter().filter_map(move |reading| {
+        let last = before.take().filter(|last| last.group == reading.group && !reading.is_reset);
+        let falls = last.filter(|last| reading.value < last.value).map(|last| (reading.record, last.record));
+        before = Some(reading);
+        falls
+    })
+}
+
+impl Sums {
+    fn differs(self, tolerance: Option<&Tolerance>) -> Option<u64> {
+        let ((total, record), parts) = (self.total?, self.parts?);
+        let apart = (&total - &parts).abs();
+        let differs = match tolerance {
+            Some(tolerance) => apart > tolerance.around(&total),
+            None => total != parts,
+        };
+        differs.then_some(record)
+    }
+}
+
+/// Each circle once, at its first record, with the number of records in it.
+fn cycles(all: &HashMap<KeyDigest, Parent>) -> Vec<(u64, usize)> {
+    let mut seen: HashMap<KeyDigest, usize> = HashMap::with_capacity(all.len());
+    let mut found = Vec::new();
+    for (walk, start) in all.keys().enumerate() {
+        let mut at = *start;
+        let mut path = Vec::new();
+        let circle = loop {
+            match seen.get(&at) {
+                Some(by) if *by == walk => break path.iter().position(|key| *key == at),
+                Some(_) => break None,
+                None => {}
+            }
+            let Some(parent) = all.get(&at) else { break None };
+            seen.insert(at, walk);
+            path.push(at);
+            at = parent.parent;
+        };
+        if let Some(circle) = circle.map(|begin| &path[begin..]) {
+            found.extend(circle.iter().map(|key| all[key].record).min().map(|record| (record, circle.len())));
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+fn outliers(mut values: Vec<(Decimal, u64)>, times: &Decimal) -> Vec<u64> {
+    if values.len() < MEDIAN_OF_MIN {
+        return Vec::new();
+    }
+    values.sort();
+    // Of an even number the lower of the two in the middle: nothing to round.
+    let median = &values[(values.len() - 1) / 2].0;
+    let bound = median * times;
+    // Where most are nothing, anything is many times the usual.
+    let has_bound = *median > Decimal::from_count(0);
+    values.iter().filter(|(value, _)| has_bound && *value > bound).map(|(_, record)| *record).collect()
+}
+
+fn is_there(record: &dyn Record, field: &Pointer) -> bool {
+    record.get(field).is_some_and(|value| value != Scalar::Null)
+}
+
+fn is_one_of(record: &dyn Record, field: &Pointer, values: &[String]) -> bool {
+    matches!(record.get(field), Some(Scalar::Text(text)) if values.iter().any(|value| *value == text))
+}

@@ -1,0 +1,85 @@
+//! Rules over data sets: `tests/cases/dataset/*.json`.
+//!
+//! A case holds `declares`, as at the root's `x-guiju`, and either `faults` (`pointer: message`), or `records` (and
+//! `targets`, by standard) with what is `found`: `record code path` in the order in which it is said.
+
+use guiju_model::StandardId;
+use guiju_validator::dataset::{DataSet, DataSetFinding, DataSetRules};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::{fs, path::PathBuf};
+
+#[test]
+fn cases() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("cases/dataset");
+    let mut wrong = Vec::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let cases: Vec<Value> =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for case in cases {
+            let (expected, found) = match DataSetRules::compile(&case["declares"], "") {
+                Ok(rules) => (&case["found"], judged(&rules, &case).iter().map(told).collect()),
+                Err(faults) => {
+                    let told = |fault: &guiju_validator::rules::Fault| format!("{}: {}", fault.pointer, fault.message);
+                    (&case["faults"], faults.iter().map(told).collect::<Vec<_>>())
+                }
+            };
+            if *expected != json!(found) {
+                wrong.push(format!("{name}: {}\n  expected {expected}\n  found    {}", case["case"], json!(found)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn judged(rules: &DataSetRules, case: &Value) -> Vec<DataSetFinding> {
+    let mut set = DataSet::new(rules, Some("bj.test/own".parse().unwrap()));
+    let mut findings = Vec::new();
+    for (record, number) in case["records"].as_array().unwrap().iter().zip(1..) {
+        findings.extend(set.record(number, record));
+    }
+    for (standard, records) in case["targets"].as_object().into_iter().flatten() {
+        let standard: StandardId = standard.parse().unwrap();
+        set.has_target(&standard);
+        records.as_array().unwrap().iter().for_each(|record| set.target(&standard, record));
+    }
+    findings.extend(set.finish());
+    findings
+}
+
+fn told(found: &DataSetFinding) -> String {
+    let finding = &found.finding;
+    assert!(!finding.message.en.contains('{') && !finding.message.zh.contains('{'), "{}", finding.message.en);
+    assert!(!finding.message.zh.is_empty() && finding.rule.starts_with("/x-guiju/"));
+    let severity = if finding.severity.as_str() == "error" { "" } else { " warning" };
+    format!("{} {} {}{severity}", found.record, finding.code, finding.path)
+}
+
+proptest! {
+    /// The sweep says of each period whether it meets an earlier one, as comparing all pairs does.
+    #[test]
+    fn overlaps_are_those_of_all_pairs(periods in prop::collection::vec((0u8..3, 1u8..28, 0u8..10), 0..40)) {
+        let declared = json!({"dataset": [{"id": "a", "kind": "interval-overlap", "by": ["/who"], "from": "/from", "to": "/to"}]});
+        let rules = DataSetRules::compile(&declared, "").unwrap();
+        let mut set = DataSet::new(&rules, None);
+        let day = |day: u8| format!("2026-{:02}-{:02}", 1 + day / 28, 1 + day % 28);
+        for ((who, from, length), number) in periods.iter().zip(0..) {
+            let record = json!({"who": who, "from": day(*from), "to": day(from + length)});
+            set.record(number, &record);
+        }
+        let mut order: Vec<usize> = (0..periods.len()).collect();
+        order.sort_by_key(|&place| (periods[place].1, place));
+        let meets = |place: usize, earlier: usize| {
+            let ((who, from, _), (other, begin, length)) = (periods[place], periods[earlier]);
+            who == other && from < begin + length
+        };
+        let mut expected: Vec<u64> = order.iter().enumerate()
+            .filter(|(rank, place)| order[..*rank].iter().any(|earlier| meets(**place, *earlier)))
+            .map(|(_, place)| *place as u64).collect();
+        expected.sort_unstable();
+        let found: Vec<u64> = set.finish().iter().map(|finding| finding.record).collect();
+        prop_assert_eq!(found, expected);
+    }
+}
