@@ -18,6 +18,7 @@
 mod bounds; // what a schema may cost
 mod compile; // from a bundle to a validator
 mod decimal; // numbers compared exactly
+mod examples; // a standard's examples, held against what they announce
 mod explain; // from what the engine says to findings
 mod json; // a record read strictly, with places
 mod pattern; // regular expressions in linear time
@@ -33,4 +34,5 @@ pub mod record; // how rules see a record
 pub mod rules; // what must hold between fields
 
 pub use compile::{CompileError, CompileOptions, Fault};
+pub use examples::{ExampleFault, judge_examples, render_findings};
 pub use run::{CheckOptions, Field, Validator};
