@@ -7,6 +7,7 @@ mod oracles;
 mod registry;
 mod rules;
 mod server;
+mod standards;
 mod support;
 mod tidy;
 mod wire;
