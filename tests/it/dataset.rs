@@ -5,6 +5,7 @@
 
 use guiju_model::StandardId;
 use guiju_validator::dataset::{DataSet, DataSetFinding, DataSetRules};
+use guiju_validator::{CompileOptions, Validator};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
@@ -82,4 +83,29 @@ proptest! {
         let found: Vec<u64> = set.finish().iter().map(|finding| finding.record).collect();
         prop_assert_eq!(found, expected);
     }
+}
+
+/// What a standard declares is read with it, and its faults come with the others.
+#[test]
+fn a_validator_knows_the_rules_of_its_data_set() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"id": {"type": "string", "format": "cn-resident-id"}},
+        "x-guiju": {"vocabulary": "1", "keys": [{"id": "id", "fields": ["/id"]}]}
+    });
+    let compile = |schema: &Value| Validator::compile_schema(schema.to_string().as_bytes(), &CompileOptions::default());
+    let validator = compile(&schema).unwrap();
+    let mut set = DataSet::new(validator.data_set_rules(), None);
+    assert!(set.record(1, &json!({"id": "a"})).is_empty());
+    assert_eq!(set.record(2, &json!({"id": "a"}))[0].finding.message.en, "the key `id` was given before, in record 1");
+
+    let mut wrong = schema.clone();
+    wrong["x-guiju"]["keys"][0]["fields"][0] = json!("id");
+    wrong["properties"]["id"]["format"] = json!("cn-residentid");
+    let Err(error) = compile(&wrong) else { panic!("two faults are not seen") };
+    let told = error.to_string();
+    assert!(told.contains("/x-guiju/keys/0/fields/0") && told.contains("write `/id`"), "{told}");
+    assert!(told.contains("/properties/id/format") && told.contains("did you mean `cn-resident-id`?"), "{told}");
+    wrong["x-guiju"] = json!({});
+    assert!(compile(&wrong).is_ok());
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     bounds,
+    dataset::DataSetRules,
     plan::{Plan, Planner},
     run::Validator,
 };
@@ -240,8 +241,18 @@ fn build(
             .map_err(|error| Fault::new("schema-malformed", error.instance_path().as_str(), error.to_string()))
     };
     let validator = engine(&documents.0[root]).map_err(|fault| vec![fault])?;
-    let plan: Plan = Planner::new(&documents.0, &lists, options.assert_formats, &engine).plan(root)?;
-    Ok(Validator::of_record(subject, validator, plan, documents))
+    let plan = Planner::new(&documents.0, &lists, options.assert_formats, &engine).plan(root);
+    match (plan, data_set(&documents.0[root])) {
+        (Ok(plan), Ok(data_set)) => Ok(Validator::of_record(subject, validator, plan, documents, data_set)),
+        (plan, data_set) => Err([plan.err(), data_set.err()].into_iter().flatten().flatten().collect()),
+    }
+}
+
+/// The rules over all records of a data set, which the root declares.
+fn data_set(document: &Value) -> Result<DataSetRules, Vec<Fault>> {
+    let Some(own) = document.get("x-guiju") else { return Ok(DataSetRules::default()) };
+    let misused = |fault: crate::rules::Fault| Fault::new("vocabulary-misused", &fault.pointer, fault.message);
+    DataSetRules::compile(own, "/x-guiju").map_err(|faults| faults.into_iter().map(misused).collect())
 }
 
 fn engine_options<'o>(

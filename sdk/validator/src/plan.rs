@@ -47,6 +47,32 @@ const NAMES: [&str; 22] = [
     "note",
 ];
 
+/// Formats of JSON Schema's own, and those of OpenAPI that say how a number is kept.
+const FORMATS_ELSEWHERE: [&str; 22] = [
+    "date-time",
+    "time",
+    "duration",
+    "email",
+    "idn-email",
+    "hostname",
+    "idn-hostname",
+    "ipv4",
+    "ipv6",
+    "uri",
+    "uri-reference",
+    "iri",
+    "iri-reference",
+    "uri-template",
+    "uuid",
+    "json-pointer",
+    "relative-json-pointer",
+    "regex",
+    "int32",
+    "int64",
+    "float",
+    "double",
+];
+
 /// What one schema asks of a value.
 #[derive(Default)]
 pub(crate) struct Step {
@@ -143,6 +169,12 @@ impl<'p> Planner<'p> {
             && let Some(Value::String(format)) = members.get("format")
         {
             step.format = formats::find(format);
+            if step.format.is_none() && !FORMATS_ELSEWHERE.contains(&format.as_str()) && self.is_ours(uri) {
+                let near = nearest(format, formats::names().chain(FORMATS_ELSEWHERE));
+                let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                let message = format!("`{format}` is not a format{near}");
+                self.fault(uri, &format!("{pointer}/format"), message);
+            }
         }
         let child = |name: &str| format!("{pointer}/{}", escape(name));
         for (name, schema) in object(members, "properties") {
@@ -171,6 +203,11 @@ impl<'p> Planner<'p> {
         }
         step.all.extend(self.referred(uri, members));
         self.conditions(step, uri, pointer, members);
+    }
+
+    /// A plain JSON Schema may name any format; a document of our vocabulary that does so has made a mistake.
+    fn is_ours(&self, uri: &str) -> bool {
+        self.documents.get(uri).is_some_and(|document| document.pointer("/x-guiju/vocabulary").is_some())
     }
 
     fn referred(&mut self, uri: &str, members: &Map<String, Value>) -> Option<PlanId> {

@@ -3,6 +3,7 @@
 use crate::{
     codes,
     compile::{Documents, Subject},
+    dataset::DataSetRules,
     explain,
     formats::FormatFault,
     json::{self, Index, Kind, Tree, View},
@@ -54,6 +55,7 @@ pub struct Validator {
     subject: Subject,
     judge: Judge,
     fields: Vec<Field>,
+    data_set: DataSetRules,
 }
 
 enum Judge {
@@ -62,14 +64,20 @@ enum Judge {
 }
 
 impl Validator {
-    pub(crate) fn of_record(subject: Subject, engine: jsonschema::Validator, plan: Plan, documents: Documents) -> Self {
+    pub(crate) fn of_record(
+        subject: Subject,
+        engine: jsonschema::Validator,
+        plan: Plan,
+        documents: Documents,
+        data_set: DataSetRules,
+    ) -> Self {
         let mut fields = Vec::new();
         gather_fields(&plan, plan.root, "", 0, &mut fields);
-        Self { subject, judge: Judge::Record { engine: Box::new(engine), plan, documents }, fields }
+        Self { subject, judge: Judge::Record { engine: Box::new(engine), plan, documents }, fields, data_set }
     }
 
     pub(crate) fn of_list(subject: Subject, list: CodeList) -> Self {
-        Self { subject, judge: Judge::List(Box::new(list)), fields: Vec::new() }
+        Self { subject, judge: Judge::List(Box::new(list)), fields: Vec::new(), data_set: DataSetRules::default() }
     }
 
     pub fn standard(&self) -> &StandardId {
@@ -87,6 +95,11 @@ impl Validator {
     /// The record's fields in order of their names, members of nested objects behind their parent.
     pub fn fields(&self) -> &[Field] {
         &self.fields
+    }
+
+    /// What must hold between records; empty for most standards.
+    pub fn data_set_rules(&self) -> &DataSetRules {
+        &self.data_set
     }
 
     /// A report without findings yet, for what readers find before there is a record.
