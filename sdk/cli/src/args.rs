@@ -1,7 +1,10 @@
 //! What may be said on the command line. Environment variables stand in for flags; `guiju.toml` for both.
 
 use crate::{
-    command::{completions::CompletionsArgs, explain::ExplainArgs, new::NewArgs},
+    command::{
+        completions::CompletionsArgs, explain::ExplainArgs, list::ListArgs, new::NewArgs, search::SearchArgs,
+        show::ShowArgs, test::TestArgs,
+    },
     terminal::{Color, Lang},
 };
 use clap::{Parser, Subcommand, builder::BoolishValueParser};
@@ -58,7 +61,11 @@ pub struct Shared {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Explain(ExplainArgs),
+    List(ListArgs),
+    Show(ShowArgs),
+    Search(SearchArgs),
     New(NewArgs),
+    Test(TestArgs),
     Completions(CompletionsArgs),
     /// Print the manual page, in roff
     Man,

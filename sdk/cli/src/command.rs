@@ -2,15 +2,23 @@
 
 pub mod completions;
 pub mod explain;
+pub mod list;
 pub mod man;
 pub mod new;
+pub mod search;
+pub mod show;
+pub mod test;
 
 use crate::{args::Command, context::Context, failure::Answer};
 
 pub fn run(command: Command, context: &Context) -> Answer {
     match command {
         Command::Explain(args) => explain::run(args, context),
+        Command::List(args) => list::run(args, context),
+        Command::Show(args) => show::run(args, context),
+        Command::Search(args) => search::run(args, context),
         Command::New(args) => new::run(args, context),
+        Command::Test(args) => test::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man => man::run(),
     }

@@ -7,12 +7,15 @@
 
 mod archive; // published versions in one piece of bytes
 mod args; // what may be said on the command line
+mod carried; // listing and searching what the program carries
 mod command; // one file a command
 mod context; // what every command is given
 mod embedded; // the standards that the program carries
 mod failure; // why there is no answer, in the house form
+mod folder; // a folder of standards as authors keep it
 mod output; // how a check is told
 mod settings; // guiju.toml
+mod shelf; // where standards are found
 mod terminal; // colour and language
 
 use args::Args;

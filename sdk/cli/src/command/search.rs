@@ -1,0 +1,45 @@
+use crate::{
+    command::list,
+    context::Context,
+    failure::{Answer, Failure, Verdict},
+    shelf::Shelf,
+};
+use serde_json::json;
+use std::io::Write;
+
+/// Find standards by name, title, data element or any text
+#[derive(Debug, clap::Args)]
+pub struct SearchArgs {
+    /// Words in any script; all must be found
+    #[arg(required = true)]
+    words: Vec<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: SearchArgs, context: &Context) -> Answer {
+    let shelf = Shelf::open(context)?;
+    let query = args.words.join(" ");
+    let hits = shelf.search(&query)?;
+    if hits.is_empty() {
+        let failure = Failure::new(format!("nothing in {} holds all of `{query}`", shelf.place()));
+        return Err(failure.hint("try fewer words, or `guiju list`"));
+    }
+    let mut out = context.out();
+    for hit in &hits {
+        if args.json {
+            let mut value = list::in_json(&hit.summary);
+            value["matched_in"] = json!(hit.matched_in);
+            value["excerpt"] = json!(hit.excerpt);
+            writeln!(out, "{value}")?;
+            continue;
+        }
+        let title = context.lang.pick(&hit.summary.title_en, &hit.summary.title_zh);
+        let name = context.paint.strong(&hit.summary.standard.to_string());
+        writeln!(out, "{name} {}  {title}", hit.summary.latest)?;
+        writeln!(out, "  {}: {}", hit.matched_in, hit.excerpt)?;
+    }
+    out.flush()?;
+    Ok(Verdict::Conforms)
+}

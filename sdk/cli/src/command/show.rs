@@ -1,0 +1,134 @@
+use crate::{
+    context::Context,
+    failure::{Answer, Failure, Verdict},
+    shelf::{Found, Shelf},
+};
+use guiju_model::{CodeList, Content, Kind, Metadata};
+use guiju_validator::{CompileOptions, Field, Validator};
+use std::io::{self, Write};
+
+/// Show a standard: who answers for it, its versions, its fields or codes
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// For example bj.population/person, or with a version bj.population/person@^2
+    standard: String,
+    /// Print one file of it instead, as published: schema.json, codes.csv, …
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
+    /// Codes shown of a code list; 0: all
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    codes: usize,
+}
+
+pub fn run(args: ShowArgs, context: &Context) -> Answer {
+    let mut shelf = Shelf::open(context)?;
+    let reference = context.settings.reference(&args.standard)?;
+    let found = shelf.find(&reference)?;
+    let mut out = context.out();
+    if let Some(name) = &args.file {
+        out.write_all(file(found.content(), name)?)?;
+        out.flush()?;
+        return Ok(Verdict::Conforms);
+    }
+    head(&mut out, &found, context)?;
+    match found.content().manifest.kind {
+        Kind::CodeList => codes(&mut out, found.content(), args.codes, context)?,
+        Kind::Record | Kind::Profile => fields(&mut out, &found, context)?,
+        Kind::Elements | Kind::Contract => files(&mut out, found.content())?,
+    }
+    out.flush()?;
+    Ok(Verdict::Conforms)
+}
+
+fn file<'c>(content: &'c Content, name: &str) -> Result<&'c [u8], Failure> {
+    let missing = || {
+        let names: Vec<&str> = content.files.keys().map(String::as_str).collect();
+        let failure = Failure::new(format!("`{}` has no file `{name}`", content.manifest.standard));
+        failure.hint(format!("it has {}", names.join(", ")))
+    };
+    content.files.get(name).map(Vec::as_slice).ok_or_else(missing)
+}
+
+fn head(out: &mut impl Write, found: &Found, context: &Context) -> Result<(), Failure> {
+    let (lang, manifest) = (context.lang, &found.content().manifest);
+    let name = format!("{} {}", manifest.standard, manifest.version);
+    if let Some(metadata) = &found.metadata {
+        let title = lang.pick(&metadata.title_en, &metadata.title_zh);
+        writeln!(out, "{}  {title}", context.paint.strong(&name))?;
+        writeln!(out, "  {}", lang.pick(&metadata.abstract_en, &metadata.abstract_zh))?;
+        about(out, metadata, context)?;
+    } else {
+        writeln!(out, "{}", context.paint.strong(&name))?;
+    }
+    let mut line = |en: &str, zh: &str, value: &str| writeln!(out, "  {}: {value}", lang.pick(en, zh));
+    line("kind", "类型", manifest.kind.as_str())?;
+    line("digest", "摘要", &found.content().digest().to_string())?;
+    line("versions", "版本", &found.versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))?;
+    line("found in", "来源", &found.place)?;
+    for dependency in &manifest.dependencies {
+        line("refers to", "引用", &format!("{} {}", dependency.standard, dependency.version))?;
+    }
+    Ok(())
+}
+
+fn about(out: &mut impl Write, metadata: &Metadata, context: &Context) -> io::Result<()> {
+    let lang = context.lang;
+    let lines = [
+        ("owner", "责任单位", metadata.owner.clone()),
+        ("steward", "联系单位", metadata.steward.clone()),
+        ("share class", "共享类型", metadata.share_class.as_str().to_owned()),
+        ("security level", "安全级别", metadata.security_level.as_str().to_owned()),
+        ("basis", "依据", metadata.basis.join(", ")),
+        ("doubts", "存疑", metadata.doubts.join("; ")),
+    ];
+    for (en, zh, value) in lines.iter().filter(|(.., value)| !value.is_empty()) {
+        writeln!(out, "  {}: {value}", lang.pick(en, zh))?;
+    }
+    Ok(())
+}
+
+fn codes(out: &mut impl Write, content: &Content, show: usize, context: &Context) -> Result<(), Failure> {
+    let bytes = content.document().unwrap_or_default();
+    let list = CodeList::parse(bytes).map_err(|error| Failure::new(error.to_string()))?;
+    let all = list.rows().len();
+    let show = if show == 0 { all } else { show };
+    writeln!(out)?;
+    for row in list.rows().take(show) {
+        writeln!(out, "  {:12}  {}  {}", row.code(), row.name_zh(), row.name_en())?;
+    }
+    if all > show {
+        let more = all - show;
+        let text = match context.lang {
+            crate::terminal::Lang::En => format!("… and {more} more (--codes 0 lists all)"),
+            crate::terminal::Lang::Zh => format!("……另有 {more} 个（--codes 0 全部列出）"),
+        };
+        writeln!(out, "  {text}")?;
+    }
+    Ok(())
+}
+
+fn fields(out: &mut impl Write, found: &Found, context: &Context) -> Result<(), Failure> {
+    let validator = Validator::compile(&found.bundle, &CompileOptions::default())
+        .map_err(|error| Failure::new(error.to_string()))?;
+    writeln!(out)?;
+    let width = validator.fields().iter().map(|field| field.pointer.len()).max().unwrap_or_default();
+    for field in validator.fields() {
+        writeln!(out, "  {:width$}  {:8}  {}", field.pointer, field.types.join("|"), title(field, context))?;
+    }
+    Ok(())
+}
+
+fn title(field: &Field, context: &Context) -> String {
+    let lang = context.lang;
+    let title = match lang {
+        crate::terminal::Lang::En => field.title_en.as_ref().or(field.title_zh.as_ref()),
+        crate::terminal::Lang::Zh => field.title_zh.as_ref().or(field.title_en.as_ref()),
+    };
+    title.cloned().unwrap_or_default()
+}
+
+fn files(out: &mut impl Write, content: &Content) -> Result<(), Failure> {
+    writeln!(out)?;
+    content.files.iter().try_for_each(|(name, bytes)| writeln!(out, "  {name}  {} bytes", bytes.len()))?;
+    Ok(())
+}

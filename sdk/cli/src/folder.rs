@@ -1,0 +1,202 @@
+//! A folder of standards as authors keep it: `namespace/name/{standard.toml, version/…}`.
+//!
+//! # Invariants
+//! - Whoever names a tree, one standard in it, or one version folder, gets the same packages for it.
+//! - Versions are sealed in the order of their dependencies; each that cannot be is named with its reason.
+
+use guiju_model::{Bundle, Catalog, Content, Digest, Metadata, Package, StandardId, links};
+use semver::Version;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+const METADATA: &str = "standard.toml";
+
+/// What a folder holds, read and not judged.
+#[derive(Debug, Default)]
+pub struct Folder {
+    pub packages: Vec<Package>,
+    /// `standard.toml` as it stands, and what it says.
+    pub metadata: BTreeMap<StandardId, (String, Metadata)>,
+}
+
+/// Where and why a folder of standards cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {why}", path.display())]
+pub struct FolderError {
+    pub path: PathBuf,
+    pub why: String,
+}
+
+/// A version that does not hold together, or whose references lead nowhere.
+#[derive(Debug)]
+pub struct Unsealed {
+    pub standard: StandardId,
+    pub version: Version,
+    pub why: String,
+}
+
+/// The versions of a folder in order of their dependencies, each with what it needs.
+#[derive(Debug, Default)]
+pub struct Sealed {
+    pub versions: Vec<(Package, Bundle)>,
+    pub unsealed: Vec<Unsealed>,
+}
+
+fn fault(path: &Path, why: impl ToString) -> FolderError {
+    FolderError { path: path.to_owned(), why: why.to_string() }
+}
+
+impl Folder {
+    /// Reads a tree of standards, one namespace, one standard, or one version folder.
+    pub fn read(path: &Path) -> Result<Self, FolderError> {
+        let path = &fs::canonicalize(path).map_err(|error| fault(path, error))?;
+        let mut folder = Self::default();
+        let above = path.parent().unwrap_or(path);
+        if path.join(METADATA).is_file() {
+            folder.standard(path, None)?;
+        } else if above.join(METADATA).is_file() {
+            folder.standard(above, path.file_name().and_then(|name| name.to_str()))?;
+        } else {
+            for child in folders(path)? {
+                match child.join(METADATA).is_file() {
+                    true => folder.standard(&child, None)?,
+                    false => folder.namespace(&child)?,
+                }
+            }
+        }
+        Ok(folder)
+    }
+
+    fn namespace(&mut self, path: &Path) -> Result<(), FolderError> {
+        for home in folders(path)? {
+            match home.join(METADATA).is_file() {
+                true => self.standard(&home, None)?,
+                false => return Err(fault(&home, format!("a standard needs a `{METADATA}`; `guiju new` makes one"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// One standard: all its versions, or the one.
+    fn standard(&mut self, home: &Path, only: Option<&str>) -> Result<(), FolderError> {
+        let name = format!("{}/{}", file_name(home.parent().unwrap_or(home)), file_name(home));
+        let standard: StandardId = name.parse().map_err(|error| fault(home, error))?;
+        let toml = home.join(METADATA);
+        let text = fs::read_to_string(&toml).map_err(|error| fault(&toml, error))?;
+        let metadata = Metadata::from_toml(&standard, &text).map_err(|error| fault(&toml, error))?;
+        for path in folders(home)? {
+            let number = file_name(&path);
+            if only.is_some_and(|only| only != number) {
+                continue;
+            }
+            let version = number.parse().map_err(|error| {
+                fault(&path, format!("the folder of a version is named by its number, for example 1.0.0: {error}"))
+            })?;
+            let mut files = BTreeMap::new();
+            gather(&path, "", &mut files)?;
+            self.packages.push(Package { standard: standard.clone(), version, kind: metadata.kind, files });
+        }
+        self.metadata.insert(standard, (text, metadata));
+        Ok(())
+    }
+
+    /// Seals every version; what is not in the folder is looked for in `base`.
+    pub fn seal(packages: Vec<Package>, base: &dyn Catalog) -> Sealed {
+        let mut catalog = Shelved { base, held: BTreeMap::new() };
+        let (mut sealed, mut waiting) = (Sealed::default(), packages);
+        while !waiting.is_empty() {
+            let names: BTreeSet<StandardId> = waiting.iter().map(|package| package.standard.clone()).collect();
+            let (mut ready, mut later): (Vec<_>, Vec<_>) =
+                waiting.into_iter().partition(|package| !refers_to(package, &names));
+            // Names that wait for each other: the versions may still be in an order that works, so each is tried.
+            let is_last_resort = ready.is_empty();
+            if is_last_resort {
+                std::mem::swap(&mut ready, &mut later);
+            }
+            let (tried, mut stuck) = (ready.len(), Vec::new());
+            for package in ready {
+                match Bundle::seal(&package, &catalog) {
+                    Ok(bundle) => {
+                        catalog.held.insert(bundle.digest(), bundle.root().clone());
+                        sealed.versions.push((package, bundle));
+                    }
+                    Err(error) => stuck.push((package, error.to_string())),
+                }
+            }
+            if is_last_resort && stuck.len() < tried {
+                later.extend(stuck.into_iter().map(|(package, _)| package));
+            } else {
+                sealed.unsealed.extend(stuck.into_iter().map(|(package, why)| Unsealed {
+                    standard: package.standard,
+                    version: package.version,
+                    why,
+                }));
+            }
+            waiting = later;
+        }
+        sealed
+    }
+}
+
+/// Whether a package refers to one of these standards, other than itself: the highest version must be there before it.
+fn refers_to(package: &Package, names: &BTreeSet<StandardId>) -> bool {
+    let document = package.document().ok().flatten().unwrap_or_default();
+    let links = links(package.kind, document).unwrap_or_default();
+    links.iter().map(|link| link.reference.standard()).any(|name| *name != package.standard && names.contains(name))
+}
+
+/// The versions sealed so far over those of a base.
+struct Shelved<'b> {
+    base: &'b dyn Catalog,
+    held: BTreeMap<Digest, Content>,
+}
+
+impl Catalog for Shelved<'_> {
+    fn versions(&self, standard: &StandardId) -> Vec<(Version, Digest)> {
+        let own = self.held.iter().filter(|(_, content)| content.manifest.standard == *standard);
+        let own: BTreeMap<Version, Digest> =
+            own.map(|(digest, content)| (content.manifest.version.clone(), *digest)).collect();
+        // The author's own text of a version stands before a published one of the same number.
+        let base = self.base.versions(standard).into_iter().filter(|(version, _)| !own.contains_key(version));
+        base.collect::<Vec<_>>().into_iter().chain(own.clone()).collect()
+    }
+
+    fn content(&self, digest: &Digest) -> Option<Content> {
+        self.held.get(digest).cloned().or_else(|| self.base.content(digest))
+    }
+
+    fn near(&self, standard: &StandardId) -> Vec<StandardId> {
+        self.base.near(standard)
+    }
+}
+
+fn gather(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), FolderError> {
+    for path in entries(folder)? {
+        let name = format!("{prefix}{}", file_name(&path));
+        match path.is_dir() {
+            true => gather(&path, &format!("{name}/"), files)?,
+            false => drop(files.insert(name, fs::read(&path).map_err(|error| fault(&path, error))?)),
+        }
+    }
+    Ok(())
+}
+
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    Ok(entries(folder)?.into_iter().filter(|path| path.is_dir()).collect())
+}
+
+/// What lies in a folder, in order of names; hidden files are the editor's, not the author's.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let entries: io::Result<Vec<_>> = fs::read_dir(folder).and_then(Iterator::collect);
+    let entries = entries.map_err(|error| fault(folder, error))?.into_iter().map(|entry| entry.path());
+    let mut paths: Vec<PathBuf> = entries.filter(|path| !file_name(path).starts_with('.')).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,144 @@
+//! Which files are meant: names, globs, `-` for standard input, or what `guiju.toml` says.
+//!
+//! # Invariants
+//! - A name that leads nowhere and a glob that matches nothing are failures, never silence.
+//! - Each file is checked once for a standard, in the order named; a glob gives its files sorted.
+
+use crate::{
+    failure::Failure,
+    settings::{FILE, Settings},
+};
+use glob::{MatchOptions, Pattern};
+use guiju_model::Reference;
+use std::path::{Path, PathBuf};
+
+/// One input, and the standard that it is checked against.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// As shown; `-` is standard input.
+    pub name: String,
+    /// `None`: standard input.
+    pub path: Option<PathBuf>,
+    /// `None`: the schema given on the command line.
+    pub standard: Option<Reference>,
+}
+
+const EXACT: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// What is to be checked. `standard` is the one named on the command line; `has_schema`: a schema stands in for it.
+pub fn jobs(
+    named: &[String],
+    standard: Option<&str>,
+    has_schema: bool,
+    settings: &Settings,
+) -> Result<Vec<Job>, Failure> {
+    let standard = standard.map(|written| settings.reference(written)).transpose()?;
+    if named.is_empty() {
+        return match (&standard, has_schema) {
+            (None, false) => of_settings(settings),
+            _ => Err(Failure::new("no files were named").hint("name files or globs, or `-` for standard input")),
+        };
+    }
+    let mut jobs = Vec::new();
+    for (name, path) in expand(named)? {
+        let standard = match (&standard, has_schema) {
+            (_, true) => None,
+            (Some(standard), _) => Some(standard.clone()),
+            (None, _) => Some(standard_of(&name, path.as_deref(), settings)?),
+        };
+        jobs.push(Job { name, path, standard });
+    }
+    Ok(jobs)
+}
+
+fn of_settings(settings: &Settings) -> Result<Vec<Job>, Failure> {
+    if settings.check.is_empty() {
+        let failure = Failure::new("nothing to check: no files were named");
+        return Err(failure.hint(format!(
+            "write `guiju check --standard bj.population/person FILE`, or a [[check]] in {FILE} (`guiju init` makes one)"
+        )));
+    }
+    let mut jobs = Vec::new();
+    for section in &settings.check {
+        let standard = settings.reference(&section.standard)?;
+        for written in &section.files {
+            let pattern = settings.folder.join(written).to_string_lossy().into_owned();
+            let found = matching(&pattern)?;
+            if found.is_empty() {
+                let failure = Failure::new(format!("no file matches `{written}`"));
+                return Err(failure
+                    .at(format!("in [[check]] of {FILE}"))
+                    .hint("mend the glob, or take the section out"));
+            }
+            let job = |path: PathBuf| Job { name: shown(&path), path: Some(path), standard: Some(standard.clone()) };
+            jobs.extend(found.into_iter().map(job));
+        }
+    }
+    Ok(jobs)
+}
+
+/// The standard that `guiju.toml` gives for a file.
+fn standard_of(name: &str, path: Option<&Path>, settings: &Settings) -> Result<Reference, Failure> {
+    let hint = "say which with --standard, for example --standard bj.population/person; `guiju list` shows all";
+    let Some(path) = path else {
+        return Err(Failure::new("which standard should standard input be checked against?").hint(hint));
+    };
+    for section in &settings.check {
+        for written in &section.files {
+            let pattern = settings.folder.join(written).to_string_lossy().into_owned();
+            if glob(&pattern)?.matches_path_with(path, EXACT) {
+                return settings.reference(&section.standard);
+            }
+        }
+    }
+    Err(Failure::new(format!("which standard should `{name}` be checked against?")).hint(hint))
+}
+
+fn expand(named: &[String]) -> Result<Vec<(String, Option<PathBuf>)>, Failure> {
+    let mut found: Vec<(String, Option<PathBuf>)> = Vec::new();
+    for name in named {
+        let path = Path::new(name);
+        // A file whose name has brackets or stars in it is still that file.
+        let paths = match name.as_str() {
+            "-" => vec![None],
+            _ if path.is_dir() => {
+                let hint = format!("name its files, for example '{}/*.csv'", name.trim_end_matches('/'));
+                return Err(Failure::new(format!("`{name}` is a folder")).hint(hint));
+            }
+            _ if path.exists() || !name.contains(['*', '?', '[']) => vec![Some(path.to_owned())],
+            _ => matching(name)?.into_iter().map(Some).collect(),
+        };
+        if paths.is_empty() {
+            let hint = "look at the spelling; `**` goes into folders, and a leading dot must be written";
+            return Err(Failure::new(format!("no file matches `{name}`")).hint(hint));
+        }
+        for path in paths {
+            if !found.iter().any(|(_, other)| *other == path) {
+                found.push((path.as_deref().map_or("-".into(), shown), path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn matching(pattern: &str) -> Result<Vec<PathBuf>, Failure> {
+    glob(pattern)?;
+    let paths = glob::glob_with(pattern, EXACT).map_err(|error| Failure::new(error.to_string()))?;
+    let mut found = Vec::new();
+    for path in paths {
+        let path = path.map_err(|error| Failure::file("read", error.path().display(), error.error()))?;
+        if path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn glob(pattern: &str) -> Result<Pattern, Failure> {
+    Pattern::new(pattern).map_err(|error| Failure::new(format!("`{pattern}` is not a glob: {}", error.msg)))
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
