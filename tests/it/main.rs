@@ -4,6 +4,7 @@ mod formats;
 mod http;
 mod membership;
 mod oracles;
+mod readers;
 mod registry;
 mod rules;
 mod server;

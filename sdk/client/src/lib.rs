@@ -1,1 +1,30 @@
+//! Fetch data standards, pin them, and check records against them, with or without a network.
+//!
+//! ```no_run
+//! # #[cfg(feature = "registry")]
+//! # async fn example(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+//! use guiju::Registry;
+//! let person = Registry::connect("http://127.0.0.1:7300").await?.standard("bj.population/person@^2").await?;
+//! let report = person.check(bytes);
+//! println!("{} findings", report.findings.len());
+//! # Ok(())
+//! # }
+//! ```
 
+mod cache; // versions on disk, by digest
+mod folder; // a standards/ tree as a catalog
+mod lock; // which exact versions a project uses
+#[cfg(feature = "registry")]
+mod registry; // a registry over gRPC
+mod standard; // a standard at hand
+
+pub mod readers; // records from bytes of any size
+
+pub use cache::{Cache, CacheError};
+pub use folder::{Folder, FolderError};
+pub use guiju_model as model;
+pub use guiju_validator::{CheckOptions, CompileError, CompileOptions, Validator};
+pub use lock::{Lock, LockError, Pin};
+#[cfg(feature = "registry")]
+pub use registry::{ConnectOptions, Registry, RegistryError};
+pub use standard::Standard;

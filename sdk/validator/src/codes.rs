@@ -63,6 +63,25 @@ pub fn finding(code: &'static str, path: &str, args: &[(&str, &str)]) -> Finding
     }
 }
 
+/// Whether a finding says that there is no record to judge: the text is not JSON, too large, or cannot be decoded.
+pub fn is_unreadable(code: &str) -> bool {
+    const CODES: [&str; 12] = [
+        "json-empty",
+        "json-malformed",
+        "json-too-deep",
+        "record-too-large",
+        "utf8-invalid",
+        "surrogate-lone",
+        "control-character",
+        "number-not-a-number",
+        "number-leading-zero",
+        "trailing-content",
+        "line-too-long",
+        "csv-quote-unclosed",
+    ];
+    CODES.contains(&code)
+}
+
 fn text(page: &Page, args: &[(&str, &str)]) -> Text {
     let fill = |template: &str| {
         args.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))

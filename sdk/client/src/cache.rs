@@ -1,0 +1,95 @@
+//! Versions on disk, by digest. Safe under any number of processes: a file appears whole or not at all, and is checked when read.
+
+use guiju_model::{Content, Digest, Manifest};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    #[error("the cache folder `{}`: {source}; name another one with GUIJU_CACHE", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// A folder of versions: `<digest>/manifest` and the files that judging needs, by their own digests.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// `$GUIJU_CACHE`, else `$XDG_CACHE_HOME/guiju`, else `$HOME/.cache/guiju`.
+    pub fn of_user() -> Self {
+        let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let folder = var("GUIJU_CACHE")
+            .or_else(|| var("XDG_CACHE_HOME").map(|home| home.join("guiju")))
+            .or_else(|| var("HOME").map(|home| home.join(".cache/guiju")));
+        Self::at(folder.unwrap_or_else(|| std::env::temp_dir().join("guiju-cache")))
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A version that is there and whole. A damaged file is set aside and counts as absent.
+    pub fn get(&self, digest: &Digest) -> Option<Content> {
+        let bytes = self.blob(digest)?;
+        let manifest = Manifest::from_canonical(&bytes).ok()?;
+        let mut files = BTreeMap::new();
+        for (name, file) in manifest.files.iter().filter(|(name, _)| !name.starts_with("examples/")) {
+            files.insert(name.clone(), self.blob(file)?);
+        }
+        Some(Content { manifest, files })
+    }
+
+    fn blob(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let path = self.path(digest);
+        let bytes = fs::read(&path).ok()?;
+        if Digest::of(&bytes) == *digest {
+            return Some(bytes);
+        }
+        // Whoever looks later may want to know what was there; nobody may take it for what it is not.
+        let _ = fs::rename(&path, path.with_extension("damaged"));
+        None
+    }
+
+    pub fn put(&self, content: &Content) -> Result<(), CacheError> {
+        for bytes in content.files.values() {
+            self.write(bytes)?;
+        }
+        // The manifest last: where it is, all it names is.
+        self.write(&content.manifest.to_canonical())
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        self.folder.join(&hex[..2]).join(hex)
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<(), CacheError> {
+        let path = self.path(&Digest::of(bytes));
+        if path.exists() {
+            return Ok(());
+        }
+        write_whole(&path, bytes).map_err(|source| CacheError::Io { path: self.folder.clone(), source })
+    }
+}
+
+/// Writes a file so that others see it whole or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_data()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

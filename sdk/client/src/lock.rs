@@ -1,0 +1,152 @@
+//! `guiju.lock`: which exact versions this project uses. One line a version, sorted, fit for merging.
+//!
+//! ```text
+//! # guiju.lock 1: written by guiju, do not edit
+//! bj.population/person@^2 2.1.0 sha256:… 17
+//! ```
+//!
+//! A line is a reference as it was asked for, the version and digest it was resolved to, and the index of the log entry that
+//! published it, or `-` where it came from no log.
+
+use crate::cache::write_whole;
+use guiju_model::{Digest, Reference, Resolution};
+use semver::Version;
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+const HEAD: &str = "# guiju.lock 1: written by guiju, do not edit";
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    #[error("`{}`: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("`{}` line {line}: {why}; run `guiju lock` to write it anew", path.display())]
+    Line { path: PathBuf, line: usize, why: String },
+    #[error("`{reference}` is not in `{}`; run `guiju lock`, without --locked", path.display())]
+    Missing { path: PathBuf, reference: Reference },
+    #[error(
+        "`{}` says that {standard} {version} is {locked}, and it is {found}: the lock was changed by hand, or the registry \
+         serves another history; find out which before you run `guiju lock`", path.display()
+    )]
+    Other { path: PathBuf, standard: String, version: Version, locked: Digest, found: Digest },
+}
+
+/// One pinned version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    pub resolution: Resolution,
+    pub log_index: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    path: PathBuf,
+    pins: BTreeMap<String, Pin>,
+}
+
+impl Lock {
+    /// Reads a lockfile; an absent one is empty.
+    pub fn read(path: &Path) -> Result<Self, LockError> {
+        let mut lock = Self { path: path.into(), pins: BTreeMap::new() };
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(lock),
+            Err(source) => return Err(LockError::Io { path: path.into(), source }),
+        };
+        for (number, line) in text.lines().enumerate() {
+            if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (reference, pin) =
+                pin(line).map_err(|why| LockError::Line { path: path.into(), line: number + 1, why })?;
+            if lock.pins.insert(reference.clone(), pin).is_some() {
+                let why = format!("`{reference}` is pinned twice, as after a merge");
+                return Err(LockError::Line { path: path.into(), line: number + 1, why });
+            }
+        }
+        Ok(lock)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn get(&self, reference: &Reference) -> Option<&Pin> {
+        self.pins.get(&reference.to_string())
+    }
+
+    /// The pin of a reference, where the lock must have one.
+    pub fn require(&self, reference: &Reference) -> Result<&Pin, LockError> {
+        self.get(reference).ok_or_else(|| LockError::Missing { path: self.path.clone(), reference: reference.clone() })
+    }
+
+    pub fn pins(&self) -> impl Iterator<Item = (&str, &Pin)> {
+        self.pins.iter().map(|(reference, pin)| (reference.as_str(), pin))
+    }
+
+    pub fn pin(&mut self, reference: &Reference, pin: Pin) {
+        self.pins.insert(reference.to_string(), pin);
+    }
+
+    pub fn remove(&mut self, reference: &Reference) {
+        self.pins.remove(&reference.to_string());
+    }
+
+    /// Whether what was found is what is locked.
+    pub fn agree(&self, reference: &Reference, found: &Resolution) -> Result<(), LockError> {
+        match self.get(reference) {
+            Some(pin) if pin.resolution.version == found.version && pin.resolution.digest != found.digest => {
+                Err(LockError::Other {
+                    path: self.path.clone(),
+                    standard: found.standard.to_string(),
+                    version: found.version.clone(),
+                    locked: pin.resolution.digest,
+                    found: found.digest,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn write(&self) -> Result<(), LockError> {
+        write_whole(&self.path, self.to_string().as_bytes())
+            .map_err(|source| LockError::Io { path: self.path.clone(), source })
+    }
+}
+
+impl std::fmt::Display for Lock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{HEAD}")?;
+        for (reference, Pin { resolution, log_index }) in &self.pins {
+            let index = log_index.map_or("-".into(), |index| index.to_string());
+            writeln!(f, "{reference} {} {} {index}", resolution.version, resolution.digest)?;
+        }
+        Ok(())
+    }
+}
+
+fn pin(line: &str) -> Result<(String, Pin), String> {
+    // A requirement may hold spaces, `>=1, <3`; what follows it does not.
+    let mut parts = line.rsplitn(4, ' ');
+    let (Some(index), Some(digest), Some(version), Some(reference)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err("a line is a reference, a version, a digest and a log index".into());
+    };
+    let reference: Reference = reference.parse().map_err(|error| format!("{error}"))?;
+    let version: Version = version.parse().map_err(|error| format!("`{version}` is not a version: {error}"))?;
+    let digest: Digest = digest.parse().map_err(|error| format!("{error}"))?;
+    let log_index = match index {
+        "-" => None,
+        index => Some(index.parse().map_err(|_| format!("`{index}` is not a log index"))?),
+    };
+    if !reference.admits(&version, &digest) {
+        return Err(format!("{version} does not satisfy `{reference}`"));
+    }
+    let resolution = Resolution { standard: reference.standard().clone(), version, digest };
+    Ok((reference.to_string(), Pin { resolution, log_index }))
+}

@@ -1,0 +1,309 @@
+//! Records from bytes of any size: JSON, NDJSON, a JSON array, CSV; in UTF-8 or GB 18030; checked in parallel, told in order.
+//!
+//! # Invariants
+//! - Memory is bounded by the record limit and the number of workers, whatever the input's size.
+//! - Every record, row and blank line is counted once; nothing is skipped without a finding.
+//! - The order and the content of what is told do not depend on the number of workers or on how the input arrives.
+
+mod detect; // encoding and format, by content
+mod split; // one record after another
+mod table; // rows to records, findings back to cells
+mod text; // UTF-8 from whatever came
+
+pub use detect::Format;
+
+use crate::Standard;
+use guiju_model::{Finding, Place, Report};
+use guiju_validator::{CheckOptions, Validator, codes};
+use split::{Raw, Splitter};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    ops::ControlFlow,
+    sync::{Mutex, mpsc},
+    thread,
+};
+use table::Table;
+
+/// How input is read.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// None: found out from the first bytes.
+    pub format: Option<Format>,
+    /// Workers; 0: one for each core.
+    pub jobs: usize,
+    pub check: CheckOptions,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { format: None, jobs: 0, check: CheckOptions::default() }
+    }
+}
+
+/// What is told while reading, in order.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// About the input as a whole: its encoding, its header.
+    Input(Finding),
+    Record(Checked),
+}
+
+/// One record and its report.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// From 0.
+    pub index: u64,
+    /// Physical line on which it begins, from 1.
+    pub line: u64,
+    /// Its bytes, in UTF-8, without the line end.
+    pub source: Vec<u8>,
+    pub report: Report,
+    /// Whether it could be read at all; a report of what could not is one finding.
+    pub is_readable: bool,
+}
+
+/// What was read in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub records: u64,
+    pub conforming: u64,
+    pub failing: u64,
+    /// Of the failing, those that could not be read as records.
+    pub unreadable: u64,
+    pub blank_lines: u64,
+    pub bytes: u64,
+    pub errors: u64,
+    pub warnings: u64,
+    pub infos: u64,
+}
+
+/// Why reading stopped before the end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    #[error("the input ended early: {0}")]
+    Io(#[from] io::Error),
+    /// Nothing in it can be judged.
+    #[error("{}", .0.message.en)]
+    Refused(Box<Finding>),
+    #[error("stopped as asked")]
+    Stopped,
+}
+
+/// Checks everything in an input. `each` is called in order and may end it.
+pub fn check(
+    input: impl Read + Send,
+    validator: &Validator,
+    options: &ReadOptions,
+    mut each: impl FnMut(Told) -> ControlFlow<()>,
+) -> Result<Totals, ReadError> {
+    let text::Opened { reader, format, findings } = text::open(input, options.format)?;
+    let mut totals = Totals::default();
+    for finding in findings {
+        totals.count(&finding);
+        if each(Told::Input(finding)).is_break() {
+            return Err(ReadError::Stopped);
+        }
+    }
+    let mut splitter = Splitter::new(reader, format, options.check.record_bytes_max);
+    let table = match format {
+        Format::Csv => match splitter.next()? {
+            Some(header) => {
+                let (table, findings) = Table::new(&header.bytes, validator);
+                for finding in findings {
+                    totals.count(&finding);
+                    if each(Told::Input(finding)).is_break() {
+                        return Err(ReadError::Stopped);
+                    }
+                }
+                splitter.begin_rows();
+                Some(table)
+            }
+            None => None,
+        },
+        _ => None,
+    };
+    let judge = Judge { validator, table: table.as_ref(), options: &options.check };
+    let jobs = match options.jobs {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        jobs => jobs,
+    };
+    let mut tell = |checked: Checked| {
+        totals.take(&checked);
+        each(Told::Record(checked))
+    };
+    let ended = match jobs {
+        1 => alone(&mut splitter, &judge, &mut tell),
+        jobs => together(&mut splitter, &judge, jobs, &mut tell),
+    };
+    totals.blank_lines = splitter.blank_lines();
+    totals.bytes = splitter.bytes();
+    ended.map(|()| totals)
+}
+
+impl Totals {
+    fn count(&mut self, finding: &Finding) {
+        match finding.severity {
+            guiju_model::Severity::Error => self.errors += 1,
+            guiju_model::Severity::Warning => self.warnings += 1,
+            guiju_model::Severity::Info => self.infos += 1,
+        }
+    }
+
+    fn take(&mut self, checked: &Checked) {
+        self.records += 1;
+        self.errors += checked.report.errors;
+        self.warnings += checked.report.warnings;
+        self.infos += checked.report.infos;
+        match checked.report.conforms() {
+            true => self.conforming += 1,
+            false => self.failing += 1,
+        }
+        self.unreadable += u64::from(!checked.is_readable);
+    }
+}
+
+fn alone(
+    splitter: &mut Splitter<impl Read>,
+    judge: &Judge<'_>,
+    tell: &mut impl FnMut(Checked) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    while let Some(raw) = splitter.next()? {
+        if tell(judge.judge(raw)).is_break() {
+            return Err(ReadError::Stopped);
+        }
+    }
+    Ok(())
+}
+
+/// Records in one hand-over to a worker.
+const BATCH_RECORDS: usize = 512;
+const BATCH_BYTES: usize = 256 << 10;
+
+type Batch = (u64, Vec<Raw>);
+
+/// One thread splits, the others judge, the caller's tells in order. Channels are bounded, so whoever is slow is waited for.
+fn together(
+    splitter: &mut Splitter<impl Read + Send>,
+    judge: &Judge<'_>,
+    jobs: usize,
+    tell: &mut impl FnMut(Checked) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    let (give, take) = mpsc::sync_channel::<Batch>(jobs);
+    let take = Mutex::new(take);
+    let (done, results) = mpsc::sync_channel::<(u64, Vec<Checked>)>(jobs);
+    thread::scope(|scope| {
+        let split = scope.spawn(move || batches(splitter, &give));
+        for _ in 0..jobs {
+            let (take, done) = (&take, done.clone());
+            scope.spawn(move || {
+                loop {
+                    let next = take.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
+                    let Ok((number, batch)) = next else { return };
+                    let checked = batch.into_iter().map(|raw| judge.judge(raw)).collect();
+                    if done.send((number, checked)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(done);
+        let mut early: BTreeMap<u64, Vec<Checked>> = BTreeMap::new();
+        let mut next = 0;
+        for (number, batch) in &results {
+            early.insert(number, batch);
+            while let Some(batch) = early.remove(&next) {
+                next += 1;
+                for checked in batch {
+                    if tell(checked).is_break() {
+                        // Dropping the receivers lets every thread end.
+                        drop(results);
+                        drop(take.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+                        return Err(ReadError::Stopped);
+                    }
+                }
+            }
+        }
+        split.join().unwrap_or_else(|_| Err(io::Error::other("the reader stopped").into()))
+    })
+}
+
+fn batches(splitter: &mut Splitter<impl Read>, give: &mpsc::SyncSender<Batch>) -> Result<(), ReadError> {
+    let (mut number, mut batch, mut bytes) = (0, Vec::new(), 0);
+    loop {
+        let next = splitter.next();
+        let is_end = !matches!(next, Ok(Some(_)));
+        let fault = match next {
+            Ok(Some(raw)) => {
+                bytes += raw.bytes.len();
+                batch.push(raw);
+                None
+            }
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        if is_end || batch.len() == BATCH_RECORDS || bytes >= BATCH_BYTES {
+            if give.send((number, std::mem::take(&mut batch))).is_err() {
+                return Ok(());
+            }
+            (number, bytes) = (number + 1, 0);
+        }
+        match (fault, is_end) {
+            (Some(error), _) => return Err(error),
+            (None, true) => return Ok(()),
+            (None, false) => {}
+        }
+    }
+}
+
+struct Judge<'j> {
+    validator: &'j Validator,
+    table: Option<&'j Table>,
+    options: &'j CheckOptions,
+}
+
+impl Judge<'_> {
+    fn judge(&self, raw: Raw) -> Checked {
+        let Raw { index, line, offset, bytes, fault } = raw;
+        let (report, is_readable) = match (fault, self.table) {
+            (Some(finding), _) => {
+                let mut report = self.validator.empty_report();
+                report.push(finding, self.options.findings_max);
+                (report, false)
+            }
+            (None, Some(table)) => table.check(&bytes, index, line, self.validator, self.options),
+            (None, None) => {
+                let mut report = self.validator.check(&bytes, self.options);
+                report.findings.iter_mut().for_each(|finding| shift(finding, line, offset));
+                let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
+                (report, is_readable)
+            }
+        };
+        Checked { index, line, source: bytes, report, is_readable }
+    }
+}
+
+/// From a place in the record to one in the input.
+fn shift(finding: &mut Finding, first_line: u64, first_offset: u64) {
+    match &mut finding.place {
+        Some(Place::Text { line, offset, .. }) => {
+            *line += first_line - 1;
+            *offset += first_offset;
+        }
+        Some(Place::Cell { .. }) => {}
+        None => finding.place = Some(Place::Text { line: first_line, column: 1, offset: first_offset }),
+    }
+}
+
+impl Standard {
+    /// Checks everything in an input.
+    pub fn check_reader(
+        &self,
+        input: impl Read + Send,
+        options: &ReadOptions,
+        each: impl FnMut(Told) -> ControlFlow<()>,
+    ) -> Result<Totals, ReadError> {
+        check(input, self.validator(), options, each)
+    }
+}

@@ -1,0 +1,95 @@
+//! What an input is, by its first bytes and never by its name.
+
+use std::{fmt, str::FromStr};
+
+/// How records follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One document.
+    Json,
+    /// One document a line.
+    Ndjson,
+    /// One array, an item a record.
+    JsonArray,
+    /// A header line, then a record a row.
+    Csv,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "json" => Ok(Self::Json),
+            "ndjson" => Ok(Self::Ndjson),
+            "json-array" => Ok(Self::JsonArray),
+            "csv" => Ok(Self::Csv),
+            _ => Err(format!("`{text}` is not a format; use one of json, ndjson, json-array, csv")),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::JsonArray => "json-array",
+            Self::Csv => "csv",
+        })
+    }
+}
+
+/// The format of a text that begins so. `is_all` says that this is the whole of it.
+pub(super) fn format(head: &[u8], is_all: bool) -> Format {
+    let text = head.trim_ascii_start();
+    match text.first() {
+        Some(b'{') => match first_line_is_whole(text) {
+            // A whole document on the first line, and more behind it.
+            Some(rest) if !rest.trim_ascii_start().is_empty() || !is_all => Format::Ndjson,
+            _ => Format::Json,
+        },
+        Some(b'[') => match first_line_is_whole(text) {
+            Some(rest) if matches!(rest.trim_ascii_start().first(), Some(b'[')) => Format::Ndjson,
+            _ => Format::JsonArray,
+        },
+        // A code in quotes, as records of a code list are; a header in quotes has more behind its first cell.
+        Some(b'"') => {
+            let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let is_code = serde_json::from_slice::<String>(line).is_ok();
+            match (is_code, text.len() > line.len() + 1) {
+                (true, true) => Format::Ndjson,
+                (true, false) => Format::Json,
+                (false, _) => Format::Csv,
+            }
+        }
+        None => Format::Json,
+        Some(_) => Format::Csv,
+    }
+}
+
+/// What follows the first line, where a value that begins on it ends on it.
+fn first_line_is_whole(text: &[u8]) -> Option<&[u8]> {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for (at, byte) in text.iter().enumerate() {
+        match (in_string, byte) {
+            (_, b'\n') => return None,
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (true, b'"') => in_string = false,
+            (true, _) => {}
+            (false, b'"') => in_string = true,
+            (false, b'{' | b'[') => depth += 1,
+            (false, b'}' | b']') => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    let rest = &text[at + 1..];
+                    let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+                    return rest[..end].trim_ascii().is_empty().then_some(&rest[end..]);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}

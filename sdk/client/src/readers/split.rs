@@ -1,0 +1,265 @@
+//! One record after another, each within the limit; what is longer is skipped and said.
+
+use super::{Format, ReadError};
+use guiju_model::{Finding, Place};
+use guiju_validator::codes;
+use std::io::{BufRead, BufReader, Read};
+
+/// One record as it stands in the input.
+pub(super) struct Raw {
+    pub index: u64,
+    pub line: u64,
+    pub offset: u64,
+    pub bytes: Vec<u8>,
+    /// Why it cannot be read as a record.
+    pub fault: Option<Finding>,
+}
+
+pub(super) struct Splitter<R> {
+    input: BufReader<R>,
+    format: Format,
+    limit: usize,
+    index: u64,
+    line: u64,
+    offset: u64,
+    blank_lines: u64,
+    state: State,
+    /// What was found behind the last record.
+    pending: Option<Raw>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Start,
+    Inside,
+    End,
+}
+
+impl<R: Read> Splitter<R> {
+    pub fn new(input: R, format: Format, limit: usize) -> Self {
+        let input = BufReader::with_capacity(256 << 10, input);
+        Self { input, format, limit, index: 0, line: 1, offset: 0, blank_lines: 0, state: State::Start, pending: None }
+    }
+
+    /// The header has been taken; rows count from 0.
+    pub fn begin_rows(&mut self) {
+        self.index = 0;
+    }
+
+    pub fn blank_lines(&self) -> u64 {
+        self.blank_lines
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next record; none at the end.
+    pub fn next(&mut self) -> Result<Option<Raw>, ReadError> {
+        if let Some(raw) = self.pending.take() {
+            return Ok(Some(raw));
+        }
+        match self.format {
+            Format::Json => self.document(),
+            Format::Ndjson | Format::Csv => self.line(),
+            Format::JsonArray => self.item(),
+        }
+    }
+
+    fn raw(&mut self, line: u64, offset: u64, bytes: Vec<u8>, fault: Option<Finding>) -> Raw {
+        let index = self.index;
+        self.index += 1;
+        Raw { index, line, offset, bytes, fault }
+    }
+
+    fn document(&mut self) -> Result<Option<Raw>, ReadError> {
+        if self.state == State::End {
+            return Ok(None);
+        }
+        self.state = State::End;
+        let mut bytes = Vec::new();
+        let limit = self.limit as u64;
+        self.input.by_ref().take(limit + 1).read_to_end(&mut bytes)?;
+        self.offset = bytes.len() as u64;
+        if bytes.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        if bytes.len() > self.limit {
+            let limit = self.limit.to_string();
+            let fault = codes::finding("record-too-large", "", &[("bytes", "more"), ("limit", &limit)]);
+            return Ok(Some(self.raw(1, 0, Vec::new(), Some(placed(fault, 1, 0)))));
+        }
+        Ok(Some(self.raw(1, 0, bytes, None)))
+    }
+
+    /// A line, or for a table a row, whose quoted cells may hold line ends.
+    fn line(&mut self) -> Result<Option<Raw>, ReadError> {
+        loop {
+            let (line, offset) = (self.line, self.offset);
+            let (mut bytes, mut is_over, mut in_quotes, mut is_end) = (Vec::new(), false, false, false);
+            let is_table = self.format == Format::Csv;
+            'row: loop {
+                let buffer = self.input.fill_buf()?;
+                if buffer.is_empty() {
+                    is_end = true;
+                    break;
+                }
+                let mut used = 0;
+                while used < buffer.len() {
+                    let rest = &buffer[used..];
+                    let stop = match is_table {
+                        true => memchr::memchr2(b'\n', b'"', rest),
+                        false => memchr::memchr(b'\n', rest),
+                    };
+                    let end = stop.map_or(rest.len(), |stop| stop + 1);
+                    let is_newline = stop.is_some_and(|stop| rest[stop] == b'\n');
+                    if stop.is_some() && !is_newline {
+                        in_quotes = !in_quotes;
+                    }
+                    if bytes.len() + end > self.limit {
+                        is_over = true;
+                    } else if !is_over {
+                        bytes.extend_from_slice(&rest[..end]);
+                    }
+                    used += end;
+                    self.line += u64::from(is_newline);
+                    // Past the limit a quote that was never closed no longer counts: the next line is a fresh start.
+                    if is_newline && (!in_quotes || is_over) {
+                        self.input.consume(used);
+                        self.offset += used as u64;
+                        break 'row;
+                    }
+                }
+                self.input.consume(used);
+                self.offset += used as u64;
+            }
+            if is_end && bytes.is_empty() && !is_over {
+                return Ok(None);
+            }
+            let trimmed = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+            let length = trimmed.strip_suffix(b"\r").unwrap_or(trimmed).len();
+            bytes.truncate(length);
+            if !is_over && bytes.trim_ascii().is_empty() {
+                self.blank_lines += 1;
+                continue;
+            }
+            let fault = if in_quotes {
+                Some(placed(codes::finding("csv-quote-unclosed", "", &[]), line, offset))
+            } else if is_over {
+                let limit = self.limit.to_string();
+                Some(placed(codes::finding("line-too-long", "", &[("limit", &limit)]), line, offset))
+            } else {
+                None
+            };
+            return Ok(Some(self.raw(line, offset, bytes, fault)));
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<u8>, ReadError> {
+        Ok(self.input.fill_buf()?.first().copied())
+    }
+
+    fn step(&mut self, byte: u8) {
+        self.input.consume(1);
+        self.offset += 1;
+        self.line += u64::from(byte == b'\n');
+    }
+
+    fn space(&mut self) -> Result<Option<u8>, ReadError> {
+        while let Some(byte) = self.peek()? {
+            if !byte.is_ascii_whitespace() {
+                return Ok(Some(byte));
+            }
+            self.step(byte);
+        }
+        Ok(None)
+    }
+
+    /// An item of an array, without the rest of the array.
+    fn item(&mut self) -> Result<Option<Raw>, ReadError> {
+        if self.state == State::End {
+            return Ok(None);
+        }
+        if self.state == State::Start {
+            self.space()?;
+            self.step(b'[');
+            self.state = State::Inside;
+            if self.space()? == Some(b']') {
+                return self.close();
+            }
+        }
+        let next = self.space()?;
+        let (line, offset) = (self.line, self.offset);
+        let malformed = |expected: &str, found: &str| {
+            Some(placed(
+                codes::finding("json-malformed", "", &[("expected", expected), ("found", found)]),
+                line,
+                offset,
+            ))
+        };
+        if next.is_none() {
+            self.state = State::End;
+            return Ok(Some(self.raw(line, offset, Vec::new(), malformed("`,` or `]`", "the end"))));
+        }
+        let (mut bytes, mut is_over, mut is_last) = (Vec::new(), false, false);
+        let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+        while let Some(byte) = self.peek()? {
+            match (in_string, byte) {
+                (true, _) if escaped => escaped = false,
+                (true, b'\\') => escaped = true,
+                (true, b'"') => in_string = false,
+                (true, _) => {}
+                (false, b'"') => in_string = true,
+                (false, b'{' | b'[') => depth += 1,
+                (false, b',' | b']') if depth == 0 => break,
+                (false, b'}' | b']') => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            match bytes.len() < self.limit {
+                true => bytes.push(byte),
+                false => is_over = true,
+            }
+            self.step(byte);
+        }
+        let limit = self.limit.to_string();
+        let mut fault = is_over.then(|| {
+            placed(codes::finding("record-too-large", "", &[("bytes", "more"), ("limit", &limit)]), line, offset)
+        });
+        match self.peek()? {
+            Some(b',') => self.step(b','),
+            Some(_) => is_last = true,
+            None => {
+                self.state = State::End;
+                fault = fault.or_else(|| malformed("`,` or `]`", "the end"));
+            }
+        }
+        let raw = self.raw(line, offset, bytes, fault);
+        if is_last {
+            self.pending = self.close()?;
+        }
+        Ok(Some(raw))
+    }
+
+    /// After the array nothing may follow.
+    fn close(&mut self) -> Result<Option<Raw>, ReadError> {
+        self.step(b']');
+        self.state = State::End;
+        match self.space()? {
+            None => Ok(None),
+            Some(_) => {
+                let (line, offset) = (self.line, self.offset);
+                Ok(Some(self.raw(
+                    line,
+                    offset,
+                    Vec::new(),
+                    Some(placed(codes::finding("trailing-content", "", &[]), line, offset)),
+                )))
+            }
+        }
+    }
+}
+
+fn placed(mut finding: Finding, line: u64, offset: u64) -> Finding {
+    finding.place = Some(Place::Text { line, column: 1, offset });
+    finding
+}

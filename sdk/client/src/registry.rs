@@ -1,0 +1,304 @@
+//! A registry over gRPC: fetch and verify, find, publish, watch.
+
+use crate::{Standard, cache::CacheError, lock::LockError};
+use guiju_model::{
+    Bundle, BundleError, Digest, Kind, Package, Reference, ReferenceError, Report, SearchHit, StandardId, StandardInfo,
+    Status as VersionStatus, VersionInfo,
+};
+use guiju_proto::{
+    conformance::{CheckOptions as WireOptions, CheckRequest, conformance_client::ConformanceClient},
+    convert::{BundleReceiver, ConvertError, package_parts},
+    registry::{self as wire, registry_client::RegistryClient},
+};
+use guiju_validator::CompileError;
+use std::time::Duration;
+use tonic::{
+    Code, Status, Streaming,
+    codec::CompressionEncoding,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+};
+
+const MESSAGE_BYTES: usize = 3 << 20;
+const TRIES: u32 = 5;
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    #[error("`{url}` is not the address of a registry: {why}; write for example http://127.0.0.1:7300")]
+    Url { url: String, why: String },
+    #[error("the registry at {url} does not answer: {why}; is it running, and is the address right?")]
+    Unreachable { url: String, why: String },
+    #[error("{}", .0.message())]
+    Refused(Box<Status>),
+    #[error("the registry sent what it must not: {0}")]
+    Malformed(#[from] ConvertError),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error(
+        "`{reference}` came as {found}, not as {wanted}: it was changed on its way, or the registry serves another history"
+    )]
+    OtherDigest { reference: String, wanted: Digest, found: Digest },
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+}
+
+impl From<Status> for RegistryError {
+    fn from(status: Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+impl RegistryError {
+    /// The gRPC code and the details, where the registry refused.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Refused(status) => Some(status),
+            _ => None,
+        }
+    }
+}
+
+/// How a registry is reached.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    /// PEM of the authority that signed the registry's certificate; without it the certificate given must be its own root.
+    pub authority_pem: Option<Vec<u8>>,
+    pub timeout: Option<Duration>,
+}
+
+/// A registry. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    url: String,
+    registry: RegistryClient<Channel>,
+    conformance: ConformanceClient<Channel>,
+}
+
+impl Registry {
+    pub async fn connect(url: &str) -> Result<Self, RegistryError> {
+        Self::connect_with(url, ConnectOptions::default()).await
+    }
+
+    pub async fn connect_with(url: &str, options: ConnectOptions) -> Result<Self, RegistryError> {
+        let fault = |why: String| RegistryError::Url { url: url.into(), why };
+        let mut endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| fault(error.to_string()))?;
+        if !matches!(endpoint.uri().scheme_str(), Some("http" | "https")) {
+            return Err(fault("it does not begin with http:// or https://".into()));
+        }
+        if url.starts_with("https:") {
+            let mut tls = ClientTlsConfig::new();
+            if let Some(pem) = options.authority_pem {
+                tls = tls.ca_certificate(Certificate::from_pem(pem));
+            }
+            endpoint = endpoint.tls_config(tls).map_err(|error| fault(error.to_string()))?;
+        }
+        let endpoint = endpoint
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(options.timeout.unwrap_or(Duration::from_secs(60)));
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|error| RegistryError::Unreachable { url: url.into(), why: root_cause(&error) })?;
+        let registry = RegistryClient::new(channel.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(MESSAGE_BYTES * 2);
+        Ok(Self { url: url.into(), registry, conformance: ConformanceClient::new(channel) })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Fetches, verifies and compiles what a reference means now.
+    pub async fn standard(&self, reference: &str) -> Result<Standard, RegistryError> {
+        let bundle = self.bundle(&reference.parse()?).await?;
+        Ok(Standard::compile(&bundle)?)
+    }
+
+    pub async fn resolve(&self, reference: &Reference) -> Result<VersionInfo, RegistryError> {
+        let request = wire::ResolveRequest { reference: reference.to_string() };
+        let answer = again(|| {
+            let (mut client, request) = (self.registry.clone(), request.clone());
+            async move { client.resolve(request).await }
+        });
+        version(answer.await?.into_inner().version)
+    }
+
+    /// A version with all that judging needs, every digest verified.
+    pub async fn bundle(&self, reference: &Reference) -> Result<Bundle, RegistryError> {
+        let request = wire::GetBundleRequest { reference: reference.to_string(), with_examples: false };
+        let answer = again(|| {
+            let (mut client, request) = (self.registry.clone(), request.clone());
+            async move { client.get_bundle(request).await }
+        });
+        let mut parts = answer.await?.into_inner();
+        let mut receiver = BundleReceiver::default();
+        while let Some(part) = parts.message().await? {
+            receiver.take(part)?;
+        }
+        let bundle = receiver.finish()?;
+        match reference.selector() {
+            guiju_model::Selector::Digest(wanted) if *wanted != bundle.digest() => Err(RegistryError::OtherDigest {
+                reference: reference.to_string(),
+                wanted: *wanted,
+                found: bundle.digest(),
+            }),
+            _ => Ok(bundle),
+        }
+    }
+
+    /// Standards under a namespace, in order of their names; an empty one means all.
+    pub async fn standards(&self, namespace: &str, kind: Option<Kind>) -> Result<Vec<StandardInfo>, RegistryError> {
+        let mut request =
+            wire::ListStandardsRequest { namespace: namespace.into(), page_size: 1_000, ..Default::default() };
+        request.kind = kind.map_or(0, |kind| wire::Kind::from(kind).into());
+        let mut found = Vec::new();
+        loop {
+            let page = again(|| {
+                let (mut client, request) = (self.registry.clone(), request.clone());
+                async move { client.list_standards(request).await }
+            });
+            let page = page.await?.into_inner();
+            for standard in page.standards {
+                found.push(standard.try_into()?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    /// A standard and its versions, highest first.
+    pub async fn versions(&self, standard: &StandardId) -> Result<(StandardInfo, Vec<VersionInfo>), RegistryError> {
+        let request = wire::ListVersionsRequest { standard: standard.to_string() };
+        let answer = self.registry.clone().list_versions(request).await?.into_inner();
+        let info = answer.standard.ok_or_else(|| ConvertError::new("standard", "it is missing"))?;
+        let versions = answer.versions.into_iter().map(VersionInfo::try_from).collect::<Result<_, _>>()?;
+        Ok((info.try_into()?, versions))
+    }
+
+    pub async fn search(&self, query: &str) -> Result<Vec<SearchHit>, RegistryError> {
+        let request = wire::SearchRequest { query: query.into(), page_size: 100 };
+        let answer = self.registry.clone().search(request).await?.into_inner();
+        Ok(answer.hits.into_iter().map(SearchHit::try_from).collect::<Result<_, _>>()?)
+    }
+
+    /// Versions that refer to a standard, directly or through others.
+    pub async fn dependents(&self, standard: &StandardId) -> Result<Vec<VersionInfo>, RegistryError> {
+        let request = wire::ListDependentsRequest { standard: standard.to_string(), transitive: true };
+        let answer = self.registry.clone().list_dependents(request).await?.into_inner();
+        Ok(answer.versions.into_iter().map(VersionInfo::try_from).collect::<Result<_, _>>()?)
+    }
+
+    /// Publishes one version. The same operation id may be sent again, and is where the registry did not answer.
+    pub async fn publish(
+        &self,
+        operation_id: &str,
+        package: &Package,
+        metadata_toml: &str,
+        dry_run: bool,
+    ) -> Result<(VersionInfo, bool), RegistryError> {
+        let mut request = wire::PublishRequest::from(package.clone());
+        (request.operation_id, request.metadata_toml, request.dry_run) =
+            (operation_id.into(), metadata_toml.into(), dry_run);
+        let bytes: usize = package.files.values().map(Vec::len).sum();
+        let answer = match bytes < MESSAGE_BYTES {
+            true => {
+                let answer = again(|| {
+                    let (mut client, request) = (self.registry.clone(), request.clone());
+                    async move { client.publish(request).await }
+                });
+                Some(answer.await?.into_inner())
+            }
+            false => {
+                let answer = again(|| {
+                    let (mut client, parts) = (self.registry.clone(), package_parts(request.clone()));
+                    let parts: Vec<_> = parts.collect();
+                    async move { client.publish_parts(tokio_stream::iter(parts)).await }
+                });
+                answer.await?.into_inner().result
+            }
+        };
+        let answer = answer.ok_or_else(|| ConvertError::new("result", "it is missing"))?;
+        Ok((version(answer.version)?, answer.is_new))
+    }
+
+    pub async fn set_status(
+        &self,
+        operation_id: &str,
+        of: (&StandardId, &semver::Version),
+        status: VersionStatus,
+        reason: &str,
+        successor: &str,
+    ) -> Result<VersionInfo, RegistryError> {
+        let request = wire::SetStatusRequest {
+            operation_id: operation_id.into(),
+            standard: of.0.to_string(),
+            version: of.1.to_string(),
+            status: wire::Status::from(status).into(),
+            reason: reason.into(),
+            successor: successor.into(),
+        };
+        version(self.registry.clone().set_status(request).await?.into_inner().version)
+    }
+
+    /// Entries from an index on, then each new one as it comes.
+    pub async fn watch(
+        &self,
+        from_index: u64,
+        namespace: &str,
+    ) -> Result<Streaming<wire::WatchResponse>, RegistryError> {
+        let request = wire::WatchRequest { from_index, namespace: namespace.into() };
+        Ok(self.registry.clone().watch(request).await?.into_inner())
+    }
+
+    /// Lets the registry check one record.
+    pub async fn check(
+        &self,
+        reference: &Reference,
+        record: &[u8],
+        reference_date: &str,
+    ) -> Result<Report, RegistryError> {
+        let options = WireOptions { reference_date: reference_date.into(), ..Default::default() };
+        let request =
+            CheckRequest { reference: reference.to_string(), record: record.to_vec().into(), options: Some(options) };
+        let answer = self.conformance.clone().check(request).await?.into_inner();
+        let report = answer.report.ok_or_else(|| ConvertError::new("report", "it is missing"))?;
+        Ok(report.try_into()?)
+    }
+}
+
+fn version(info: Option<wire::VersionInfo>) -> Result<VersionInfo, RegistryError> {
+    let info = info.ok_or_else(|| ConvertError::new("version", "it is missing"))?;
+    Ok(info.try_into()?)
+}
+
+/// Asks again, after growing pauses, where the registry did not answer; only for what is safe to repeat.
+async fn again<T, F: Future<Output = Result<T, Status>>>(ask: impl Fn() -> F) -> Result<T, Status> {
+    let mut pause = Duration::from_millis(50);
+    for _ in 1..TRIES {
+        match ask().await {
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::Aborted) => {
+                tokio::time::sleep(pause).await
+            }
+            answer => return answer,
+        }
+        pause *= 2;
+    }
+    ask().await
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
