@@ -2,6 +2,7 @@ mod cli;
 mod dataset;
 mod formats;
 mod http;
+mod lint;
 mod membership;
 mod oracles;
 mod readers;

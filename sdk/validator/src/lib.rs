@@ -21,6 +21,7 @@ mod decimal; // numbers compared exactly
 mod examples; // a standard's examples, held against what they announce
 mod explain; // from what the engine says to findings
 mod json; // a record read strictly, with places
+mod lint; // what an author should mend
 mod pattern; // regular expressions in linear time
 mod plan; // what our vocabulary asks
 mod run; // one record through all that
@@ -35,4 +36,5 @@ pub mod rules; // what must hold between fields
 
 pub use compile::{CompileError, CompileOptions, Fault};
 pub use examples::{ExampleFault, judge_examples, render_findings};
+pub use lint::{Lint, LintRule, lint, rules as lint_rules};
 pub use run::{CheckOptions, Field, Validator};
