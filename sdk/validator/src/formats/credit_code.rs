@@ -2,7 +2,7 @@
 
 use super::FormatFault;
 use super::divisions::ever_existed;
-use super::plain::{Case, Plain, likely, plain, position};
+use super::plain::{Case, Plain, likely, plain, position, rounded};
 use guiju_model::Dimension::*;
 
 /// Digits and capital letters without I, O, S, V and Z: each stands for its place here.
@@ -55,7 +55,8 @@ fn of_eighteen(text: &str) -> Vec<FormatFault> {
     let mut faults = Vec::new();
     if check_character(&text[..17]) != Some(text.as_bytes()[17]) {
         // What follows would only repeat that some character is wrong.
-        return vec![mistyped(FormatFault::error("uscc-check", Accuracy))];
+        let fault = mistyped(FormatFault::error("uscc-check", Accuracy));
+        return vec![FormatFault { suggestion: rounded(text).or(fault.suggestion.clone()), ..fault }];
     }
     if !CATEGORIES.contains(&&text[..2]) {
         faults.push(FormatFault::warning("uscc-category-unknown", Accuracy));

@@ -20,7 +20,10 @@ pub(super) fn decimal(text: &str) -> Vec<FormatFault> {
 fn explained(text: &str) -> Option<Text> {
     let only = |extra: &[char]| {
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-        digits.contains(extra) && digits.chars().all(|c| c.is_ascii_digit() || c == '.' || extra.contains(&c))
+        let is_there = extra.is_empty() || digits.contains(extra);
+        is_there
+            && digits.contains(|c: char| c.is_ascii_digit())
+            && digits.chars().all(|c| c.is_ascii_digit() || c == '.' || extra.contains(&c))
     };
     let (en, zh) = if only(&[',', '，']) {
         ("leave the separators of thousands out", "请去掉千位分隔符")

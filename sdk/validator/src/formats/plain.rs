@@ -75,6 +75,16 @@ pub(super) fn likely(text: &str) -> Option<Text> {
     Some(Text { en: en.into(), zh: zh.into() })
 }
 
+/// What a wrong number of many digits may be: one that a floating-point number holds exactly, as only one in 128 does.
+pub(super) fn rounded(text: &str) -> Option<Text> {
+    const EVERY_128TH: u64 = 1 << 59;
+    let number = text.parse::<u64>().ok().filter(|number| *number >= EVERY_128TH)?;
+    (number as f64 as u64 == number).then(|| Text {
+        en: "a program may have read it as a number and rounded its end: take it from the source as text".into(),
+        zh: "可能被程序当作数字读取而舍入了末几位：请从来源以文本格式重新提取".into(),
+    })
+}
+
 /// Where the text first departs from what is wanted, counted in characters from 1.
 pub(super) fn position(text: &str, wanted: impl Fn(usize, char) -> bool) -> Option<usize> {
     text.chars().enumerate().position(|(index, c)| !wanted(index, c)).map(|index| index + 1)

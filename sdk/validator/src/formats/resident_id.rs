@@ -51,9 +51,11 @@ fn length(text: &str) -> FormatFault {
 
 fn of_eighteen(text: &str, today: Option<Date>) -> Vec<FormatFault> {
     if text.chars().count() != 18 {
-        let mut fault = length(text);
-        fault.suggestion = likely(text);
-        return vec![fault];
+        let fault = length(text);
+        return vec![match text.split(' ').map(str::len).sum::<usize>() {
+            18 => fault.suggest("leave the space inside out", "请去掉中间的空格"),
+            _ => FormatFault { suggestion: likely(text), ..fault },
+        }];
     }
     let wanted = |index, c: char| c.is_ascii_digit() || index == 17 && c == 'X';
     if let Some(position) = position(text, wanted) {
