@@ -95,9 +95,12 @@ fn a_validator_knows_the_rules_of_its_data_set() {
     });
     let compile = |schema: &Value| Validator::compile_schema(schema.to_string().as_bytes(), &CompileOptions::default());
     let validator = compile(&schema).unwrap();
-    let mut set = DataSet::new(validator.data_set_rules(), None);
-    assert!(set.record(1, &json!({"id": "a"})).is_empty());
-    assert_eq!(set.record(2, &json!({"id": "a"}))[0].finding.message.en, "the key `id` was given before, in record 1");
+    let mut set = validator.data_set();
+    assert!(!validator.data_set_rules().is_empty() && set.record_bytes(1, br#"{"id": "a"}"#).is_empty());
+    assert!(set.record_bytes(2, b"{not json").is_empty());
+    let found = set.record_bytes(3, br#"{"id": "a"}"#);
+    assert_eq!(found[0].finding.message.en, "the key `id` was given before, in record 1");
+    assert!(found[0].finding.rule.ends_with("#/x-guiju/keys/0"), "{}", found[0].finding.rule);
 
     let mut wrong = schema.clone();
     wrong["x-guiju"]["keys"][0]["fields"][0] = json!("id");

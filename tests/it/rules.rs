@@ -3,7 +3,10 @@
 //! A case holds `rules` and either `faults`, what is wrong with them (`pointer: message`), or `records`, each with the
 //! rules it `breaks` (`id at`). `says` is the English and Chinese message of the first breach.
 
+use guiju_validator::dataset::{DataSet, DataSetRules};
+use guiju_validator::membership::Membership;
 use guiju_validator::rules::{Fault, Rules};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 
@@ -51,5 +54,128 @@ fn same(place: &str, expected: &Value, found: Vec<Value>, wrong: &mut Vec<String
     let expected = expected.as_array().cloned().unwrap_or_default();
     if expected != found {
         wrong.push(format!("{place}\n  expected {}\n  found    {}", json!(expected), json!(found)));
+    }
+}
+
+/// JSON of the vocabulary's words in any arrangement.
+fn near_json() -> impl Strategy<Value = Value> {
+    let words = [
+        "/a",
+        "/a/0",
+        "a",
+        "",
+        "/*/b",
+        "eq",
+        "le",
+        "in",
+        "prefix",
+        "sameParity",
+        "present",
+        "oneOf",
+        "date",
+        "integer",
+        "error",
+        "id-1",
+        "monotone",
+        "sum",
+        "acyclic",
+        "outlier",
+        "interval-overlap",
+        "a.b/c",
+        "2026-11-01",
+        "2026-11-01T00:00:00Z",
+        "12.5",
+        "\u{1F600}",
+    ];
+    let names = [
+        "id",
+        "if",
+        "then",
+        "op",
+        "left",
+        "right",
+        "field",
+        "part",
+        "as",
+        "value",
+        "values",
+        "sum",
+        "length",
+        "difference",
+        "fields",
+        "tolerance",
+        "ratio",
+        "absolute",
+        "severity",
+        "messageEn",
+        "keys",
+        "references",
+        "dataset",
+        "kind",
+        "by",
+        "from",
+        "to",
+        "toFields",
+        "order",
+        "reset",
+        "total",
+        "parts",
+        "key",
+        "parent",
+        "medianTimes",
+        "where",
+        "ref",
+        "binding",
+        "level",
+        "asOf",
+        "a",
+    ];
+    let leaf = prop_oneof![
+        3 => prop::sample::select(words.to_vec()).prop_map(|word| json!(word)),
+        1 => any::<i64>().prop_map(|number| json!(number)),
+        1 => any::<f64>().prop_map(|number| json!(number)),
+        1 => any::<bool>().prop_map(|is| json!(is)),
+        1 => Just(Value::Null),
+    ];
+    leaf.prop_recursive(6, 64, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            prop::collection::btree_map(prop::sample::select(names.to_vec()), inner, 0..6)
+                .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_declaration_is_read_or_refused(declared in near_json(), record in near_json()) {
+        if let Ok(rules) = Rules::compile(&declared, "") {
+            rules.check(&record);
+        }
+        if let Ok(membership) = Membership::compile(&declared, "") {
+            membership.day(&record, None);
+        }
+        if let Ok(rules) = DataSetRules::compile(&declared, "") {
+            let mut set = DataSet::new(&rules, None);
+            set.record(1, &record);
+            set.record(2, &declared);
+            set.finish();
+        }
+    }
+
+    /// A rule whose parts are each well formed, over records that may hold anything.
+    #[test]
+    fn any_record_is_judged(
+        op in prop::sample::select(vec!["eq", "ne", "lt", "le", "gt", "ge", "prefix", "sameParity"]),
+        reading in prop::sample::select(vec!["text", "integer", "decimal", "date", "datetime"]),
+        part in prop::option::of((0usize..20, 1usize..20)),
+        left in near_json(), right in near_json(),
+    ) {
+        let mut field = json!({"field": "/l", "as": reading});
+        if let Some((from, length)) = part {
+            field["part"] = json!([from, from + length]);
+        }
+        let rules = json!([{"id": "a", "then": [{"op": op, "left": field, "right": {"field": "/r"}}]}]);
+        Rules::compile(&rules, "").unwrap().check(&json!({"l": left, "r": right}));
     }
 }

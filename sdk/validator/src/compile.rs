@@ -1,11 +1,6 @@
 //! From a bundle to a validator: bounds first, then references, then the engine, then our own plan.
 
-use crate::{
-    bounds,
-    dataset::DataSetRules,
-    plan::{Plan, Planner},
-    run::Validator,
-};
+use crate::{bounds, dataset::DataSetRules, plan::Planner, run::Validator};
 use guiju_model::{Bundle, CodeList, Digest, Kind, StandardId};
 use jsonschema::{PatternOptions, Retrieve, Uri, ValidationOptions};
 use semver::Version;

@@ -16,6 +16,7 @@ mod group; // rules that compare the records of a group
 mod key; // which records have the same key
 
 use crate::codes;
+use crate::json::{self, View};
 use crate::record::Record;
 use crate::rules::{Fault, Head, all_hold};
 use group::Gathered;
@@ -27,6 +28,8 @@ use declare::{Key, Reference, Rule};
 
 /// Entries that a rule keeps: about 24 bytes each for a key.
 pub const ENTRIES_MAX: usize = 20_000_000;
+
+const DEPTH_MAX: usize = 128;
 
 /// What a standard declares in `keys`, `references` and `dataset`.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +44,7 @@ pub struct DataSetRules {
 pub struct DataSetFinding {
     /// The number that the caller gave the record.
     pub record: u64,
-    /// Complete but for `place` and the standard's name before `rule`, which is the pointer of the declaration.
+    /// Complete but for `place`: where the record stands is known to who reads the file.
     pub finding: Finding,
 }
 
@@ -55,6 +58,8 @@ pub struct DataSet<'r> {
     /// Places of rules that have stopped, by their pointer.
     stopped: HashSet<String>,
     own: Option<StandardId>,
+    /// What stands before the pointer of a declaration: `bj.population/person@2.0.0#`.
+    document: String,
 }
 
 impl DataSetRules {
@@ -91,6 +96,27 @@ impl<'r> DataSet<'r> {
             stopped: HashSet::new(),
             rules,
             own,
+            document: String::new(),
+        }
+    }
+
+    pub(crate) fn of_document(mut self, document: String) -> Self {
+        self.document = document;
+        self
+    }
+
+    /// Takes in the bytes of one record; where they are no JSON, its report says so, and there is nothing to take in.
+    pub fn record_bytes(&mut self, number: u64, record: &[u8]) -> Vec<DataSetFinding> {
+        match json::read(record, DEPTH_MAX).tree {
+            Some(tree) => self.record(number, &View { tree: &tree, at: tree.root() }),
+            None => Vec::new(),
+        }
+    }
+
+    /// As [`target`](Self::target), from the bytes of a record.
+    pub fn target_bytes(&mut self, standard: &StandardId, record: &[u8]) {
+        if let Some(tree) = json::read(record, DEPTH_MAX).tree {
+            self.target(standard, &View { tree: &tree, at: tree.root() });
         }
     }
 
@@ -113,7 +139,7 @@ impl<'r> DataSet<'r> {
                 self.gathered[place].take(rule, number, record);
             }
         }
-        findings
+        findings.into_iter().map(|finding| finding.of_document(&self.document)).collect()
     }
 
     /// Takes in a record of another data set that this one refers to, before or after the records that do.
@@ -138,6 +164,11 @@ impl<'r> DataSet<'r> {
 
     /// What is wrong between the records. References into data sets that were not given are not judged.
     pub fn finish(self) -> Vec<DataSetFinding> {
+        let document = self.document.clone();
+        self.judged().into_iter().map(|finding| finding.of_document(&document)).collect()
+    }
+
+    fn judged(self) -> Vec<DataSetFinding> {
         let mut findings: Vec<(usize, DataSetFinding)> = Vec::new();
         for (place, reference) in self.rules.references.iter().enumerate() {
             let Some(target) = &self.targets[place] else { continue };
@@ -198,6 +229,11 @@ fn found(code: &'static str, record: u64, path: &str, pointer: &str, args: &[(&s
 }
 
 impl DataSetFinding {
+    fn of_document(mut self, document: &str) -> Self {
+        self.finding.rule.insert_str(0, document);
+        self
+    }
+
     /// The author's words and severity instead of the page's.
     fn by(mut self, head: &Head) -> Self {
         let message = std::mem::take(&mut self.finding.message);

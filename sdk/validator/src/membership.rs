@@ -45,7 +45,7 @@ enum Validity {
 }
 
 /// Beyond so many rows, nearest names are not looked for.
-const NEAR_ROWS_MAX: usize = 5_000;
+const NEAR_ROWS_MAX: usize = 2_000;
 
 impl Membership {
     /// Reads the object at `x-guiju.codeList`; `pointer` says where it stands in the document, for the faults.
@@ -150,8 +150,9 @@ fn meant(list: &CodeList, value: &str) -> Option<Text> {
         });
     }
     // `01汉族`, `1-男`: a code with its name.
-    let leading = value.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned();
-    let other_spelling = [half_width(value), value.to_uppercase(), value.to_lowercase(), leading];
+    let leading = value.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').next().unwrap_or_default().to_owned();
+    let as_float = value.strip_suffix(".0").unwrap_or_default().to_owned();
+    let other_spelling = [half_width(value), value.to_uppercase(), value.to_lowercase(), leading, as_float];
     let code = other_spelling.iter().chain(&with_zeros(value)).find_map(|spelling| list.get(spelling)?.rows().next());
     if let Some(row) = code {
         return Some(did_you_mean(row.code(), row));

@@ -3,7 +3,7 @@
 use crate::{
     codes,
     compile::{Documents, Subject},
-    dataset::DataSetRules,
+    dataset::{DataSet, DataSetRules},
     explain,
     formats::FormatFault,
     json::{self, Index, Kind, Tree, View},
@@ -100,6 +100,12 @@ impl Validator {
     /// What must hold between records; empty for most standards.
     pub fn data_set_rules(&self) -> &DataSetRules {
         &self.data_set
+    }
+
+    /// An empty data set of this standard, to be fed record by record.
+    pub fn data_set(&self) -> DataSet<'_> {
+        let Subject { standard, version, .. } = &self.subject;
+        DataSet::new(&self.data_set, Some(standard.clone())).of_document(format!("{standard}@{version}#"))
     }
 
     /// A report without findings yet, for what readers find before there is a record.

@@ -110,11 +110,18 @@ fn birth(date: Option<Date>, today: Option<Date>) -> Option<FormatFault> {
 
 /// The region needs to have existed at some time, not at birth: numbers were first given in 1984.
 fn region(six_digits: &str) -> Option<FormatFault> {
-    // 71 is Taiwan's division code; its residents' permits begin with 83, and no number ever began with 71.
-    if !is_province(&six_digits[..2]) || &six_digits[..2] == "71" {
+    // 71 is Taiwan's division code, and no number ever began with it: 830000, which is no division, numbers the residence
+    // permits of its residents.
+    let is_known = match &six_digits[..2] {
+        "71" => false,
+        "83" => true,
+        province => is_province(province),
+    };
+    if !is_known {
         return Some(FormatFault::error("resident-id-region", Accuracy));
     }
-    (!ever_existed(six_digits)).then(|| FormatFault::warning("resident-id-region-unknown", Accuracy))
+    let existed = six_digits == "830000" || ever_existed(six_digits);
+    (!existed).then(|| FormatFault::warning("resident-id-region-unknown", Accuracy))
 }
 
 /// 9, province of first application, numeric code of nationality.
