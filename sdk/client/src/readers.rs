@@ -26,19 +26,13 @@ use std::{
 use table::Table;
 
 /// How input is read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
     /// None: found out from the first bytes.
     pub format: Option<Format>,
     /// Workers; 0: one for each core.
     pub jobs: usize,
     pub check: CheckOptions,
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self { format: None, jobs: 0, check: CheckOptions::default() }
-    }
 }
 
 /// What is told while reading, in order.
