@@ -138,6 +138,7 @@ impl Validator {
     }
 }
 
+const CONDITION: &str = "guiju:schema/condition@=0.0.0";
 const BARE: &str = "guiju:schema/bare@=0.0.0";
 
 /// The URI under which a version's schema is known to the engine.
@@ -230,12 +231,14 @@ fn build(
     }
     let documents = Documents(Arc::new(documents));
     let lists = Arc::new(lists);
-    let engine = |schema: &Value| {
-        engine_options(&documents, &lists, root, options)
+    let engine = |schema: &Value, base: &str| {
+        engine_options(&documents, &lists, base, options)
             .build(schema)
             .map_err(|error| Fault::new("schema-malformed", error.instance_path().as_str(), error.to_string()))
     };
-    let validator = engine(&documents.0[root]).map_err(|fault| vec![fault])?;
+    let validator = engine(&documents.0[root], root).map_err(|fault| vec![fault])?;
+    // A condition is a document of its own: under the root's name it would be looked up in itself.
+    let engine = |condition: &Value| engine(condition, CONDITION);
     let plan = Planner::new(&documents.0, &lists, options.assert_formats, &engine).plan(root);
     match (plan, data_set(&documents.0[root])) {
         (Ok(plan), Ok(data_set)) => Ok(Validator::of_record(subject, validator, plan, documents, data_set)),
