@@ -28,7 +28,7 @@ fn http_cases() {
 /// Sends a request as a case writes it: `…20000` stands for so many bytes, and the connection is closed afterwards.
 fn exchange(address: &str, request: &str) -> String {
     let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
-    let mut lines: Vec<String> = head.lines().map(|line| expanded(line)).collect();
+    let mut lines: Vec<String> = head.lines().map(expanded).collect();
     lines.insert(1.min(lines.len()), format!("host: {address}\r\nconnection: close"));
     let mut stream = TcpStream::connect(address).expect("the server listens");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
