@@ -33,7 +33,7 @@ impl Lang {
         if value.to_lowercase().starts_with("zh") { Self::Zh } else { Self::En }
     }
 
-    pub fn of<'t>(self, text: &'t Text) -> &'t str {
+    pub fn of(self, text: &Text) -> &str {
         match self {
             Self::Zh if !text.zh.is_empty() => &text.zh,
             _ => &text.en,
