@@ -31,6 +31,7 @@ pub mod dataset; // what must hold between records
 pub mod formats; // identifiers
 pub mod membership; // is a value in its code list?
 pub mod near; // the word that was probably meant
+pub mod notation; // the length of a field as Chinese standards write it
 pub mod record; // how rules see a record
 pub mod rules; // what must hold between fields
 

@@ -8,6 +8,7 @@ use crate::{
     formats::{self, Format},
     membership::{Binding, Membership},
     near::nearest,
+    notation::Notation,
     rules::Rules,
 };
 use guiju_model::{CodeList, Text};
@@ -296,6 +297,14 @@ impl<'p> Planner<'p> {
         let texts = |name: &str| words(name).filter_map(Value::as_str).map(str::to_owned).collect();
         (step.null_words, step.synonyms, step.input_formats) =
             (texts("nullWords"), texts("synonyms"), texts("inputFormats"));
+        if let Some(Value::String(notation)) = own.get("notation") {
+            let bound = |name: &str| members.get(name).and_then(Value::as_u64);
+            let fault = match notation.parse::<Notation>() {
+                Ok(notation) => notation.contradicted_by(bound("minLength"), bound("maxLength")),
+                Err(fault) => Some(fault),
+            };
+            fault.into_iter().for_each(|fault| self.fault(uri, &format!("{place}/notation"), fault));
+        }
         if let Some(list) = own.get("codeList") {
             self.code_list(step, uri, &format!("{place}/codeList"), list);
         }
