@@ -1,5 +1,6 @@
 mod cli;
 mod dataset;
+mod docs;
 mod formats;
 mod http;
 mod lint;

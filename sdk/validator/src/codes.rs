@@ -14,10 +14,8 @@ pub struct Page {
     pub title_zh: String,
     pub severity: Severity,
     pub dimension: Dimension,
-    /// What was asked and why; empty where the message says it all.
-    #[serde(default)]
+    /// What was asked and why.
     pub meaning_en: String,
-    #[serde(default)]
     pub meaning_zh: String,
     /// One line, with `{placeholders}` for what the finding names.
     pub message_en: String,

@@ -1,0 +1,95 @@
+//! Pages that are made of data are up to date, and what the data says is whole.
+
+use crate::support::{expect_file, root};
+use guiju_validator::codes::{Page, page, pages};
+use regex::Regex;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+const WRITTEN_BY: &str =
+    "Made of `sdk/validator/codes.toml`; `UPDATE_EXPECT=1 cargo test -p guiju-tests findings` writes it.";
+
+#[test]
+fn the_pages_of_findings_are_up_to_date() {
+    let folder = root().join("docs/reference/findings");
+    fs::create_dir_all(&folder).unwrap();
+    let mut names: BTreeSet<String> = pages().map(|page| format!("{}.md", page.code)).collect();
+    pages().for_each(|page| expect_file(&folder.join(format!("{}.md", page.code)), &of_code(page)));
+    expect_file(&folder.join("README.md"), &index());
+    names.insert("README.md".into());
+    let files = fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let stale: Vec<String> = files.filter(|name| !names.contains(name)).collect();
+    assert!(stale.is_empty(), "no finding has these pages: {stale:?}");
+}
+
+fn of_code(page: &Page) -> String {
+    let Page { code, severity, dimension, .. } = page;
+    format!(
+        "# `{code}`: {}\n\n{} · {severity} · {dimension} ({})\n\n{}\n\n{}\n\n\
+         ## It reads\n\n```text\n{}\n{}\n```\n\n## Example\n\n```text\n{}\n```\n\n## Remedy\n\n{}\n\n{}\n",
+        page.title_en,
+        page.title_zh,
+        dimension.zh(),
+        page.meaning_en,
+        page.meaning_zh,
+        page.message_en,
+        page.message_zh,
+        page.example,
+        page.remedy_en,
+        page.remedy_zh
+    )
+}
+
+fn index() -> String {
+    let mut text = format!(
+        "# Findings\n\nEvery finding has a code that never changes its meaning. `guiju explain CODE` prints these pages. \
+         Only errors make a record fail.\n{WRITTEN_BY}\n\n| code | severity | dimension | |\n|---|---|---|---|\n"
+    );
+    for Page { code, severity, dimension, title_en, title_zh, .. } in pages() {
+        text += &format!("| [`{code}`]({code}.md) | {severity} | {dimension} | {title_en} · {title_zh} |\n");
+    }
+    text
+}
+
+#[test]
+fn every_page_of_a_finding_is_whole() {
+    assert!(pages().count() > 100, "codes.toml cannot be read");
+    let places = |text: &str| -> BTreeSet<String> {
+        Regex::new(r"\{([a-z_]+)\}").unwrap().captures_iter(text).map(|found| found[1].to_owned()).collect()
+    };
+    for page in pages() {
+        let Page { code, message_en, message_zh, .. } = page;
+        assert_eq!(places(message_en), places(message_zh), "{code} names other things in Chinese");
+        for text in [&page.title_en, &page.title_zh, &page.meaning_en, &page.meaning_zh, &page.example] {
+            assert!(!text.trim().is_empty(), "a part of {code} is empty");
+        }
+        assert!(!page.remedy_en.is_empty() && !page.remedy_zh.is_empty(), "{code} has no remedy");
+        assert!(!message_en.is_empty() && !message_en.ends_with('.'), "{code}: a message has no full stop");
+        assert!(!message_zh.is_empty() && !message_zh.ends_with('。'), "{code}: a message has no full stop");
+    }
+}
+
+#[test]
+fn every_finding_that_is_made_has_a_page() {
+    let sources: String =
+        ["sdk/validator/src", "sdk/client/src"].iter().flat_map(|folder| rust(&root().join(folder))).collect();
+    let made = Regex::new(
+        r#"\b(?:finding|fault|report|limit|hit|Hit::at|Hit::new|FormatFault::error|FormatFault::warning)\(\s*"([a-z0-9]+(?:-[a-z0-9]+)+)""#,
+    );
+    let made: BTreeSet<String> = made.unwrap().captures_iter(&sources).map(|found| found[1].to_owned()).collect();
+    let without: Vec<&String> = made.iter().filter(|code| page(code).is_none()).collect();
+    assert!(made.len() > 50 && without.is_empty(), "these findings have no page in codes.toml: {without:?}");
+}
+
+fn rust(folder: &Path) -> Vec<String> {
+    let entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
+    let below = |path: &PathBuf| match path.is_dir() {
+        true => rust(path),
+        false if path.extension().is_some_and(|extension| extension == "rs") => vec![fs::read_to_string(path).unwrap()],
+        false => Vec::new(),
+    };
+    entries.iter().flat_map(below).collect()
+}
