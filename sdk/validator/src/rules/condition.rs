@@ -1,6 +1,6 @@
 //! One condition of a rule: `op`, `left`, `right`.
 
-use super::operand::{Literal, Missing, Operand, Reading, compared};
+use super::operand::{Literal, Missing, Operand, Reading, compared, in_order};
 use super::read::{Reader, member};
 use crate::decimal::Decimal;
 use crate::record::{Pointer, Record};
@@ -93,6 +93,18 @@ fn condition(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Conditi
         reader.fault(pointer.into(), message.into());
         return None;
     }
+    let asked = match op {
+        "sameParity" => Some(Reading::Integer),
+        "prefix" => Some(Reading::Text),
+        _ => left.reading().or(right.reading()).or(value.get("tolerance").map(|_| Reading::Decimal)),
+    };
+    for literal in asked.into_iter().flat_map(|_| left.literals().iter().chain(right.literals())) {
+        if let Some(asked) = asked.filter(|asked| !literal.is_readable(*asked)) {
+            let (literal, asked) = (literal.spelled(), asked.as_str());
+            reader
+                .fault(pointer.into(), format!("`{literal}` cannot be read as {asked}, so this would never be judged"));
+        }
+    }
     match (op, right) {
         ("in", Operand::Literals(values)) => Some(Condition::In { left, values }),
         ("prefix", right) => Some(Condition::Prefix { left, right }),
@@ -175,8 +187,11 @@ impl Condition {
     fn judged(&self, record: &dyn Record) -> Result<bool, Missing> {
         match self {
             Self::Compare { op, left, right, reading, tolerance: None } => {
-                let ordering = compared(left.of(record)?, right.of(record)?, *reading)?;
-                op.admits(ordering)
+                let (left, right) = (left.of(record)?, right.of(record)?);
+                op.admits(match op {
+                    Comparison::Eq | Comparison::Ne => compared(left, right, *reading)?,
+                    _ => in_order(left, right, *reading)?,
+                })
             }
             Self::Compare { op, left, right, tolerance: Some(tolerance), .. } => {
                 let (left, right) = (left.of(record)?.decimal()?, right.of(record)?.decimal()?);

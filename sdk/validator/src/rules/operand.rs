@@ -125,6 +125,14 @@ impl Operand {
         }
     }
 
+    pub fn literals(&self) -> &[Literal] {
+        match self {
+            Self::Literal(literal) => std::slice::from_ref(literal),
+            Self::Literals(literals) => literals,
+            _ => &[],
+        }
+    }
+
     pub fn fields(&self) -> &[Pointer] {
         match self {
             Self::Field { pointer, .. } | Self::Length(pointer) => std::slice::from_ref(pointer),
@@ -151,6 +159,18 @@ impl Operand {
 }
 
 impl Literal {
+    /// What the author writes is read as asked, or it is a mistake.
+    pub fn is_readable(&self, reading: Reading) -> bool {
+        self.value().read(reading).is_ok()
+    }
+
+    pub fn spelled(&self) -> String {
+        match self {
+            Self::Text(text) | Self::Number(text) => text.clone(),
+            Self::Bool(is) => is.to_string(),
+        }
+    }
+
     pub fn value(&self) -> Value<'_> {
         match self {
             Self::Text(text) => Value::Text(Cow::Borrowed(text)),
@@ -229,6 +249,24 @@ pub(crate) fn compared(
             None => return Ok(None),
         },
     };
+    ordered(left, right)
+}
+
+/// Which of two comes first. Amounts are kept as text, and `9.5` comes before `10.2`.
+pub(crate) fn in_order(
+    left: Value<'_>,
+    right: Value<'_>,
+    reading: Option<Reading>,
+) -> Result<Option<Ordering>, Missing> {
+    if let (None, Value::Text(left), Value::Text(right)) = (reading, &left, &right)
+        && let (Some(left), Some(right)) = (plain_decimal(left), plain_decimal(right))
+    {
+        return ordered(left, right);
+    }
+    compared(left, right, reading)
+}
+
+fn ordered(left: Read<'_>, right: Read<'_>) -> Result<Option<Ordering>, Missing> {
     Ok(match (left, right) {
         (Read::Text(left), Read::Text(right)) => Some(left.cmp(&right)),
         (Read::Number(left), Read::Number(right)) => Some(left.cmp(&right)),
@@ -276,10 +314,11 @@ fn texts<'a>(left: Cow<'a, str>, right: Cow<'a, str>) -> (Read<'a>, Read<'a>) {
     }
 }
 
-/// `01` is a code, not the number 1.
+/// `01` is a code, not the number 1, and so is `1E5`.
 fn plain_decimal(text: &str) -> Option<Read<'static>> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let is_code = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+    let is_code =
+        digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.") || digits.contains(['e', 'E']);
     Decimal::parse(text).filter(|_| !is_code).map(Read::Number)
 }
 
@@ -345,6 +384,18 @@ fn length<'a>(record: &'a dyn Record, pointer: &Pointer) -> Result<Value<'a>, Mi
         Some(_) => return Err(Missing::Unreadable),
     };
     Ok(Value::Computed(Decimal::from_count(count)))
+}
+
+impl Reading {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
+            Self::Date => "date",
+            Self::Datetime => "datetime",
+        }
+    }
 }
 
 impl FromStr for Reading {
