@@ -41,11 +41,16 @@ fn run(case: &Path) -> Result<(), String> {
         copy(&files, &work);
     }
     let mut actual = String::new();
+    // Between a command and its exit code stands what it said, empty lines too.
+    let mut answering = false;
     for line in text.lines() {
-        if line.starts_with('#') || line.is_empty() {
-            actual += &format!("{line}\n");
-        } else if let Some(command) = line.strip_prefix("$ ") {
+        if let Some(command) = line.strip_prefix("$ ") {
+            answering = true;
             actual += &format!("$ {command}\n{}", said(command, home.path(), &work));
+        } else if !answering {
+            actual += &format!("{line}\n");
+        } else if is_exit_code(line) {
+            answering = false;
         }
     }
     if env::var_os("UPDATE_EXPECT").is_some() {
@@ -58,6 +63,11 @@ fn run(case: &Path) -> Result<(), String> {
     } else {
         Err(format!("== {name}, run with UPDATE_EXPECT=1 and look at the diff\n{actual}"))
     }
+}
+
+fn is_exit_code(line: &str) -> bool {
+    let code = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    code.is_some_and(|code| code == "killed" || code.parse::<u8>().is_ok())
 }
 
 fn said(command: &str, home: &Path, work: &Path) -> String {
