@@ -210,7 +210,8 @@ impl<'w> Walk<'w> {
         for (code, _) in missing.into_iter().filter(|(_, is_there)| !is_there) {
             self.found.add(code, pointer, &args);
         }
-        if !(is_short && name.bytes().all(is_plain)) {
+        // A collection of elements names types, not the fields of a record.
+        if self.kind != Kind::Elements && !(is_short && name.bytes().all(is_plain)) {
             self.found.add("field-name-form", pointer, &args);
         }
         if types.is_empty() && !has(&says_what) && schema.value.is_object() {
