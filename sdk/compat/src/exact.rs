@@ -1,0 +1,111 @@
+//! JSON values compared as JSON Schema compares them: numbers by their exact value, objects without order.
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::{One, Zero};
+use serde_json::{Map, Number, Value};
+
+/// Longest exponent taken at its word; beyond it a number of a few bytes would need megabytes.
+const EXPONENT_MAX: i64 = 2_000;
+
+/// The exact value of a JSON number; none where its exponent is out of reason.
+pub fn rational(number: &Number) -> Option<BigRational> {
+    let text = number.to_string();
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
+        None => (text.as_str(), 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits: BigInt = format!("{whole}{fraction}").parse().ok()?;
+    let exponent = exponent - fraction.len() as i64;
+    if exponent.abs() > EXPONENT_MAX {
+        return None;
+    }
+    let power = BigInt::from(10).pow(exponent.unsigned_abs() as u32);
+    Some(match exponent < 0 {
+        true => BigRational::new(digits, power),
+        false => BigRational::from_integer(digits * power),
+    })
+}
+
+/// The JSON number of a rational whose denominator has no prime factors but 2 and 5; none for any other.
+pub fn number(value: &BigRational) -> Option<Number> {
+    let mut scale = BigInt::one();
+    for places in 0..=60u32 {
+        let scaled = value * BigRational::from_integer(scale.clone());
+        if scaled.is_integer() {
+            let digits = scaled.to_integer();
+            return spell(&digits, places).parse().ok();
+        }
+        scale *= 10;
+    }
+    None
+}
+
+fn spell(digits: &BigInt, places: u32) -> String {
+    let negative = *digits < BigInt::zero();
+    let text = digits.magnitude().to_string();
+    let places = places as usize;
+    let text = format!("{text:0>width$}", width = places + 1);
+    let (whole, fraction) = text.split_at(text.len() - places);
+    let sign = if negative { "-" } else { "" };
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+/// A text that two values share exactly if JSON Schema calls them equal.
+pub fn key(value: &Value) -> String {
+    let mut out = String::new();
+    write_key(value, &mut out);
+    out
+}
+
+fn write_key(value: &Value, out: &mut String) {
+    match value {
+        Value::Number(number) => match rational(number) {
+            Some(exact) => out.push_str(&exact.to_string()),
+            None => out.push_str(&number.to_string()),
+        },
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                write_key(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        Value::Object(members) => write_members(members, out),
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+fn write_members(members: &Map<String, Value>, out: &mut String) {
+    let mut names: Vec<&String> = members.keys().collect();
+    names.sort();
+    out.push('{');
+    for name in names {
+        out.push_str(&Value::from(name.as_str()).to_string());
+        out.push(':');
+        write_key(&members[name], out);
+        out.push(',');
+    }
+    out.push('}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_equal_by_value() {
+        for (one, other) in [("1", "1.0"), ("1e2", "100"), ("0.10", "0.1"), ("-0", "0")] {
+            let read = |text: &str| serde_json::from_str::<Value>(text).expect("a number");
+            assert_eq!(key(&read(one)), key(&read(other)), "{one} and {other}");
+        }
+        assert_ne!(key(&Value::from("1")), key(&Value::from(1)));
+        assert_eq!(
+            number(&BigRational::new(BigInt::from(-1), BigInt::from(8))).map(|n| n.to_string()),
+            Some("-0.125".into())
+        );
+        assert_eq!(number(&BigRational::new(BigInt::from(1), BigInt::from(3))), None);
+    }
+}

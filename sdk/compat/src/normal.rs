@@ -1,0 +1,1014 @@
+//! One form for every spelling of the same schema.
+//!
+//! Both sides of a comparison are read into one `Graph`, whose nodes are interned: what is written alike on both sides is
+//! the same node, so that "this, and not this" is seen to be empty at a glance. Applicators that look at what others have
+//! evaluated (`unevaluatedProperties`, `unevaluatedItems`) are unfolded here into cases, so that nothing later knows them.
+//!
+//! What has no exact form here becomes `Opaque`: it equals itself and nothing else is known of it.
+
+use crate::exact;
+use jsonschema::Draft;
+use num_rational::BigRational;
+use num_traits::One;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// A node of the graph.
+pub type Id = u32;
+
+/// A set of JSON types. Integral numbers are apart from the others; under draft 4 so are those spelled with a fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Types(u8);
+
+impl Types {
+    pub const NULL: Self = Self(1);
+    pub const BOOLEAN: Self = Self(2);
+    /// An integral number, written without a fraction.
+    pub const INTEGER: Self = Self(4);
+    /// A number that is not integral.
+    pub const FRACTION: Self = Self(8);
+    /// An integral number written with a fraction, `1.0`: a type of its own in draft 4 alone.
+    pub const WRITTEN_FRACTION: Self = Self(16);
+    pub const STRING: Self = Self(32);
+    pub const ARRAY: Self = Self(64);
+    pub const OBJECT: Self = Self(128);
+    pub const NUMBER: Self = Self(4 + 8 + 16);
+    pub const NONE: Self = Self(0);
+    pub const ALL: Self = Self(255);
+
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What a value must be. A node about one type says nothing of values of other types.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Node {
+    True,
+    False,
+    All(Vec<Id>),
+    Any(Vec<Id>),
+    /// Exactly one.
+    One(Vec<Id>),
+    Not(Id),
+    If(Id, Id, Id),
+    /// A reference back into what is being read; `Graph::target` knows where to.
+    Ref(u32),
+    Type(Types),
+    /// One of some values, by index into `Graph::value`.
+    Enum(Vec<u32>),
+    Minimum {
+        limit: BigRational,
+        exclusive: bool,
+    },
+    Maximum {
+        limit: BigRational,
+        exclusive: bool,
+    },
+    Multiple(BigRational),
+    MinLength(u64),
+    MaxLength(u64),
+    Pattern(String),
+    Format(String),
+    Items {
+        prefix: Vec<Id>,
+        rest: Id,
+    },
+    MinItems(u64),
+    MaxItems(u64),
+    Unique,
+    Contains {
+        schema: Id,
+        min: u64,
+        max: Option<u64>,
+    },
+    Properties {
+        named: Vec<(String, Id)>,
+        patterns: Vec<(String, Id)>,
+        rest: Id,
+    },
+    Required(String),
+    MinProperties(u64),
+    MaxProperties(u64),
+    Names(Id),
+    /// Equal to itself; says nothing of values outside `types`.
+    Opaque {
+        key: String,
+        types: Types,
+    },
+}
+
+/// Why a document has no form here. The validator refuses all of these as well.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NormalError {
+    #[error("`{keyword}` at `{pointer}` does not have the form that it must")]
+    Malformed { keyword: String, pointer: String },
+    #[error("the reference `{reference}` at `{pointer}` leads nowhere")]
+    Reference { reference: String, pointer: String },
+    #[error("the document has more than {NODES_MAX} parts")]
+    TooLarge,
+}
+
+const NODES_MAX: usize = 200_000;
+/// Conditions over which `unevaluated…` is unfolded: 2^6 cases at most.
+const CONDITIONS_MAX: usize = 6;
+
+/// A schema document with what it may refer to.
+pub struct Document<'a> {
+    pub root: &'a Value,
+    pub draft: Draft,
+    /// Other documents by absolute URI without fragment.
+    pub others: &'a BTreeMap<String, Value>,
+    pub formats_asserted: bool,
+}
+
+#[derive(Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    interned: HashMap<Node, Id>,
+    values: Vec<Value>,
+    value_ids: HashMap<String, u32>,
+    targets: Vec<Id>,
+    /// Recursive references that both sides share, by the text of all they can reach.
+    shared: HashMap<String, u32>,
+    /// Where a node was first read, for people.
+    places: HashMap<Id, String>,
+}
+
+impl Graph {
+    pub fn node(&self, id: Id) -> &Node {
+        &self.nodes[id as usize]
+    }
+
+    pub fn value(&self, index: u32) -> &Value {
+        &self.values[index as usize]
+    }
+
+    pub fn target(&self, reference: u32) -> Id {
+        self.targets[reference as usize]
+    }
+
+    pub fn place(&self, id: Id) -> Option<&str> {
+        self.places.get(&id).map(String::as_str)
+    }
+
+    pub fn add(&mut self, node: Node) -> Id {
+        if let Some(id) = self.interned.get(&node) {
+            return *id;
+        }
+        let id = self.nodes.len() as Id;
+        self.nodes.push(node.clone());
+        self.interned.insert(node, id);
+        id
+    }
+
+    pub fn truth(&mut self, truth: bool) -> Id {
+        self.add(if truth { Node::True } else { Node::False })
+    }
+
+    pub fn all(&mut self, parts: Vec<Id>) -> Id {
+        let mut flat = Vec::with_capacity(parts.len());
+        for part in parts {
+            match self.node(part) {
+                Node::True => {}
+                Node::False => return self.truth(false),
+                Node::All(inner) => flat.extend(inner.iter().copied()),
+                _ => flat.push(part),
+            }
+        }
+        flat.sort_unstable();
+        flat.dedup();
+        match flat.as_slice() {
+            [] => self.truth(true),
+            [only] => *only,
+            _ => self.add(Node::All(flat)),
+        }
+    }
+
+    pub fn any(&mut self, parts: Vec<Id>) -> Id {
+        let mut flat = Vec::with_capacity(parts.len());
+        for part in parts {
+            match self.node(part) {
+                Node::False => {}
+                Node::True => return self.truth(true),
+                Node::Any(inner) => flat.extend(inner.iter().copied()),
+                _ => flat.push(part),
+            }
+        }
+        flat.sort_unstable();
+        flat.dedup();
+        match flat.as_slice() {
+            [] => self.truth(false),
+            [only] => *only,
+            _ => self.add(Node::Any(flat)),
+        }
+    }
+
+    pub fn not(&mut self, part: Id) -> Id {
+        match self.node(part) {
+            Node::True => self.truth(false),
+            Node::False => self.truth(true),
+            Node::Not(inner) => *inner,
+            _ => self.add(Node::Not(part)),
+        }
+    }
+
+    pub fn when(&mut self, condition: Id, then: Id, otherwise: Id) -> Id {
+        match self.node(condition) {
+            Node::True => then,
+            Node::False => otherwise,
+            _ if then == otherwise => then,
+            _ => self.add(Node::If(condition, then, otherwise)),
+        }
+    }
+
+    /// One of these values.
+    pub fn values<'v>(&mut self, values: impl IntoIterator<Item = &'v Value>) -> Id {
+        let mut indices: Vec<u32> = values.into_iter().map(|value| self.value_index(value)).collect();
+        indices.sort_unstable();
+        indices.dedup();
+        match indices.is_empty() {
+            true => self.truth(false),
+            false => self.add(Node::Enum(indices)),
+        }
+    }
+
+    fn value_index(&mut self, value: &Value) -> u32 {
+        let next = self.values.len() as u32;
+        let index = *self.value_ids.entry(exact::key(value)).or_insert(next);
+        if index == next {
+            self.values.push(value.clone());
+        }
+        index
+    }
+
+    /// Reads a document; the node of its root.
+    pub fn read(&mut self, document: &Document<'_>) -> Result<Id, NormalError> {
+        let mut reader = Reader {
+            graph: self,
+            document,
+            resources: BTreeMap::new(),
+            anchors: HashMap::new(),
+            open: HashMap::new(),
+            done: HashMap::new(),
+            base: String::new(),
+            identity: None,
+        };
+        reader.index(document.root, "", 0);
+        for (uri, other) in document.others {
+            reader.index(other, uri, 0);
+        }
+        let base = reader.own_base(document.root, "");
+        reader.target(&base, "", "#")
+    }
+}
+
+/// What a schema and its in-place parts evaluate, for `unevaluated…`.
+#[derive(Clone, Default)]
+struct Evaluated {
+    everything: bool,
+    names: BTreeSet<String>,
+    patterns: BTreeSet<String>,
+    items: usize,
+    /// Items that satisfy one of these are evaluated, wherever they stand.
+    containing: Vec<Id>,
+    /// Only where the condition holds.
+    conditional: Vec<(Id, Evaluated)>,
+}
+
+struct Reader<'g, 'd> {
+    graph: &'g mut Graph,
+    document: &'d Document<'d>,
+    /// Absolute URI to schema with an identifier of its own.
+    resources: BTreeMap<String, &'d Value>,
+    /// `uri#anchor` to schema and the base it stands under.
+    anchors: HashMap<String, (&'d Value, String, bool)>,
+    /// Targets being read: their reference, once somebody refers back to them.
+    open: HashMap<String, Option<u32>>,
+    done: HashMap<String, Id>,
+    base: String,
+    /// The text of the whole document, made where something opaque depends on more than its own words.
+    identity: Option<String>,
+}
+
+fn malformed<T>(keyword: &str, pointer: &str) -> Result<T, NormalError> {
+    Err(NormalError::Malformed { keyword: keyword.into(), pointer: pointer.into() })
+}
+
+impl<'d> Reader<'_, 'd> {
+    fn draft(&self) -> Draft {
+        self.document.draft
+    }
+
+    fn is_old(&self) -> bool {
+        matches!(self.draft(), Draft::Draft4 | Draft::Draft6 | Draft::Draft7)
+    }
+
+    fn id_keyword(&self) -> &'static str {
+        if self.draft() == Draft::Draft4 { "id" } else { "$id" }
+    }
+
+    /// Finds every part with an identifier or an anchor.
+    fn index(&mut self, schema: &'d Value, base: &str, depth: usize) {
+        if depth > 256 {
+            return;
+        }
+        let base = self.own_base(schema, base);
+        if depth == 0 || schema.get(self.id_keyword()).and_then(Value::as_str).is_some_and(|id| !id.starts_with('#')) {
+            self.resources.insert(base.clone(), schema);
+        }
+        match schema {
+            Value::Object(members) => {
+                if let Some(id) = members.get(self.id_keyword()).and_then(Value::as_str)
+                    && let Some(anchor) = id.strip_prefix('#')
+                    && !anchor.is_empty()
+                {
+                    self.anchors.insert(format!("{base}#{anchor}"), (schema, base.clone(), false));
+                }
+                for (keyword, dynamic) in [("$anchor", false), ("$dynamicAnchor", true)] {
+                    if let Some(anchor) = members.get(keyword).and_then(Value::as_str) {
+                        self.anchors.insert(format!("{base}#{anchor}"), (schema, base.clone(), dynamic));
+                    }
+                }
+                for (name, member) in members {
+                    if !matches!(name.as_str(), "enum" | "const" | "default" | "examples" | "x-guiju") {
+                        self.index(member, &base, depth + 1);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.index(item, &base, depth + 1)),
+            _ => {}
+        }
+    }
+
+    /// The base URI inside a schema that stands under `base`.
+    fn own_base(&self, schema: &Value, base: &str) -> String {
+        let lone_reference = self.is_old() && schema.get("$ref").is_some();
+        match schema.get(self.id_keyword()).and_then(Value::as_str) {
+            Some(id) if !lone_reference && !id.starts_with('#') => join(base, id).trim_end_matches('#').to_owned(),
+            _ => base.to_owned(),
+        }
+    }
+
+    /// The node of the schema at a resource and JSON Pointer, read once.
+    fn target(&mut self, resource: &str, fragment: &str, pointer: &str) -> Result<Id, NormalError> {
+        let key = format!("{resource}#{fragment}");
+        if let Some(id) = self.done.get(&key) {
+            return Ok(*id);
+        }
+        let lost = || NormalError::Reference { reference: key.clone(), pointer: pointer.into() };
+        if let Some(reference) = self.open.get(&key).copied() {
+            let reference = match reference {
+                Some(reference) => reference,
+                None => self.back_reference(&key),
+            };
+            return Ok(self.graph.add(Node::Ref(reference)));
+        }
+        let (schema, base) = self.locate(resource, fragment).ok_or_else(lost)?;
+        self.open.insert(key.clone(), None);
+        let outer = std::mem::replace(&mut self.base, base);
+        let read = self.schema(schema, &format!("{resource}#{fragment}"));
+        self.base = outer;
+        let reference = self.open.remove(&key).flatten();
+        let id = read?;
+        if let Some(reference) = reference {
+            self.graph.targets[reference as usize] = id;
+        }
+        self.done.insert(key, id);
+        Ok(id)
+    }
+
+    fn back_reference(&mut self, key: &str) -> u32 {
+        let closure = self.closure(key);
+        let next = self.graph.targets.len() as u32;
+        let reference = match closure {
+            Some(text) => *self.graph.shared.entry(text).or_insert(next),
+            None => next,
+        };
+        if reference == next {
+            self.graph.targets.push(0);
+        }
+        self.open.insert(key.to_owned(), Some(reference));
+        reference
+    }
+
+    /// The text of all that a target can reach; none where identifiers make references hard to compare.
+    fn closure(&self, key: &str) -> Option<String> {
+        if self.resources.len() > 1 || !self.anchors.is_empty() {
+            return None;
+        }
+        let mut texts: BTreeMap<String, String> = BTreeMap::new();
+        let fragment = key.split_once('#')?.1;
+        let mut wanted = vec![format!("#{fragment}")];
+        while let Some(reference) = wanted.pop() {
+            if texts.contains_key(&reference) {
+                continue;
+            }
+            let schema = self.document.root.pointer(&unescape(reference.strip_prefix('#')?))?;
+            collect_references(schema, &mut wanted)?;
+            texts.insert(reference, schema.to_string());
+        }
+        let settings = (self.document.formats_asserted, format!("{:?}", self.draft()));
+        Some(format!("#{fragment} {settings:?} {texts:?}"))
+    }
+
+    fn locate(&self, resource: &str, fragment: &str) -> Option<(&'d Value, String)> {
+        if !fragment.is_empty() && !fragment.starts_with('/') {
+            let (schema, base, _) = self.anchors.get(&format!("{resource}#{fragment}"))?;
+            return Some((schema, base.clone()));
+        }
+        let mut schema = *self.resources.get(resource)?;
+        let mut base = resource.to_owned();
+        for token in fragment.split('/').skip(1) {
+            let token = unescape(token).replace("~1", "/").replace("~0", "~");
+            schema = match schema {
+                Value::Object(members) => members.get(&token)?,
+                Value::Array(items) => items.get(token.parse::<usize>().ok()?)?,
+                _ => return None,
+            };
+            // The part may stand under an identifier of its own; `schema` adds the part's own when it is read.
+            base = if schema.is_object() { self.own_base(schema, &base) } else { base };
+        }
+        Some((schema, base))
+    }
+
+    fn reference(&mut self, reference: &str, pointer: &str) -> Result<Id, NormalError> {
+        let absolute = join(&self.base, reference);
+        let (resource, fragment) = absolute.split_once('#').unwrap_or((&absolute, ""));
+        let (resource, fragment) = (resource.to_owned(), unescape(fragment));
+        self.target(&resource, &fragment, pointer)
+    }
+
+    fn dynamic(&mut self, reference: &str, pointer: &str) -> Result<Id, NormalError> {
+        let anchor = reference.rsplit_once('#').map_or("", |(_, anchor)| anchor);
+        let same = self.anchors.iter().filter(|(key, (.., dynamic))| *dynamic && key.ends_with(&format!("#{anchor}")));
+        match (anchor.starts_with('/') || anchor.is_empty(), same.count()) {
+            (true, _) | (false, 0 | 1) => self.reference(reference, pointer),
+            _ => Ok(self.opaque_here("$dynamicRef", pointer, Types::ALL)),
+        }
+    }
+
+    fn recursive(&mut self, pointer: &str) -> Result<Id, NormalError> {
+        let anchored =
+            self.resources.values().filter(|schema| schema.get("$recursiveAnchor") == Some(&Value::Bool(true)));
+        match anchored.count() == 0 || self.resources.len() == 1 {
+            true => self.reference("#", pointer),
+            false => Ok(self.opaque_here("$recursiveRef", pointer, Types::ALL)),
+        }
+    }
+
+    fn opaque(&mut self, keyword: &str, value: &Value, types: Types) -> Id {
+        self.graph.add(Node::Opaque { key: format!("{keyword} {}", exact::key(value)), types })
+    }
+
+    /// Opaque, and equal only to the same place of the same document: what its words mean hangs on the rest.
+    fn opaque_here(&mut self, keyword: &str, pointer: &str, types: Types) -> Id {
+        let document = self.document;
+        let whole = || {
+            let others: Vec<String> =
+                document.others.iter().map(|(uri, other)| format!("{uri} {}", exact::key(other))).collect();
+            format!("{:?} {} {others:?}", document.draft, exact::key(document.root))
+        };
+        let identity = self.identity.get_or_insert_with(whole);
+        let key = format!("{keyword} {pointer} {} {identity}", self.base);
+        self.graph.add(Node::Opaque { key, types })
+    }
+
+    fn schema(&mut self, schema: &'d Value, pointer: &str) -> Result<Id, NormalError> {
+        if self.graph.nodes.len() > NODES_MAX {
+            return Err(NormalError::TooLarge);
+        }
+        let members = match schema {
+            Value::Bool(truth) => return Ok(self.graph.truth(*truth)),
+            Value::Object(members) => members,
+            _ => return malformed("schema", pointer),
+        };
+        if self.is_old()
+            && let Some(Value::String(reference)) = members.get("$ref")
+        {
+            return self.reference(reference, pointer);
+        }
+        let outer = self.base.clone();
+        self.base = self.own_base(schema, &outer);
+        let parts = self.parts(members, pointer);
+        self.base = outer;
+        let parts = parts?;
+        let id = self.graph.all(parts);
+        self.graph.places.entry(id).or_insert_with(|| pointer.to_owned());
+        Ok(id)
+    }
+
+    fn parts(&mut self, members: &'d Map<String, Value>, pointer: &str) -> Result<Vec<Id>, NormalError> {
+        let mut parts = Vec::new();
+        for (keyword, value) in members {
+            let place = format!("{pointer}/{keyword}");
+            let part = self.keyword(keyword, value, members, &place)?;
+            if let Some(part) = part {
+                self.graph.places.entry(part).or_insert(place);
+                parts.push(part);
+            }
+        }
+        let composite =
+            [self.properties(members, pointer)?, self.items(members, pointer)?, self.conditional(members, pointer)?];
+        parts.extend(composite.into_iter().flatten());
+        if !self.is_old() {
+            parts.extend(self.unevaluated(members, pointer)?);
+        }
+        Ok(parts)
+    }
+
+    fn keyword(
+        &mut self,
+        keyword: &str,
+        value: &'d Value,
+        members: &'d Map<String, Value>,
+        place: &str,
+    ) -> Result<Option<Id>, NormalError> {
+        let draft = self.draft();
+        let node = match (keyword, value) {
+            ("type", value) => Node::Type(self.types(value, place)?),
+            ("enum", Value::Array(values)) => return Ok(Some(self.graph.values(values))),
+            ("const", value) if draft != Draft::Draft4 => return Ok(Some(self.graph.values([value]))),
+            ("minimum", value) => self.minimum(value, members, place)?,
+            ("maximum", value) => self.maximum(value, members, place)?,
+            ("exclusiveMinimum", Value::Number(_)) => Node::Minimum { limit: limit(value, place)?, exclusive: true },
+            ("exclusiveMaximum", Value::Number(_)) => Node::Maximum { limit: limit(value, place)?, exclusive: true },
+            ("multipleOf", value) => Node::Multiple(limit(value, place)?),
+            ("minLength", value) => Node::MinLength(count(value, place)?),
+            ("maxLength", value) => Node::MaxLength(count(value, place)?),
+            ("pattern", Value::String(pattern)) => Node::Pattern(pattern.clone()),
+            ("format", Value::String(format)) if self.document.formats_asserted => Node::Format(format.clone()),
+            ("minItems", value) => Node::MinItems(count(value, place)?),
+            ("maxItems", value) => Node::MaxItems(count(value, place)?),
+            ("uniqueItems", Value::Bool(true)) => Node::Unique,
+            ("minProperties", value) => Node::MinProperties(count(value, place)?),
+            ("maxProperties", value) => Node::MaxProperties(count(value, place)?),
+            ("required", Value::Array(names)) => return self.required(names, place).map(Some),
+            ("propertyNames", value) if draft != Draft::Draft4 => Node::Names(self.schema(value, place)?),
+            ("contains", value) if draft != Draft::Draft4 => self.contains(value, members, place)?,
+            ("dependentRequired" | "dependentSchemas", Value::Object(all)) if !self.is_old() => {
+                return self.dependencies(all, place).map(Some);
+            }
+            ("dependencies", Value::Object(all)) => return self.dependencies(all, place).map(Some),
+            ("allOf", Value::Array(all)) => {
+                let parts = self.list(all, place)?;
+                return Ok(Some(self.graph.all(parts)));
+            }
+            ("anyOf", Value::Array(all)) => {
+                let parts = self.list(all, place)?;
+                return Ok(Some(self.graph.any(parts)));
+            }
+            ("oneOf", Value::Array(all)) => {
+                let mut parts = self.list(all, place)?;
+                parts.sort_unstable();
+                return Ok(Some(if parts.len() == 1 { parts[0] } else { self.graph.add(Node::One(parts)) }));
+            }
+            ("not", value) => {
+                let part = self.schema(value, place)?;
+                return Ok(Some(self.graph.not(part)));
+            }
+            ("$ref", Value::String(reference)) => return self.reference(reference, place).map(Some),
+            ("$dynamicRef", Value::String(reference)) if draft == Draft::Draft202012 => {
+                return self.dynamic(reference, place).map(Some);
+            }
+            ("$recursiveRef", Value::String(_)) if draft == Draft::Draft201909 => {
+                return self.recursive(place).map(Some);
+            }
+            ("contentEncoding" | "contentMediaType", value) if matches!(draft, Draft::Draft6 | Draft::Draft7) => {
+                return Ok(Some(self.opaque(keyword, value, Types::STRING)));
+            }
+            ("x-guiju", Value::Object(own)) => return Ok(self.vocabulary(own)),
+            _ => return Ok(None),
+        };
+        Ok(Some(self.graph.add(node)))
+    }
+
+    /// Of our vocabulary only what can refuse a record counts; lists that are at hand were put in as `enum` before.
+    fn vocabulary(&mut self, own: &Map<String, Value>) -> Option<Id> {
+        let mut parts = Vec::new();
+        if let Some(list) =
+            own.get("codeList").filter(|list| list.get("binding").is_none_or(|binding| binding == "required"))
+        {
+            parts.push(self.opaque("codeList", list, Types::STRING));
+        }
+        for rule in own.get("rules").and_then(Value::as_array).into_iter().flatten() {
+            if rule.get("severity").is_none_or(|severity| severity == "error") {
+                let judged: Map<String, Value> = ["if", "then"]
+                    .iter()
+                    .filter_map(|name| Some(((*name).to_owned(), rule.get(*name)?.clone())))
+                    .collect();
+                parts.push(self.opaque("rule", &Value::Object(judged), Types::OBJECT));
+            }
+        }
+        (!parts.is_empty()).then(|| self.graph.all(parts))
+    }
+
+    fn list(&mut self, all: &'d [Value], place: &str) -> Result<Vec<Id>, NormalError> {
+        all.iter().enumerate().map(|(index, part)| self.schema(part, &format!("{place}/{index}"))).collect()
+    }
+
+    fn types(&self, value: &Value, place: &str) -> Result<Types, NormalError> {
+        let one = |name: &Value| match name.as_str() {
+            Some("null") => Ok(Types::NULL),
+            Some("boolean") => Ok(Types::BOOLEAN),
+            Some("integer") if self.draft() == Draft::Draft4 => Ok(Types::INTEGER),
+            Some("integer") => Ok(Types::INTEGER.or(Types::WRITTEN_FRACTION)),
+            Some("number") => Ok(Types::NUMBER),
+            Some("string") => Ok(Types::STRING),
+            Some("array") => Ok(Types::ARRAY),
+            Some("object") => Ok(Types::OBJECT),
+            _ => malformed("type", place),
+        };
+        match value {
+            Value::Array(names) => names.iter().try_fold(Types::NONE, |types, name| Ok(types.or(one(name)?))),
+            name => one(name),
+        }
+    }
+
+    fn minimum(&self, value: &Value, members: &Map<String, Value>, place: &str) -> Result<Node, NormalError> {
+        let exclusive = members.get("exclusiveMinimum") == Some(&Value::Bool(true));
+        Ok(Node::Minimum { limit: limit(value, place)?, exclusive })
+    }
+
+    fn maximum(&self, value: &Value, members: &Map<String, Value>, place: &str) -> Result<Node, NormalError> {
+        let exclusive = members.get("exclusiveMaximum") == Some(&Value::Bool(true));
+        Ok(Node::Maximum { limit: limit(value, place)?, exclusive })
+    }
+
+    fn required(&mut self, names: &[Value], place: &str) -> Result<Id, NormalError> {
+        let mut parts = Vec::new();
+        for name in names {
+            let Some(name) = name.as_str() else { return malformed("required", place) };
+            parts.push(self.graph.add(Node::Required(name.into())));
+        }
+        Ok(self.graph.all(parts))
+    }
+
+    fn contains(
+        &mut self,
+        value: &'d Value,
+        members: &'d Map<String, Value>,
+        place: &str,
+    ) -> Result<Node, NormalError> {
+        let schema = self.schema(value, place)?;
+        let (mut min, mut max) = (1, None);
+        if !self.is_old() {
+            min = members.get("minContains").map_or(Ok(1), |value| count(value, place))?;
+            max = members.get("maxContains").map(|value| count(value, place)).transpose()?;
+        }
+        Ok(Node::Contains { schema, min, max })
+    }
+
+    fn dependencies(&mut self, all: &'d Map<String, Value>, place: &str) -> Result<Id, NormalError> {
+        let mut parts = Vec::new();
+        for (name, value) in all {
+            let place = format!("{place}/{name}");
+            let then = match value {
+                Value::Array(names) => self.required(names, &place)?,
+                Value::String(name) => self.graph.add(Node::Required(name.clone())),
+                schema => self.schema(schema, &place)?,
+            };
+            let condition = self.has_member(name);
+            let truth = self.graph.truth(true);
+            parts.push(self.graph.when(condition, then, truth));
+        }
+        Ok(self.graph.all(parts))
+    }
+
+    /// An object with this member: `Required` alone also holds for what is no object.
+    fn has_member(&mut self, name: &str) -> Id {
+        let object = self.graph.add(Node::Type(Types::OBJECT));
+        let required = self.graph.add(Node::Required(name.into()));
+        self.graph.all(vec![object, required])
+    }
+
+    fn properties(&mut self, members: &'d Map<String, Value>, pointer: &str) -> Result<Option<Id>, NormalError> {
+        let map = |keyword: &str| match members.get(keyword) {
+            None => Ok(None),
+            Some(Value::Object(all)) => Ok(Some(all)),
+            Some(_) => malformed(keyword, pointer),
+        };
+        let (declared, matched) = (map("properties")?, map("patternProperties")?);
+        let additional = members.get("additionalProperties");
+        if declared.is_none() && matched.is_none() && additional.is_none() {
+            return Ok(None);
+        }
+        let mut read = |keyword: &str, all: Option<&'d Map<String, Value>>| -> Result<Vec<(String, Id)>, NormalError> {
+            let each = |(name, schema): (&'d String, &'d Value)| {
+                Ok((name.clone(), self.schema(schema, &format!("{pointer}/{keyword}/{}", escape(name)))?))
+            };
+            all.into_iter().flatten().map(each).collect()
+        };
+        let (named, patterns) = (read("properties", declared)?, read("patternProperties", matched)?);
+        let rest = match additional {
+            Some(schema) => self.schema(schema, &format!("{pointer}/additionalProperties"))?,
+            None => self.graph.truth(true),
+        };
+        Ok(Some(self.members(named, patterns, rest)))
+    }
+
+    /// Drops what says nothing: a name that may hold anything, where nothing else would judge it.
+    fn members(&mut self, mut named: Vec<(String, Id)>, mut patterns: Vec<(String, Id)>, rest: Id) -> Id {
+        let truth = self.graph.truth(true);
+        if rest == truth {
+            named.retain(|(_, schema)| *schema != truth);
+            patterns.retain(|(_, schema)| *schema != truth);
+        }
+        if named.is_empty() && patterns.is_empty() && rest == truth {
+            return truth;
+        }
+        named.sort();
+        patterns.sort();
+        self.graph.add(Node::Properties { named, patterns, rest })
+    }
+
+    fn items(&mut self, members: &'d Map<String, Value>, pointer: &str) -> Result<Option<Id>, NormalError> {
+        let modern = self.draft() == Draft::Draft202012;
+        let (prefix, rest) = match (modern, members.get("prefixItems"), members.get("items")) {
+            (true, Some(Value::Array(prefix)), items) => {
+                (Some(("prefixItems", prefix)), items.map(|items| ("items", items)))
+            }
+            (true, Some(_), _) => return malformed("prefixItems", pointer),
+            (true, None, items) => (None, items.map(|items| ("items", items))),
+            (false, _, Some(Value::Array(prefix))) => {
+                (Some(("items", prefix)), members.get("additionalItems").map(|items| ("additionalItems", items)))
+            }
+            (false, _, items) => (None, items.map(|items| ("items", items))),
+        };
+        if prefix.is_none() && rest.is_none() {
+            return Ok(None);
+        }
+        let mut prefix = match prefix {
+            Some((keyword, all)) => self.list(all, &format!("{pointer}/{keyword}"))?,
+            None => Vec::new(),
+        };
+        let rest = match rest {
+            Some((keyword, schema)) => self.schema(schema, &format!("{pointer}/{keyword}"))?,
+            None => self.graph.truth(true),
+        };
+        while prefix.last() == Some(&rest) {
+            prefix.pop();
+        }
+        let truth = self.graph.truth(true);
+        let says_nothing = prefix.is_empty() && rest == truth;
+        Ok(Some(if says_nothing { truth } else { self.graph.add(Node::Items { prefix, rest }) }))
+    }
+
+    fn conditional(&mut self, members: &'d Map<String, Value>, pointer: &str) -> Result<Option<Id>, NormalError> {
+        let Some(condition) = members.get("if").filter(|_| !matches!(self.draft(), Draft::Draft4 | Draft::Draft6))
+        else {
+            return Ok(None);
+        };
+        let condition = self.schema(condition, &format!("{pointer}/if"))?;
+        let mut branch = |keyword: &str| match members.get(keyword) {
+            Some(schema) => self.schema(schema, &format!("{pointer}/{keyword}")),
+            None => Ok(self.graph.truth(true)),
+        };
+        let (then, otherwise) = (branch("then")?, branch("else")?);
+        Ok(Some(self.graph.when(condition, then, otherwise)))
+    }
+
+    fn unevaluated(&mut self, members: &'d Map<String, Value>, pointer: &str) -> Result<Vec<Id>, NormalError> {
+        let mut parts = Vec::new();
+        for keyword in ["unevaluatedProperties", "unevaluatedItems"] {
+            let Some(schema) = members.get(keyword) else { continue };
+            let place = format!("{pointer}/{keyword}");
+            let rest = self.schema(schema, &place)?;
+            let of_items = keyword == "unevaluatedItems";
+            let evaluated = self.evaluated(members, of_items, pointer, 0)?;
+            parts.push(match evaluated {
+                Some(evaluated) if evaluated.conditions() <= CONDITIONS_MAX => self.unfold(evaluated, rest, of_items),
+                _ => {
+                    let types = if of_items { Types::ARRAY } else { Types::OBJECT };
+                    self.opaque_here(keyword, &place, types)
+                }
+            });
+        }
+        Ok(parts)
+    }
+
+    /// What the keywords of one schema evaluate; none where that cannot be said.
+    fn evaluated(
+        &mut self,
+        members: &'d Map<String, Value>,
+        of_items: bool,
+        pointer: &str,
+        depth: usize,
+    ) -> Result<Option<Evaluated>, NormalError> {
+        if depth > 16 || members.contains_key("$dynamicRef") || members.contains_key("$recursiveRef") {
+            return Ok(None);
+        }
+        let mut found = Evaluated::default();
+        match of_items {
+            true => {
+                let prefix = if self.draft() == Draft::Draft202012 { "prefixItems" } else { "items" };
+                if let Some(Value::Array(prefix)) = members.get(prefix) {
+                    found.items = prefix.len();
+                }
+                let whole = members.get("items").is_some_and(|items| !items.is_array());
+                found.everything = whole || members.contains_key("additionalItems") && found.items > 0;
+                // At depth 0 the keyword is the one being unfolded.
+                found.everything |= depth > 0 && members.contains_key("unevaluatedItems");
+                if let Some(contained) = members.get("contains")
+                    && self.draft() == Draft::Draft202012
+                {
+                    found.containing.push(self.schema(contained, &format!("{pointer}/contains"))?);
+                }
+            }
+            false => {
+                let names = |keyword: &str| members.get(keyword).and_then(Value::as_object).into_iter().flatten();
+                found.names = names("properties").map(|(name, _)| name.clone()).collect();
+                found.patterns = names("patternProperties").map(|(pattern, _)| pattern.clone()).collect();
+                found.everything = members.contains_key("additionalProperties")
+                    || depth > 0 && members.contains_key("unevaluatedProperties");
+            }
+        }
+        let mut below: Vec<(Option<Id>, &'d Value, String)> = Vec::new();
+        for part in members.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            below.push((None, part, pointer.to_owned()));
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            for part in members.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+                below.push((Some(self.schema(part, pointer)?), part, pointer.to_owned()));
+            }
+        }
+        if let Some(condition) = members.get("if") {
+            let holds = self.schema(condition, pointer)?;
+            let fails = self.graph.not(holds);
+            below.push((Some(holds), condition, pointer.to_owned()));
+            below.extend(members.get("then").map(|then| (Some(holds), then, pointer.to_owned())));
+            below.extend(members.get("else").map(|otherwise| (Some(fails), otherwise, pointer.to_owned())));
+        }
+        for (name, part) in members.get("dependentSchemas").and_then(Value::as_object).into_iter().flatten() {
+            below.push((Some(self.has_member(name)), part, pointer.to_owned()));
+        }
+        for (condition, part, place) in below {
+            let Value::Object(members) = part else { continue };
+            let Some(inner) = self.evaluated(members, of_items, &place, depth + 1)? else { return Ok(None) };
+            found.take(condition, inner);
+        }
+        if let Some(Value::String(reference)) = members.get("$ref") {
+            let absolute = join(&self.base, reference);
+            let (resource, fragment) = absolute.split_once('#').unwrap_or((&absolute, ""));
+            let Some((schema, base)) = self.locate(resource, &unescape(fragment)) else { return Ok(None) };
+            if let Value::Object(members) = schema {
+                let outer = std::mem::replace(&mut self.base, base);
+                let inner = self.evaluated(members, of_items, pointer, depth + 1);
+                self.base = outer;
+                let Some(inner) = inner? else { return Ok(None) };
+                found.take(None, inner);
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// Case by case: which conditions hold decides what is evaluated, and the rest is judged.
+    fn unfold(&mut self, mut evaluated: Evaluated, rest: Id, of_items: bool) -> Id {
+        if evaluated.everything {
+            return self.graph.truth(true);
+        }
+        if let Some((condition, inner)) = evaluated.conditional.pop() {
+            let mut with = evaluated.clone();
+            with.take(None, inner);
+            let (with, without) = (self.unfold(with, rest, of_items), self.unfold(evaluated, rest, of_items));
+            return self.graph.when(condition, with, without);
+        }
+        let truth = self.graph.truth(true);
+        match of_items {
+            true => {
+                let mut judged = evaluated.containing;
+                judged.push(rest);
+                match self.graph.any(judged) {
+                    rest if rest == truth => truth,
+                    rest => self.graph.add(Node::Items { prefix: vec![truth; evaluated.items], rest }),
+                }
+            }
+            false => {
+                let named = evaluated.names.into_iter().map(|name| (name, truth)).collect();
+                let patterns = evaluated.patterns.into_iter().map(|pattern| (pattern, truth)).collect();
+                self.members(named, patterns, rest)
+            }
+        }
+    }
+}
+
+impl Evaluated {
+    fn take(&mut self, condition: Option<Id>, inner: Evaluated) {
+        match condition {
+            Some(condition) => self.conditional.push((condition, inner)),
+            None => {
+                self.everything |= inner.everything;
+                self.names.extend(inner.names);
+                self.patterns.extend(inner.patterns);
+                self.items = self.items.max(inner.items);
+                self.containing.extend(inner.containing);
+                self.conditional.extend(inner.conditional);
+            }
+        }
+    }
+
+    fn conditions(&self) -> usize {
+        self.conditional.iter().map(|(_, inner)| 1 + inner.conditions()).sum()
+    }
+}
+
+fn limit(value: &Value, place: &str) -> Result<BigRational, NormalError> {
+    let exact = value.as_number().and_then(exact::rational);
+    exact.map_or_else(|| malformed(place.rsplit('/').next().unwrap_or(""), place), Ok)
+}
+
+fn count(value: &Value, place: &str) -> Result<u64, NormalError> {
+    let whole = value.as_number().and_then(exact::rational).filter(|exact| exact.denom().is_one());
+    let whole = whole.and_then(|exact| u64::try_from(exact.to_integer()).ok());
+    whole.map_or_else(|| malformed(place.rsplit('/').next().unwrap_or(""), place), Ok)
+}
+
+fn collect_references(schema: &Value, found: &mut Vec<String>) -> Option<()> {
+    match schema {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match (name.as_str(), member) {
+                    ("$ref", Value::String(reference)) => {
+                        reference.starts_with('#').then(|| found.push(reference.clone()))?;
+                    }
+                    ("$dynamicRef" | "$recursiveRef", Value::String(_)) => return None,
+                    _ => collect_references(member, found)?,
+                }
+            }
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| collect_references(item, found))?,
+        _ => {}
+    }
+    Some(())
+}
+
+fn escape(token: &str) -> String {
+    token.replace('~', "~0").replace('/', "~1")
+}
+
+/// Percent-decoding of a fragment.
+fn unescape(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let decoded = (*first == b'%' && tail.len() >= 2)
+            .then(|| std::str::from_utf8(&tail[..2]).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok()))
+            .flatten();
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+/// RFC 3986 section 5.2 for what stands in schemas; a URN keeps its own identity.
+fn join(base: &str, reference: &str) -> String {
+    let base = base.split('#').next().unwrap_or("");
+    if reference.is_empty() {
+        return base.to_owned();
+    }
+    if reference.starts_with('#') {
+        return format!("{base}{reference}");
+    }
+    let has_scheme = reference.split(['/', '?', '#']).next().is_some_and(|head| head.contains(':'));
+    if has_scheme || base.is_empty() {
+        return reference.to_owned();
+    }
+    let path_start =
+        base.find("://").map_or(0, |at| base[at + 3..].find('/').map_or(base.len(), |slash| at + 3 + slash));
+    let (authority, path) = base.split_at(path_start);
+    let merged = match reference.strip_prefix('/') {
+        Some(_) => reference.to_owned(),
+        None => format!("{}/{reference}", path.rsplit_once('/').map_or("", |(folder, _)| folder)),
+    };
+    let (path, tail) = merged.split_at(merged.find(['#', '?']).unwrap_or(merged.len()));
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "." => {}
+            ".." if parts.len() > 1 => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let path = parts.join("/");
+    let path = if authority.is_empty() { path.trim_start_matches('/').to_owned() } else { path };
+    format!("{authority}{path}{tail}")
+}

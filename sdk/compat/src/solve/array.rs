@@ -1,0 +1,351 @@
+//! Arrays: how many items, what each position asks for, and which positions meet what must occur somewhere.
+//!
+//! An item beyond every declared position that is not needed can be dropped, so only lengths up to "declared positions and
+//! what must occur" need a look, or the minimum length where that is more.
+
+use super::{Best, Leaf, Literal, Outcome, Solver, fails, holds, is_positive, node_of};
+use crate::{
+    exact,
+    normal::{Id, Node},
+};
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// Longest array that is built.
+const ITEMS_MAX: u64 = 64;
+/// Ways of distributing what must occur that are tried for one length.
+const WAYS_MAX: usize = 2_000;
+
+#[derive(Default)]
+struct Shape {
+    min: u64,
+    max: Option<u64>,
+    positions: Vec<(Vec<Id>, Id)>,
+    /// Each must be broken at some position: the schemas by position, and the rest.
+    broken: Vec<(Vec<Id>, Id)>,
+    /// At least so many items satisfy, at most so many do.
+    contains: Vec<(Id, u64, Option<u64>)>,
+    unique: bool,
+    repeated: bool,
+    doubt: Option<String>,
+}
+
+impl Shape {
+    fn declared(&self) -> usize {
+        self.positions.iter().chain(&self.broken).map(|(prefix, _)| prefix.len()).max().unwrap_or(0)
+    }
+
+    fn at_most(&mut self, max: u64) {
+        self.max = Some(self.max.map_or(max, |known| known.min(max)));
+    }
+}
+
+fn at(position: usize, (prefix, rest): &(Vec<Id>, Id)) -> Id {
+    prefix.get(position).copied().unwrap_or(*rest)
+}
+
+impl Solver<'_> {
+    pub(super) fn array(&mut self, leaf: &Leaf) -> Outcome {
+        let mut shapes = vec![Shape::default()];
+        for literal in leaf.atoms.clone() {
+            let positive = is_positive(literal);
+            match (self.graph.node(node_of(literal)).clone(), positive) {
+                (Node::MinItems(min), true) => shapes.iter_mut().for_each(|shape| shape.min = shape.min.max(min)),
+                (Node::MaxItems(max), true) => shapes.iter_mut().for_each(|shape| shape.at_most(max)),
+                (Node::MinItems(0), false) => return Outcome::Empty,
+                (Node::MinItems(min), false) => shapes.iter_mut().for_each(|shape| shape.at_most(min - 1)),
+                (Node::MaxItems(max), false) => {
+                    shapes.iter_mut().for_each(|shape| shape.min = shape.min.max(max.saturating_add(1)));
+                }
+                (Node::Items { prefix, rest }, true) => {
+                    shapes.iter_mut().for_each(|shape| shape.positions.push((prefix.clone(), rest)));
+                }
+                (Node::Items { prefix, rest }, false) => {
+                    shapes.iter_mut().for_each(|shape| shape.broken.push((prefix.clone(), rest)));
+                }
+                (Node::Unique, true) => shapes.iter_mut().for_each(|shape| shape.unique = true),
+                (Node::Unique, false) => shapes.iter_mut().for_each(|shape| shape.repeated = true),
+                (Node::Contains { schema, min, max }, true) => {
+                    shapes.iter_mut().for_each(|shape| shape.contains.push((schema, min, max)));
+                }
+                (Node::Contains { schema, min, max }, false) => {
+                    // Too few of them, or too many.
+                    let mut next = Vec::new();
+                    for shape in shapes {
+                        let Shape {
+                            min: shape_min,
+                            max: shape_max,
+                            positions,
+                            broken,
+                            contains,
+                            unique,
+                            repeated,
+                            doubt,
+                        } = shape;
+                        let mut again = |bound: (Id, u64, Option<u64>)| {
+                            let mut contains = contains.clone();
+                            contains.push(bound);
+                            next.push(Shape {
+                                min: shape_min,
+                                max: shape_max,
+                                positions: positions.clone(),
+                                broken: broken.clone(),
+                                contains,
+                                unique,
+                                repeated,
+                                doubt: doubt.clone(),
+                            });
+                        };
+                        if min > 0 {
+                            again((schema, 0, Some(min - 1)));
+                        }
+                        if let Some(max) = max {
+                            again((schema, max.saturating_add(1), None));
+                        }
+                    }
+                    shapes = next;
+                }
+                (Node::Opaque { .. }, _) => {
+                    let name = self.name(node_of(literal));
+                    shapes.iter_mut().for_each(|shape| shape.doubt = Some(name.clone()));
+                }
+                _ => {}
+            }
+        }
+        let mut best = Best::new();
+        for shape in shapes {
+            if best.take(self.shaped(&shape, leaf)) {
+                break;
+            }
+        }
+        best.0
+    }
+
+    fn shaped(&mut self, shape: &Shape, leaf: &Leaf) -> Outcome {
+        if shape.unique && shape.repeated {
+            return Outcome::Empty;
+        }
+        let occurring: u64 = shape.contains.iter().map(|(_, min, _)| *min).sum();
+        let needs = shape.broken.len() as u64 + occurring + if shape.repeated { 2 } else { 0 };
+        let most = (shape.declared() as u64 + needs + leaf.excluded.len() as u64).max(shape.min);
+        let most = shape.max.map_or(most, |max| max.min(most));
+        let mut best = Best::new();
+        for length in shape.min..=most {
+            if length > ITEMS_MAX {
+                best.take(Outcome::Unknown(format!("an array of {length} items")));
+                break;
+            }
+            if best.take(self.of_length(length as usize, shape, leaf)) {
+                break;
+            }
+        }
+        best.0
+    }
+
+    /// Distributes what must occur over the positions, then fills each position.
+    fn of_length(&mut self, length: usize, shape: &Shape, leaf: &Leaf) -> Outcome {
+        let base: Vec<Vec<Literal>> = (0..length)
+            .map(|position| shape.positions.iter().map(|items| holds(at(position, items))).collect())
+            .collect();
+        let mut ways = vec![base];
+        let mut is_cut = false;
+        for broken in &shape.broken {
+            ways = self.spread(ways, |way, position| {
+                let mut way = way.to_vec();
+                way[position].push(fails(at(position, broken)));
+                way
+            });
+            is_cut |= ways.len() > WAYS_MAX;
+        }
+        for (schema, min, max) in &shape.contains {
+            ways = contains_ways(ways, *schema, *min, *max);
+            is_cut |= ways.len() > WAYS_MAX;
+        }
+        if shape.repeated {
+            let mut next = Vec::new();
+            for way in ways {
+                for second in 1..length {
+                    for first in 0..second {
+                        let mut way = way.clone();
+                        let both: Vec<Literal> = way[first].iter().chain(&way[second]).copied().collect();
+                        (way[first], way[second]) = (both.clone(), both);
+                        next.push(way);
+                    }
+                }
+            }
+            ways = next;
+        }
+        let mut best = Best::new();
+        if is_cut || ways.len() > WAYS_MAX {
+            ways.truncate(WAYS_MAX);
+            best.take(Outcome::Unknown("too many ways to fill an array".into()));
+        }
+        for way in ways {
+            if best.take(self.items(&way, shape, leaf)) {
+                break;
+            }
+        }
+        best.0
+    }
+
+    fn spread(
+        &self,
+        ways: Vec<Vec<Vec<Literal>>>,
+        put: impl Fn(&[Vec<Literal>], usize) -> Vec<Vec<Literal>>,
+    ) -> Vec<Vec<Vec<Literal>>> {
+        let mut next = Vec::new();
+        for way in &ways {
+            next.extend((0..way.len()).map(|position| put(way, position)));
+        }
+        next.truncate(WAYS_MAX + 1);
+        next
+    }
+
+    fn items(&mut self, way: &[Vec<Literal>], shape: &Shape, leaf: &Leaf) -> Outcome {
+        let (mut items, mut doubt, mut used) = (Vec::new(), shape.doubt.clone(), HashSet::new());
+        // Positions that ask for little come last, so that the others choose first.
+        for goal in way {
+            let mut goal = goal.clone();
+            if shape.unique {
+                let others: Vec<Value> = items.clone();
+                if !others.is_empty() {
+                    let taken = self.graph.values(others.iter());
+                    goal.push(fails(taken));
+                }
+            }
+            match self.solve(goal) {
+                Outcome::Empty if shape.unique && !items.is_empty() && !self.closes_alone(way, items.len()) => {
+                    return Outcome::Unknown("unique items that compete for few values".into());
+                }
+                Outcome::Empty => return Outcome::Empty,
+                Outcome::Unknown(why) => return Outcome::Unknown(why),
+                Outcome::Maybe(value, why) => {
+                    doubt = doubt.or(Some(why));
+                    used.insert(exact::key(&value));
+                    items.push(value);
+                }
+                Outcome::Sure(value) => {
+                    used.insert(exact::key(&value));
+                    items.push(value);
+                }
+            }
+        }
+        let value = Value::Array(items);
+        if self.is_excluded(&value, leaf) {
+            return self.another(value, way, leaf);
+        }
+        match doubt {
+            None => Outcome::Sure(value),
+            Some(why) => Outcome::Maybe(value, why),
+        }
+    }
+
+    /// Whether a position has no value at all, whatever the others took; or all positions ask for the same, so that the order
+    /// in which they were filled took nothing away.
+    fn closes_alone(&mut self, way: &[Vec<Literal>], position: usize) -> bool {
+        let same = way[..=position].iter().all(|goal| {
+            let sorted = |goal: &[Literal]| goal.iter().copied().collect::<std::collections::BTreeSet<_>>();
+            sorted(goal) == sorted(&way[position])
+        });
+        same || self.solve(way[position].clone()) == Outcome::Empty
+    }
+
+    /// The value was ruled out; changes one item.
+    fn another(&mut self, value: Value, way: &[Vec<Literal>], leaf: &Leaf) -> Outcome {
+        let Value::Array(items) = &value else { return Outcome::Empty };
+        for (position, item) in items.iter().enumerate() {
+            let mut goal = way[position].clone();
+            let taken = self.graph.values([item]);
+            goal.push(fails(taken));
+            if let Outcome::Sure(other) = self.solve(goal) {
+                let mut items = items.clone();
+                items[position] = other;
+                let value = Value::Array(items);
+                if !self.is_excluded(&value, leaf) {
+                    return self.judged(value, leaf);
+                }
+            }
+        }
+        match way.is_empty() {
+            true => Outcome::Empty,
+            false => Outcome::Unknown("an array other than the ones ruled out".into()),
+        }
+    }
+
+    pub(super) fn is_array(&mut self, atom: &Node, items: &[Value], depth: usize) -> Option<bool> {
+        match atom {
+            Node::MinItems(min) => Some(items.len() as u64 >= *min),
+            Node::MaxItems(max) => Some(items.len() as u64 <= *max),
+            Node::Unique => {
+                let mut seen = HashSet::new();
+                Some(items.iter().all(|item| seen.insert(exact::key(item))))
+            }
+            Node::Items { prefix, rest } => {
+                let schemas = (prefix.clone(), *rest);
+                super::every(
+                    items.iter().enumerate().map(|(position, item)| self.is(at(position, &schemas), item, depth + 1)),
+                )
+            }
+            Node::Contains { schema, min, max } => {
+                let truths: Vec<Option<bool>> = items.iter().map(|item| self.is(*schema, item, depth + 1)).collect();
+                let sure = truths.iter().filter(|truth| **truth == Some(true)).count() as u64;
+                let open = truths.iter().filter(|truth| truth.is_none()).count() as u64;
+                let fits = |count: u64| count >= *min && max.is_none_or(|max| count <= max);
+                match (fits(sure), fits(sure + open)) {
+                    (one, other) if one == other && (open == 0 || max.is_none() || !one) => Some(one),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Which positions satisfy; where there is a maximum, the others must not.
+fn contains_ways(ways: Vec<Vec<Vec<Literal>>>, schema: Id, min: u64, max: Option<u64>) -> Vec<Vec<Vec<Literal>>> {
+    let mut next = Vec::new();
+    for way in ways {
+        let length = way.len();
+        let most = max.map_or(min, |max| max.min(length as u64));
+        for count in min..=most {
+            if count > length as u64 {
+                break;
+            }
+            for chosen in subsets(length, count as usize) {
+                let mut way = way.clone();
+                for (position, goal) in way.iter_mut().enumerate() {
+                    match chosen.contains(&position) {
+                        true => goal.push(holds(schema)),
+                        false if max.is_some() => goal.push(fails(schema)),
+                        false => {}
+                    }
+                }
+                next.push(way);
+                if next.len() > WAYS_MAX {
+                    return next;
+                }
+            }
+        }
+    }
+    next
+}
+
+fn subsets(length: usize, count: usize) -> Vec<Vec<usize>> {
+    let mut found = vec![Vec::new()];
+    for _ in 0..count {
+        let mut next = Vec::new();
+        for chosen in &found {
+            let from = chosen.last().map_or(0, |last: &usize| last + 1);
+            for position in from..length {
+                let mut chosen = chosen.clone();
+                chosen.push(position);
+                next.push(chosen);
+                if next.len() > WAYS_MAX {
+                    return next;
+                }
+            }
+        }
+        found = next;
+    }
+    found
+}

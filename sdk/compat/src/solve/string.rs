@@ -1,0 +1,119 @@
+//! Strings: automata decide patterns and lengths; formats are tried on samples and never presumed.
+
+use super::{Best, Leaf, Outcome, Solver, is_positive, node_of};
+use crate::{
+    normal::Node,
+    text::{Strings, Wanted},
+};
+use serde_json::Value;
+
+/// Texts of which some have, and some lack, any of the usual formats.
+const SAMPLES: &[&str] = &[
+    "",
+    "a",
+    "!",
+    "0",
+    " ",
+    "2026-11-23",
+    "2026-11-23T08:00:00Z",
+    "2026-11-23T08:00:00+08:00",
+    "08:00:00Z",
+    "08:00:00",
+    "P1D",
+    "PT1S",
+    "a@b.cn",
+    "a.cn",
+    "example",
+    "127.0.0.1",
+    "::1",
+    "http://a.cn/",
+    "http://a.cn/b?c#d",
+    "/a",
+    "#a",
+    "a/b",
+    "urn:a:b",
+    "2eb8aa08-aa98-11ea-b4aa-73b441d16380",
+    "/a/b",
+    "0/a",
+    "^a$",
+    "[",
+    "{a}",
+    "http://a.cn/{b}",
+    "{",
+    "a b",
+    "\\",
+    "<>",
+    "%",
+    "2026-02-30",
+    "25:00:00Z",
+    "256.0.0.1",
+    "a@",
+    "-a",
+    "中文",
+    "中文.cn",
+    "110105190306151235",
+    "91110000600037341L",
+    "20261123",
+];
+
+impl Solver<'_> {
+    pub(super) fn string(&mut self, leaf: &Leaf) -> Outcome {
+        let (mut matching, mut failing) = (Vec::new(), Vec::new());
+        let (mut length_min, mut length_max) = (0, None::<u64>);
+        let mut is_exact = true;
+        for literal in &leaf.atoms {
+            match (self.graph.node(node_of(*literal)), is_positive(*literal)) {
+                (Node::Pattern(pattern), true) => matching.push(pattern.clone()),
+                (Node::Pattern(pattern), false) => failing.push(pattern.clone()),
+                (Node::MinLength(min), true) => length_min = length_min.max(*min),
+                (Node::MaxLength(max), false) => length_min = length_min.max(max.saturating_add(1)),
+                (Node::MaxLength(max), true) => length_max = Some(length_max.map_or(*max, |known| known.min(*max))),
+                (Node::MinLength(0), false) => return Outcome::Empty,
+                (Node::MinLength(min), false) => {
+                    length_max = Some(length_max.map_or(min - 1, |known| known.min(min - 1)))
+                }
+                _ => is_exact = false,
+            }
+        }
+        let wanted = Wanted {
+            matching: matching.iter().map(String::as_str).collect(),
+            failing: failing.iter().map(String::as_str).collect(),
+            length_min,
+            length_max,
+        };
+        let count = leaf.excluded.len() + if is_exact { 1 } else { 12 };
+        let mut best = Best::new();
+        let are_all = match self.patterns.find(&wanted, count) {
+            Strings::Found { strings, are_all } => {
+                if best.take(self.first(strings.into_iter().map(Value::from), leaf)) {
+                    return best.0;
+                }
+                are_all
+            }
+            Strings::Unknown(why) => {
+                best.take(Outcome::Unknown(why));
+                false
+            }
+        };
+        if are_all || best.take(self.first(SAMPLES.iter().map(|text| Value::from(*text)), leaf)) {
+            return best.0;
+        }
+        let doubt = leaf
+            .atoms
+            .iter()
+            .find(|literal| matches!(self.graph.node(node_of(**literal)), Node::Format(_) | Node::Opaque { .. }));
+        let doubt = doubt.map_or("a string".into(), |literal| self.name(node_of(*literal)));
+        best.take(Outcome::Unknown(doubt));
+        best.0
+    }
+
+    pub(super) fn is_string(&mut self, atom: &Node, text: &str) -> Option<bool> {
+        Some(match atom {
+            Node::MinLength(min) => text.chars().count() as u64 >= *min,
+            Node::MaxLength(max) => text.chars().count() as u64 <= *max,
+            Node::Pattern(pattern) => return self.patterns.is_match(pattern, text),
+            Node::Format(format) => return self.has_format(format, text),
+            _ => return None,
+        })
+    }
+}
