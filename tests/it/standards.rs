@@ -88,7 +88,15 @@ fn the_city_has_its_records_and_a_history() {
     assert!(held["bj.population/person"] >= 2, "`bj.population/person` shows no history");
 }
 
-const RECORDS: [&str; 2] = ["bj.common/types", "bj.population/person"];
+const RECORDS: [&str; 7] = [
+    "bj.common/types",
+    "bj.geo/address",
+    "bj.geo/feature",
+    "bj.house/building",
+    "bj.house/house",
+    "bj.legal/entity",
+    "bj.population/person",
+];
 
 static SHELF: LazyLock<Shelf> = LazyLock::new(|| Shelf::open(&root().join("standards")));
 
