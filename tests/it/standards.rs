@@ -88,7 +88,7 @@ fn the_city_has_its_records_and_a_history() {
     assert!(held["bj.population/person"] >= 2, "`bj.population/person` shows no history");
 }
 
-const RECORDS: [&str; 7] = [
+const RECORDS: [&str; 11] = [
     "bj.common/types",
     "bj.geo/address",
     "bj.geo/feature",
@@ -96,6 +96,10 @@ const RECORDS: [&str; 7] = [
     "bj.house/house",
     "bj.legal/entity",
     "bj.population/person",
+    "bj.power/meter",
+    "bj.power/meter-reading",
+    "bj.water/meter",
+    "bj.water/meter-reading",
 ];
 
 static SHELF: LazyLock<Shelf> = LazyLock::new(|| Shelf::open(&root().join("standards")));
