@@ -9,6 +9,7 @@ mod oracles;
 mod readers;
 mod registry;
 mod rules;
+mod samples;
 mod server;
 mod standards;
 mod support;
