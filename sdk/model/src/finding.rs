@@ -65,13 +65,18 @@ impl Report {
         self.errors + self.warnings + self.infos > self.findings.len() as u64
     }
 
-    /// Takes one more finding into the report; past `findings_max` it is counted, not kept.
-    pub fn push(&mut self, finding: Finding, findings_max: usize) {
-        match finding.severity {
+    /// Counts a finding that is not listed.
+    pub fn count(&mut self, severity: Severity) {
+        match severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
             Severity::Info => self.infos += 1,
         }
+    }
+
+    /// Takes one more finding into the report; past `findings_max` it is counted, not kept.
+    pub fn push(&mut self, finding: Finding, findings_max: usize) {
+        self.count(finding.severity);
         if self.findings.len() < findings_max {
             self.findings.push(finding);
         }

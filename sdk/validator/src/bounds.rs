@@ -1,202 +1,189 @@
 //! What a schema may cost, judged before anything is built of it.
+//!
+//! # Limits
+//! One document: 256 KiB, 20,000 values, 64 deep. All together: 1,000 patterns, each within 1 MiB once compiled and 32 MiB in
+//! sum; 10,000 ways through schemas that judge the same value, at most 32 of them one behind the other.
 
-use crate::compile::Fault;
+use crate::{
+    compile::Fault,
+    json::escape,
+    pattern,
+    survey::{Source, Survey, Way, ignores_siblings},
+};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-const DOCUMENT_BYTES_MAX: usize = 256 << 10;
+pub(crate) const DOCUMENT_BYTES_MAX: usize = 256 << 10;
 const NODES_MAX: usize = 20_000;
-const DEPTH_MAX: usize = 64;
+pub(crate) const DEPTH_MAX: usize = 64;
 /// Ways through applicators that judge the same value: each may be walked for every value.
 const PATHS_MAX: u64 = 10_000;
+/// Schemas for the same value one behind the other: each takes its share of the stack for every level of the record.
+const CHAIN_MAX: usize = 32;
 const PATTERNS_MAX: usize = 1_000;
 /// Compiled size of one pattern.
 pub(crate) const PATTERN_BYTES_MAX: usize = 1 << 20;
+const PATTERNS_BYTES_MAX: usize = 32 << 20;
+/// What matching one pattern may keep of its automaton.
+pub(crate) const PATTERN_CACHE_BYTES_MAX: usize = 256 << 10;
 
 /// The size of a document's text.
-pub(crate) fn size(bytes: usize, faults: &mut Vec<Fault>) {
-    if bytes > DOCUMENT_BYTES_MAX {
-        faults.push(Fault::new(
-            "schema-too-large",
-            "",
-            format!("the schema has {bytes} bytes; at most {DOCUMENT_BYTES_MAX} are taken"),
-        ));
+pub(crate) fn size(bytes: usize) -> Result<(), Fault> {
+    match bytes > DOCUMENT_BYTES_MAX {
+        true => Err(too_large(format!(
+            "the schema has {bytes} bytes; at most {DOCUMENT_BYTES_MAX} are taken; move parts of it into standards of their own"
+        ))),
+        false => Ok(()),
     }
 }
 
-/// The shape of one document: nodes, depth, patterns.
-pub(crate) fn shape(document: &Value, faults: &mut Vec<Fault>) {
-    let mut counts = Counts::default();
-    counts.walk(document, &mut String::new(), 0, faults);
-    if counts.nodes > NODES_MAX {
-        faults.push(Fault::new("schema-too-large", "", format!("the schema has more than {NODES_MAX} values")));
-    }
-    if counts.patterns > PATTERNS_MAX {
-        faults.push(Fault::new("schema-too-large", "", format!("the schema has more than {PATTERNS_MAX} patterns")));
-    }
+fn too_large(message: String) -> Fault {
+    Fault::new("schema-too-large", "", message)
 }
 
-#[derive(Default)]
-struct Counts {
-    nodes: usize,
-    patterns: usize,
-}
-
-impl Counts {
-    fn walk(&mut self, value: &Value, pointer: &mut String, depth: usize, faults: &mut Vec<Fault>) {
-        self.nodes += 1;
+/// The shape of one document.
+pub(crate) fn shape(document: &Value) -> Result<(), Fault> {
+    let mut nodes = 0;
+    let mut pending = vec![(document, 0)];
+    while let Some((value, depth)) = pending.pop() {
+        nodes += 1;
         if depth > DEPTH_MAX {
-            if faults.iter().all(|fault| fault.code != "schema-too-deep") {
-                faults.push(Fault::new(
-                    "schema-too-deep",
-                    pointer,
-                    format!("the schema is nested more than {DEPTH_MAX} deep"),
-                ));
-            }
-            return;
+            let message = format!("the schema is nested more than {DEPTH_MAX} deep; take parts of it out into `$defs`");
+            return Err(Fault::new("schema-too-deep", "", message));
         }
-        let length = pointer.len();
         match value {
-            Value::Object(members) => {
-                for (name, member) in members {
-                    if matches!(name.as_str(), "enum" | "const" | "default" | "examples") {
-                        continue;
-                    }
-                    pointer.push('/');
-                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                    match (name.as_str(), member) {
-                        ("pattern", Value::String(pattern)) => self.pattern(pattern, pointer, faults),
-                        ("patternProperties", Value::Object(all)) => {
-                            for pattern in all.keys() {
-                                self.pattern(
-                                    pattern,
-                                    &format!("{pointer}/{}", pattern.replace('~', "~0").replace('/', "~1")),
-                                    faults,
-                                );
-                            }
-                        }
-                        _ => {}
-                    }
-                    self.walk(member, pointer, depth + 1, faults);
-                    pointer.truncate(length);
-                }
+            Value::Object(members) => pending.extend(members.values().map(|member| (member, depth + 1))),
+            Value::Array(items) => pending.extend(items.iter().map(|item| (item, depth + 1))),
+            _ => {}
+        }
+    }
+    match nodes > NODES_MAX {
+        true => Err(too_large(format!(
+            "the schema has {nodes} values; at most {NODES_MAX} are taken; a long `enum` wants to be a code list"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// All patterns: each linear in the text, all together within bounds.
+pub(crate) fn patterns(survey: &Survey, sources: &BTreeMap<String, Source>, root: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut budget = PATTERNS_BYTES_MAX;
+    for schema in &survey.schemas {
+        let Some(Value::Object(members)) = sources.get(&schema.document).and_then(|s| s.value.pointer(&schema.pointer))
+        else {
+            continue;
+        };
+        if ignores_siblings(schema.draft) && members.contains_key("$ref") {
+            continue;
+        }
+        let own = members
+            .get("pattern")
+            .and_then(Value::as_str)
+            .map(|pattern| (pattern, format!("{}/pattern", schema.pointer)));
+        let named = members.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
+        let named = named.map(|(pattern, _)| {
+            (pattern.as_str(), format!("{}/patternProperties/{}", schema.pointer, escape(pattern)))
+        });
+        for (pattern, pointer) in own.into_iter().chain(named) {
+            if !seen.insert(pattern) {
+                continue;
             }
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    pointer.push_str(&format!("/{index}"));
-                    self.walk(item, pointer, depth + 1, faults);
-                    pointer.truncate(length);
+            let pointer = if schema.document == root {
+                pointer
+            } else {
+                format!("{}#{pointer}", sources[&schema.document].label)
+            };
+            if seen.len() > PATTERNS_MAX {
+                faults.push(Fault::new(
+                    "schema-too-large",
+                    &pointer,
+                    format!("more than {PATTERNS_MAX} patterns; a closed list wants `enum` or a code list"),
+                ));
+                return faults;
+            }
+            match pattern::weigh(pattern) {
+                Ok(bytes) if bytes > budget => {
+                    let message = format!(
+                        "the patterns up to here need more than {PATTERNS_BYTES_MAX} bytes once compiled; lower their repetition counts or use maxLength"
+                    );
+                    faults.push(Fault::new("pattern-unusable", &pointer, message));
+                    return faults;
                 }
+                Ok(bytes) => budget -= bytes,
+                Err(why) => faults.push(Fault::new("pattern-unusable", &pointer, why)),
+            }
+        }
+    }
+    faults
+}
+
+/// How many ways lead through schemas for the same value, and how long they get.
+pub(crate) fn ways(survey: &Survey) -> Result<(), Fault> {
+    let mut found: Vec<Found> = vec![Found::Unseen; survey.schemas.len()];
+    for start in 0..survey.schemas.len() {
+        let mut pending = vec![(start, false)];
+        while let Some((schema, is_done)) = pending.pop() {
+            if is_done {
+                found[schema] = cost(survey, schema, &found)?;
+            } else if found[schema] == Found::Unseen {
+                found[schema] = Found::Open;
+                pending.push((schema, true));
+                ahead(survey, schema, &found, &mut pending)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The schemas for the same value behind this one; one that is open still lies on the way here.
+fn ahead(survey: &Survey, schema: usize, found: &[Found], pending: &mut Vec<(usize, bool)>) -> Result<(), Fault> {
+    for (way, to) in survey.schemas[schema].ways.iter().filter(|(way, _)| way.stays()) {
+        match found[*to] {
+            Found::Unseen => pending.push((*to, false)),
+            // Which schema a dynamic reference leads to is known only while judging; the engine ends such loops.
+            Found::Open if *way != Way::Dynamic => {
+                return Err(Fault::new(
+                    "schema-loops",
+                    &survey.schemas[*to].pointer,
+                    "the schema refers to itself without going into the value, so judging would never end; refer to it \
+                     below `properties` or `items`",
+                ));
             }
             _ => {}
         }
     }
-
-    fn pattern(&mut self, pattern: &str, pointer: &str, faults: &mut Vec<Fault>) {
-        self.patterns += 1;
-        if self.patterns > PATTERNS_MAX {
-            return;
-        }
-        if let Err(why) = crate::pattern::compile(pattern) {
-            faults.push(Fault::new("pattern-unusable", pointer, why));
-        }
-    }
+    Ok(())
 }
 
-/// Counts the ways through in-place applicators, over all documents of a bundle.
-pub(crate) struct Paths<'d> {
-    documents: &'d BTreeMap<String, Value>,
-    known: HashMap<String, Option<u64>>,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Unseen,
+    Open,
+    Cost { paths: u64, chain: usize },
 }
 
-impl<'d> Paths<'d> {
-    pub fn check(documents: &'d BTreeMap<String, Value>, root: &str, faults: &mut Vec<Fault>) {
-        let mut paths = Self { documents, known: HashMap::new() };
-        let Some(document) = documents.get(root) else { return };
-        let mut pending = vec![(root.to_owned(), String::new(), document)];
-        // Every schema of the root document is somebody's start: what stands below a member is judged on another value.
-        while let Some((uri, pointer, value)) = pending.pop() {
-            match paths.count(&uri, &pointer, value, 0) {
-                Err(cycle) => {
-                    faults.push(Fault::new(
-                        "schema-loops",
-                        &cycle,
-                        "the schema refers to itself without going into the value, so judging would never end".into(),
-                    ));
-                    return;
-                }
-                Ok(count) if count > PATHS_MAX => {
-                    faults.push(Fault::new("schema-too-costly", &pointer, format!("more than {PATHS_MAX} ways lead through allOf, anyOf, oneOf, not, if and $ref here; each may be walked for every value")));
-                    return;
-                }
-                Ok(_) => {}
-            }
-            match value {
-                Value::Object(members) => {
-                    for (name, member) in members {
-                        if !matches!(name.as_str(), "enum" | "const" | "default" | "examples" | "x-guiju")
-                            && (member.is_object() || member.is_array())
-                        {
-                            pending.push((
-                                uri.clone(),
-                                format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
-                                member,
-                            ));
-                        }
-                    }
-                }
-                Value::Array(items) => {
-                    for (index, item) in items.iter().enumerate() {
-                        pending.push((uri.clone(), format!("{pointer}/{index}"), item));
-                    }
-                }
-                _ => {}
-            }
+fn cost(survey: &Survey, schema: usize, found: &[Found]) -> Result<Found, Fault> {
+    let (mut paths, mut chain) = (1_u64, 1);
+    for (way, to) in &survey.schemas[schema].ways {
+        if let (true, Found::Cost { paths: more, chain: longer }) = (way.stays(), found[*to]) {
+            paths = paths.saturating_add(more);
+            chain = chain.max(longer + 1);
         }
     }
-
-    fn count(&mut self, uri: &str, pointer: &str, schema: &Value, depth: usize) -> Result<u64, String> {
-        let key = format!("{uri}#{pointer}");
-        match self.known.get(&key) {
-            Some(Some(count)) => return Ok(*count),
-            Some(None) => return Err(pointer.to_owned()),
-            None if depth > 1_000 => return Ok(u64::MAX),
-            None => {}
-        }
-        let Value::Object(members) = schema else { return Ok(1) };
-        self.known.insert(key.clone(), None);
-        let mut total: u64 = 1;
-        for keyword in ["allOf", "anyOf", "oneOf"] {
-            for (index, part) in members.get(keyword).and_then(Value::as_array).into_iter().flatten().enumerate() {
-                total =
-                    total.saturating_add(self.count(uri, &format!("{pointer}/{keyword}/{index}"), part, depth + 1)?);
-            }
-        }
-        for keyword in ["not", "if", "then", "else"] {
-            if let Some(part) = members.get(keyword) {
-                total = total.saturating_add(self.count(uri, &format!("{pointer}/{keyword}"), part, depth + 1)?);
-            }
-        }
-        for keyword in ["dependentSchemas", "dependencies"] {
-            for (name, part) in members.get(keyword).and_then(Value::as_object).into_iter().flatten() {
-                let pointer = format!("{pointer}/{keyword}/{}", name.replace('~', "~0").replace('/', "~1"));
-                total = total.saturating_add(self.count(uri, &pointer, part, depth + 1)?);
-            }
-        }
-        if let Some(Value::String(reference)) = members.get("$ref")
-            && let Some((target_uri, target_pointer)) = self.locate(uri, reference)
-            && let Some(target) = self.documents.get(&target_uri).and_then(|document| document.pointer(&target_pointer))
-        {
-            total = total.saturating_add(self.count(&target_uri, &target_pointer, target, depth + 1)?);
-        }
-        self.known.insert(key, Some(total));
-        Ok(total)
+    let pointer = &survey.schemas[schema].pointer;
+    if paths > PATHS_MAX {
+        let message = format!(
+            "more than {PATHS_MAX} ways lead through allOf, anyOf, oneOf, not, if and $ref here, and each may be walked for every value; say it with fewer branches"
+        );
+        return Err(Fault::new("schema-too-costly", pointer, message));
     }
-
-    /// References by pointer; those by anchor or identifier are followed by the engine alone.
-    fn locate(&self, uri: &str, reference: &str) -> Option<(String, String)> {
-        let (document, fragment) = reference.split_once('#').unwrap_or((reference, ""));
-        let document = if document.is_empty() { uri } else { document };
-        (fragment.is_empty() || fragment.starts_with('/')).then(|| (document.to_owned(), fragment.to_owned()))
+    if chain > CHAIN_MAX {
+        let message = format!(
+            "more than {CHAIN_MAX} schemas judge the same value one behind the other here; shorten the chain of allOf, anyOf, oneOf, not, if and $ref"
+        );
+        return Err(Fault::new("schema-too-costly", pointer, message));
     }
+    Ok(Found::Cost { paths, chain })
 }

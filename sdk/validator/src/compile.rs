@@ -1,8 +1,16 @@
-//! From a bundle to a validator: bounds first, then references, then the engine, then our own plan.
+//! From a bundle to a validator: bounds first, then references and our vocabulary, then the engine.
 
-use crate::{bounds, dataset::DataSetRules, plan::Planner, run::Validator};
-use guiju_model::{Bundle, CodeList, Digest, Kind, StandardId};
-use jsonschema::{PatternOptions, Retrieve, Uri, ValidationOptions};
+use crate::{
+    bounds, codes,
+    dataset::DataSetRules,
+    json::{self, Places, Tree},
+    own::{self, KEYWORD},
+    plan::Plan,
+    run::Validator,
+    survey::{Source, Surveyor},
+};
+use guiju_model::{Bundle, CodeList, Content, Digest, Kind, Place, StandardId};
+use jsonschema::{PatternOptions, Retrieve, Uri, ValidationError, ValidationOptions};
 use semver::Version;
 use serde_json::Value;
 use std::{collections::BTreeMap, error::Error, fmt, sync::Arc};
@@ -32,8 +40,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(code: &'static str, pointer: &str, message: String) -> Self {
-        Self { code, pointer: pointer.into(), message }
+    pub(crate) fn new(code: &'static str, pointer: &str, message: impl Into<String>) -> Self {
+        Self { code, pointer: pointer.into(), message: message.into() }
     }
 }
 
@@ -64,9 +72,9 @@ pub(crate) struct Subject {
     pub digest: Digest,
 }
 
-/// Documents by URI; nothing else is ever fetched.
+/// Documents as the engine reads them, by URI; nothing else is ever fetched.
 #[derive(Clone)]
-pub(crate) struct Documents(pub Arc<BTreeMap<String, Value>>);
+struct Documents(Arc<BTreeMap<String, Value>>);
 
 impl Retrieve for Documents {
     fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn Error + Send + Sync>> {
@@ -85,23 +93,20 @@ impl Validator {
             Subject { standard: manifest.standard.clone(), version: manifest.version.clone(), digest: bundle.digest() };
         let name = format!("{}@{}", subject.standard, subject.version);
         let failed = |faults| CompileError { subject: name.clone(), faults };
-        let document = bundle.root().document().unwrap_or_default();
         match manifest.kind {
             Kind::CodeList => {
-                let list = CodeList::parse(document)
-                    .map_err(|error| failed(vec![Fault::new("code-list-malformed", "", error.to_string())]))?;
+                let list = code_list(bundle.root()).map_err(|fault| failed(vec![fault]))?;
                 Ok(Self::of_list(subject, list))
             }
             Kind::Contract => Err(failed(vec![Fault::new(
                 "not-a-record",
                 "",
-                "a contract describes an interface; records are checked against a record, a profile or a code list"
-                    .into(),
+                "a contract describes an interface; records are checked against a record, a profile or a code list",
             )])),
             Kind::Record | Kind::Profile | Kind::Elements => {
-                let (documents, lists) = gather(bundle).map_err(failed)?;
+                let sources = gather(bundle).map_err(failed)?;
                 let root = uri(&subject.standard, &subject.version);
-                build(subject, documents, lists, &root, options).map_err(failed)
+                build(subject, sources, &root, options).map_err(failed)
             }
         }
     }
@@ -118,162 +123,163 @@ impl Validator {
         options: &CompileOptions,
     ) -> Result<Self, CompileError> {
         let failed = |faults| CompileError { subject: "the schema".into(), faults };
-        let mut faults = Vec::new();
-        bounds::size(schema.len(), &mut faults);
-        let document: Value = match faults.is_empty() {
-            true => serde_json::from_slice(schema).map_err(|error| {
-                failed(vec![Fault::new("schema-malformed", "", format!("not a JSON document: {error}"))])
-            })?,
-            false => return Err(failed(faults)),
-        };
+        let value = read(schema).map_err(failed)?;
         let (Ok(standard), version) = ("schema/bare".parse(), Version::new(0, 0, 0)) else {
-            return Err(failed(faults));
+            return Err(failed(Vec::new()));
         };
         let subject = Subject { standard, version, digest: Digest::of(schema) };
-        let root = document.get("$id").or_else(|| document.get("id")).and_then(Value::as_str);
-        let root = root.filter(|id| id.contains(':')).map_or(BARE.to_owned(), |id| id.trim_end_matches('#').to_owned());
-        let mut documents = others;
-        documents.insert(root.clone(), document);
-        build(subject, documents, BTreeMap::new(), &root, options).map_err(failed)
+        let root = uri(&subject.standard, &subject.version);
+        let mut sources: BTreeMap<String, Source> =
+            others.into_iter().map(|(uri, value)| (uri.clone(), Source::new(value, uri))).collect();
+        sources.insert(root.clone(), Source::new(value, format!("{}@{}", subject.standard, subject.version)));
+        build(subject, sources, &root, options).map_err(failed)
     }
 }
 
-const CONDITION: &str = "guiju:schema/condition@=0.0.0";
-const BARE: &str = "guiju:schema/bare@=0.0.0";
+const CONDITION: &str = "guiju:/schema/condition@=0.0.0";
 
 /// The URI under which a version's schema is known to the engine.
 fn uri(standard: &StandardId, version: &Version) -> String {
     format!("guiju:{standard}@={version}")
 }
 
-type Gathered = (BTreeMap<String, Value>, BTreeMap<(String, String), Arc<CodeList>>);
-
-/// All schemas of a bundle by URI, their references made exact, and all code lists by referring document and spelling.
-fn gather(bundle: &Bundle) -> Result<Gathered, Vec<Fault>> {
-    let (mut documents, mut lists, mut parsed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let mut faults = Vec::new();
-    for content in bundle.contents() {
-        let manifest = &content.manifest;
-        let Some(bytes) = content.document().filter(|_| manifest.kind != Kind::CodeList) else { continue };
-        bounds::size(bytes.len(), &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
+/// Reads a schema as strictly as a record.
+fn read(schema: &[u8]) -> Result<Value, Vec<Fault>> {
+    bounds::size(schema.len()).map_err(|fault| vec![fault])?;
+    let json::Read { document, faults, twice } = json::read(schema, bounds::DEPTH_MAX + 1);
+    let said = |code, args: &[(&'static str, String)], offset: usize| {
+        let args: Vec<(&str, &str)> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let place = match Places::new(schema).of(offset) {
+            Place::Text { line, column, .. } => format!("line {line}, column {column}: "),
+            Place::Cell { .. } => String::new(),
+        };
+        Fault::new("schema-malformed", "", format!("{place}{}", codes::finding(code, "", &args).message.en))
+    };
+    match document {
+        Some(document) if twice.is_empty() => Ok(document.root().value()),
+        Some(document) => Err(twice
+            .iter()
+            .map(|twice| {
+                let (_, second) = twice.offsets(&document);
+                let name = twice.name(&document);
+                let mut fault = said("json-malformed", &[], second);
+                fault.message = fault.message.split(": ").next().unwrap_or_default().to_owned();
+                fault.message = format!("{}: the member `{name}` is given twice; keep one", fault.message);
+                fault.pointer = document.node(twice.object).pointer();
+                fault
+            })
+            .collect()),
+        None => {
+            let last = faults.last().map(|fault| said(fault.code, &fault.args, fault.offset));
+            Err(last.into_iter().collect())
         }
-        let mut document: Value = serde_json::from_slice(bytes)
-            .map_err(|error| vec![Fault::new("schema-malformed", "", format!("not a JSON document: {error}"))])?;
-        make_exact(&mut document, &mut |written| {
-            bundle.dependency(content, written).map(|target| uri(&target.manifest.standard, &target.manifest.version))
-        });
-        let own = uri(&manifest.standard, &manifest.version);
-        for dependency in &manifest.dependencies {
-            let Some(target) = bundle.get(&dependency.digest) else { continue };
-            if target.manifest.kind == Kind::CodeList {
-                let list = match parsed.get(&dependency.digest) {
-                    Some(list) => Arc::clone(list),
-                    None => {
-                        let list = CodeList::parse(target.document().unwrap_or_default()).map_err(|error| {
-                            vec![Fault::new("code-list-malformed", "", format!("`{}`: {error}", dependency.standard))]
-                        })?;
-                        let list = Arc::new(list);
-                        parsed.insert(dependency.digest, Arc::clone(&list));
-                        list
-                    }
-                };
-                lists.insert((own.clone(), dependency.reference.clone()), list);
-            }
-        }
-        documents.insert(own, document);
     }
-    Ok((documents, lists))
 }
 
-/// Replaces `guiju:` references, as written, by the exact versions they were resolved to.
-fn make_exact(value: &mut Value, exact: &mut impl FnMut(&str) -> Option<String>) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members.iter_mut() {
-                if matches!(name.as_str(), "enum" | "const" | "default" | "examples" | "x-guiju") {
-                    continue;
-                }
-                if let ("$ref", Value::String(reference)) = (name.as_str(), &mut *member)
-                    && let Some(written) = reference.strip_prefix("guiju:")
-                {
-                    let (written, fragment) = written.split_once('#').unwrap_or((written, ""));
-                    if let Some(target) = exact(written) {
-                        *reference = format!("{target}#{fragment}");
-                    }
-                    continue;
-                }
-                make_exact(member, exact);
+fn code_list(content: &Content) -> Result<CodeList, Fault> {
+    CodeList::parse(content.document().unwrap_or_default())
+        .map_err(|error| Fault::new("code-list-malformed", "", format!("`{}`: {error}", content.manifest.standard)))
+}
+
+/// All schemas of a bundle by URI, each with what its references were resolved to.
+fn gather(bundle: &Bundle) -> Result<BTreeMap<String, Source>, Vec<Fault>> {
+    let (mut sources, mut lists) = (BTreeMap::new(), BTreeMap::new());
+    for content in bundle.contents().filter(|content| content.manifest.kind == Kind::CodeList) {
+        lists.insert(content.digest(), Arc::new(code_list(content).map_err(|fault| vec![fault])?));
+    }
+    for content in bundle.contents().filter(|content| content.manifest.kind != Kind::CodeList) {
+        let manifest = &content.manifest;
+        let Some(bytes) = content.document() else { continue };
+        let mut source = Source::new(read(bytes)?, format!("{}@{}", manifest.standard, manifest.version));
+        for dependency in &manifest.dependencies {
+            let written = dependency.reference.clone();
+            match lists.get(&dependency.digest) {
+                Some(list) => drop(source.lists.insert(written, Arc::clone(list))),
+                None => drop(source.targets.insert(written, uri(&dependency.standard, &dependency.version))),
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| make_exact(item, exact)),
-        _ => {}
+        sources.insert(uri(&manifest.standard, &manifest.version), source);
     }
+    Ok(sources)
 }
 
 fn build(
     subject: Subject,
-    documents: BTreeMap<String, Value>,
-    lists: BTreeMap<(String, String), Arc<CodeList>>,
+    mut sources: BTreeMap<String, Source>,
     root: &str,
     options: &CompileOptions,
 ) -> Result<Validator, Vec<Fault>> {
-    let mut faults = Vec::new();
-    for document in documents.values() {
-        bounds::shape(document, &mut faults);
+    for source in sources.values() {
+        bounds::shape(&source.value).map_err(|fault| vec![fault])?;
     }
-    if faults.is_empty() {
-        bounds::Paths::check(&documents, root, &mut faults);
-    }
+    well_formed(&sources[root].value)?;
+    let survey = Surveyor::survey(&sources, root)?;
+    bounds::ways(&survey).map_err(|fault| vec![fault])?;
+    let faults = bounds::patterns(&survey, &sources, root);
     if !faults.is_empty() {
         return Err(faults);
     }
-    let documents = Documents(Arc::new(documents));
-    let lists = Arc::new(lists);
+    let owns = own::read(&survey, &mut sources, root, options.assert_formats);
+    let (owns, data_set) = match (owns, data_set(&sources[root].value)) {
+        (Ok(owns), Ok(data_set)) => (Arc::new(owns), data_set),
+        (owns, data_set) => return Err([owns.err(), data_set.err()].into_iter().flatten().flatten().collect()),
+    };
+    let documents =
+        Documents(Arc::new(sources.iter().map(|(uri, source)| (uri.clone(), source.engine.clone())).collect()));
     let engine = |schema: &Value, base: &str| {
-        engine_options(&documents, &lists, base, options)
+        let owns = Arc::clone(&owns);
+        engine_options(&documents, base, options)
+            .with_keyword(KEYWORD, move |_, value, _| {
+                own::keyword(&owns, value)
+                    .ok_or_else(|| ValidationError::custom("`x-guiju` stands where no schema is read"))
+            })
             .build(schema)
             .map_err(|error| Fault::new("schema-malformed", error.instance_path().as_str(), error.to_string()))
     };
-    let validator = engine(&documents.0[root], root).map_err(|fault| vec![fault])?;
+    let judge = engine(&sources[root].engine, root).map_err(|fault| vec![fault])?;
     // A condition is a document of its own: under the root's name it would be looked up in itself.
     let engine = |condition: &Value| engine(condition, CONDITION);
-    let plan = Planner::new(&documents.0, &lists, options.assert_formats, &engine).plan(root);
-    match (plan, data_set(&documents.0[root])) {
-        (Ok(plan), Ok(data_set)) => Ok(Validator::of_record(subject, validator, plan, documents, data_set)),
-        (plan, data_set) => Err([plan.err(), data_set.err()].into_iter().flatten().flatten().collect()),
-    }
+    let plan = Plan::new(survey, &owns, &sources, &engine).map_err(|fault| vec![fault])?;
+    Ok(Validator::of_record(subject, judge, plan, data_set))
 }
 
 /// The rules over all records of a data set, which the root declares.
 fn data_set(document: &Value) -> Result<DataSetRules, Vec<Fault>> {
-    let Some(own) = document.get("x-guiju") else { return Ok(DataSetRules::default()) };
+    let Some(own) = document.get(KEYWORD).filter(|own| own.is_object()) else { return Ok(DataSetRules::default()) };
     let misused = |fault: crate::rules::Fault| Fault::new("vocabulary-misused", &fault.pointer, fault.message);
     DataSetRules::compile(own, "/x-guiju").map_err(|faults| faults.into_iter().map(misused).collect())
 }
 
+/// Every way in which the document is not a schema of its dialect.
+fn well_formed(document: &Value) -> Result<(), Vec<Fault>> {
+    if !matches!(document, Value::Object(_) | Value::Bool(_)) {
+        return Err(vec![Fault::new("schema-malformed", "", "a schema is an object, or `true` or `false`")]);
+    }
+    // A dialect of one's own is judged by the engine, which knows its documents.
+    let Ok(meta) = jsonschema::meta::validator_for(document) else { return Ok(()) };
+    let fault = |error: ValidationError<'_>| {
+        let message = format!("{}; see the meta-schema of its `$schema`", error.masked_with("the value"));
+        Fault::new("schema-malformed", error.instance_path().as_str(), message)
+    };
+    let faults: Vec<Fault> = meta.iter_errors(document).take(FAULTS_MAX).map(fault).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+const FAULTS_MAX: usize = 100;
+
 fn engine_options<'o>(
     documents: &Documents,
-    lists: &Arc<BTreeMap<(String, String), Arc<CodeList>>>,
     root: &str,
     options: &CompileOptions,
-) -> ValidationOptions<'o> {
-    let mut engine = jsonschema::options()
+) -> ValidationOptions<'o, Arc<dyn Retrieve>, Tree> {
+    jsonschema::options_for::<Tree>()
         .with_retriever(documents.clone())
         .with_base_uri(root.to_owned())
-        .with_pattern_options(PatternOptions::regex().size_limit(bounds::PATTERN_BYTES_MAX))
+        .with_pattern_options(
+            PatternOptions::regex()
+                .size_limit(bounds::PATTERN_BYTES_MAX)
+                .dfa_size_limit(bounds::PATTERN_CACHE_BYTES_MAX),
+        )
         .should_validate_formats(options.assert_formats)
-        .should_ignore_unknown_formats(true);
-    if options.assert_formats {
-        for name in crate::formats::names() {
-            // Warnings do not refuse; what lies ahead of the reference date is judged where the date is known.
-            engine = engine.with_format(name, move |text: &str| {
-                let faults = crate::formats::check(name, text, None);
-                faults.iter().all(|fault| fault.severity != guiju_model::Severity::Error)
-            });
-        }
-    }
-    let lists = Arc::clone(lists);
-    engine.with_keyword("x-guiju", move |_, value, _| Ok(crate::plan::keyword(value, &lists)))
+        .should_ignore_unknown_formats(true)
 }

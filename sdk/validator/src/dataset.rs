@@ -16,7 +16,7 @@ mod group; // rules that compare the records of a group
 mod key; // which records have the same key
 
 use crate::codes;
-use crate::json::{self, View};
+use crate::json;
 use crate::record::Record;
 use crate::rules::{Fault, Head, all_hold};
 use group::Gathered;
@@ -107,16 +107,16 @@ impl<'r> DataSet<'r> {
 
     /// Takes in the bytes of one record; where they are no JSON, its report says so, and there is nothing to take in.
     pub fn record_bytes(&mut self, number: u64, record: &[u8]) -> Vec<DataSetFinding> {
-        match json::read(record, DEPTH_MAX).tree {
-            Some(tree) => self.record(number, &View { tree: &tree, at: tree.root() }),
+        match json::read(record, DEPTH_MAX).document {
+            Some(document) => self.record(number, &document.root()),
             None => Vec::new(),
         }
     }
 
     /// As [`target`](Self::target), from the bytes of a record.
     pub fn target_bytes(&mut self, standard: &StandardId, record: &[u8]) {
-        if let Some(tree) = json::read(record, DEPTH_MAX).tree {
-            self.target(standard, &View { tree: &tree, at: tree.root() });
+        if let Some(document) = json::read(record, DEPTH_MAX).document {
+            self.target(standard, &document.root());
         }
     }
 

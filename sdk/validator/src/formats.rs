@@ -39,7 +39,7 @@ pub struct FormatFault {
 }
 
 /// A format, looked up once and used many times.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Format {
     name: &'static str,
     check: fn(&str, Option<Date>) -> Vec<FormatFault>,

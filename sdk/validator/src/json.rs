@@ -1,449 +1,1044 @@
-//! A record read strictly: every value knows where it stands in the source, and no digit is lost.
+//! A record read strictly into an arena: every value knows where it stands in the source, and no digit is lost.
 //!
 //! # Invariants
-//! - Any bytes give an answer; nesting is bounded, so no stack is exhausted.
-//! - Numbers keep their digits; strings are what their escapes mean; a duplicate member is reported, never dropped silently.
+//! - Any bytes give an answer. Reading does not recurse, so no nesting exhausts the stack; deeper than the limit is refused.
+//! - Numbers keep their digits; strings are what their escapes mean.
+//! - A member given twice is reported. The tree shows the last, as most readers would.
+//! - Looking up a member or an item costs the logarithm of their number at most.
 
-use crate::{
-    codes,
-    record::{Pointer, Record, Scalar},
+use crate::record::{Pointer, Record, Scalar};
+use guiju_model::Date;
+use jsonschema::{
+    JsonType,
+    json::{Array, Json, JsonNumber, Node as EngineNode, NodeIdentity, Object},
 };
-use guiju_model::{Finding, Place};
 use serde_json::{Map, Number, Value};
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, cell::Cell, collections::HashSet};
 
-/// Index of a node in its tree; the root is the last.
-pub(crate) type Index = usize;
-
-#[derive(Debug)]
-pub(crate) struct Node {
-    pub start: usize,
-    pub end: usize,
-    pub kind: Kind,
+/// A record as an arena over its source, in the order of the source: a container, then what is in it.
+#[derive(Debug, Default)]
+pub(crate) struct Document<'s> {
+    source: &'s str,
+    entries: Vec<Entry>,
+    /// Strings that have escapes, read.
+    read: Vec<Box<str>>,
+    /// Of large containers: items in order, or names sorted.
+    index: Vec<u32>,
+    /// "Today", for what is asked of the record inside the engine.
+    pub reference_date: Option<Date>,
+    /// How often the engine may still ask for a value. Once spent, every value looks like null: whatever the schema, it ends.
+    fuel: Cell<u64>,
 }
 
-#[derive(Debug)]
+/// What the engine may ask of any record, and for each value more of it.
+const FUEL: u64 = 4 << 20;
+const FUEL_PER_VALUE: u64 = 1 << 10;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    start: u32,
+    end: u32,
+    /// The entry behind this one and all that is in it.
+    next: u32,
+    /// Items or members of a container; of an escaped string, where it was read to.
+    count: u32,
+    /// Where the index of a large container begins.
+    index: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Null,
-    Bool(bool),
+    False,
+    True,
     Number,
-    Text(String),
-    Array(Vec<Index>),
-    /// Name, where the name stands, value. A repeated name stands here once, with its last value.
-    Object(Vec<(String, usize, Index)>),
+    Text,
+    EscapedText,
+    Array,
+    Object,
+    Name,
+    EscapedName,
+    /// A name that stands again further on.
+    HiddenName,
 }
 
-/// A record as a tree over its source.
-#[derive(Debug)]
-pub(crate) struct Tree<'s> {
-    source: &'s [u8],
-    nodes: Vec<Node>,
-    root: Index,
+/// Containers with more than this are indexed.
+const SMALL: u32 = 16;
+/// Offsets are 32 bits wide.
+const SOURCE_BYTES_MAX: usize = u32::MAX as usize;
+
+/// What is wrong with the text of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TextFault {
+    pub code: &'static str,
+    pub offset: usize,
+    pub args: Vec<(&'static str, String)>,
 }
 
-/// What reading gave: a tree unless the record is malformed, and what is wrong with the text itself.
-pub(crate) struct Read<'s> {
-    pub tree: Option<Tree<'s>>,
-    pub findings: Vec<Finding>,
-}
-
-pub(crate) fn read(source: &[u8], depth_max: usize) -> Read<'_> {
-    let mut reader = Reader { source, at: 0, nodes: Vec::new(), findings: Vec::new(), depth: 0, depth_max };
-    if source.starts_with(b"\xef\xbb\xbf") {
-        reader.at = 3;
-        reader.report("bom-present", 0, &[]);
+impl TextFault {
+    fn new(code: &'static str, offset: usize) -> Self {
+        Self { code, offset, args: Vec::new() }
     }
-    let root = match reader.document() {
-        Ok(root) => Some(root),
-        Err(Fault { code, at, args }) => {
-            let args: Vec<(&str, &str)> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            reader.report(code, at, &args);
-            None
+
+    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.args.push((name, value.to_string()));
+        self
+    }
+}
+
+/// What reading gave.
+pub(crate) struct Read<'s> {
+    /// None where the text is not JSON; the last fault says why.
+    pub document: Option<Document<'s>>,
+    pub faults: Vec<TextFault>,
+    /// Members given twice.
+    pub twice: Vec<Twice>,
+}
+
+/// A member given twice: the object, where the names stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Twice {
+    pub object: u32,
+    first: u32,
+    second: u32,
+}
+
+/// Reads one JSON document.
+pub(crate) fn read(source: &[u8], depth_max: usize) -> Read<'_> {
+    let mut faults = Vec::new();
+    if source.len() > SOURCE_BYTES_MAX {
+        let fault = TextFault::new("record-too-large", 0).with("bytes", source.len()).with("limit", SOURCE_BYTES_MAX);
+        return Read { document: None, faults: vec![fault], twice: Vec::new() };
+    }
+    let (text, broken) = match std::str::from_utf8(source) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            (std::str::from_utf8(&source[..error.valid_up_to()]).unwrap_or_default(), Some(error.valid_up_to()))
         }
     };
-    let Reader { nodes, findings, .. } = reader;
-    Read { tree: root.map(|root| Tree { source, nodes, root }), findings }
+    let start = if text.starts_with('\u{FEFF}') { 3 } else { 0 };
+    if start > 0 {
+        faults.push(TextFault::new("bom-present", 0));
+    }
+    let document = Document { source: text, ..Document::default() };
+    let mut reader =
+        Reader { document, bytes: text.as_bytes(), at: start, open: Vec::new(), twice: Vec::new(), depth_max };
+    let outcome = reader.document();
+    let Reader { document, twice, .. } = reader;
+    // A byte that is not UTF-8 matters only where the text before it is sound.
+    let fault = match (outcome, broken) {
+        (Err(fault), Some(at)) if fault.offset >= at => Some(utf8_fault(source, at)),
+        (Ok(()), Some(at)) => Some(utf8_fault(source, at)),
+        (outcome, _) => outcome.err(),
+    };
+    match fault {
+        None => Read { document: Some(document), faults, twice },
+        Some(fault) => {
+            faults.push(fault);
+            Read { document: None, faults, twice: Vec::new() }
+        }
+    }
 }
 
-/// Line, column and offset of a byte of the source; lines and columns count from 1, columns in code points.
-pub(crate) fn place(source: &[u8], offset: usize) -> Place {
-    let before = &source[..offset.min(source.len())];
-    let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
-    let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
-    let start = if start == 0 && source.starts_with(b"\xef\xbb\xbf") { 3.min(before.len()) } else { start };
-    let column = before[start..].iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64 + 1;
-    Place::Text { line, column, offset: offset as u64 }
-}
-
-struct Fault {
-    code: &'static str,
-    at: usize,
-    args: Vec<(&'static str, String)>,
+fn utf8_fault(source: &[u8], at: usize) -> TextFault {
+    TextFault::new("utf8-invalid", at).with("byte", format!("0x{:02X}", source[at]))
 }
 
 struct Reader<'s> {
-    source: &'s [u8],
+    document: Document<'s>,
+    bytes: &'s [u8],
     at: usize,
-    nodes: Vec<Node>,
-    findings: Vec<Finding>,
-    depth: usize,
+    /// Containers that are not closed yet.
+    open: Vec<u32>,
+    twice: Vec<Twice>,
     depth_max: usize,
 }
 
-type Parsed<T> = Result<T, Fault>;
+type Parsed<T> = Result<T, TextFault>;
 
 impl Reader<'_> {
-    fn report(&mut self, code: &'static str, at: usize, args: &[(&str, &str)]) {
-        let mut finding = codes::finding(code, "", args);
-        finding.place = Some(place(self.source, at));
-        self.findings.push(finding);
-    }
-
-    fn document(&mut self) -> Parsed<Index> {
+    fn document(&mut self) -> Parsed<()> {
         self.space();
-        if self.at == self.source.len() {
-            return self.fault("json-empty", &[]);
+        if self.at == self.bytes.len() {
+            return Err(TextFault::new("json-empty", self.at));
         }
-        let root = self.value()?;
+        self.value()?;
+        while let Some(&container) = self.open.last() {
+            self.inside(container)?;
+        }
         self.space();
-        match self.at == self.source.len() {
-            true => Ok(root),
-            false => self.fault("trailing-content", &[]),
+        if self.at < self.bytes.len() {
+            return Err(TextFault::new("trailing-content", self.at));
         }
+        Ok(())
     }
 
-    fn fault<T>(&self, code: &'static str, args: &[(&'static str, &str)]) -> Parsed<T> {
-        let args = args.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        Err(Fault { code, at: self.at, args })
-    }
-
-    fn expected<T>(&self, what: &str) -> Parsed<T> {
-        match self.source.get(self.at) {
-            None => self.fault("json-malformed", &[("expected", what), ("found", "the end")]),
-            Some(byte) if byte.is_ascii_graphic() => {
-                self.fault("json-malformed", &[("expected", what), ("found", &format!("`{}`", char::from(*byte)))])
+    /// One more item or member of the innermost container, or its end.
+    fn inside(&mut self, container: u32) -> Parsed<()> {
+        let Entry { kind, count, .. } = self.document.entries[container as usize];
+        let (close, otherwise) = if kind == Kind::Array { (b']', "`,` or `]`") } else { (b'}', "`,` or `}`") };
+        self.space();
+        match self.peek() {
+            Some(byte) if byte == close => {
+                self.at += 1;
+                self.close(container);
+                return Ok(());
             }
-            Some(byte) => self.fault("json-malformed", &[("expected", what), ("found", &format!("byte 0x{byte:02X}"))]),
+            Some(b',') if count > 0 => {
+                self.at += 1;
+                self.space();
+            }
+            _ if count > 0 => return self.expected(otherwise),
+            _ => {}
         }
+        if kind == Kind::Object {
+            self.name()?;
+        }
+        self.document.entries[container as usize].count += 1;
+        self.value()
+    }
+
+    fn name(&mut self) -> Parsed<()> {
+        if self.peek() != Some(b'"') {
+            return self.expected("a member name in double quotes");
+        }
+        self.string(Kind::Name, Kind::EscapedName)?;
+        self.space();
+        if self.peek() != Some(b':') {
+            return self.expected("`:`");
+        }
+        self.at += 1;
+        self.space();
+        Ok(())
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
     }
 
     fn space(&mut self) {
-        while matches!(self.source.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    fn value(&mut self) -> Parsed<Index> {
-        let start = self.at;
-        let kind = match self.source.get(self.at) {
-            Some(b'{') => self.nested(Self::object)?,
-            Some(b'[') => self.nested(Self::array)?,
-            Some(b'"') => Kind::Text(self.string()?),
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(b't') => self.word("true", Kind::Bool(true))?,
-            Some(b'f') => self.word("false", Kind::Bool(false))?,
-            Some(b'n') => self.word("null", Kind::Null)?,
-            Some(b'N' | b'I') => return self.fault("number-not-a-number", &[]),
-            _ => return self.expected("a value"),
+    fn expected<T>(&self, what: &str) -> Parsed<T> {
+        let found = match self.bytes.get(self.at) {
+            None => "the end".to_owned(),
+            Some(byte) if byte.is_ascii_graphic() => format!("`{}`", char::from(*byte)),
+            Some(byte) => format!("byte 0x{byte:02X}"),
         };
-        self.nodes.push(Node { start, end: self.at, kind });
-        Ok(self.nodes.len() - 1)
+        Err(TextFault::new("json-malformed", self.at).with("expected", what).with("found", found))
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Parsed<Kind>) -> Parsed<Kind> {
-        if self.depth == self.depth_max {
-            return self.fault("json-too-deep", &[("limit", &self.depth_max.to_string())]);
+    fn value(&mut self) -> Parsed<()> {
+        match self.peek() {
+            Some(b'{') => self.open(Kind::Object),
+            Some(b'[') => self.open(Kind::Array),
+            Some(b'"') => self.string(Kind::Text, Kind::EscapedText),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Kind::True),
+            Some(b'f') => self.word("false", Kind::False),
+            Some(b'n') => self.word("null", Kind::Null),
+            Some(b'N' | b'I') if self.rest().starts_with(b"NaN") || self.rest().starts_with(b"Infinity") => {
+                Err(TextFault::new("number-not-a-number", self.at))
+            }
+            _ => self.expected("a value"),
         }
-        self.depth += 1;
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+
+    fn push(&mut self, start: usize, kind: Kind) -> u32 {
+        let entries = &mut self.document.entries;
+        let at = entries.len() as u32;
+        entries.push(Entry { start: start as u32, end: self.at as u32, next: at + 1, count: 0, index: 0, kind });
+        at
+    }
+
+    fn open(&mut self, kind: Kind) -> Parsed<()> {
+        if self.open.len() >= self.depth_max {
+            return Err(TextFault::new("json-too-deep", self.at).with("limit", self.depth_max));
+        }
+        let container = self.push(self.at, kind);
+        self.open.push(container);
         self.at += 1;
-        let kind = read(self);
-        self.depth -= 1;
-        kind
+        Ok(())
     }
 
-    fn word(&mut self, word: &str, kind: Kind) -> Parsed<Kind> {
-        match self.source[self.at..].starts_with(word.as_bytes()) {
-            true => {
-                self.at += word.len();
-                Ok(kind)
-            }
-            false => self.expected("a value"),
+    fn close(&mut self, container: u32) {
+        self.open.pop();
+        let next = self.document.entries.len() as u32;
+        let entry = &mut self.document.entries[container as usize];
+        (entry.end, entry.next) = (self.at as u32, next);
+        match entry.kind {
+            Kind::Array if entry.count > SMALL => self.index_items(container),
+            Kind::Object => self.index_members(container),
+            _ => {}
         }
     }
 
-    fn array(&mut self) -> Parsed<Kind> {
-        let mut items = Vec::new();
-        self.space();
-        if self.source.get(self.at) == Some(&b']') {
+    fn index_items(&mut self, array: u32) {
+        let begin = self.document.index.len();
+        let items: Vec<u32> = self.document.children(array).collect();
+        self.document.index.extend(items);
+        self.document.entries[array as usize].index = begin as u32;
+    }
+
+    /// Finds members given twice; keeps the names of a large object sorted.
+    fn index_members(&mut self, object: u32) {
+        let count = self.document.entries[object as usize].count;
+        if count < 2 {
+            return;
+        }
+        let mut names: Vec<u32> = self.document.names(object).collect();
+        let document = &self.document;
+        if count <= SMALL {
+            let same = |a: u32, b: u32| document.text(a) == document.text(b);
+            let again = |(at, name): (usize, &u32)| {
+                names[..at].iter().rev().find(|first| same(**first, *name)).map(|first| (*first, *name))
+            };
+            let twice: Vec<(u32, u32)> = names.iter().enumerate().filter_map(again).collect();
+            twice.into_iter().for_each(|(first, second)| self.hide(object, first, second));
+            return;
+        }
+        names.sort_by(|a, b| document.text(*a).cmp(document.text(*b)).then(a.cmp(b)));
+        let twice: Vec<(u32, u32)> = names
+            .windows(2)
+            .filter(|pair| document.text(pair[0]) == document.text(pair[1]))
+            .map(|pair| (pair[0], pair[1]))
+            .collect();
+        twice.into_iter().for_each(|(first, second)| self.hide(object, first, second));
+        let document = &mut self.document;
+        names.retain(|name| document.entries[*name as usize].kind != Kind::HiddenName);
+        document.entries[object as usize].index = document.index.len() as u32;
+        document.index.extend(names);
+    }
+
+    fn hide(&mut self, object: u32, first: u32, second: u32) {
+        let entries = &mut self.document.entries;
+        entries[first as usize].kind = Kind::HiddenName;
+        entries[object as usize].count -= 1;
+        self.twice.push(Twice { object, first, second });
+    }
+
+    fn word(&mut self, word: &str, kind: Kind) -> Parsed<()> {
+        let length = self.rest().iter().zip(word.bytes()).take_while(|(found, wanted)| **found == *wanted).count();
+        let start = self.at;
+        self.at += length;
+        if length < word.len() {
+            return self.expected(&format!("the rest of `{word}`"));
+        }
+        self.push(start, kind);
+        Ok(())
+    }
+
+    fn number(&mut self) -> Parsed<()> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
             self.at += 1;
-            return Ok(Kind::Array(items));
-        }
-        loop {
-            self.space();
-            items.push(self.value()?);
-            self.space();
-            match self.source.get(self.at) {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(Kind::Array(items));
-                }
-                _ => return self.expected("`,` or `]`"),
-            }
-        }
-    }
-
-    fn object(&mut self) -> Parsed<Kind> {
-        let mut members: Vec<(String, usize, Index)> = Vec::new();
-        let mut names = HashSet::new();
-        self.space();
-        if self.source.get(self.at) == Some(&b'}') {
-            self.at += 1;
-            return Ok(Kind::Object(members));
-        }
-        loop {
-            self.space();
-            let name_at = self.at;
-            if self.source.get(self.at) != Some(&b'"') {
-                return self.expected("a member name in double quotes");
-            }
-            let name = self.string()?;
-            self.space();
-            if self.source.get(self.at) != Some(&b':') {
-                return self.expected("`:`");
-            }
-            self.at += 1;
-            self.space();
-            let value = self.value()?;
-            if names.insert(name.clone()) {
-                members.push((name, name_at, value));
-            } else {
-                self.duplicate(&mut members, name, name_at, value);
-            }
-            self.space();
-            match self.source.get(self.at) {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(Kind::Object(members));
-                }
-                _ => return self.expected("`,` or `}`"),
-            }
-        }
-    }
-
-    fn duplicate(&mut self, members: &mut [(String, usize, Index)], name: String, at: usize, value: Index) {
-        let Some(first) = members.iter_mut().find(|(known, ..)| *known == name) else { return };
-        let Place::Text { line, .. } = place(self.source, first.1) else { return };
-        (first.1, first.2) = (at, value);
-        self.report("duplicate-key", at, &[("name", &name), ("first_line", &line.to_string())]);
-    }
-
-    fn number(&mut self) -> Parsed<Kind> {
-        let digits = |reader: &mut Self| {
-            let start = reader.at;
-            while reader.source.get(reader.at).is_some_and(u8::is_ascii_digit) {
-                reader.at += 1;
-            }
-            reader.at > start
-        };
-        if self.source.get(self.at) == Some(&b'-') {
-            self.at += 1;
-            if self.source.get(self.at) == Some(&b'I') {
-                return self.fault("number-not-a-number", &[]);
+            if self.rest().starts_with(b"Infinity") {
+                return Err(TextFault::new("number-not-a-number", start));
             }
         }
         // `0` stands alone: digits behind it are an octal number or a code that should have been a string.
-        if self.source.get(self.at) == Some(&b'0') && self.source.get(self.at + 1).is_some_and(u8::is_ascii_digit) {
-            return self.fault("number-leading-zero", &[]);
+        if self.peek() == Some(b'0') && self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit) {
+            return Err(TextFault::new("number-leading-zero", self.at));
         }
-        if !digits(self) {
-            return self.expected("a digit");
-        }
-        if self.source.get(self.at) == Some(&b'.') {
+        self.digits("a digit")?;
+        if self.peek() == Some(b'.') {
             self.at += 1;
-            if !digits(self) {
-                return self.expected("a digit after the decimal point");
-            }
+            self.digits("a digit after the decimal point")?;
         }
-        if matches!(self.source.get(self.at), Some(b'e' | b'E')) {
+        if matches!(self.peek(), Some(b'e' | b'E')) {
             self.at += 1;
-            if matches!(self.source.get(self.at), Some(b'+' | b'-')) {
+            if matches!(self.peek(), Some(b'+' | b'-')) {
                 self.at += 1;
             }
-            if !digits(self) {
-                return self.expected("a digit of the exponent");
-            }
+            self.digits("a digit of the exponent")?;
         }
-        Ok(Kind::Number)
+        self.push(start, Kind::Number);
+        Ok(())
     }
 
-    fn string(&mut self) -> Parsed<String> {
+    fn digits(&mut self, what: &str) -> Parsed<()> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start { self.expected(what) } else { Ok(()) }
+    }
+
+    fn string(&mut self, plain: Kind, escaped: Kind) -> Parsed<()> {
+        let start = self.at;
         self.at += 1;
-        let mut text = Vec::new();
+        let mut read = String::new();
+        let mut from = self.at;
         loop {
-            let rest = &self.source[self.at..];
-            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F)).unwrap_or(rest.len());
-            text.extend_from_slice(&rest[..plain]);
-            let chunk_at = self.at;
-            self.at += plain;
-            if let Err(error) = std::str::from_utf8(&rest[..plain]) {
-                self.at = chunk_at + error.valid_up_to();
-                let byte = format!("0x{:02X}", self.source[self.at]);
-                return self.fault("utf8-invalid", &[("byte", &byte)]);
+            while self.peek().is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1F)) {
+                self.at += 1;
             }
-            match self.source.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(String::from_utf8(text).unwrap_or_default());
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    read.push_str(&self.document.source[from..self.at]);
+                    read.push(self.escape()?);
+                    from = self.at;
                 }
-                Some(b'\\') => self.escape(&mut text)?,
                 Some(byte) => {
-                    let byte = format!("0x{byte:02X}");
-                    return self.fault("control-character", &[("byte", &byte)]);
+                    return Err(TextFault::new("control-character", self.at).with("byte", format!("0x{byte:02X}")));
                 }
                 None => return self.expected("`\"`"),
             }
         }
-    }
-
-    fn escape(&mut self, text: &mut Vec<u8>) -> Parsed<()> {
-        let start = self.at;
-        let letter = self.source.get(self.at + 1).copied();
-        self.at += 2;
-        let plain = match letter {
-            Some(byte @ (b'"' | b'\\' | b'/')) => byte,
-            Some(b'b') => 8,
-            Some(b'f') => 12,
-            Some(b'n') => b'\n',
-            Some(b'r') => b'\r',
-            Some(b't') => b'\t',
-            Some(b'u') => return self.unicode(start, text),
-            _ => {
-                self.at = start;
-                return self.expected("an escape of JSON (\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u)");
-            }
-        };
-        text.push(plain);
+        let has_escapes = from > start + 1;
+        if has_escapes {
+            read.push_str(&self.document.source[from..self.at]);
+        }
+        self.at += 1;
+        let entry = self.push(start, if has_escapes { escaped } else { plain });
+        if has_escapes {
+            self.document.entries[entry as usize].count = self.document.read.len() as u32;
+            self.document.read.push(read.into());
+        }
         Ok(())
     }
 
-    fn unicode(&mut self, start: usize, text: &mut Vec<u8>) -> Parsed<()> {
+    fn escape(&mut self) -> Parsed<char> {
+        let start = self.at;
+        self.at += 1;
+        let letter = match self.peek() {
+            Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{C}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                return self.unicode(start);
+            }
+            _ => return self.expected("an escape of JSON (\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u)"),
+        };
+        self.at += 1;
+        Ok(letter)
+    }
+
+    fn unicode(&mut self, start: usize) -> Parsed<char> {
         let first = self.hex()?;
         let scalar = match first {
-            0xD800..0xDC00 if self.source[self.at..].starts_with(b"\\u") => {
+            0xD800..0xDC00 if self.rest().starts_with(b"\\u") => {
                 self.at += 2;
                 let second = self.hex()?;
                 (0xDC00..0xE000).contains(&second).then(|| 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
             }
             other => Some(other),
         };
-        match scalar.and_then(char::from_u32) {
-            Some(char) => {
-                text.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-                Ok(())
-            }
-            None => {
-                self.at = start;
-                self.fault("surrogate-lone", &[("escape", &format!("\\u{first:04X}"))])
-            }
-        }
+        let lone = || TextFault::new("surrogate-lone", start).with("escape", format!("\\u{first:04X}"));
+        scalar.and_then(char::from_u32).ok_or_else(lone)
     }
 
     fn hex(&mut self) -> Parsed<u32> {
-        let digits = self.source.get(self.at..self.at + 4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        match digits
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|hex| u32::from_str_radix(hex, 16).ok())
-        {
-            Some(value) => {
-                self.at += 4;
-                Ok(value)
+        let mut value = 0;
+        for _ in 0..4 {
+            match self.peek().and_then(|byte| char::from(byte).to_digit(16)) {
+                Some(digit) => value = value << 4 | digit,
+                None => return self.expected("four hexadecimal digits"),
             }
-            None => self.expected("four hexadecimal digits"),
+            self.at += 1;
+        }
+        Ok(value)
+    }
+}
+
+impl<'s> Document<'s> {
+    pub fn root(&self) -> Node<'_> {
+        self.node(0)
+    }
+
+    pub fn node(&self, at: u32) -> Node<'_> {
+        Node { document: self, at }
+    }
+
+    /// The whole text.
+    pub fn source(&self) -> &'s str {
+        self.source
+    }
+
+    /// Gives the engine its budget, once for every question.
+    pub fn refuel(&self) {
+        self.fuel.set(FUEL + FUEL_PER_VALUE * self.entries.len() as u64);
+    }
+
+    /// Whether the budget was used up, so that the answer means nothing.
+    pub fn is_spent(&self) -> bool {
+        self.fuel.get() == 0
+    }
+
+    fn spend(&self) -> bool {
+        let left = self.fuel.get();
+        self.fuel.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    /// A document that holds one string and nothing else.
+    fn of_text(&mut self, text: &str) {
+        self.fuel.set(u64::MAX);
+        self.read.clear();
+        self.read.push(text.into());
+        self.entries.clear();
+        self.entries.push(Entry { start: 0, end: 0, next: 1, count: 0, index: 0, kind: Kind::EscapedText });
+    }
+
+    fn entry(&self, at: u32) -> &Entry {
+        &self.entries[at as usize]
+    }
+
+    /// The text of a string or a name.
+    fn text(&self, at: u32) -> &str {
+        let Entry { start, end, count, kind, .. } = *self.entry(at);
+        match kind {
+            Kind::EscapedText | Kind::EscapedName => &self.read[count as usize],
+            Kind::Text | Kind::Name | Kind::HiddenName => &self.source[start as usize + 1..end as usize - 1],
+            _ => "",
+        }
+    }
+
+    /// Items of an array.
+    fn children(&self, array: u32) -> Walk<'_> {
+        Walk { document: self, at: array + 1, end: self.entry(array).next, step: Kind::Array }
+    }
+
+    /// Names of an object's members.
+    fn names(&self, object: u32) -> Walk<'_> {
+        Walk { document: self, at: object + 1, end: self.entry(object).next, step: Kind::Object }
+    }
+
+    fn member(&self, object: u32, name: &str) -> Option<u32> {
+        let Entry { count, index, .. } = *self.entry(object);
+        let found = if count > SMALL {
+            let names = &self.index[index as usize..(index + count) as usize];
+            names.binary_search_by(|other| self.text(*other).cmp(name)).ok().map(|at| names[at])
+        } else {
+            self.names(object).find(|other| self.text(*other) == name)
+        };
+        found.map(|name| name + 1)
+    }
+
+    fn item(&self, array: u32, place: usize) -> Option<u32> {
+        let Entry { count, index, .. } = *self.entry(array);
+        match count as usize {
+            count if place >= count => None,
+            count if count > SMALL as usize => Some(self.index[index as usize + place]),
+            _ => self.children(array).nth(place),
         }
     }
 }
 
-impl<'s> Tree<'s> {
-    pub fn root(&self) -> Index {
-        self.root
+/// Over the children of a container; hidden members are passed over.
+#[derive(Clone)]
+pub(crate) struct Walk<'a> {
+    document: &'a Document<'a>,
+    at: u32,
+    end: u32,
+    step: Kind,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        while self.at < self.end {
+            let found = self.at;
+            let value = if self.step == Kind::Object { found + 1 } else { found };
+            self.at = self.document.entry(value).next;
+            if self.document.entry(found).kind != Kind::HiddenName {
+                return Some(found);
+            }
+        }
+        None
+    }
+}
+
+impl Twice {
+    pub fn name<'d>(&self, document: &'d Document<'_>) -> &'d str {
+        document.text(self.second)
     }
 
-    pub fn node(&self, index: Index) -> &Node {
-        &self.nodes[index]
+    /// Where the first and the second stand.
+    pub fn offsets(&self, document: &Document<'_>) -> (usize, usize) {
+        (document.entry(self.first).start as usize, document.entry(self.second).start as usize)
+    }
+}
+
+/// One value of a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'a> {
+    document: &'a Document<'a>,
+    at: u32,
+}
+
+impl<'a> Node<'a> {
+    fn entry(self) -> &'a Entry {
+        self.document.entry(self.at)
     }
 
-    /// What the source says at a node, as it is spelled.
-    pub fn spelled(&self, index: Index) -> &'s str {
-        let Node { start, end, .. } = self.nodes[index];
-        std::str::from_utf8(&self.source[start..end]).unwrap_or_default()
+    pub fn at(self) -> u32 {
+        self.at
     }
 
-    pub fn member(&self, object: Index, name: &str) -> Option<Index> {
-        match &self.nodes[object].kind {
-            Kind::Object(members) => members.iter().find(|(known, ..)| known == name).map(|(.., value)| *value),
+    pub fn document(self) -> &'a Document<'a> {
+        self.document
+    }
+
+    pub fn root(self) -> Self {
+        Self { at: 0, ..self }
+    }
+
+    /// Where the value begins in the source.
+    pub fn offset(self) -> usize {
+        self.entry().start as usize
+    }
+
+    /// The value as the source spells it.
+    pub fn spelled(self) -> &'a str {
+        let Entry { start, end, .. } = *self.entry();
+        &self.document.source[start as usize..end as usize]
+    }
+
+    pub fn text(self) -> Option<&'a str> {
+        matches!(self.entry().kind, Kind::Text | Kind::EscapedText).then(|| self.document.text(self.at))
+    }
+
+    pub fn is_object(self) -> bool {
+        self.entry().kind == Kind::Object
+    }
+
+    pub fn is_array(self) -> bool {
+        self.entry().kind == Kind::Array
+    }
+
+    pub fn is_container(self) -> bool {
+        self.is_object() || self.is_array()
+    }
+
+    pub fn type_name(self) -> &'static str {
+        match self.entry().kind {
+            Kind::Null => "null",
+            Kind::True | Kind::False => "boolean",
+            Kind::Number => "number",
+            Kind::Array => "array",
+            Kind::Object => "object",
+            _ => "string",
+        }
+    }
+
+    pub fn member(self, name: &str) -> Option<Self> {
+        self.is_object().then(|| self.document.member(self.at, name)).flatten().map(|at| Self { at, ..self })
+    }
+
+    /// Where the name of a member stands.
+    pub fn name_offset(self, name: &str) -> Option<usize> {
+        let value = self.member(name)?;
+        Some(self.document.entry(value.at - 1).start as usize)
+    }
+
+    pub fn item(self, place: usize) -> Option<Self> {
+        self.is_array().then(|| self.document.item(self.at, place)).flatten().map(|at| Self { at, ..self })
+    }
+
+    pub fn members(self) -> impl Iterator<Item = (&'a str, Self)> {
+        let names = self.is_object().then(|| self.document.names(self.at));
+        names.into_iter().flatten().map(move |name| (self.document.text(name), Self { at: name + 1, ..self }))
+    }
+
+    pub fn items(self) -> impl Iterator<Item = Self> {
+        let items = self.is_array().then(|| self.document.children(self.at));
+        items.into_iter().flatten().map(move |at| Self { at, ..self })
+    }
+
+    /// One step down a JSON Pointer.
+    pub fn below(self, token: &str) -> Option<Self> {
+        match self.entry().kind {
+            Kind::Array => self.item(array_index(token)?),
+            _ => self.member(token),
+        }
+    }
+
+    /// JSON Pointer of the value, found by going down from the root.
+    pub fn pointer(self) -> String {
+        let mut pointer = String::new();
+        let mut above = self.root();
+        while above.at != self.at {
+            let is_inside = |other: &Self| other.at <= self.at && self.at < other.entry().next;
+            let step = match above.entry().kind {
+                Kind::Array => above
+                    .items()
+                    .enumerate()
+                    .find(|(_, item)| is_inside(item))
+                    .map(|(place, item)| (place.to_string(), item)),
+                _ => above
+                    .members()
+                    .find(|(_, member)| is_inside(member))
+                    .map(|(name, member)| (escape(name).into_owned(), member)),
+            };
+            let Some((token, next)) = step else { break };
+            pointer.push('/');
+            pointer.push_str(&token);
+            above = next;
+        }
+        pointer
+    }
+
+    pub fn value(self) -> Value {
+        match self.entry().kind {
+            Kind::Null => Value::Null,
+            Kind::True => Value::Bool(true),
+            Kind::False => Value::Bool(false),
+            Kind::Number => Value::Number(self.number()),
+            Kind::Array => Value::Array(self.items().map(Self::value).collect()),
+            Kind::Object => Value::Object(
+                self.members().map(|(name, value)| (name.to_owned(), value.value())).collect::<Map<_, _>>(),
+            ),
+            _ => Value::String(self.document.text(self.at).to_owned()),
+        }
+    }
+
+    fn number(self) -> Number {
+        self.spelled().parse().unwrap_or_else(|_| Number::from(0))
+    }
+
+    pub fn scalar(self) -> Scalar<'a> {
+        match self.entry().kind {
+            Kind::Null => Scalar::Null,
+            Kind::True => Scalar::Bool(true),
+            Kind::False => Scalar::Bool(false),
+            Kind::Number => Scalar::Number(Cow::Borrowed(self.spelled())),
+            Kind::Array | Kind::Object => Scalar::Other(self.entry().count as usize),
+            _ => Scalar::Text(Cow::Borrowed(self.document.text(self.at))),
+        }
+    }
+
+    fn equals(self, expected: &Value) -> bool {
+        match (self.entry().kind, expected) {
+            (Kind::Null, Value::Null) | (Kind::True, Value::Bool(true)) | (Kind::False, Value::Bool(false)) => true,
+            (Kind::Number, Value::Number(number)) => plain(self.spelled()) == plain(&number.to_string()),
+            (Kind::Text | Kind::EscapedText, Value::String(text)) => self.document.text(self.at) == text,
+            (Kind::Array, Value::Array(values)) => {
+                self.entry().count as usize == values.len()
+                    && self.items().zip(values).all(|(item, value)| item.equals(value))
+            }
+            (Kind::Object, Value::Object(values)) => {
+                let same = |(name, member): (&str, Self)| values.get(name).is_some_and(|value| member.equals(value));
+                self.entry().count as usize == values.len() && self.members().all(same)
+            }
+            _ => false,
+        }
+    }
+
+    /// One spelling for all equal values.
+    fn write_key(self, key: &mut String) {
+        match self.entry().kind {
+            Kind::Number => {
+                let Plain { is_negative, digits, exponent } = plain(self.spelled());
+                key.push_str(&format!("{}{digits}e{exponent}", if is_negative { "-" } else { "" }));
+            }
+            Kind::Text | Kind::EscapedText => write_text(self.document.text(self.at), key),
+            Kind::Array => {
+                key.push('[');
+                self.items().for_each(|item| {
+                    item.write_key(key);
+                    key.push(',');
+                });
+                key.push(']');
+            }
+            Kind::Object => {
+                let mut members: Vec<(&str, Self)> = self.members().collect();
+                members.sort_unstable_by_key(|(name, _)| *name);
+                key.push('{');
+                for (name, member) in members {
+                    write_text(name, key);
+                    member.write_key(key);
+                }
+                key.push('}');
+            }
+            _ => key.push_str(self.spelled()),
+        }
+    }
+}
+
+/// A text behind its length cannot be mistaken for what follows.
+fn write_text(text: &str, key: &mut String) {
+    key.push_str(&format!("\"{}:", text.len()));
+    key.push_str(text);
+}
+
+/// A number without regard to its spelling: its digits begin and end with another digit than 0.
+#[derive(Debug, PartialEq, Eq)]
+struct Plain {
+    is_negative: bool,
+    digits: String,
+    /// Of the last digit.
+    exponent: i128,
+}
+
+fn plain(spelled: &str) -> Plain {
+    let (number, exponent) = spelled.split_once(['e', 'E']).unwrap_or((spelled, "0"));
+    // Beyond what fits, exponents are of no record; they compare as the largest.
+    let least = if exponent.starts_with('-') { i64::MIN } else { i64::MAX };
+    let exponent = i128::from(exponent.parse::<i64>().unwrap_or(least));
+    let (is_negative, number) = number.strip_prefix('-').map_or((false, number), |number| (true, number));
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let all = [whole, part].concat();
+    let kept = all.trim_end_matches('0');
+    let exponent = exponent - part.len() as i128 + (all.len() - kept.len()) as i128;
+    match kept.trim_start_matches('0') {
+        "" => Plain { is_negative: false, digits: "0".into(), exponent: 0 },
+        digits => Plain { is_negative, digits: digits.into(), exponent },
+    }
+}
+
+/// An index as JSON Pointer spells it.
+pub(crate) fn array_index(token: &str) -> Option<usize> {
+    let is_plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
+    is_plain.then(|| token.parse().ok()).flatten()
+}
+
+pub(crate) fn escape(token: &str) -> Cow<'_, str> {
+    match token.contains(['~', '/']) {
+        true => Cow::Owned(token.replace('~', "~0").replace('/', "~1")),
+        false => Cow::Borrowed(token),
+    }
+}
+
+pub(crate) fn unescape(token: &str) -> Cow<'_, str> {
+    match token.contains('~') {
+        true => Cow::Owned(token.replace("~1", "/").replace("~0", "~")),
+        false => Cow::Borrowed(token),
+    }
+}
+
+impl Record for Node<'_> {
+    fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
+        let mut node = *self;
+        for token in pointer.tokens() {
+            node = node.below(token)?;
+        }
+        Some(node.scalar())
+    }
+}
+
+/// How the engine reads our tree.
+#[derive(Debug)]
+pub(crate) struct Tree;
+
+impl Json for Tree {
+    type Node<'a> = Node<'a>;
+    type PreparedKey = Box<str>;
+    type StringBuffer = Document<'static>;
+
+    fn prepare_key(key: &str) -> Box<str> {
+        key.into()
+    }
+
+    fn with_string_node<T>(buffer: &mut Document<'static>, string: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
+        buffer.of_text(string);
+        f(buffer.root())
+    }
+}
+
+impl<'a> EngineNode<'a, Tree> for Node<'a> {
+    type Object = Self;
+    type Array = Self;
+    type Number = Digits<'a>;
+
+    fn as_object(&self) -> Option<Self> {
+        (self.is_object() && self.document.spend()).then_some(*self)
+    }
+
+    fn as_array(&self) -> Option<Self> {
+        (self.is_array() && self.document.spend()).then_some(*self)
+    }
+
+    fn as_string(&self) -> Option<Cow<'a, str>> {
+        self.text().filter(|_| self.document.spend()).map(Cow::Borrowed)
+    }
+
+    fn as_number(&self) -> Option<Digits<'a>> {
+        (self.entry().kind == Kind::Number && self.document.spend()).then(|| Digits(self.spelled()))
+    }
+
+    fn as_boolean(&self) -> Option<bool> {
+        match self.entry().kind {
+            Kind::True => Some(true),
+            Kind::False => Some(false),
             _ => None,
         }
     }
 
-    /// The node at a JSON Pointer, or the nearest one above it.
-    pub fn nearest<'t>(&self, tokens: impl Iterator<Item = &'t str>) -> (Index, bool) {
-        let mut at = self.root;
-        for token in tokens {
-            let next = match &self.nodes[at].kind {
-                Kind::Array(items) => token.parse::<usize>().ok().and_then(|index| items.get(index)).copied(),
-                _ => self.member(at, token),
-            };
-            match next {
-                Some(next) => at = next,
-                None => return (at, false),
-            }
-        }
-        (at, true)
+    fn is_null(&self) -> bool {
+        self.entry().kind == Kind::Null
     }
 
-    pub fn to_value(&self, index: Index) -> Value {
-        match &self.nodes[index].kind {
-            Kind::Null => Value::Null,
-            Kind::Bool(truth) => Value::Bool(*truth),
-            Kind::Number => self.spelled(index).parse::<Number>().map_or(Value::Null, Value::Number),
-            Kind::Text(text) => Value::String(text.clone()),
-            Kind::Array(items) => Value::Array(items.iter().map(|item| self.to_value(*item)).collect()),
-            Kind::Object(members) => {
-                let each = members.iter().map(|(name, _, value)| (name.clone(), self.to_value(*value)));
-                Value::Object(each.collect::<Map<_, _>>())
-            }
+    fn json_type(&self) -> JsonType {
+        match self.entry().kind {
+            _ if !self.document.spend() => JsonType::Null,
+            Kind::Null => JsonType::Null,
+            Kind::True | Kind::False => JsonType::Boolean,
+            Kind::Number => JsonType::Number,
+            Kind::Array => JsonType::Array,
+            Kind::Object => JsonType::Object,
+            _ => JsonType::String,
         }
     }
 
-    fn scalar(&self, index: Index) -> Scalar<'_> {
-        match &self.nodes[index].kind {
-            Kind::Null => Scalar::Null,
-            Kind::Bool(truth) => Scalar::Bool(*truth),
-            Kind::Number => Scalar::Number(Cow::Borrowed(self.spelled(index))),
-            Kind::Text(text) => Scalar::Text(Cow::Borrowed(text)),
-            Kind::Array(items) => Scalar::Other(items.len()),
-            Kind::Object(members) => Scalar::Other(members.len()),
-        }
+    fn equals_value(&self, expected: &Value) -> bool {
+        self.equals(expected)
+    }
+
+    fn to_value(&self) -> Cow<'a, Value> {
+        Cow::Owned(self.value())
+    }
+
+    /// Findings point at the tree, so errors carry no copy of what they are about: many errors about one large record
+    /// would otherwise hold it as many times.
+    fn lazy_value(&self) -> jsonschema_value::LazyInstance<'a> {
+        const NOTHING: &Value = &Value::Null;
+        jsonschema_value::LazyInstance::from(NOTHING)
+    }
+
+    fn identity(&self) -> Option<NodeIdentity> {
+        Some(NodeIdentity::tagged(std::ptr::from_ref(self.document) as usize, self.at))
     }
 }
 
-/// An object of the tree, as rules see it.
-pub(crate) struct View<'t, 's> {
-    pub tree: &'t Tree<'s>,
-    pub at: Index,
+impl<'a> Object<'a, Tree> for Node<'a> {
+    type Node = Self;
+    type MemberName = &'a str;
+    type MembersIter = Members<'a>;
+
+    fn len(&self) -> usize {
+        self.entry().count as usize
+    }
+
+    fn get(&self, key: &Box<str>) -> Option<Self> {
+        self.member(key)
+    }
+
+    fn members(&self) -> Members<'a> {
+        Members(self.document.names(self.at))
+    }
 }
 
-impl Record for View<'_, '_> {
-    fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
-        let mut at = self.at;
-        for token in pointer.tokens() {
-            at = match &self.tree.node(at).kind {
-                Kind::Array(items) => *items.get(token.parse::<usize>().ok()?)?,
-                _ => self.tree.member(at, token)?,
-            };
+pub(crate) struct Members<'a>(Walk<'a>);
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a str, Node<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let document = self.0.document;
+        self.0.next().map(|name| (document.text(name), document.node(name + 1)))
+    }
+}
+
+impl<'a> Array<'a, Tree> for Node<'a> {
+    type Node = Self;
+    type ElementsIter = Elements<'a>;
+
+    fn len(&self) -> usize {
+        self.entry().count as usize
+    }
+
+    fn elements(&self) -> Elements<'a> {
+        Elements(self.document.children(self.at))
+    }
+
+    fn is_unique(&self) -> bool {
+        let mut seen = HashSet::new();
+        let mut is_new = |item: Self| {
+            let mut key = String::new();
+            item.write_key(&mut key);
+            seen.insert(key)
+        };
+        self.items().all(&mut is_new)
+    }
+}
+
+pub(crate) struct Elements<'a>(Walk<'a>);
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        let document = self.0.document;
+        self.0.next().map(|at| document.node(at))
+    }
+}
+
+/// A number as the source spells it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Digits<'a>(&'a str);
+
+impl JsonNumber for Digits<'_> {
+    fn as_u64(&self) -> Option<u64> {
+        self.0.parse().ok()
+    }
+
+    fn as_i64(&self) -> Option<i64> {
+        self.0.parse().ok()
+    }
+
+    fn as_f64(&self) -> Option<f64> {
+        self.0.parse().ok().filter(|value: &f64| value.is_finite())
+    }
+
+    fn as_str(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.0)
+    }
+
+    fn to_number(&self) -> Cow<'_, Number> {
+        Cow::Owned(self.0.parse().unwrap_or_else(|_| Number::from(0)))
+    }
+
+    fn is_integer(&self) -> bool {
+        !self.0.contains(['.', 'e', 'E']) || plain(self.0).exponent >= 0
+    }
+}
+
+/// Lines and columns of offsets that are asked for in rising order, in one pass over the source.
+pub(crate) struct Places<'s> {
+    source: &'s [u8],
+    at: usize,
+    line: u64,
+    column: u64,
+}
+
+impl<'s> Places<'s> {
+    /// A byte order mark takes no column.
+    pub fn new(source: &'s [u8]) -> Self {
+        let at = if source.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        Self { source, at, line: 1, column: 1 }
+    }
+
+    /// Lines and columns count from 1, columns in code points.
+    pub fn of(&mut self, offset: usize) -> guiju_model::Place {
+        let offset = offset.min(self.source.len());
+        if offset < self.at {
+            let at = self.source.starts_with(b"\xef\xbb\xbf");
+            *self =
+                if offset < 3 && at { Self { at: offset, ..Self::new(self.source) } } else { Self::new(self.source) };
         }
-        Some(self.tree.scalar(at))
+        for byte in &self.source[self.at..offset] {
+            match byte {
+                b'\n' => (self.line, self.column) = (self.line + 1, 1),
+                byte if byte & 0xC0 != 0x80 => self.column += 1,
+                _ => {}
+            }
+        }
+        self.at = self.at.max(offset);
+        guiju_model::Place::Text { line: self.line, column: self.column, offset: offset as u64 }
     }
 }

@@ -22,9 +22,11 @@ mod examples; // a standard's examples, held against what they announce
 mod explain; // from what the engine says to findings
 mod json; // a record read strictly, with places
 mod lint; // what an author should mend
+mod own; // our vocabulary where it stands in a schema
 mod pattern; // regular expressions in linear time
-mod plan; // what our vocabulary asks
+mod plan; // what to look for beside the engine's verdict
 mod run; // one record through all that
+mod survey; // every schema of a bundle, and the ways between them
 
 pub mod codes; // what findings mean, as data
 pub mod dataset; // what must hold between records

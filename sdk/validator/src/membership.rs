@@ -126,7 +126,7 @@ impl Membership {
 }
 
 /// `1986-12-01/2010-12-01`, as ISO 8601 writes intervals; an open end is `..`.
-fn periods(code: &Code<'_>) -> String {
+pub(crate) fn periods(code: &Code<'_>) -> String {
     let end = |date: Option<Date>| date.map_or("..".into(), |date| date.to_string());
     let period = |row: CodeRow<'_>| format!("{}/{}", end(row.valid_from()), end(row.valid_to()));
     code.rows().map(period).collect::<Vec<_>>().join(", ")

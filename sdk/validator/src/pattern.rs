@@ -2,24 +2,57 @@
 
 use regex::{Regex, RegexBuilder};
 
+const LENGTH_MAX: usize = 8_192;
+/// Sizes that a compiled pattern is tried in; the smallest that holds it is what it weighs.
+const SIZES: [usize; 3] = [64 << 10, 256 << 10, crate::bounds::PATTERN_BYTES_MAX];
+
 /// A pattern as JSON Schema means it: it may match anywhere in the text.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
-    if pattern.len() > 8_192 {
-        return Err("the pattern is longer than 8192 bytes; take it apart or use a code list".into());
+    translate(pattern).and_then(|translated| build(pattern, &translated, crate::bounds::PATTERN_BYTES_MAX))
+}
+
+/// About how many bytes a pattern needs once compiled.
+pub(crate) fn weigh(pattern: &str) -> Result<usize, String> {
+    let translated = translate(pattern)?;
+    let fits = |size: &&usize| build(pattern, &translated, **size).is_ok();
+    match SIZES.iter().find(fits) {
+        Some(size) => Ok(*size),
+        None => build(pattern, &translated, SIZES[SIZES.len() - 1]).map(|_| 0),
     }
-    let translated = jsonschema_regex::to_rust_regex(pattern).map_err(|()| unusable(pattern))?;
-    RegexBuilder::new(&translated).size_limit(crate::bounds::PATTERN_BYTES_MAX).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(limit) => {
-            format!("the pattern `{pattern}` needs more than {limit} bytes once compiled; lower its repetition counts or use maxLength")
-        }
+}
+
+fn translate(pattern: &str) -> Result<String, String> {
+    match pattern.len() > LENGTH_MAX {
+        true => Err(format!(
+            "the pattern has {} bytes, at most {LENGTH_MAX} are taken; take it apart or use a code list",
+            pattern.len()
+        )),
+        false => jsonschema_regex::to_rust_regex(pattern).map(|text| text.to_string()).map_err(|()| unusable(pattern)),
+    }
+}
+
+fn build(pattern: &str, translated: &str, bytes_max: usize) -> Result<Regex, String> {
+    RegexBuilder::new(translated).size_limit(bytes_max).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(limit) => format!(
+            "the pattern `{}` needs more than {limit} bytes once compiled; lower its repetition counts or use maxLength",
+            shown(pattern)
+        ),
         _ => unusable(pattern),
     })
 }
 
 fn unusable(pattern: &str) -> String {
-    let look_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|sign| pattern.contains(sign));
-    let reason = if look_around { "it looks ahead or behind" } else { "it is malformed, or refers back to a group" };
+    let looks = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|sign| pattern.contains(sign));
+    let reason = if looks { "it looks ahead or behind" } else { "it is malformed, or refers back to a group" };
     format!(
-        "the pattern `{pattern}` cannot be matched in linear time: {reason}; say it without, or with two patterns under allOf"
+        "the pattern `{}` cannot be matched in linear time: {reason}; say it without, or with several patterns under allOf",
+        shown(pattern)
     )
+}
+
+fn shown(pattern: &str) -> String {
+    match pattern.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &pattern[..end]),
+        None => pattern.to_owned(),
+    }
 }

@@ -118,6 +118,11 @@ impl Rules {
         self.rules.iter().enumerate().flat_map(fields)
     }
 
+    /// How much each rule matters, in order.
+    pub fn severities(&self) -> impl Iterator<Item = Severity> {
+        self.rules.iter().map(|rule| rule.head.severity)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }

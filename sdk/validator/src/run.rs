@@ -2,16 +2,15 @@
 
 use crate::{
     codes,
-    compile::{Documents, Subject},
+    compile::Subject,
     dataset::{DataSet, DataSetRules},
-    explain,
-    formats::FormatFault,
-    json::{self, Index, Kind, Tree, View},
-    plan::{Plan, PlanId, Step, escape},
+    explain::{self, Hit},
+    json::{self, Document, Node, Places, escape},
+    plan::{Engine, Plan},
+    survey::{SchemaId, Way},
 };
-use guiju_model::{CodeList, Date, Digest, Finding, Report, Severity, StandardId};
+use guiju_model::{CodeList, Date, Digest, Report, StandardId};
 use semver::Version;
-use serde_json::Value;
 use std::collections::HashSet;
 
 /// How one record is checked.
@@ -24,6 +23,7 @@ pub struct CheckOptions {
     /// Puts offending values into findings.
     pub with_values: bool,
     pub record_bytes_max: usize,
+    /// Nesting; at most 256, so that no stack is exhausted.
     pub depth_max: usize,
 }
 
@@ -59,21 +59,18 @@ pub struct Validator {
 }
 
 enum Judge {
-    Record { engine: Box<jsonschema::Validator>, plan: Plan, documents: Documents },
+    Record { engine: Box<Engine>, plan: Box<Plan> },
     List(Box<CodeList>),
 }
 
+/// Deeper records are refused whatever the caller allows.
+const DEPTH_MAX: usize = 256;
+
 impl Validator {
-    pub(crate) fn of_record(
-        subject: Subject,
-        engine: jsonschema::Validator,
-        plan: Plan,
-        documents: Documents,
-        data_set: DataSetRules,
-    ) -> Self {
+    pub(crate) fn of_record(subject: Subject, engine: Engine, plan: Plan, data_set: DataSetRules) -> Self {
         let mut fields = Vec::new();
-        gather_fields(&plan, plan.root, "", 0, &mut fields);
-        Self { subject, judge: Judge::Record { engine: Box::new(engine), plan, documents }, fields, data_set }
+        gather_fields(&plan, plan.survey.root, "", 0, &mut fields);
+        Self { subject, judge: Judge::Record { engine: Box::new(engine), plan: Box::new(plan) }, fields, data_set }
     }
 
     pub(crate) fn of_list(subject: Subject, list: CodeList) -> Self {
@@ -117,293 +114,186 @@ impl Validator {
     /// Checks one JSON document. The same bytes and options give the same report, byte for byte.
     pub fn check(&self, record: &[u8], options: &CheckOptions) -> Report {
         let mut report = self.empty_report();
-        for finding in self.findings(record, options) {
+        if record.len() > options.record_bytes_max {
+            let (bytes, limit) = (record.len().to_string(), options.record_bytes_max.to_string());
+            let finding = codes::finding("record-too-large", "", &[("bytes", &bytes), ("limit", &limit)]);
             report.push(finding, options.findings_max);
+            return report;
+        }
+        let json::Read { document, faults, twice } = json::read(record, options.depth_max.min(DEPTH_MAX));
+        let mut hits: Vec<Hit> = faults.into_iter().map(Hit::of_text).collect();
+        match document {
+            None => self.tell(record, None, hits, options, &mut report),
+            Some(mut document) => {
+                document.reference_date = options.reference_date;
+                hits.extend(twice.into_iter().map(|twice| Hit::of_twice(twice, &document)));
+                self.judge(&document, &mut hits);
+                self.tell(record, Some(&document), hits, options, &mut report);
+            }
         }
         report
     }
 
-    fn findings(&self, record: &[u8], options: &CheckOptions) -> Vec<Finding> {
-        if record.len() > options.record_bytes_max {
-            let (bytes, limit) = (record.len().to_string(), options.record_bytes_max.to_string());
-            return vec![codes::finding("record-too-large", "", &[("bytes", &bytes), ("limit", &limit)])];
-        }
-        let read = json::read(record, options.depth_max);
-        let mut findings = read.findings;
-        if let Some(tree) = read.tree {
-            let mut judged = match &self.judge {
-                Judge::Record { engine, plan, documents } => {
-                    let run = Run { plan, documents, tree: &tree, source: record, options };
-                    run.judge(engine)
+    fn judge(&self, document: &Document<'_>, hits: &mut Vec<Hit>) {
+        match &self.judge {
+            Judge::List(list) => hits.extend(list_member(list, document)),
+            Judge::Record { engine, plan } => {
+                refusals(engine, plan, document, hits);
+                let mut walk = Walk { plan, told: HashSet::new(), hits };
+                if plan.may_remark(plan.survey.root) {
+                    document.refuel();
+                    walk.schema(plan.survey.root, document.root());
                 }
-                Judge::List(list) => list_member(list, &tree, record, options),
-            };
-            findings.append(&mut judged);
+            }
         }
-        // In the order of the record; what stands at the same place, in the order of the standard.
-        findings.sort_by_key(|finding| match finding.place {
-            Some(guiju_model::Place::Text { offset, .. }) => offset,
-            _ => 0,
-        });
-        findings
+    }
+
+    /// Puts findings in order: that of the record; what stands at one place, in the order of the standard.
+    fn tell(
+        &self,
+        source: &[u8],
+        document: Option<&Document<'_>>,
+        mut hits: Vec<Hit>,
+        options: &CheckOptions,
+        report: &mut Report,
+    ) {
+        hits.sort_by(Hit::order);
+        hits.dedup_by(|b, a| a.is_same(b));
+        let plan = match &self.judge {
+            Judge::Record { plan, .. } => Some(&**plan),
+            Judge::List(_) => None,
+        };
+        let mut teller =
+            explain::Teller { plan, document, places: Places::new(source), with_values: options.with_values };
+        for hit in hits {
+            if report.findings.len() < options.findings_max {
+                report.push(teller.finding(hit), options.findings_max);
+            } else {
+                report.count(hit.severity());
+            }
+        }
     }
 }
 
-fn list_member(list: &CodeList, tree: &Tree<'_>, source: &[u8], options: &CheckOptions) -> Vec<Finding> {
-    let root = tree.node(tree.root());
-    let Kind::Text(text) = &root.kind else {
-        let mut finding =
-            codes::finding("type-mismatch", "", &[("expected", "string"), ("found", type_name(&root.kind))]);
-        finding.place = Some(json::place(source, root.start));
-        return vec![finding];
-    };
-    let found = match list.get(text) {
-        None => Some(codes::finding("code-not-in-list", "", &[("list", "this list")])),
-        Some(code) => options.reference_date.filter(|date| code.on(*date).is_none()).map(|date| {
-            codes::finding(
-                "code-not-valid-on-date",
-                "",
-                &[("list", "this list"), ("date", &date.to_string()), ("periods", "other days")],
-            )
-        }),
-    };
-    let at = |mut finding: Finding| {
-        finding.place = Some(json::place(source, root.start));
-        finding
-    };
-    found.map(at).into_iter().collect()
+/// What the engine refuses. First whether it does: most records conform, and that is told without a word.
+fn refusals(engine: &Engine, plan: &Plan, document: &Document<'_>, hits: &mut Vec<Hit>) {
+    document.refuel();
+    let is_valid = engine.is_valid(document.root());
+    if document.is_spent() {
+        hits.push(Hit::new("record-too-costly", document.root()));
+        return;
+    }
+    if is_valid {
+        return;
+    }
+    document.refuel();
+    let errors: Vec<_> = engine.iter_errors(document.root()).collect();
+    // What is found once the budget is spent is not true.
+    if document.is_spent() {
+        hits.push(Hit::new("record-not-explained", document.root()));
+        return;
+    }
+    errors.into_iter().for_each(|error| explain::hits(plan, document, error, hits));
 }
 
-pub(crate) fn type_name(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Null => "null",
-        Kind::Bool(_) => "boolean",
-        Kind::Number => "number",
-        Kind::Text(_) => "string",
-        Kind::Array(_) => "array",
-        Kind::Object(_) => "object",
+fn list_member(list: &CodeList, document: &Document<'_>) -> Option<Hit> {
+    let root = document.root();
+    let Some(text) = root.text() else {
+        return Some(Hit::new("type-mismatch", root).with("expected", "string").with("found", root.type_name()));
+    };
+    let Some(code) = list.get(text) else {
+        return Some(Hit::new("code-not-in-list", root).with("list", "this list"));
+    };
+    let day: Date = document.reference_date.filter(|date| code.on(*date).is_none())?;
+    let periods = crate::membership::periods(&code);
+    Some(Hit::new("code-not-valid-on-date", root).with("list", "this list").with("date", day).with("periods", periods))
+}
+
+/// Looks along the record for what remarks without refusing.
+struct Walk<'w> {
+    plan: &'w Plan,
+    told: HashSet<(SchemaId, u32)>,
+    hits: &'w mut Vec<Hit>,
+}
+
+impl Walk<'_> {
+    fn schema(&mut self, schema: SchemaId, node: Node<'_>) {
+        if !self.plan.may_remark(schema) || !self.told.insert((schema, node.at())) {
+            return;
+        }
+        self.hits.extend(self.plan.owns[schema].remarks(node).into_iter().map(|remark| Hit::of_remark(remark, node)));
+        for (way, to) in &self.plan.survey.schemas[schema].ways {
+            let applies = match way {
+                Way::Always | Way::Dynamic => true,
+                Way::Branch => self.plan.fits(*to, node),
+                Way::Then => self.plan.may_remark(*to) && self.plan.condition_fits(schema, node),
+                Way::Else => self.plan.may_remark(*to) && !self.plan.condition_fits(schema, node),
+                Way::Dependent(name) => node.member(name).is_some(),
+                _ => false,
+            };
+            if applies {
+                self.schema(*to, node);
+            }
+        }
+        self.below(schema, node);
+    }
+
+    fn below(&mut self, schema: SchemaId, node: Node<'_>) {
+        let plan = self.plan;
+        for (name, member) in node.members() {
+            plan.for_member(schema, name).for_each(|to| self.schema(to, member));
+        }
+        for (place, item) in node.items().enumerate() {
+            plan.for_item(schema, place).for_each(|to| self.schema(to, item));
+            let contained = plan.survey.schemas[schema].ways.iter().filter(|(way, _)| *way == Way::Contains);
+            contained.filter(|(_, to)| plan.fits(*to, item)).for_each(|(_, to)| self.schema(*to, item));
+        }
     }
 }
 
-fn gather_fields(plan: &Plan, id: PlanId, prefix: &str, depth: usize, fields: &mut Vec<Field>) {
+fn gather_fields(plan: &Plan, schema: SchemaId, prefix: &str, depth: usize, fields: &mut Vec<Field>) {
     if depth > 4 {
         return;
     }
-    let step = &plan.steps[id];
-    for (name, child) in &step.named {
-        let pointer = format!("{prefix}/{}", escape(name));
-        if fields.iter().any(|field| field.pointer == pointer) {
-            continue;
-        }
-        let mut field = Field { pointer: pointer.clone(), ..Field::default() };
-        describe(plan, *child, &mut field, 0);
-        fields.push(field);
-        gather_fields(plan, *child, &pointer, depth + 1, fields);
-    }
-    for other in &step.all {
-        gather_fields(plan, *other, prefix, depth + 1, fields);
-    }
-}
-
-/// The nearest schema wins: a title beside a `$ref` is more telling than the title behind it.
-fn describe(plan: &Plan, id: PlanId, field: &mut Field, depth: usize) {
-    let step = &plan.steps[id];
-    if let Some(title) = &step.title {
-        field.title_en.get_or_insert_with(|| title.en.clone());
-        field.title_zh.get_or_insert_with(|| title.zh.clone());
-    }
-    field.synonyms.extend(step.synonyms.iter().cloned());
-    field.null_words.extend(step.null_words.iter().cloned());
-    field.input_formats.extend(step.input_formats.iter().cloned());
-    if field.types.is_empty() {
-        field.types.clone_from(&step.types);
-    }
-    if let Some(items) = step.items
-        && field.item_types.is_empty()
-    {
-        let mut item = Field::default();
-        describe(plan, items, &mut item, depth + 1);
-        field.item_types = item.types;
-    }
-    if depth < 8 {
-        step.all.iter().for_each(|other| describe(plan, *other, field, depth + 1));
-    }
-}
-
-/// One record under judgement.
-pub(crate) struct Run<'r, 's> {
-    pub plan: &'r Plan,
-    pub documents: &'r Documents,
-    pub tree: &'r Tree<'s>,
-    pub source: &'s [u8],
-    pub options: &'r CheckOptions,
-}
-
-impl Run<'_, '_> {
-    fn judge(&self, engine: &jsonschema::Validator) -> Vec<Finding> {
-        let value = self.tree.to_value(self.tree.root());
-        let mut findings = Vec::new();
-        let mut told = HashSet::new();
-        if self.plan.asks {
-            self.walk(self.plan.root, self.tree.root(), "", &value, &mut findings, &mut told);
-        }
-        let own = findings.len();
-        for error in engine.iter_errors(&value) {
-            explain::error(self, &error, &mut findings);
-        }
-        // The plan tells more of what the engine refused by our own keyword or format at the same place.
-        let mut rest = findings.split_off(own);
-        rest.retain(|finding| !findings.iter().any(|told| told.path == finding.path && told.rule == finding.rule));
-        rest.append(&mut findings);
-        rest
-    }
-
-    /// What a schema asks of a value, below our vocabulary.
-    fn walk(
-        &self,
-        id: PlanId,
-        at: Index,
-        path: &str,
-        value: &Value,
-        findings: &mut Vec<Finding>,
-        told: &mut HashSet<(PlanId, Index)>,
-    ) {
-        if !told.insert((id, at)) {
-            return;
-        }
-        let step = &self.plan.steps[id];
-        self.scalar(step, at, path, findings);
-        for (validator, then, otherwise) in &step.branches {
-            if let Some(next) = if validator.is_valid(value) { then } else { otherwise } {
-                self.walk(*next, at, path, value, findings, told);
-            }
-        }
-        for next in &step.all {
-            self.walk(*next, at, path, value, findings, told);
-        }
-        match (&self.tree.node(at).kind, value) {
-            (Kind::Object(members), Value::Object(values)) => {
-                for (name, _, member) in members {
-                    let Some(value) = values.get(name) else { continue };
-                    let below = format!("{path}/{}", escape(name));
-                    for next in step.for_member(name) {
-                        self.walk(next, *member, &below, value, findings, told);
-                    }
+    for (way, to) in &plan.survey.schemas[schema].ways {
+        match way {
+            Way::Member(name) => {
+                let pointer = format!("{prefix}/{}", escape(name));
+                if fields.len() >= FIELDS_MAX || fields.iter().any(|field| field.pointer == pointer) {
+                    continue;
                 }
-                self.rules(step, at, path, findings);
+                let mut field = Field { pointer: pointer.clone(), ..Field::default() };
+                describe(plan, *to, &mut field);
+                fields.push(field);
+                gather_fields(plan, *to, &pointer, depth + 1, fields);
             }
-            (Kind::Array(items), Value::Array(values)) => {
-                for (index, (item, value)) in items.iter().zip(values).enumerate() {
-                    let next = step.prefix.get(index).copied().or(step.items);
-                    let below = format!("{path}/{index}");
-                    for next in next.into_iter() {
-                        self.walk(next, *item, &below, value, findings, told);
-                    }
-                }
-            }
+            Way::Always => gather_fields(plan, *to, prefix, depth + 1, fields),
             _ => {}
         }
     }
-
-    fn scalar(&self, step: &Step, at: Index, path: &str, findings: &mut Vec<Finding>) {
-        let Kind::Text(text) = &self.tree.node(at).kind else { return };
-        if let Some(format) = step.format {
-            for fault in format.check(text, self.options.reference_date) {
-                findings.push(self.fault(fault, step, at, path, "format"));
-            }
-        }
-        if let Some((membership, list)) = &step.membership {
-            let root = View { tree: self.tree, at: self.tree.root() };
-            let day = membership.day(&root, self.options.reference_date);
-            if let Some(fault) = membership.check(list, text, day) {
-                findings.push(self.fault(fault, step, at, path, "x-guiju/codeList"));
-            }
-        }
-    }
-
-    fn fault(&self, fault: FormatFault, step: &Step, at: Index, path: &str, keyword: &str) -> Finding {
-        let FormatFault { code, severity, dimension, args, suggestion } = fault;
-        let args: Vec<(&str, &str)> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut finding = self.place_at(codes::finding(code, path, &args), at);
-        (finding.severity, finding.dimension, finding.suggestion) = (severity, dimension, suggestion);
-        finding.rule = rule_name(&format!("{}/{keyword}", step.rule));
-        finding
-    }
-
-    fn rules(&self, step: &Step, at: Index, path: &str, findings: &mut Vec<Finding>) {
-        for breach in step.rules.check(&View { tree: self.tree, at }) {
-            let below = format!("{path}{}", breach.at);
-            let tokens =
-                below.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect::<Vec<_>>();
-            let (node, _) = self.tree.nearest(tokens.iter().map(String::as_str));
-            let mut finding = self.place_at(codes::finding("rule-not-met", &below, &[("rule", breach.id)]), node);
-            (finding.severity, finding.dimension, finding.message) =
-                (breach.severity, breach.dimension, breach.message);
-            finding.rule = rule_name(&format!("{}/x-guiju/rules/{}", step.rule, breach.index));
-            findings.push(finding);
-        }
-    }
-
-    /// Adds place, field titles and, where asked for, the value.
-    pub fn place_at(&self, mut finding: Finding, at: Index) -> Finding {
-        finding.place = Some(json::place(self.source, self.tree.node(at).start));
-        finding.field = self.title(&finding.path);
-        if self.options.with_values && !matches!(self.tree.node(at).kind, Kind::Object(_) | Kind::Array(_)) {
-            finding.value = Some(self.tree.spelled(at).chars().take(200).collect());
-        }
-        finding
-    }
-
-    /// Titles of the field at a path, by the schemas that always apply to it.
-    fn title(&self, path: &str) -> Option<guiju_model::Text> {
-        let mut at = vec![self.plan.root];
-        for token in path.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")) {
-            let open = self.with_all(at);
-            at = open
-                .iter()
-                .flat_map(|id| {
-                    let step = &self.plan.steps[*id];
-                    let item =
-                        token.parse::<usize>().ok().and_then(|index| step.prefix.get(index).copied().or(step.items));
-                    step.for_member(&token).chain(item)
-                })
-                .collect();
-        }
-        (!path.is_empty())
-            .then(|| self.with_all(at).into_iter().find_map(|id| self.plan.steps[id].title.clone()))
-            .flatten()
-    }
-
-    fn with_all(&self, mut steps: Vec<PlanId>) -> Vec<PlanId> {
-        let mut index = 0;
-        while index < steps.len() {
-            for next in &self.plan.steps[steps[index]].all {
-                if !steps.contains(next) {
-                    steps.push(*next);
-                }
-            }
-            index += 1;
-        }
-        steps
-    }
 }
 
-impl Step {
-    /// The schemas for a member of this name.
-    fn for_member<'n>(&'n self, name: &'n str) -> impl Iterator<Item = PlanId> + 'n {
-        let named = self.named.get(name).copied();
-        let matched = self.patterns.iter().filter(move |(regex, _)| regex.is_match(name)).map(|(_, id)| *id);
-        let declared = named.is_some() || self.patterns.iter().any(|(regex, _)| regex.is_match(name));
-        named.into_iter().chain(matched).chain(self.additional.filter(|_| !declared))
+/// A table has no more columns than that.
+const FIELDS_MAX: usize = 2_000;
+
+/// The nearest schema wins: a title beside a `$ref` is more telling than the title behind it.
+fn describe(plan: &Plan, schema: SchemaId, field: &mut Field) {
+    for schema in plan.together(schema) {
+        let own = &plan.owns[schema];
+        if let Some(title) = &own.title {
+            field.title_en.get_or_insert_with(|| title.en.clone());
+            field.title_zh.get_or_insert_with(|| title.zh.clone());
+        }
+        field.synonyms.extend(own.synonyms.iter().cloned());
+        field.null_words.extend(own.null_words.iter().cloned());
+        field.input_formats.extend(own.input_formats.iter().cloned());
+        if field.types.is_empty() {
+            field.types = plan.types(schema).to_vec();
+        }
+        if field.item_types.is_empty() {
+            let items = plan.for_item(schema, 0).flat_map(|items| plan.together(items));
+            field.item_types =
+                items.map(|items| plan.types(items).to_vec()).find(|types| !types.is_empty()).unwrap_or_default();
+        }
     }
-}
-
-/// The place of a rule as people write it: `bj.population/person@2.0.0#/properties/sex`.
-pub(crate) fn rule_name(uri: &str) -> String {
-    uri.strip_prefix("guiju:").unwrap_or(uri).replacen("@=", "@", 1)
-}
-
-/// Whether a finding refuses.
-pub(crate) fn refuses(finding: &Finding) -> bool {
-    finding.severity == Severity::Error
 }

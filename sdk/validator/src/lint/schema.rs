@@ -5,7 +5,7 @@ use super::{
     documents::{Documents, Schema},
     words,
 };
-use crate::{formats, near::nearest, plan::escape};
+use crate::{formats, json::escape, near::nearest};
 use guiju_model::{Kind, Metadata, SecurityLevel, ShareClass};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

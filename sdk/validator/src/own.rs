@@ -1,0 +1,384 @@
+//! Our vocabulary and our formats where they stand in a schema, and the engine's keyword that judges by them.
+//!
+//! Before the engine sees a schema, `x-guiju` is replaced by a number that leads to what was read of it here; so a check knows
+//! its document, and with it to which version a reference of that document was resolved. The engine calls it in every
+//! branch, so a code that is not in its list counts there as any other mismatch.
+//!
+//! # Invariants
+//! - Every name inside `x-guiju` is known, and every form is as the vocabulary's page says, or compiling fails.
+//! - `refusals` are errors only; `remarks` are warnings and infos only. Together they are all that is found.
+
+use crate::{
+    compile::Fault,
+    formats::{self, Format, FormatFault},
+    json::{Node, Tree, escape},
+    membership::{Binding, Membership},
+    near::nearest,
+    notation::Notation,
+    rules::{Reader, Rules},
+    survey::{Schema, Source, Survey, ignores_siblings},
+};
+use guiju_model::{CodeList, Dimension, SecurityLevel, Severity, ShareClass, Text};
+use jsonschema::{Keyword, ValidationError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, sync::Arc};
+
+pub(crate) const KEYWORD: &str = "x-guiju";
+
+/// The names of the vocabulary, `docs/reference/vocabulary.md`.
+const NAMES: [&str; 22] = [
+    "allowOpen",
+    "basis",
+    "codeList",
+    "dataElement",
+    "dataset",
+    "descriptionZh",
+    "inputFormats",
+    "keys",
+    "notation",
+    "note",
+    "nullWords",
+    "profileOf",
+    "references",
+    "replacedBy",
+    "rules",
+    "securityLevel",
+    "shareClass",
+    "since",
+    "synonyms",
+    "titleZh",
+    "unit",
+    "vocabulary",
+];
+
+/// Formats of JSON Schema's own, and those of OpenAPI that say how a number is kept.
+const FORMATS_ELSEWHERE: [&str; 22] = [
+    "date-time",
+    "time",
+    "duration",
+    "email",
+    "idn-email",
+    "hostname",
+    "idn-hostname",
+    "ipv4",
+    "ipv6",
+    "uri",
+    "uri-reference",
+    "iri",
+    "iri-reference",
+    "uri-template",
+    "uuid",
+    "json-pointer",
+    "relative-json-pointer",
+    "regex",
+    "int32",
+    "int64",
+    "float",
+    "double",
+];
+
+/// What our vocabulary says about one schema.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    /// The schema's place as people write it.
+    place: String,
+    pub title: Option<Text>,
+    pub null_words: Vec<String>,
+    pub synonyms: Vec<String>,
+    pub input_formats: Vec<String>,
+    checks: Checks,
+}
+
+#[derive(Debug, Default)]
+struct Checks {
+    format: Option<Format>,
+    list: Option<(Membership, Arc<CodeList>)>,
+    rules: Rules,
+}
+
+/// Something found by our vocabulary, relative to the value that was judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Remark {
+    pub code: String,
+    pub severity: Severity,
+    pub dimension: Dimension,
+    /// JSON Pointer from the value.
+    pub at: String,
+    pub rule: String,
+    pub args: Vec<(String, String)>,
+    /// English and Chinese, where the author of the standard wrote the message.
+    pub message: Option<(String, String)>,
+    pub suggestion: Option<(String, String)>,
+}
+
+impl Own {
+    /// Whether anything is to be judged here.
+    pub fn checks(&self) -> bool {
+        let Checks { format, list, rules } = &self.checks;
+        format.is_some() || list.is_some() || !rules.is_empty()
+    }
+
+    /// Whether something may be found that does not refuse.
+    pub fn may_remark(&self) -> bool {
+        let Checks { format, list, rules } = &self.checks;
+        let soft = |(membership, _): &(Membership, Arc<CodeList>)| membership.binding() != Binding::Required;
+        format.is_some()
+            || list.as_ref().is_some_and(soft)
+            || rules.severities().any(|severity| severity != Severity::Error)
+    }
+
+    /// What is found that does not refuse.
+    pub fn remarks(&self, node: Node<'_>) -> Vec<Remark> {
+        let mut found = self.judge(node);
+        found.retain(|remark| remark.severity != Severity::Error);
+        found
+    }
+
+    fn refusals(&self, node: Node<'_>) -> Vec<Remark> {
+        let mut found = self.judge(node);
+        found.retain(|remark| remark.severity == Severity::Error);
+        found
+    }
+
+    fn judge(&self, node: Node<'_>) -> Vec<Remark> {
+        let Checks { format, list, rules } = &self.checks;
+        let mut found = Vec::new();
+        let date = node.document().reference_date;
+        if let Some(text) = node.text() {
+            let faults = format.iter().flat_map(|format| format.check(text, date));
+            found.extend(faults.map(|fault| self.remark(fault, "format")));
+            if let Some((membership, list)) = list {
+                let day = membership.day(&node.root(), date);
+                found.extend(membership.check(list, text, day).map(|fault| self.remark(fault, "x-guiju/codeList")));
+            }
+        }
+        if !rules.is_empty() && node.is_object() {
+            found.extend(rules.check(&node).into_iter().map(|breach| Remark {
+                code: "rule-not-met".into(),
+                severity: breach.severity,
+                dimension: breach.dimension,
+                at: breach.at.to_owned(),
+                rule: format!("{}/x-guiju/rules/{}", self.place, breach.index),
+                args: vec![("rule".into(), breach.id.to_owned())],
+                message: Some((breach.message.en, breach.message.zh)),
+                suggestion: None,
+            }));
+        }
+        found
+    }
+
+    fn remark(&self, fault: FormatFault, keyword: &str) -> Remark {
+        let FormatFault { code, severity, dimension, args, suggestion } = fault;
+        Remark {
+            code: code.to_owned(),
+            severity,
+            dimension,
+            at: String::new(),
+            rule: format!("{}/{keyword}", self.place),
+            args: args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            message: None,
+            suggestion: suggestion.map(|Text { en, zh }| (en, zh)),
+        }
+    }
+}
+
+/// The engine's keyword. An error's message is the remarks, for `explain` to read.
+struct OwnKeyword(Arc<Own>);
+
+pub(crate) fn keyword(owns: &[Arc<Own>], value: &Value) -> Option<Box<dyn for<'i> Keyword<'i, Tree>>> {
+    let own = owns.get(usize::try_from(value.as_u64()?).ok()?)?;
+    Some(Box::new(OwnKeyword(Arc::clone(own))))
+}
+
+impl<'i> Keyword<'i, Tree> for OwnKeyword {
+    fn validate(&self, instance: Node<'i>) -> Result<(), ValidationError<'i>> {
+        match self.0.refusals(instance) {
+            found if found.is_empty() => Ok(()),
+            found => Err(ValidationError::custom(serde_json::to_string(&found).unwrap_or_default())),
+        }
+    }
+
+    fn is_valid(&self, instance: Node<'i>) -> bool {
+        self.0.refusals(instance).is_empty()
+    }
+}
+
+/// Reads what our vocabulary says about every schema of a survey, and rewrites the documents for the engine.
+pub(crate) fn read(
+    survey: &Survey,
+    sources: &mut BTreeMap<String, Source>,
+    root: &str,
+    assert_formats: bool,
+) -> Result<Vec<Arc<Own>>, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut owns = Vec::with_capacity(survey.schemas.len());
+    for (id, schema) in survey.schemas.iter().enumerate() {
+        let place = survey.place(id);
+        let source = &sources[&schema.document];
+        let mut author = Author { source, schema, is_root: schema.document == root, faults: &mut faults };
+        let own = match source.value.pointer(&schema.pointer) {
+            Some(Value::Object(members)) => author.own(place, members, assert_formats),
+            _ => Own { place, ..Own::default() },
+        };
+        owns.push(Arc::new(own));
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    for (id, (schema, own)) in survey.schemas.iter().zip(&owns).enumerate() {
+        let Some(source) = sources.get_mut(&schema.document) else { continue };
+        let exact = source.value.pointer(&schema.pointer).and_then(|value| source.exact(value.get("$ref")?.as_str()?));
+        if let Some(Value::Object(members)) = source.engine.pointer_mut(&schema.pointer) {
+            rewrite(members, id, own);
+            if let Some(exact) = exact {
+                members.insert("$ref".into(), exact.into());
+            }
+        }
+    }
+    Ok(owns)
+}
+
+/// Where our vocabulary judges, a number stands for it; our formats are taken out, lest they be judged twice.
+fn rewrite(members: &mut Map<String, Value>, id: usize, own: &Own) {
+    members.remove(KEYWORD);
+    if own.checks() {
+        members.insert(KEYWORD.into(), id.into());
+    }
+    if own.checks.format.is_some() {
+        members.remove("format");
+    }
+}
+
+/// Reads what an author wrote, with every fault at its pointer.
+struct Author<'a> {
+    source: &'a Source,
+    schema: &'a Schema,
+    is_root: bool,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Author<'_> {
+    fn fault(&mut self, pointer: &str, message: String) {
+        let document = if self.is_root { String::new() } else { format!("{}#", self.source.label) };
+        self.faults.push(Fault::new("vocabulary-misused", &format!("{document}{pointer}"), message));
+    }
+
+    fn own(&mut self, place: String, members: &Map<String, Value>, assert_formats: bool) -> Own {
+        let mut own = Own { place, ..Own::default() };
+        let title = members.get("title").and_then(Value::as_str);
+        own.title = title.map(|title| Text { en: title.into(), zh: title.into() });
+        let pointer = format!("{}/{KEYWORD}", self.schema.pointer);
+        match members.get(KEYWORD) {
+            None => {}
+            Some(said @ Value::Object(_)) => {
+                self.notation(said, members, &pointer);
+                self.vocabulary(&mut own, said, title, &pointer);
+            }
+            Some(_) => self.fault(&pointer, "`x-guiju` wants an object".into()),
+        }
+        if let Some(Value::String(name)) = members.get("format") {
+            self.format(&mut own, name, assert_formats);
+        }
+        if own.checks() && ignores_siblings(self.schema.draft) && members.contains_key("$ref") {
+            let message =
+                "up to draft 7 nothing beside `$ref` is read; put both under `allOf`, or use a newer `$schema`";
+            self.fault(&pointer, message.into());
+        }
+        own
+    }
+
+    /// The notation and the lengths beside it say the same, or one of them is a mistake.
+    fn notation(&mut self, said: &Value, members: &Map<String, Value>, pointer: &str) {
+        let Some(notation) = said.get("notation").and_then(Value::as_str) else { return };
+        let bound = |name: &str| members.get(name).and_then(Value::as_u64);
+        let fault = match notation.parse::<Notation>() {
+            Ok(notation) => notation.contradicted_by(bound("minLength"), bound("maxLength")),
+            Err(fault) => Some(fault),
+        };
+        fault.into_iter().for_each(|fault| self.fault(&format!("{pointer}/notation"), fault));
+    }
+
+    fn format(&mut self, own: &mut Own, name: &str, assert_formats: bool) {
+        let found = formats::find(name);
+        // A plain JSON Schema may name any format; a document of our vocabulary that does so has made a mistake.
+        let is_ours = self.source.value.pointer("/x-guiju/vocabulary").is_some();
+        if found.is_none() && !FORMATS_ELSEWHERE.contains(&name) && (is_ours || name.starts_with("cn-")) {
+            let near = nearest(name, formats::names().chain(FORMATS_ELSEWHERE));
+            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            self.fault(&format!("{}/format", self.schema.pointer), format!("`{name}` is not a format{near}"));
+        }
+        own.checks.format = found.filter(|_| assert_formats);
+    }
+
+    fn vocabulary(&mut self, own: &mut Own, said: &Value, title: Option<&str>, pointer: &str) {
+        let mut reader = Reader::default();
+        reader.members(said, pointer, &NAMES);
+        for name in [
+            "allowOpen",
+            "basis",
+            "dataElement",
+            "descriptionZh",
+            "notation",
+            "note",
+            "profileOf",
+            "replacedBy",
+            "since",
+            "titleZh",
+            "unit",
+        ] {
+            reader.text(said, pointer, name);
+        }
+        reader.word::<SecurityLevel>(said, pointer, "securityLevel");
+        reader.word::<ShareClass>(said, pointer, "shareClass");
+        own.null_words = texts(&mut reader, said, pointer, "nullWords");
+        own.synonyms = texts(&mut reader, said, pointer, "synonyms");
+        own.input_formats = texts(&mut reader, said, pointer, "inputFormats");
+        if let Some(zh) = said.get("titleZh").and_then(Value::as_str) {
+            own.title = Some(Text { en: title.unwrap_or(zh).into(), zh: zh.into() });
+        }
+        let Err(faults) = reader.finish(()) else { return self.checks(own, said, pointer) };
+        faults.into_iter().for_each(|fault| self.fault(&fault.pointer, fault.message));
+        self.checks(own, said, pointer);
+    }
+
+    fn checks(&mut self, own: &mut Own, said: &Value, pointer: &str) {
+        if let Some(list) = said.get("codeList") {
+            self.code_list(own, list, &format!("{pointer}/codeList"));
+        }
+        if let Some(rules) = said.get("rules") {
+            match Rules::compile(rules, &format!("{pointer}/rules")) {
+                Ok(rules) => own.checks.rules = rules,
+                Err(faults) => faults.into_iter().for_each(|fault| self.fault(&fault.pointer, fault.message)),
+            }
+        }
+    }
+
+    fn code_list(&mut self, own: &mut Own, list: &Value, pointer: &str) {
+        let membership = match Membership::compile(list, pointer) {
+            Ok(membership) => membership,
+            Err(faults) => return faults.into_iter().for_each(|fault| self.fault(&fault.pointer, fault.message)),
+        };
+        match self.source.lists.get(membership.reference()) {
+            Some(found) => own.checks.list = Some((membership, Arc::clone(found))),
+            None => {
+                let message = format!("`{}` is not a code list that is at hand", membership.reference());
+                self.fault(&format!("{pointer}/ref"), message);
+            }
+        }
+    }
+}
+
+fn texts(reader: &mut Reader, said: &Value, pointer: &str, name: &str) -> Vec<String> {
+    let place = format!("{pointer}/{}", escape(name));
+    match said.get(name) {
+        None => Vec::new(),
+        Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
+            items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        }
+        Some(_) => {
+            reader.fault(place, format!("`{name}` wants an array of texts"));
+            Vec::new()
+        }
+    }
+}
