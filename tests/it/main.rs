@@ -4,6 +4,7 @@ mod docs;
 mod formats;
 mod http;
 mod lint;
+mod json_schema_suite;
 mod membership;
 mod oracles;
 mod readers;

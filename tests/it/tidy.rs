@@ -26,6 +26,7 @@ const PURE: &[(&str, &[&str])] = &[
         &[
             "jsonschema",
             "jsonschema-regex",
+            "jsonschema-value",
             "memchr",
             "num-bigint",
             "regex",

@@ -138,9 +138,9 @@ impl Validator {
 
 const CONDITION: &str = "guiju:/schema/condition@=0.0.0";
 
-/// The URI under which a version's schema is known to the engine.
+/// The URI under which a version's schema is known to the engine. The path is rooted, so that a relative `$id` resolves.
 fn uri(standard: &StandardId, version: &Version) -> String {
-    format!("guiju:{standard}@={version}")
+    format!("guiju:/{standard}@={version}")
 }
 
 /// Reads a schema as strictly as a record.
@@ -209,9 +209,7 @@ fn build(
     root: &str,
     options: &CompileOptions,
 ) -> Result<Validator, Vec<Fault>> {
-    for source in sources.values() {
-        bounds::shape(&source.value).map_err(|fault| vec![fault])?;
-    }
+    bounds::shape(&sources[root].value).map_err(|fault| vec![fault])?;
     well_formed(&sources[root].value)?;
     let survey = Surveyor::survey(&sources, root)?;
     bounds::ways(&survey).map_err(|fault| vec![fault])?;

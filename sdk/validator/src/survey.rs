@@ -8,6 +8,7 @@
 //! - Nothing here recurses deeper than a document is nested, which `bounds::shape` has judged before.
 
 use crate::{
+    bounds,
     compile::Fault,
     json::{array_index, escape, unescape},
 };
@@ -131,6 +132,8 @@ pub(crate) struct Surveyor<'d> {
     references: Vec<Reference>,
     faults: Vec<Fault>,
     root_uri: String,
+    /// Of documents that name none: that of the root.
+    default_draft: Draft,
 }
 
 impl<'d> Surveyor<'d> {
@@ -146,20 +149,24 @@ impl<'d> Surveyor<'d> {
             references: Vec::new(),
             faults: Vec::new(),
             root_uri: root.to_owned(),
+            default_draft: Draft::default(),
         };
-        for (uri, source) in sources {
-            let draft = detect(Draft::default(), &source.value);
-            surveyor.survey.resources.insert(without_fragment(uri).to_owned(), (uri.clone(), String::new()));
-            let id = surveyor.schema(uri, String::new(), &source.value, uri.clone(), draft);
-            if uri == root {
-                surveyor.survey.root = id;
-            }
-        }
+        surveyor.default_draft = detect(Draft::default(), &sources[root].value);
+        surveyor.survey.root = surveyor.document(root).map_err(|fault| vec![fault])?;
         surveyor.follow();
         match surveyor.faults.is_empty() {
             true => Ok(surveyor.survey),
             false => Err(surveyor.faults),
         }
+    }
+
+    /// Takes a document into the survey, on the first reference to it.
+    fn document(&mut self, uri: &str) -> Result<SchemaId, Fault> {
+        let (uri, source) = self.sources.get_key_value(uri).ok_or_else(|| Fault::new("reference-unknown", "", uri))?;
+        bounds::shape(&source.value)?;
+        self.survey.resources.insert(without_fragment(uri).to_owned(), (uri.clone(), String::new()));
+        let draft = detect(self.default_draft, &source.value);
+        Ok(self.schema(uri, String::new(), &source.value, uri.clone(), draft))
     }
 
     /// Follows all references; what they lead to may hold more.
@@ -200,6 +207,9 @@ impl<'d> Surveyor<'d> {
     fn target(&mut self, base: &str, written: &str) -> Result<Option<SchemaId>, String> {
         let absolute = join(base, written).ok_or("is not a URI reference")?;
         let (resource, fragment) = absolute.split_once('#').unwrap_or((&absolute, ""));
+        if !self.survey.resources.contains_key(resource) && self.sources.contains_key(resource) {
+            self.document(resource).map_err(|fault| fault.message)?;
+        }
         let Some((document, prefix)) = self.survey.resources.get(resource).cloned() else {
             return match is_meta(resource) {
                 true => Ok(None),
@@ -228,7 +238,7 @@ impl<'d> Surveyor<'d> {
     /// What stands at a pointer, with the base of references and the dialect that hold there.
     fn context(&self, document: &str, pointer: &str) -> Option<(&'d Value, String, Draft)> {
         let mut value = &self.sources.get(document)?.value;
-        let (mut base, mut draft) = (document.to_owned(), detect(Draft::default(), value));
+        let (mut base, mut draft) = (document.to_owned(), detect(self.default_draft, value));
         for token in pointer.split('/').skip(1) {
             (base, draft) = inside(&base, draft, value);
             value = match value {
@@ -324,8 +334,10 @@ impl<'d> Surveyor<'d> {
             "anyOf" | "oneOf" => self.each(id, keyword, value, |_| Way::Branch),
             "not" => self.one(id, keyword, value, Way::Not),
             "if" => self.one(id, keyword, value, Way::Branch),
-            "then" if members.contains_key("if") => self.one(id, keyword, value, Way::Then),
-            "else" if members.contains_key("if") => self.one(id, keyword, value, Way::Else),
+            // Without `if` they say nothing, but may be referred to.
+            "then" | "else" if !members.contains_key("if") => self.one(id, keyword, value, Way::Definition),
+            "then" => self.one(id, keyword, value, Way::Then),
+            "else" => self.one(id, keyword, value, Way::Else),
             "dependentSchemas" | "dependencies" => {
                 self.each(id, keyword, value, |name| Way::Dependent(name.to_owned()))
             }
