@@ -1,6 +1,6 @@
 //! What answers HTTP beside gRPC, on the same port: health, metrics, a word of greeting.
 
-use crate::{access::is_grpc, metrics::Metrics};
+use crate::{access::is_grpc, metrics::Metrics, store::Store};
 use axum::{
     Router,
     extract::{Request, State},
@@ -9,25 +9,15 @@ use axum::{
     routing::get,
 };
 use std::sync::Arc;
+use tokio::sync::watch;
 use tonic::{Code, Status};
-
-/// How large things are now.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sizes {
-    /// Entries in the log.
-    pub log_entries: u64,
-    /// Bytes that the log's files take.
-    pub log_bytes: u64,
-    /// Entries that the view has applied.
-    pub applied: u64,
-}
 
 /// What the pages need.
 #[derive(Clone)]
 pub struct Pages {
     pub metrics: Metrics,
-    pub sizes: Arc<dyn Fn() -> Sizes + Send + Sync>,
-    pub is_stopping: Arc<dyn Fn() -> bool + Send + Sync>,
+    pub store: Arc<Store>,
+    pub stopping: watch::Receiver<bool>,
 }
 
 /// The routes. What is neither one of them nor a gRPC method gets the answer that its protocol knows.
@@ -58,17 +48,18 @@ grpc.health.v1.Health, and reflection.
 
 /// 200 while it answers, 503 while it stops. A server whose view is behind its log still answers, and says by how much.
 async fn health(State(pages): State<Pages>) -> Response {
-    let sizes = (pages.sizes)();
-    let (status, word) = match (pages.is_stopping)() {
+    let (log_entries, applied) = pages.store.registry.sizes();
+    let (status, word) = match *pages.stopping.borrow() {
         false => (StatusCode::OK, "ready"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
-    let lag = sizes.log_entries.saturating_sub(sizes.applied);
-    text(status, format!("live: yes\nstatus: {word}\nlog_entries: {}\nview_lag_entries: {lag}\n", sizes.log_entries))
+    let lag = log_entries.saturating_sub(applied);
+    text(status, format!("live: yes\nstatus: {word}\nlog_entries: {log_entries}\nview_lag_entries: {lag}\n"))
 }
 
 async fn metrics(State(pages): State<Pages>) -> Response {
-    pages.metrics.sizes((pages.sizes)());
+    let (log_entries, applied) = pages.store.registry.sizes();
+    pages.metrics.sizes(log_entries, pages.store.log_bytes(), applied);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], pages.metrics.text()).into_response()
 }

@@ -3,17 +3,19 @@
 pub mod log; // every change, in one order, for ever
 pub mod registry; // the whole service, with no network in sight
 pub mod settings; // flags, environment, TOML file: one table
-pub mod status;
-pub mod view; // what can be asked, kept in sled // one table: our errors to gRPC code and HTTP status
+pub mod status; // one table: our errors to gRPC code and HTTP status
+pub mod view; // what can be asked, kept in sled
 
 mod access; // one log line and one count for each request
 mod commands; // the command line
 mod fault; // why a command cannot do its work
+mod grpc; // tonic services: convert, call the registry, convert
 mod http; // health, metrics, a word of greeting, on the same port
 mod listen; // takes connections: counted, with TLS where it is on
 mod logs; // the server's own log lines
 mod metrics; // what is counted, for Prometheus
 mod serve; // opens everything, answers until told to stop, closes everything
+mod store; // the folder of the log and the view
 
 pub use commands::run;
 pub use fault::Fault;

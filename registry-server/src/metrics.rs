@@ -1,6 +1,5 @@
 //! What is counted, for Prometheus. Nothing here knows a record or a caller.
 
-use crate::http::Sizes;
 use guiju_model::Report;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -128,7 +127,7 @@ impl Metrics {
     }
 
     /// Sizes as they are now; asked for when somebody looks.
-    pub fn sizes(&self, Sizes { log_entries, log_bytes, applied }: Sizes) {
+    pub fn sizes(&self, log_entries: u64, log_bytes: u64, applied: u64) {
         self.0.log_entries.set(clamped(log_entries));
         self.0.log_bytes.set(clamped(log_bytes));
         self.0.view_lag.set(clamped(log_entries.saturating_sub(applied)));

@@ -3,54 +3,53 @@
 use crate::{
     Fault,
     access::{self, Access},
-    http::{self, Pages, Sizes},
+    grpc::Service,
+    http::{self, Pages},
     listen::Listener,
     logs,
     metrics::Metrics,
     settings::Settings,
+    store::Store,
 };
 use axum::middleware;
-use guiju_proto::FILE_DESCRIPTOR_SET;
-use std::{
-    fs, io,
-    net::SocketAddr,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use guiju_proto::{FILE_DESCRIPTOR_SET, conformance::conformance_server, registry::registry_server};
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
 };
-use tokio::signal::unix::{SignalKind, signal};
 use tonic::{
     service::Routes,
     transport::{Server, server::Router},
 };
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(settings: Settings) -> Result<(), Fault> {
     settings.check_serving()?;
     logs::start(&settings);
+    let store = Arc::new(Store::open(&settings)?);
     let listener = Listener::bind(&settings).await?;
     let address = listener.address().map_err(|error| Fault::new(error, "try again"))?;
-    let metrics = Metrics::default();
-    let stopping = Arc::new(AtomicBool::new(false));
-    let (health, router) = router(&settings, &metrics, &stopping)?;
+    let (stopping, is_stopping) = watch::channel(false);
+    let (health, router) = router(&settings, &store, &is_stopping).await?;
     announce(&settings, address, listener.is_tls())?;
 
     let stop = stop_signal().map_err(|error| Fault::new(error, "the system must allow signal handlers"))?;
-    let (told, mut is_told) = tokio::sync::watch::channel(false);
+    let mut told = is_stopping.clone();
     let served = router.serve_with_incoming_shutdown(listener.incoming(), async move {
         stop.await;
-        stopping.store(true, Ordering::Relaxed);
-        health.set_service_status("", ServingStatus::NotServing).await;
+        set_health(&health, ServingStatus::NotServing).await;
         tracing::info!("stopping: no new connections, requests in flight are finished");
-        let _ = told.send(true);
+        let _ = stopping.send(true);
     });
     tokio::select! {
         ended = served => ended.map_err(|error| Fault::new(error, "see the log above"))?,
-        () = overdue(&mut is_told, settings.shutdown_timeout) => {
+        () = overdue(&mut told, settings.shutdown_timeout) => {
             tracing::warn!("requests were cut off: `shutdown_timeout` is over");
         }
     }
@@ -59,8 +58,8 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
 }
 
 /// Completes when the signal came and the time for requests in flight is over.
-async fn overdue(is_told: &mut tokio::sync::watch::Receiver<bool>, limit: Duration) {
-    let _ = is_told.wait_for(|told| *told).await;
+async fn overdue(told: &mut watch::Receiver<bool>, limit: Duration) {
+    let _ = told.wait_for(|told| *told).await;
     tokio::time::sleep(limit).await;
 }
 
@@ -74,40 +73,55 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn router(
+async fn router(
     settings: &Settings,
-    metrics: &Metrics,
-    stopping: &Arc<AtomicBool>,
+    store: &Arc<Store>,
+    stopping: &watch::Receiver<bool>,
 ) -> Result<(HealthReporter, Router), Fault> {
+    let metrics = Metrics::default();
+    let service = Service::new(store.registry.clone(), Arc::new(settings.clone()), metrics.clone(), stopping.clone());
     let reporter = HealthReporter::new();
-    let health = tonic_health::pb::health_server::HealthServer::new(
-        tonic_health::server::HealthService::from_health_reporter(reporter.clone()),
-    );
-    let stopping = stopping.clone();
-    let pages = Pages {
-        metrics: metrics.clone(),
-        sizes: Arc::new(Sizes::default),
-        is_stopping: Arc::new(move || stopping.load(Ordering::Relaxed)),
-    };
+    set_health(&reporter, ServingStatus::Serving).await;
+    let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
+    let pages = Pages { metrics: metrics.clone(), store: store.clone(), stopping: stopping.clone() };
     let bug = |error: tonic_reflection::server::Error| Fault::new(error, "this is a bug of the build; report it");
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
     let routes = Routes::from(http::routes(pages))
+        .add_service(service.registry())
+        .add_service(service.conformance())
         .add_service(health)
         .add_service(reflection().build_v1().map_err(bug)?)
         .add_service(reflection().build_v1alpha().map_err(bug)?);
-    let access = Access::new(metrics.clone(), settings);
+    let access = Access::new(metrics, settings);
     let routes = routes.into_axum_router().layer(middleware::from_fn_with_state(access, access::observe));
     Ok((reporter, transport(settings).add_routes(Routes::from(routes))))
 }
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Of the server as a whole, and of each service.
+async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
+    for service in ["", registry_server::SERVICE_NAME, conformance_server::SERVICE_NAME] {
+        reporter.set_service_status(service, status).await;
+    }
+}
+
+/// What a caller may send on one stream before the server has taken it.
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+
+/// The same for a whole connection. The HTTP/2 library closes a connection on which small frames wait whose overhead (256
+/// bytes less the frame) is more than half of this; a stalled stream of short records must stay below that.
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 fn transport(settings: &Settings) -> Server {
     Server::builder()
         .accept_http1(true)
         .max_concurrent_streams(settings.streams_per_connection_max)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_max_header_list_size(settings.header_bytes_max)
         .http2_keepalive_interval(Some(settings.keepalive_interval))
         .http2_keepalive_timeout(Some(settings.keepalive_timeout))

@@ -7,6 +7,7 @@
 //! - A value that cannot be read is refused with the name of the flag, variable or key that held it.
 //! - An unknown key is refused with the nearest one; nothing is ignored.
 
+use guiju_validator::near;
 use std::{
     collections::BTreeMap,
     env, fmt, fs,
@@ -142,10 +143,9 @@ impl SettingsError {
 }
 
 fn nearest(key: &str) -> String {
-    let near = SETTINGS.iter().map(|setting| (strsim::damerau_levenshtein(key, setting.key), setting.key)).min();
-    match near {
-        Some((distance, near)) if distance <= 2 + key.len() / 4 => format!("; did you mean `{near}`?"),
-        _ => String::new(),
+    match near::nearest(key, SETTINGS.iter().map(|setting| setting.key)) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => String::new(),
     }
 }
 

@@ -5,7 +5,12 @@
 //! - The reason is stable; the message may improve.
 //! - Nothing of a record is in a message.
 
+use crate::{
+    log::LogError,
+    registry::{AskError, PublishError, StoreError},
+};
 use axum::response::Response;
+use guiju_model::{BundleError, FileError, LinkError, ResolveError};
 use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -85,6 +90,8 @@ table! {
         "the index lies beyond the log's size", "begin at an index up to the log's size";
     StreamOrder = "STREAM_ORDER", InvalidArgument, 400, None,
         "a message of the stream is not one that may stand there", "first a header, then messages of one sort";
+    UnreadableInput = "UNREADABLE_INPUT", InvalidArgument, 400, None,
+        "nothing in the input can be read as records", "do what the message says; `finding` in `ErrorInfo.metadata` is its code";
     TooManyStreams = "TOO_MANY_STREAMS", ResourceExhausted, 429, LATER,
         "as many streams check records as `check_streams_max` allows", "try again later";
     SlowReader = "SLOW_READER", ResourceExhausted, 429, None,
@@ -101,8 +108,9 @@ table! {
         "sending it again with the same operation id settles it";
     StoreFull = "STORE_FULL", ResourceExhausted, 507, None,
         "the disk under the log is full; nothing was written", "the operator makes room; then send it again";
-    ViewBehind = "VIEW_BEHIND", Unavailable, 503, LATER,
-        "the view is being rebuilt from the log", "try again later";
+    ViewUnavailable = "VIEW_UNAVAILABLE", Unavailable, 503, LATER,
+        "what the server knows of the log cannot be read; a mutation may have taken effect",
+        "the operator restarts the server, which rebuilds it; then send it again";
     ShuttingDown = "SHUTTING_DOWN", Unavailable, 503, LATER,
         "the server is about to stop", "connect again";
     Internal = "INTERNAL", Internal, 500, None,
@@ -182,6 +190,108 @@ impl From<guiju_proto::convert::ConvertError> for Refusal {
     fn from(fault: guiju_proto::convert::ConvertError) -> Self {
         Self::new(Reason::MalformedField, &fault).at(fault.field, fault.why)
     }
+}
+
+impl From<AskError> for Refusal {
+    fn from(error: AskError) -> Self {
+        let message = error.to_string();
+        match error {
+            AskError::Resolve(error) => error.into(),
+            AskError::NotCheckable { standard, .. } => {
+                Self::new(Reason::NotCheckable, message).about("standard", standard)
+            }
+            AskError::BeyondEnd { size, .. } => Self::new(Reason::BeyondLog, message).with("log_size", size),
+            AskError::Store(error) => error.into(),
+            // What was published had a whole bundle and compiled: a fault here is ours.
+            AskError::Bundle(_) | AskError::Compile(_) => Self::new(Reason::Internal, message),
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        // The message may name paths of the server: those are for its operator.
+        tracing::error!("{message}");
+        let reason = match error {
+            StoreError::Log(LogError::Full { .. }) => Reason::StoreFull,
+            StoreError::Log(LogError::Conflict { .. }) => Reason::Conflict,
+            StoreError::Log(LogError::ReadOnly { .. } | LogError::Io { .. }) => Reason::LogUnavailable,
+            StoreError::View(_) => Reason::ViewUnavailable,
+            _ => Reason::Internal,
+        };
+        Self::new(reason, reason.row().meaning)
+    }
+}
+
+impl From<ResolveError> for Refusal {
+    fn from(error: ResolveError) -> Self {
+        let message = error.to_string();
+        match error {
+            ResolveError::UnknownStandard { standard, near } => {
+                Self::new(Reason::UnknownStandard, message).with("near", listed(&near)).about("standard", standard)
+            }
+            ResolveError::UnknownVersion { reference, versions } => Self::new(Reason::UnknownVersion, message)
+                .with("versions", listed(&versions))
+                .about("version", reference),
+        }
+    }
+}
+
+impl From<PublishError> for Refusal {
+    fn from(error: PublishError) -> Self {
+        let message = error.to_string();
+        let refusal = |reason| Self::new(reason, &message);
+        match error {
+            PublishError::OperationId => refusal(Reason::MalformedField).at("operation_id", &message),
+            PublishError::OperationReused(_) => refusal(Reason::OperationReused),
+            PublishError::Metadata(_) | PublishError::Kind { .. } => {
+                refusal(Reason::BadFile).at("standard.toml", &message)
+            }
+            PublishError::TooLarge { .. } => refusal(Reason::BadFile).at("files", &message),
+            PublishError::Bundle(error) => unsealed(error),
+            PublishError::Compile(error) => {
+                let faults =
+                    error.faults.into_iter().map(|fault| (format!("schema.json#{}", fault.pointer), fault.message));
+                faults.fold(refusal(Reason::BadFile), |refusal, (place, why)| refusal.at(place, why))
+            }
+            PublishError::Exists { standard, version } => {
+                refusal(Reason::VersionExists).about("version", format!("{standard}@={version}"))
+            }
+            PublishError::NotHigher { standard, version, highest } => refusal(Reason::VersionNotHigher)
+                .with("highest", highest)
+                .about("version", format!("{standard}@={version}")),
+            PublishError::Status { standard, version, status, .. } => refusal(Reason::StatusUnreachable)
+                .with("status", status)
+                .about("version", format!("{standard}@={version}")),
+            PublishError::Resolve(error) => error.into(),
+            PublishError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A version whose files and references could not be bound together.
+fn unsealed(error: BundleError) -> Refusal {
+    let message = error.to_string();
+    let refusal = |reason| Refusal::new(reason, &message);
+    match error {
+        BundleError::Cycle { path, .. } => refusal(Reason::CyclicReference).with("path", path.join(" -> ")),
+        BundleError::Link(LinkError::Json(why)) => refusal(Reason::BadFile).at("schema.json", why),
+        BundleError::Link(LinkError::Reference { pointer, .. } | LinkError::Foreign { pointer, .. })
+        | BundleError::Resolve { pointer, .. } => {
+            refusal(Reason::BadFile).at(format!("schema.json#{pointer}"), &message)
+        }
+        BundleError::File(FileError::Missing { file, .. }) => refusal(Reason::BadFile).at(file, &message),
+        BundleError::File(FileError::Canonical { file, why, .. }) => refusal(Reason::BadFile).at(file, why),
+        BundleError::File(FileError::Path { file, .. }) => refusal(Reason::BadFile).at(file, &message),
+        BundleError::File(FileError::Manifest(_)) | BundleError::Missing { .. } | BundleError::Tampered { .. } => {
+            refusal(Reason::Internal)
+        }
+    }
+}
+
+fn listed(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The answer to a request that took too long.

@@ -1,14 +1,7 @@
 //! Clients that were not written here, in Python.
 
-use crate::support::{Server, root, said};
-use std::{path::PathBuf, process::Command};
-
-/// The interpreter with what `tests/run` installed.
-fn python() -> PathBuf {
-    let python = root().join("target/python/bin/python");
-    assert!(python.exists(), "what the Python tests need is not installed; run: bash tests/run install");
-    python
-}
+use crate::support::{Server, python, root, said};
+use std::process::Command;
 
 #[test]
 fn a_grpc_client_by_reflection() {

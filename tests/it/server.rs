@@ -98,3 +98,19 @@ fn sigterm_and_sigint_end_it_cleanly() {
         assert!(log.contains("stopped"), "{log}");
     }
 }
+
+#[test]
+fn a_killed_server_leaves_nothing_that_stops_the_next() {
+    let server = Server::start();
+    let folder = server.kill();
+    let (status, _folder) = Server::start_in(folder, &[]).stop();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn both_programs_say_their_version() {
+    for program in [support::guiju(), support::guiju_server()] {
+        let output = std::process::Command::new(&program).arg("--version").output().expect("it runs");
+        assert!(said(&output).ends_with(concat!(env!("CARGO_PKG_VERSION"), "\n")), "{}: {output:?}", program.display());
+    }
+}

@@ -42,6 +42,13 @@ fn programs() -> &'static Path {
     })
 }
 
+/// The Python that `tests/run` installs, with programs of others to compare with.
+pub fn python() -> PathBuf {
+    let python = root().join("target/python/bin/python");
+    assert!(python.exists(), "the Python libraries that tests need are not installed: run `bash tests/run`");
+    python
+}
+
 /// A command for the server program with no settings from this process's environment.
 pub fn server_command(arguments: &[&str]) -> Command {
     let mut command = Command::new(guiju_server());

@@ -29,15 +29,15 @@ security_level = "S1"
 update_cycle = "1"
 """
 
-SCHEMA = b"""{
+SCHEMA = """{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": "object",
   "required": ["card", "holder"],
   "properties": {
-    "card": {"type": "string", "maxLength": 8, "x-guiju": {"titleZh": "证号", "titleEn": "card number"}},
-    "holder": {"type": "string", "minLength": 1, "x-guiju": {"titleZh": "持证人", "titleEn": "holder"}}
+    "card": {"type": "string", "maxLength": 8, "title": "card number", "x-guiju": {"titleZh": "证号"}},
+    "holder": {"type": "string", "minLength": 1, "title": "holder", "x-guiju": {"titleZh": "持证人"}}
   }
-}"""
+}""".encode()
 
 
 class Server:

@@ -1,0 +1,101 @@
+//! tonic services: convert, call the registry, convert. They decide nothing.
+//!
+//! What the registry does on disk or at length runs off the threads that drive connections; a caller who hangs up does not
+//! stop a publication that has begun.
+
+mod answers; // of a stream: a short queue, and a last word
+mod check; // one record, or a stream
+mod versions; // publish, resolve, fetch, find, watch
+
+use crate::{
+    metrics::Metrics,
+    registry::Registry,
+    settings::Settings,
+    status::{Reason, Refusal},
+};
+use guiju_model::Reference;
+use guiju_proto::{
+    conformance::conformance_server::ConformanceServer, convert::parsed, registry::registry_server::RegistryServer,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Semaphore, watch};
+use tonic::{Response, Status, codec::CompressionEncoding};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// What both services share.
+#[derive(Clone)]
+pub struct Service {
+    registry: Arc<Registry>,
+    settings: Arc<Settings>,
+    metrics: Metrics,
+    check_streams: Arc<Semaphore>,
+    /// The log's size, each time it grows.
+    log_size: watch::Receiver<u64>,
+    /// Turns true when the server is to stop: streams without an end of their own end then.
+    stopping: watch::Receiver<bool>,
+}
+
+impl Service {
+    pub fn new(
+        registry: Arc<Registry>,
+        settings: Arc<Settings>,
+        metrics: Metrics,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let check_streams = Arc::new(Semaphore::new(settings.check_streams_max.min(Semaphore::MAX_PERMITS)));
+        let log_size = doorbell(registry.clone(), stopping.clone());
+        Self { registry, settings, metrics, check_streams, log_size, stopping }
+    }
+
+    pub fn registry(&self) -> RegistryServer<Self> {
+        RegistryServer::new(self.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(self.settings.message_bytes_max)
+            .max_encoding_message_size(self.settings.message_bytes_max)
+    }
+
+    pub fn conformance(&self) -> ConformanceServer<Self> {
+        ConformanceServer::new(self.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(self.settings.message_bytes_max)
+            .max_encoding_message_size(self.settings.message_bytes_max)
+    }
+
+    /// Runs what may wait for the disk, or takes its time, where nothing else waits for it.
+    async fn ask<T, E>(&self, question: impl FnOnce(&Registry) -> Result<T, E> + Send + 'static) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        E: Into<Refusal> + Send + 'static,
+    {
+        let registry = self.registry.clone();
+        match tokio::task::spawn_blocking(move || question(&registry)).await {
+            Ok(answer) => answer.map_err(|error| error.into().into()),
+            // It panicked, and the log has said where; or the server is about to stop.
+            Err(fault) if fault.is_panic() => {
+                Err(Refusal::new(Reason::Internal, Reason::Internal.row().meaning).into())
+            }
+            Err(_) => Err(Refusal::new(Reason::ShuttingDown, Reason::ShuttingDown.row().meaning).into()),
+        }
+    }
+}
+
+/// One thread that waits for the log to grow, for all who watch it.
+fn doorbell(registry: Arc<Registry>, stopping: watch::Receiver<bool>) -> watch::Receiver<u64> {
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let (sender, receiver) = watch::channel(registry.sizes().0);
+    tokio::task::spawn_blocking(move || {
+        let mut size = *sender.borrow();
+        while !*stopping.borrow() && stopping.has_changed().is_ok() {
+            size = registry.wait_beyond(size, PATIENCE);
+            sender.send_if_modified(|known| std::mem::replace(known, size) != size);
+        }
+    });
+    receiver
+}
+
+fn reference(text: &str) -> Result<Reference, Refusal> {
+    Ok(parsed("reference", text)?)
+}

@@ -1,0 +1,84 @@
+//! `guiju.conformance.v1`: check one record, or a stream of them.
+
+mod stream; // one stream: pump, worker, answers
+
+use super::{Answer, Service, answers::Answers, reference};
+use crate::status::{Reason, Refusal};
+use guiju::readers::{Format, ReadOptions};
+use guiju_model::Report;
+use guiju_proto::{
+    conformance::{self as wire, conformance_server::Conformance},
+    convert::{self, ConvertError},
+};
+use guiju_validator::CheckOptions;
+use tonic::{Request, Response, Streaming};
+
+/// Findings listed for a record, at most; an answer must fit into a message.
+const FINDINGS_MAX: u32 = 1000;
+
+#[tonic::async_trait]
+impl Conformance for Service {
+    async fn check(&self, request: Request<wire::CheckRequest>) -> Answer<wire::CheckResponse> {
+        let wire::CheckRequest { reference: text, record, options } = request.into_inner();
+        let (reference, options) = (reference(&text)?, check_options(options)?);
+        let report: Report = self
+            .ask(move |registry| registry.validator(&reference).map(|validator| validator.check(&record, &options)))
+            .await?;
+        self.metrics.checked(&report);
+        Ok(Response::new(wire::CheckResponse { report: Some(report.into()) }))
+    }
+
+    type CheckStreamStream = Answers<wire::CheckStreamResponse>;
+
+    async fn check_stream(
+        &self,
+        request: Request<Streaming<wire::CheckStreamRequest>>,
+    ) -> Answer<Self::CheckStreamStream> {
+        let Ok(place) = self.check_streams.clone().try_acquire_owned() else {
+            return Err(Refusal::new(Reason::TooManyStreams, Reason::TooManyStreams.row().meaning).into());
+        };
+        let mut messages = request.into_inner();
+        let idle = self.settings.stream_idle_timeout;
+        let header = stream::header(stream::next(&mut messages, idle).await?)?;
+        let (reference, options) = (reference(&header.reference)?, check_options(header.options.clone())?);
+        let read = ReadOptions { format: format(header.format)?, jobs: 1, check: options };
+        let validator = self.ask(move |registry| registry.validator(&reference)).await?;
+        let task = stream::Task {
+            validator,
+            read,
+            failing_only: header.failing_only,
+            progress_records: self.settings.progress_records,
+            idle,
+            metrics: self.metrics.clone(),
+            _open: self.metrics.open_stream("CheckStream"),
+            _place: place,
+        };
+        Ok(Response::new(task.start(messages)))
+    }
+}
+
+fn check_options(given: Option<wire::CheckOptions>) -> Result<CheckOptions, Refusal> {
+    let given = given.unwrap_or_default();
+    let reference_date = convert::reference_date(&given)?;
+    let findings_max = match given.findings_max {
+        0 => CheckOptions::default().findings_max,
+        1..=FINDINGS_MAX => given.findings_max as usize,
+        _ => {
+            let why = format!("it is more than {FINDINGS_MAX}");
+            return Err(ConvertError::new("options.findings_max", why).into());
+        }
+    };
+    Ok(CheckOptions { reference_date, findings_max, with_values: given.with_values, ..CheckOptions::default() })
+}
+
+/// None: found out from the first bytes.
+fn format(number: i32) -> Result<Option<Format>, Refusal> {
+    let unknown = |_| ConvertError::new("header.format", format!("{number} is none of the values of its enumeration"));
+    Ok(match wire::Format::try_from(number).map_err(unknown)? {
+        wire::Format::Unspecified => None,
+        wire::Format::Json => Some(Format::Json),
+        wire::Format::Ndjson => Some(Format::Ndjson),
+        wire::Format::JsonArray => Some(Format::JsonArray),
+        wire::Format::Csv => Some(Format::Csv),
+    })
+}

@@ -1,0 +1,294 @@
+//! One stream of records to check.
+//!
+//! Three parts run beside each other: the pump takes messages from the caller, the worker (a thread, since checking is
+//! work) judges them, and the answers are what the caller reads. The channels between them are short, so a caller who does
+//! not read stops the worker, a worker that is stopped stops the pump, and a pump that is stopped closes HTTP/2's window.
+//!
+//! # Limits
+//! At most [`WAITING_IN`] messages of a stream are in memory, and its [`Answers`]. A stream that stands still for
+//! `stream_idle_timeout` is ended.
+
+use crate::{
+    grpc::answers::{Answers, Teller, Unheard, answers},
+    metrics::{Metrics, OpenStream},
+    status::{self, Reason, Refusal},
+};
+use guiju::readers::{self, ReadError, ReadOptions, Told};
+use guiju_model::{Finding, Report, Severity};
+use guiju_proto::{
+    conformance::{
+        CheckStreamHeader, CheckStreamRequest, CheckStreamResponse, Progress, RecordReport,
+        check_stream_request::Message as In, check_stream_response::Message as Out,
+    },
+    convert::ConvertError,
+};
+use guiju_validator::Validator;
+use std::{
+    io,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::timeout,
+};
+use tonic::{Status, Streaming};
+
+const WAITING_IN: usize = 4;
+/// What one chunk holds at most, in bytes.
+const CHUNK_BYTES_MAX: usize = 1 << 20;
+
+/// What a stream needs, from its beginning to its end.
+pub struct Task {
+    pub validator: Arc<Validator>,
+    pub read: ReadOptions,
+    pub failing_only: bool,
+    pub progress_records: u64,
+    pub idle: Duration,
+    pub metrics: Metrics,
+    pub _open: OpenStream,
+    pub _place: OwnedSemaphorePermit,
+}
+
+/// The next message, waited for no longer than `idle`.
+pub async fn next(messages: &mut Streaming<CheckStreamRequest>, idle: Duration) -> Result<Option<In>, Status> {
+    let message = match timeout(idle, messages.message()).await {
+        Err(_) => return Err(Refusal::new(Reason::StreamIdle, format!("no message came for {idle:?}")).into()),
+        Ok(message) => message.map_err(status::explained)?,
+    };
+    match message {
+        None => Ok(None),
+        Some(CheckStreamRequest { message: None }) => Err(out_of_order("a message is empty").into()),
+        Some(CheckStreamRequest { message }) => Ok(message),
+    }
+}
+
+/// What the first message must be.
+pub fn header(first: Option<In>) -> Result<CheckStreamHeader, Refusal> {
+    match first {
+        Some(In::Header(header)) => Ok(header),
+        _ => Err(out_of_order("the first message must be the header")),
+    }
+}
+
+fn out_of_order(what: &str) -> Refusal {
+    Refusal::new(Reason::StreamOrder, format!("{what}; first a header, then records or chunks, not both"))
+}
+
+impl Task {
+    pub fn start(self, mut messages: Streaming<CheckStreamRequest>) -> Answers<CheckStreamResponse> {
+        let (inbox, inbound) = mpsc::channel(WAITING_IN);
+        let (teller, outbound) = answers(self.idle);
+        let idle = self.idle;
+        tokio::spawn(async move {
+            loop {
+                let message = next(&mut messages, idle).await.transpose();
+                let Some(message) = message else { return };
+                let is_end = message.is_err();
+                if inbox.send(message).await.is_err() || is_end {
+                    return;
+                }
+            }
+        });
+        let handle = Handle::current();
+        tokio::task::spawn_blocking(move || {
+            Worker { task: self, teller, handle, counts: Progress::default() }.run(inbound)
+        });
+        outbound
+    }
+}
+
+/// Why a worker stops before the end.
+enum Stop {
+    /// The caller is to hear this.
+    Refused(Box<Status>),
+    /// The caller is gone, or did not read.
+    Unheard,
+}
+
+impl From<Status> for Stop {
+    fn from(status: Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Status::from(refusal).into()
+    }
+}
+
+impl From<Unheard> for Stop {
+    fn from(_: Unheard) -> Self {
+        Self::Unheard
+    }
+}
+
+struct Worker {
+    task: Task,
+    teller: Teller<CheckStreamResponse>,
+    handle: Handle,
+    counts: Progress,
+}
+
+impl Worker {
+    fn run(mut self, mut inbound: mpsc::Receiver<Result<In, Status>>) {
+        let ended = self.judge(&mut inbound).and_then(|()| {
+            self.counts.is_final = true;
+            self.answer(Out::Progress(self.counts))
+        });
+        if let Err(Stop::Refused(status)) = ended {
+            self.teller.refuse(*status);
+        }
+    }
+
+    fn judge(&mut self, inbound: &mut mpsc::Receiver<Result<In, Status>>) -> Result<(), Stop> {
+        match inbound.blocking_recv().transpose()? {
+            None => Ok(()),
+            Some(In::Header(_)) => Err(out_of_order("a second header came").into()),
+            Some(In::Record(record)) => self.judge_records(record, inbound),
+            Some(In::Chunk(chunk)) => {
+                let mut chunks = Chunks { inbound, chunk: Default::default(), bytes: Arc::default(), fault: None };
+                chunks.take(chunk)?;
+                self.judge_chunks(chunks)
+            }
+        }
+    }
+
+    fn judge_records(
+        &mut self,
+        first: prost::bytes::Bytes,
+        inbound: &mut mpsc::Receiver<Result<In, Status>>,
+    ) -> Result<(), Stop> {
+        let mut record = first;
+        loop {
+            self.counts.bytes += record.len() as u64;
+            let report = self.task.validator.check(&record, &self.task.read.check);
+            self.take(report)?;
+            record = match inbound.blocking_recv().transpose()? {
+                None => return Ok(()),
+                Some(In::Record(record)) => record,
+                Some(In::Header(_)) => return Err(out_of_order("a second header came").into()),
+                Some(In::Chunk(_)) => return Err(out_of_order("a chunk came after a record").into()),
+            };
+        }
+    }
+
+    fn judge_chunks(&mut self, mut chunks: Chunks<'_>) -> Result<(), Stop> {
+        let (validator, read) = (self.task.validator.clone(), self.task.read.clone());
+        let bytes = chunks.bytes.clone();
+        let mut stop = None;
+        let ended = readers::check(&mut chunks, &validator, &read, |told| {
+            self.counts.bytes = bytes.load(Ordering::Relaxed);
+            let taken = match told {
+                Told::Input(finding) => self.take_input(finding),
+                Told::Record(checked) => self.take(checked.report),
+            };
+            match taken {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(why) => {
+                    stop = Some(why);
+                    ControlFlow::Break(())
+                }
+            }
+        });
+        self.counts.bytes = bytes.load(Ordering::Relaxed);
+        match (stop, chunks.fault, ended) {
+            (Some(stop), ..) => Err(stop),
+            (None, Some(status), _) => Err(status.into()),
+            (None, None, Ok(_)) => Ok(()),
+            (None, None, Err(ReadError::Refused(finding))) => {
+                let refusal = Refusal::new(Reason::UnreadableInput, &finding.message.en);
+                Err(refusal.with("finding", &finding.code).into())
+            }
+            (None, None, Err(error)) => Err(Refusal::new(Reason::Internal, error).into()),
+        }
+    }
+
+    /// Counts and tells what is found about the input as a whole.
+    fn take_input(&mut self, finding: Finding) -> Result<(), Stop> {
+        *match finding.severity {
+            Severity::Error => &mut self.counts.errors,
+            Severity::Warning => &mut self.counts.warnings,
+            Severity::Info => &mut self.counts.infos,
+        } += 1;
+        self.answer(Out::Input(finding.into()))
+    }
+
+    /// Counts a report and tells it where it is wanted.
+    fn take(&mut self, report: Report) -> Result<(), Stop> {
+        let (index, is_clean) = (self.counts.records, report.errors + report.warnings + report.infos == 0);
+        self.count(&report);
+        if !(self.task.failing_only && is_clean) {
+            self.answer(Out::Record(RecordReport { index, report: Some(report.into()) }))?;
+        }
+        match self.counts.records.is_multiple_of(self.task.progress_records) {
+            true => self.answer(Out::Progress(self.counts)),
+            false => Ok(()),
+        }
+    }
+
+    fn count(&mut self, report: &Report) {
+        self.task.metrics.checked(report);
+        let counts = &mut self.counts;
+        counts.records += 1;
+        *if report.conforms() { &mut counts.conforming } else { &mut counts.failing } += 1;
+        counts.errors += report.errors;
+        counts.warnings += report.warnings;
+        counts.infos += report.infos;
+    }
+
+    fn answer(&self, message: Out) -> Result<(), Stop> {
+        Ok(self.teller.tell_blocking(CheckStreamResponse { message: Some(message) }, &self.handle)?)
+    }
+}
+
+/// The chunks of a stream as one run of bytes. A fault of the stream reads as an error and is kept in `fault`.
+struct Chunks<'a> {
+    inbound: &'a mut mpsc::Receiver<Result<In, Status>>,
+    chunk: prost::bytes::Bytes,
+    /// Taken from the caller so far.
+    bytes: Arc<AtomicU64>,
+    fault: Option<Status>,
+}
+
+impl Chunks<'_> {
+    fn take(&mut self, chunk: prost::bytes::Bytes) -> Result<(), Refusal> {
+        if chunk.len() > CHUNK_BYTES_MAX {
+            return Err(ConvertError::new("chunk", format!("it holds more than {CHUNK_BYTES_MAX} bytes")).into());
+        }
+        self.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        self.chunk = chunk;
+        Ok(())
+    }
+
+    /// Makes sure that there are bytes, unless the stream has ended.
+    fn fill(&mut self) -> Result<(), Status> {
+        while self.chunk.is_empty() {
+            match self.inbound.blocking_recv().transpose()? {
+                None => return Ok(()),
+                Some(In::Chunk(chunk)) => self.take(chunk)?,
+                Some(In::Header(_)) => return Err(out_of_order("a second header came").into()),
+                Some(In::Record(_)) => return Err(out_of_order("a record came after a chunk").into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl io::Read for Chunks<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if let Err(status) = self.fill() {
+            self.fault = Some(status);
+            return Err(io::Error::other("the stream broke off"));
+        }
+        let count = buf.len().min(self.chunk.len());
+        buf[..count].copy_from_slice(&self.chunk.split_to(count));
+        Ok(count)
+    }
+}

@@ -1,0 +1,343 @@
+//! `guiju.registry.v1`: publish, resolve, fetch, find, watch.
+
+use super::{
+    Answer, Service,
+    answers::{Answers, Teller, Unheard, answers},
+    reference,
+};
+use crate::{
+    registry::{Event, Happening, StatusChange, Submission},
+    status::{self, Reason, Refusal},
+};
+use guiju_model::{Kind, Namespace, Package, Reference, StandardId, Status as VersionStatus};
+use guiju_proto::{
+    convert::{self, ConvertError, PackageReceiver, parsed},
+    registry::{self as wire, registry_server::Registry},
+};
+use tonic::{Request, Response, Status, Streaming};
+
+/// What the files of a version hold at most, in bytes.
+const VERSION_BYTES_MAX: usize = 64 << 20;
+const PAGE_SIZE: u32 = 100;
+const PAGE_SIZE_MAX: u32 = 1000;
+const HITS: u32 = 20;
+const HITS_MAX: u32 = 100;
+const QUERY_BYTES_MAX: usize = 256;
+const REASON_BYTES_MAX: usize = 4096;
+/// Log entries that are read at a time for a watcher.
+const EVENTS: usize = 256;
+
+#[tonic::async_trait]
+impl Registry for Service {
+    async fn publish(&self, request: Request<wire::PublishRequest>) -> Answer<wire::PublishResponse> {
+        self.publish_one(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn publish_parts(
+        &self,
+        request: Request<Streaming<wire::PublishPartsRequest>>,
+    ) -> Answer<wire::PublishPartsResponse> {
+        let mut parts = request.into_inner();
+        let mut receiver = PackageReceiver::new(VERSION_BYTES_MAX);
+        while let Some(part) = parts.message().await.map_err(status::explained)? {
+            receiver.take(part).map_err(Refusal::from)?;
+        }
+        let request = receiver.finish().map_err(Refusal::from)?;
+        let result = Some(self.publish_one(request).await?);
+        Ok(Response::new(wire::PublishPartsResponse { result }))
+    }
+
+    async fn resolve(&self, request: Request<wire::ResolveRequest>) -> Answer<wire::ResolveResponse> {
+        let reference = reference(&request.get_ref().reference)?;
+        let version = self.ask(move |registry| registry.resolve(&reference)).await?;
+        Ok(Response::new(wire::ResolveResponse { version: Some(version.into()) }))
+    }
+
+    async fn get_version(&self, request: Request<wire::GetVersionRequest>) -> Answer<wire::GetVersionResponse> {
+        let reference = reference(&request.get_ref().reference)?;
+        let found = self.ask(move |registry| registry.version(&reference)).await?;
+        Ok(Response::new(wire::GetVersionResponse {
+            manifest: found.manifest.to_canonical().into(),
+            files: found.manifest.files.into_keys().collect(),
+            version: Some(found.info.into()),
+            metadata_toml: found.metadata_toml,
+        }))
+    }
+
+    type GetBundleStream = Answers<wire::GetBundleResponse>;
+
+    async fn get_bundle(&self, request: Request<wire::GetBundleRequest>) -> Answer<Self::GetBundleStream> {
+        let wire::GetBundleRequest { reference: text, with_examples } = request.into_inner();
+        let reference = reference(&text)?;
+        let bundle = self.ask(move |registry| registry.bundle(&reference, with_examples)).await?;
+        let open = self.metrics.open_stream("GetBundle");
+        let (teller, answers) = answers(self.settings.stream_idle_timeout);
+        tokio::spawn(async move {
+            let _open = open;
+            for part in convert::bundle_parts(&bundle) {
+                if teller.tell(part).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(answers))
+    }
+
+    async fn list_standards(
+        &self,
+        request: Request<wire::ListStandardsRequest>,
+    ) -> Answer<wire::ListStandardsResponse> {
+        let request = request.into_inner();
+        let namespace = namespace(&request.namespace)?;
+        let kind = kind(request.kind)?;
+        let after = page_token(&request.page_token)?;
+        let size = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)?;
+        let list = move |registry: &crate::registry::Registry| {
+            registry.standards(namespace.as_ref(), kind, after.as_ref(), size)
+        };
+        let (standards, log_size) = self.ask(list).await?;
+        let is_full = standards.len() == size;
+        let next_page_token = standards.last().filter(|_| is_full).map(|last| last.standard.to_string());
+        Ok(Response::new(wire::ListStandardsResponse {
+            standards: standards.into_iter().map(Into::into).collect(),
+            next_page_token: next_page_token.unwrap_or_default(),
+            log_size,
+        }))
+    }
+
+    async fn list_versions(&self, request: Request<wire::ListVersionsRequest>) -> Answer<wire::ListVersionsResponse> {
+        let standard = standard(&request.get_ref().standard)?;
+        let (standard, versions) = self.ask(move |registry| registry.versions(&standard)).await?;
+        Ok(Response::new(wire::ListVersionsResponse {
+            standard: Some(standard.into()),
+            versions: versions.into_iter().map(Into::into).collect(),
+        }))
+    }
+
+    async fn search(&self, request: Request<wire::SearchRequest>) -> Answer<wire::SearchResponse> {
+        let wire::SearchRequest { query, page_size: size } = request.into_inner();
+        if query.trim().is_empty() {
+            return Err(field("query", "it has no words").into());
+        }
+        if query.len() > QUERY_BYTES_MAX {
+            return Err(field("query", format!("it is longer than {QUERY_BYTES_MAX} bytes")).into());
+        }
+        let size = page_size(size, HITS, HITS_MAX)?;
+        let hits = self.ask(move |registry| registry.search(&query, size)).await?;
+        Ok(Response::new(wire::SearchResponse { hits: hits.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn list_dependents(
+        &self,
+        request: Request<wire::ListDependentsRequest>,
+    ) -> Answer<wire::ListDependentsResponse> {
+        let standard = standard(&request.get_ref().standard)?;
+        let transitive = request.get_ref().transitive;
+        let versions = self.ask(move |registry| registry.dependents(&standard, transitive)).await?;
+        Ok(Response::new(wire::ListDependentsResponse { versions: versions.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn set_status(&self, request: Request<wire::SetStatusRequest>) -> Answer<wire::SetStatusResponse> {
+        let request = request.into_inner();
+        let change = status_change(request)?;
+        let version = self.ask(move |registry| registry.set_status(change)).await?;
+        Ok(Response::new(wire::SetStatusResponse { version: Some(version.into()) }))
+    }
+
+    type WatchStream = Answers<wire::WatchResponse>;
+
+    async fn watch(&self, request: Request<wire::WatchRequest>) -> Answer<Self::WatchStream> {
+        let wire::WatchRequest { from_index, namespace: text } = request.into_inner();
+        let namespace = namespace(&text)?;
+        // Asked for once here, so that an index beyond the log is an error and not an empty stream.
+        self.ask(move |registry| registry.events(from_index, 0, None)).await?;
+        let (teller, answers) = answers(self.settings.stream_idle_timeout);
+        let open = self.metrics.open_stream("Watch");
+        let mut watcher = Watcher { service: self.clone(), namespace, next: from_index, teller };
+        tokio::spawn(async move {
+            let _open = open;
+            if let Err(End::Refused(status)) = watcher.run().await {
+                watcher.teller.refuse(status);
+            }
+        });
+        Ok(Response::new(answers))
+    }
+}
+
+impl Service {
+    async fn publish_one(&self, request: wire::PublishRequest) -> Result<wire::PublishResponse, Status> {
+        let submission = submission(request)?;
+        let dry_run = submission.dry_run;
+        let receipt = self.ask(move |registry| registry.publish(submission)).await?;
+        if receipt.is_new && !dry_run {
+            self.metrics.published();
+        }
+        let (warnings_en, warnings_zh) = receipt.warnings.into_iter().map(|text| (text.en, text.zh)).unzip();
+        let version = Some(receipt.version.into());
+        Ok(wire::PublishResponse { version, is_new: receipt.is_new, warnings_en, warnings_zh })
+    }
+}
+
+/// Follows the log for one caller.
+struct Watcher {
+    service: Service,
+    namespace: Option<Namespace>,
+    next: u64,
+    teller: Teller<wire::WatchResponse>,
+}
+
+/// Why a watch ended.
+enum End {
+    /// The caller is to hear this.
+    Refused(Status),
+    /// The caller is gone, or did not read.
+    Unheard,
+}
+
+impl From<Unheard> for End {
+    fn from(_: Unheard) -> Self {
+        Self::Unheard
+    }
+}
+
+impl From<Status> for End {
+    fn from(status: Status) -> Self {
+        Self::Refused(status)
+    }
+}
+
+impl Watcher {
+    async fn run(&mut self) -> Result<(), End> {
+        let mut grown = self.service.log_size.clone();
+        let mut stopping = self.service.stopping.clone();
+        let mut told_caught_up = false;
+        loop {
+            let size = *grown.borrow_and_update();
+            self.catch_up(size).await?;
+            if !std::mem::replace(&mut told_caught_up, true) {
+                self.teller.tell(caught_up(self.next)).await?;
+            }
+            tokio::select! {
+                changed = grown.changed() => changed.map_err(|_| End::Unheard)?,
+                _ = stopping.wait_for(|is_stopping| *is_stopping) => {
+                    let row = Reason::ShuttingDown.row();
+                    return Err(Status::from(Refusal::new(row.reason, row.meaning)).into());
+                }
+                () = self.teller.closed() => return Err(End::Unheard),
+            }
+        }
+    }
+
+    /// Sends what lies below a size.
+    async fn catch_up(&mut self, size: u64) -> Result<(), End> {
+        while self.next < size {
+            let from = self.next;
+            let events = self.service.ask(move |registry| registry.events(from, EVENTS, None)).await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            for event in events {
+                self.next = event.index + 1;
+                if self.is_wanted(&event) {
+                    self.teller.tell(told(event)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, event: &Event) -> bool {
+        let (Happening::Published(info) | Happening::StatusChanged(info)) = &event.what;
+        self.namespace.as_ref().is_none_or(|wanted| info.standard.namespace().is_under(wanted))
+    }
+}
+
+fn caught_up(size: u64) -> wire::WatchResponse {
+    wire::WatchResponse { index: size, time: None, event: Some(wire::watch_response::Event::CaughtUp(size)) }
+}
+
+fn told(event: Event) -> wire::WatchResponse {
+    use wire::watch_response::Event as Told;
+    let what = match event.what {
+        Happening::Published(version) => Told::Published(version.into()),
+        Happening::StatusChanged(version) => Told::StatusChanged(version.into()),
+    };
+    wire::WatchResponse { index: event.index, time: Some(convert::timestamp(event.time_ms)), event: Some(what) }
+}
+
+fn submission(request: wire::PublishRequest) -> Result<Submission, Refusal> {
+    let operation_id = operation_id(&request.operation_id)?;
+    if request.metadata_toml.is_empty() {
+        return Err(field("metadata_toml", "it is missing: send the text of standard.toml"));
+    }
+    let package = Package::try_from(&request)?;
+    let wire::PublishRequest { metadata_toml, dry_run, .. } = request;
+    Ok(Submission { operation_id, package, metadata_toml, dry_run })
+}
+
+fn status_change(request: wire::SetStatusRequest) -> Result<StatusChange, Refusal> {
+    let status = match request.status() {
+        wire::Status::Deprecated => VersionStatus::Deprecated,
+        wire::Status::Withdrawn => VersionStatus::Withdrawn,
+        _ => return Err(field("status", "only DEPRECATED and WITHDRAWN can be set")),
+    };
+    match request.reason.trim() {
+        "" => return Err(field("reason", "it is missing: say why, for the record")),
+        reason if reason.len() > REASON_BYTES_MAX => {
+            return Err(field("reason", format!("it is longer than {REASON_BYTES_MAX} bytes")));
+        }
+        _ => {}
+    }
+    if !request.successor.is_empty() {
+        parsed::<Reference>("successor", &request.successor)?;
+    }
+    Ok(StatusChange {
+        operation_id: operation_id(&request.operation_id)?,
+        standard: standard(&request.standard)?,
+        version: parsed("version", &request.version)?,
+        status,
+        reason: request.reason,
+        successor: request.successor,
+    })
+}
+
+/// Its form is the registry's to judge.
+fn operation_id(text: &str) -> Result<String, Refusal> {
+    Ok(parsed("operation_id", text)?)
+}
+
+fn standard(text: &str) -> Result<StandardId, Refusal> {
+    Ok(parsed("standard", text)?)
+}
+
+fn namespace(text: &str) -> Result<Option<Namespace>, Refusal> {
+    if text.is_empty() { Ok(None) } else { Ok(Some(parsed("namespace", text)?)) }
+}
+
+fn kind(number: i32) -> Result<Option<Kind>, Refusal> {
+    match wire::Kind::try_from(number) {
+        Ok(wire::Kind::Unspecified) => Ok(None),
+        Ok(kind) => Ok(Some(kind.try_into()?)),
+        Err(_) => Err(field("kind", format!("{number} is none of the values of its enumeration"))),
+    }
+}
+
+/// A token is the name of the last standard of its page.
+fn page_token(text: &str) -> Result<Option<StandardId>, Refusal> {
+    match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| Refusal::new(Reason::PageToken, Reason::PageToken.row().meaning)),
+    }
+}
+
+fn page_size(asked: u32, usual: u32, max: u32) -> Result<usize, Refusal> {
+    match asked {
+        0 => Ok(usual as usize),
+        asked if asked <= max => Ok(asked as usize),
+        _ => Err(field("page_size", format!("it is more than {max}"))),
+    }
+}
+
+fn field(name: &str, why: impl std::fmt::Display) -> Refusal {
+    ConvertError::new(name, why).into()
+}
