@@ -104,7 +104,7 @@ async fn refusals_of_a_publication_name_place_and_reason() {
         (wire::PublishRequest { kind: 77, ..good() }, bad_field, "77 is none of the values"),
         (wire::PublishRequest { metadata_toml: String::new(), ..good() }, bad_field, "send the text of standard.toml"),
         (wire::PublishRequest { metadata_toml: "x = 1".into(), ..good() }, bad_file, r#"field: "standard.toml""#),
-        (wire::PublishRequest { kind: wire::Kind::Elements.into(), ..good() }, bad_file, "it is offered as a elements"),
+        (wire::PublishRequest { kind: wire::Kind::Elements.into(), ..good() }, bad_file, "the request says elements"),
         (wire::PublishRequest { files: Vec::new(), ..good() }, bad_file, "so it needs `schema.json`"),
         (
             wire::PublishRequest { files: vec![with("schema.json", SCHEMA), with("../x", "")], ..good() },
@@ -120,7 +120,7 @@ async fn refusals_of_a_publication_name_place_and_reason() {
             "refers to itself",
         ),
         (schema(r#"{"$ref": "ftp://x"}"#), bad_file, "nothing else is ever fetched"),
-        (schema(&format!(r#"{{"description": "{}"}}"#, "x".repeat(300 << 10))), bad_file, "larger than 262144 bytes"),
+        (schema(&format!(r#"{{"description": "{}"}}"#, "x".repeat(300 << 10))), bad_file, "at most 262144 are taken"),
         (submission("0.9.0", SCHEMA), (Code::Ok, ""), ""),
         (
             submission("1.0.0", r#"{"type": "object"}"#),
