@@ -45,8 +45,8 @@ pub struct Journal {
     folder: PathBuf,
     held: Mutex<Held>,
     grown: Condvar,
-    /// Held for as long as the journal is open.
-    _lock: File,
+    /// Held for as long as the journal is open to write.
+    _lock: Option<File>,
 }
 
 struct Held {
@@ -57,7 +57,15 @@ struct Held {
     entries: Vec<Place>,
     blobs: HashMap<Digest, Place>,
     operations: HashMap<String, u64>,
+    /// Why nothing more is written.
     broken: Option<String>,
+    access: Access,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Write,
+    Read,
 }
 
 /// What opening a journal found and mended.
@@ -71,32 +79,24 @@ impl Journal {
     /// Opens or creates the journal in a folder.
     pub fn open(folder: &Path) -> Result<(Self, Opened), LogError> {
         make_folder(folder)?;
-        let lock_path = folder.join("lock");
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(io_at(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LogError::InUse { path: folder.into() }),
-            Err(TryLockError::Error(source)) => return Err(LogError::Io { path: lock_path, source }),
-        }
-        let mut held = Held {
-            head: Head::empty(),
-            segments: Vec::new(),
-            end: 0,
-            entries: Vec::new(),
-            blobs: HashMap::new(),
-            operations: HashMap::new(),
-            broken: None,
-        };
-        let mut opened = Opened::default();
-        let paths = segment_paths(folder)?;
-        for (number, path) in paths.iter().enumerate() {
-            opened.cut_bytes += held.scan(path, number + 1 == paths.len())?;
-        }
+        let lock = lock(folder)?;
+        let (mut held, opened) = Held::scanned(folder, Access::Write)?;
         if held.segments.is_empty() {
             held.add_segment(folder)?;
         }
-        Ok((Self { folder: folder.into(), held: Mutex::new(held), grown: Condvar::new(), _lock: lock }, opened))
+        Ok((Self { folder: folder.into(), held: Mutex::new(held), grown: Condvar::new(), _lock: Some(lock) }, opened))
+    }
+
+    /// Opens a journal that exists, as it is committed now, and changes nothing; a server may be writing to it.
+    ///
+    /// `Opened::cut_bytes` are those that follow the last commit: a batch under way, or a torn one.
+    pub fn read(folder: &Path) -> Result<(Self, Opened), LogError> {
+        let (held, opened) = Held::scanned(folder, Access::Read)?;
+        if held.segments.is_empty() {
+            let source = io::Error::new(io::ErrorKind::NotFound, "it holds no segment of a journal");
+            return Err(LogError::Io { path: folder.into(), source });
+        }
+        Ok((Self { folder: folder.into(), held: Mutex::new(held), grown: Condvar::new(), _lock: None }, opened))
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -217,6 +217,26 @@ struct Batch {
 }
 
 impl Held {
+    /// Takes in every segment of a folder.
+    fn scanned(folder: &Path, access: Access) -> Result<(Self, Opened), LogError> {
+        let mut held = Self {
+            head: Head::empty(),
+            segments: Vec::new(),
+            end: 0,
+            entries: Vec::new(),
+            blobs: HashMap::new(),
+            operations: HashMap::new(),
+            broken: (access == Access::Read).then(|| "it was opened to read only".into()),
+            access,
+        };
+        let mut opened = Opened::default();
+        let paths = segment_paths(folder)?;
+        for (number, path) in paths.iter().enumerate() {
+            opened.cut_bytes += held.scan(path, number + 1 == paths.len())?;
+        }
+        Ok((held, opened))
+    }
+
     fn batch(&self, entries: &[Append]) -> Batch {
         let mut batch = Batch { bytes: Vec::new(), head: self.head, entries: Vec::new(), blobs: Vec::new() };
         let segment = self.segments.len() as u32 - 1;
@@ -323,18 +343,20 @@ impl Held {
             offset: offset as u64,
             what: what.into(),
         };
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_at(path))?;
+        let writes = self.access == Access::Write;
+        let file = OpenOptions::new().read(true).write(writes).open(path).map_err(io_at(path))?;
         let segment = self.segments.len() as u32;
         self.segments.push((path.into(), file));
         if !bytes.starts_with(MAGIC) {
             // A crash while the segment was made leaves less than its magic, and nothing committed.
             if is_last && bytes.len() < MAGIC.len() {
                 let (path, file) = &self.segments[segment as usize];
-                file.set_len(0)
-                    .and_then(|()| file.write_all_at(MAGIC, 0))
-                    .and_then(|()| file.sync_all())
-                    .map_err(io_at(path))?;
-                self.end = MAGIC.len() as u64;
+                let begin =
+                    || file.set_len(0).and_then(|()| file.write_all_at(MAGIC, 0)).and_then(|()| file.sync_all());
+                if writes {
+                    begin().map_err(io_at(path))?;
+                    self.end = MAGIC.len() as u64;
+                }
                 return Ok(bytes.len() as u64);
             }
             return Err(damaged(0, "it does not begin as a segment does"));
@@ -379,7 +401,9 @@ impl Held {
             if !is_last {
                 return Err(damaged(committed, "the segment ends in the middle of a batch"));
             }
-            file.set_len(committed as u64).and_then(|()| file.sync_all()).map_err(io_at(path))?;
+            if writes {
+                file.set_len(committed as u64).and_then(|()| file.sync_all()).map_err(io_at(path))?;
+            }
         }
         self.end = committed as u64;
         Ok((bytes.len() - committed) as u64)
@@ -429,6 +453,17 @@ fn commit_follows(bytes: &[u8], from: usize) -> bool {
     let rest = &bytes[from..];
     (1..rest.len().saturating_sub(HEAD_BYTES as usize + 40 - 1))
         .any(|at| rest[at..].starts_with(&length) && rest[at + 8] == COMMIT && parse(&rest[at..]).is_some())
+}
+
+/// One writer at a time: the system lets go of the lock when the process ends, however it ends.
+fn lock(folder: &Path) -> Result<File, LogError> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io_at(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LogError::InUse { path: folder.into() }),
+        Err(TryLockError::Error(source)) => Err(LogError::Io { path, source }),
+    }
 }
 
 fn segment_paths(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
