@@ -2,7 +2,7 @@
 //!
 //! `UPDATE_EXPECT=1` rewrites `tests/cases/samples/*.txt`; the diff is what is reviewed.
 
-use crate::support::root;
+use crate::support::{expect_file, root};
 use guiju::{
     Folder, Validator,
     readers::{ReadOptions, Told, check},
@@ -23,12 +23,7 @@ fn readings() {
 
 fn assert_found(file: &str, standard: &str) {
     let found = found(&root().join("docs/quickstart").join(file), standard);
-    let expected = root().join("tests/cases/samples").join(format!("{file}.txt"));
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(&expected, &found).unwrap();
-    }
-    let expected = fs::read_to_string(&expected).unwrap();
-    assert_eq!(found, expected.replace("\r\n", "\n"), "run again with UPDATE_EXPECT=1 and read the difference");
+    expect_file(&root().join("tests/cases/samples").join(format!("{file}.txt")), &found);
 }
 
 /// A line for each finding: where, how grave, what; and the counts.

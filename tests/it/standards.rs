@@ -2,7 +2,7 @@
 //!
 //! `UPDATE_EXPECT=1` rewrites the `*.findings.txt` that differ, comments kept; the diff is what is reviewed.
 
-use crate::support::root;
+use crate::support::{expect_file, root};
 use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Metadata, Package, Severity, StandardId, links};
 use guiju_validator::{ExampleFault, Lint, judge_examples, lint};
 use semver::Version;
@@ -112,6 +112,63 @@ const RECORDS: [&str; 21] = [
     "bj.water/meter",
     "bj.water/meter-reading",
 ];
+
+#[test]
+fn the_page_of_standards_is_up_to_date() {
+    let newest: BTreeMap<&StandardId, &Package> =
+        SHELF.versions.iter().map(|(package, _)| (&package.standard, package)).collect();
+    let (lists, records): (Vec<_>, Vec<_>) =
+        newest.into_values().partition(|package| matches!(package.kind, Kind::CodeList));
+    let mut page = format!(
+        "# The standards that ship\n\n{} record standards and {} code lists, {} versions in all. `guiju list` lists them, \
+         `guiju show NAME` shows fields, codes and who answers for one.\nMade of `standards/`; `UPDATE_EXPECT=1 cargo test \
+         -p guiju-tests standards` writes it.\n\nShare classes: 1 unconditional, 2 on conditions, 3 not shared. Levels: S1 open, \
+         S2 government-internal, S3 personal or confidential, S4 sensitive personal.\n",
+        records.len(),
+        lists.len(),
+        SHELF.versions.len()
+    );
+    page += "\n## Records\n\n| standard | title | fields | share class, level | versions | follows |\n|---|---|---|---|---|---|\n";
+    records.iter().for_each(|package| page += &row(package, fields(package)));
+    page += "\n## Code lists\n\n| code list | title | codes | share class, level | versions | follows |\n|---|---|---|---|---|---|\n";
+    lists.iter().for_each(|package| page += &row(package, codes(package)));
+    page += "\n## Sources and doubts\n\nWhere the facts come from, and what an owner must confirm before relying on them.\n";
+    records.iter().chain(&lists).for_each(|package| page += &confirmations(package));
+    expect_file(&root().join("docs/reference/standards.md"), &page);
+}
+
+fn row(newest: &Package, size: usize) -> String {
+    let metadata = &SHELF.metadata[&newest.standard];
+    let of = SHELF.versions.iter().filter(|(package, _)| package.standard == newest.standard);
+    let versions: Vec<String> = of.map(|(package, _)| package.version.to_string()).collect();
+    let follows = if metadata.basis.is_empty() { "the city's own".into() } else { metadata.basis.join(", ") };
+    format!(
+        "| `{}` | {} · {} | {size} | {}, {} | {} | {follows} |\n",
+        newest.standard,
+        metadata.title_en,
+        metadata.title_zh,
+        metadata.share_class.as_str(),
+        metadata.security_level.as_str(),
+        versions.join(", ")
+    )
+}
+
+fn fields(package: &Package) -> usize {
+    let schema: serde_json::Value = serde_json::from_slice(&package.files["schema.json"]).expect("it compiles");
+    schema["properties"].as_object().map_or(0, |properties| properties.len())
+}
+
+fn codes(package: &Package) -> usize {
+    csv::Reader::from_reader(&*package.files["codes.csv"]).records().count()
+}
+
+fn confirmations(package: &Package) -> String {
+    let metadata = &SHELF.metadata[&package.standard];
+    let mut text = format!("\n### {}\n\n", package.standard);
+    metadata.sources.iter().for_each(|source| text += &format!("- Source: {source}\n"));
+    metadata.doubts.iter().for_each(|doubt| text += &format!("- Doubt: {doubt}\n"));
+    text
+}
 
 static SHELF: LazyLock<Shelf> = LazyLock::new(|| Shelf::open(&root().join("standards")));
 
