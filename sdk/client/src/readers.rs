@@ -52,9 +52,18 @@ pub struct Checked {
     pub line: u64,
     /// Its bytes, in UTF-8, without the line end.
     pub source: Vec<u8>,
+    /// The record that a row of a table stands for, in JSON; `None` where the source is JSON itself.
+    pub from_row: Option<Vec<u8>>,
     pub report: Report,
     /// Whether it could be read at all; a report of what could not is one finding.
     pub is_readable: bool,
+}
+
+impl Checked {
+    /// The record in JSON, whatever it was read from; for a row that could not be read, nothing.
+    pub fn json(&self) -> &[u8] {
+        self.from_row.as_deref().unwrap_or(&self.source)
+    }
 }
 
 /// What was read in all.
@@ -260,21 +269,21 @@ struct Judge<'j> {
 impl Judge<'_> {
     fn judge(&self, raw: Raw) -> Checked {
         let Raw { index, line, offset, bytes, fault } = raw;
-        let (report, is_readable) = match (fault, self.table) {
+        let (report, is_readable, from_row) = match (fault, self.table) {
             (Some(finding), _) => {
                 let mut report = self.validator.empty_report();
                 report.push(finding, self.options.findings_max);
-                (report, false)
+                (report, false, None)
             }
             (None, Some(table)) => table.check(&bytes, index, line, self.validator, self.options),
             (None, None) => {
                 let mut report = self.validator.check(&bytes, self.options);
                 report.findings.iter_mut().for_each(|finding| shift(finding, line, offset));
                 let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
-                (report, is_readable)
+                (report, is_readable, None)
             }
         };
-        Checked { index, line, source: bytes, report, is_readable }
+        Checked { index, line, source: bytes, from_row, report, is_readable }
     }
 }
 

@@ -17,6 +17,7 @@ use tonic::{
     codec::CompressionEncoding,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
+use tonic_types::StatusExt;
 
 const MESSAGE_BYTES: usize = 3 << 20;
 const TRIES: u32 = 5;
@@ -61,6 +62,58 @@ impl RegistryError {
             Self::Refused(status) => Some(status),
             _ => None,
         }
+    }
+
+    /// Whether there is no such standard or version.
+    pub fn is_not_found(&self) -> bool {
+        self.status().is_some_and(|status| status.code() == Code::NotFound)
+    }
+
+    /// Each fault of the input that the registry named, with its place.
+    pub fn places(&self) -> Vec<String> {
+        let violations = self.status().and_then(StatusExt::get_details_bad_request).map(|bad| bad.field_violations);
+        let violations = violations.into_iter().flatten();
+        violations.map(|violation| format!("{}: {}", violation.field, violation.description)).collect()
+    }
+}
+
+/// What happens in a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchEvent {
+    Published {
+        index: u64,
+        version: Box<VersionInfo>,
+    },
+    StatusChanged {
+        index: u64,
+        version: Box<VersionInfo>,
+    },
+    /// No entry: all below this size of the log has been told. Comes once.
+    CaughtUp {
+        size: u64,
+    },
+}
+
+/// Events of a registry, in the order of its log.
+pub struct Watch(Streaming<wire::WatchResponse>);
+
+impl Watch {
+    /// Waits for the next; none when the registry hangs up.
+    pub async fn next(&mut self) -> Result<Option<WatchEvent>, RegistryError> {
+        use wire::watch_response::Event;
+        while let Some(wire::WatchResponse { index, event, .. }) = self.0.message().await? {
+            let event = match event {
+                Some(Event::Published(info)) => WatchEvent::Published { index, version: Box::new(info.try_into()?) },
+                Some(Event::StatusChanged(info)) => {
+                    WatchEvent::StatusChanged { index, version: Box::new(info.try_into()?) }
+                }
+                Some(Event::CaughtUp(size)) => WatchEvent::CaughtUp { size },
+                // A kind of event that this program is too old to know.
+                None => continue,
+            };
+            return Ok(Some(event));
+        }
+        Ok(None)
     }
 }
 
@@ -247,6 +300,11 @@ impl Registry {
             successor: successor.into(),
         };
         version(self.registry.clone().set_status(request).await?.into_inner().version)
+    }
+
+    /// As [`watch`](Self::watch), in our own words.
+    pub async fn watch_events(&self, from_index: u64, namespace: &str) -> Result<Watch, RegistryError> {
+        self.watch(from_index, namespace).await.map(Watch)
     }
 
     /// Entries from an index on, then each new one as it comes.

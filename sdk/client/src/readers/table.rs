@@ -54,7 +54,7 @@ impl Table {
         (Self { delimiter, columns }, findings)
     }
 
-    /// Checks one row; whether it could be read.
+    /// Checks one row; whether it could be read, and the record it stands for.
     pub fn check(
         &self,
         row: &[u8],
@@ -62,7 +62,7 @@ impl Table {
         line: u64,
         validator: &Validator,
         options: &CheckOptions,
-    ) -> (Report, bool) {
+    ) -> (Report, bool, Option<Vec<u8>>) {
         let place = |column: &str| Some(Place::Cell { row: index + 1, line, column: column.to_owned() });
         let mut own = Vec::new();
         let text = match std::str::from_utf8(row) {
@@ -72,6 +72,7 @@ impl Table {
                 return (
                     self.unread(codes::finding("utf8-invalid", "", &[("byte", &byte)]), place(""), validator, options),
                     false,
+                    Some(Vec::new()),
                 );
             }
         };
@@ -83,7 +84,7 @@ impl Table {
         if cells.len() != self.columns.len() {
             let (found, expected) = (cells.len().to_string(), self.columns.len().to_string());
             let finding = codes::finding("csv-ragged-row", "", &[("found", &found), ("expected", &expected)]);
-            return (self.unread(finding, place(""), validator, options), false);
+            return (self.unread(finding, place(""), validator, options), false, Some(Vec::new()));
         }
         let mut record = Value::Object(Map::new());
         for (column, cell) in self.columns.iter().zip(&cells) {
@@ -124,7 +125,7 @@ impl Table {
             whole.warnings = whole.warnings.max(report.warnings);
             whole.infos = whole.infos.max(report.infos);
         }
-        (whole, true)
+        (whole, true, Some(bytes))
     }
 
     fn unread(
