@@ -2,8 +2,8 @@
 
 use crate::{
     command::{
-        completions::CompletionsArgs, explain::ExplainArgs, list::ListArgs, new::NewArgs, search::SearchArgs,
-        show::ShowArgs, test::TestArgs,
+        check::CheckArgs, completions::CompletionsArgs, explain::ExplainArgs, list::ListArgs, new::NewArgs,
+        search::SearchArgs, show::ShowArgs, test::TestArgs,
     },
     terminal::{Color, Lang},
 };
@@ -60,6 +60,7 @@ pub struct Shared {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Check(CheckArgs),
     Explain(ExplainArgs),
     List(ListArgs),
     Show(ShowArgs),

@@ -1,32 +1,13 @@
 //! Listing and searching the standards that the program carries, as a registry would.
 
 use crate::embedded;
-use guiju_model::{Catalog, Content, Digest, Kind, Metadata, Namespace, StandardId};
+use guiju_model::{
+    Catalog, Content, Digest, Kind, MatchedIn, Metadata, Namespace, SearchHit, StandardId, StandardInfo,
+};
 use semver::Version;
 
-/// What lists and searches show of a standard, from wherever it came.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    pub standard: StandardId,
-    pub kind: Kind,
-    pub title_zh: String,
-    pub title_en: String,
-    pub owner: String,
-    pub latest: Version,
-    pub versions: u64,
-}
-
-/// A standard that fits a search.
-#[derive(Clone, Debug)]
-pub struct Hit {
-    pub summary: Summary,
-    /// `name`, `title`, `data-element` or `text`, as the registry says.
-    pub matched_in: String,
-    pub excerpt: String,
-}
-
 /// Standards in order of their names.
-pub fn list(namespace: Option<&Namespace>, kind: Option<Kind>) -> Vec<Summary> {
+pub fn list(namespace: Option<&Namespace>, kind: Option<Kind>) -> Vec<StandardInfo> {
     let archive = embedded::archive();
     let standards = archive.standards().filter(|standard| namespace.is_none_or(|n| standard.namespace().is_under(n)));
     standards.filter_map(summary).filter(|found| kind.is_none_or(|kind| found.kind == kind)).collect()
@@ -37,26 +18,27 @@ pub fn metadata(standard: &StandardId) -> Option<Metadata> {
 }
 
 /// Standards in which every word is found, best place first, then in order of their names.
-pub fn search(query: &str) -> Vec<Hit> {
+pub fn search(query: &str) -> Vec<SearchHit> {
     let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
-    let mut hits: Vec<(usize, Hit)> =
+    let mut hits: Vec<(usize, SearchHit)> =
         embedded::archive().standards().filter_map(|standard| hit(standard, &words)).collect();
     hits.sort_by_key(|(rank, _)| *rank);
     hits.into_iter().map(|(_, hit)| hit).collect()
 }
 
-fn summary(standard: &StandardId) -> Option<Summary> {
+fn summary(standard: &StandardId) -> Option<StandardInfo> {
     let metadata = metadata(standard)?;
     let versions = embedded::archive().versions(standard);
-    let (latest, _) = latest(&versions)?;
-    Some(Summary {
+    Some(StandardInfo {
         standard: standard.clone(),
         kind: metadata.kind,
         title_zh: metadata.title_zh,
         title_en: metadata.title_en,
+        abstract_zh: metadata.abstract_zh,
+        abstract_en: metadata.abstract_en,
         owner: metadata.owner,
-        latest,
-        versions: versions.len() as u64,
+        latest: latest(&versions),
+        version_count: versions.len() as u32,
     })
 }
 
@@ -64,13 +46,13 @@ fn latest(versions: &[(Version, Digest)]) -> Option<(Version, Digest)> {
     versions.iter().max().cloned()
 }
 
-fn hit(standard: &StandardId, words: &[String]) -> Option<(usize, Hit)> {
+fn hit(standard: &StandardId, words: &[String]) -> Option<(usize, SearchHit)> {
     let metadata = metadata(standard)?;
     let places = [
-        ("name", standard.to_string()),
-        ("title", format!("{} {}", metadata.title_zh, metadata.title_en)),
+        (MatchedIn::Name, standard.to_string()),
+        (MatchedIn::Title, format!("{} {}", metadata.title_zh, metadata.title_en)),
         (
-            "text",
+            MatchedIn::Text,
             format!(
                 "{} {} {} {}",
                 metadata.abstract_zh,
@@ -88,11 +70,11 @@ fn hit(standard: &StandardId, words: &[String]) -> Option<(usize, Hit)> {
             if !holds(&text, words) {
                 return None;
             }
-            (places.len(), "text", text)
+            (places.len(), MatchedIn::Text, text)
         }
     };
     let excerpt = excerpt(&text, words.first().map_or("", String::as_str));
-    Some((rank, Hit { summary: summary(standard)?, matched_in: matched_in.into(), excerpt }))
+    Some((rank, SearchHit { standard: summary(standard)?, matched_in, excerpt }))
 }
 
 fn document(standard: &StandardId) -> Option<String> {

@@ -1,5 +1,6 @@
 //! One file a command. Each takes its arguments and the context, and answers with a verdict.
 
+pub mod check;
 pub mod completions;
 pub mod explain;
 pub mod list;
@@ -13,6 +14,7 @@ use crate::{args::Command, context::Context, failure::Answer};
 
 pub fn run(command: Command, context: &Context) -> Answer {
     match command {
+        Command::Check(args) => check::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::List(args) => list::run(args, context),
         Command::Show(args) => show::run(args, context),

@@ -103,21 +103,28 @@ impl Folder {
         Ok(())
     }
 
+    /// The packages in an order in which each comes after what it refers to, where there is one.
+    pub fn ordered(packages: Vec<Package>) -> Vec<Package> {
+        let (mut ordered, mut waiting) = (Vec::new(), packages);
+        while !waiting.is_empty() {
+            let names = names(&waiting);
+            let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|package| !refers_to(package, &names));
+            let is_knot = ready.is_empty();
+            let (mut ready, later) = if is_knot { (later, ready) } else { (ready, later) };
+            ready.sort_by(|one, other| (&one.standard, &one.version).cmp(&(&other.standard, &other.version)));
+            ordered.extend(ready);
+            waiting = later;
+        }
+        ordered
+    }
+
     /// Seals every version; what is not in the folder is looked for in `base`.
     pub fn seal(packages: Vec<Package>, base: &dyn Catalog) -> Sealed {
         let mut catalog = Shelved { base, held: BTreeMap::new() };
-        let (mut sealed, mut waiting) = (Sealed::default(), packages);
-        while !waiting.is_empty() {
-            let names: BTreeSet<StandardId> = waiting.iter().map(|package| package.standard.clone()).collect();
-            let (mut ready, mut later): (Vec<_>, Vec<_>) =
-                waiting.into_iter().partition(|package| !refers_to(package, &names));
-            // Names that wait for each other: the versions may still be in an order that works, so each is tried.
-            let is_last_resort = ready.is_empty();
-            if is_last_resort {
-                std::mem::swap(&mut ready, &mut later);
-            }
-            let (tried, mut stuck) = (ready.len(), Vec::new());
-            for package in ready {
+        let (mut sealed, mut waiting) = (Sealed::default(), Self::ordered(packages));
+        loop {
+            let (tried, mut stuck) = (waiting.len(), Vec::new());
+            for package in waiting {
                 match Bundle::seal(&package, &catalog) {
                     Ok(bundle) => {
                         catalog.held.insert(bundle.digest(), bundle.root().clone());
@@ -126,23 +133,28 @@ impl Folder {
                     Err(error) => stuck.push((package, error.to_string())),
                 }
             }
-            if is_last_resort && stuck.len() < tried {
-                later.extend(stuck.into_iter().map(|(package, _)| package));
-            } else {
-                sealed.unsealed.extend(stuck.into_iter().map(|(package, why)| Unsealed {
+            // Names that wait for each other: the versions may still be in an order that works, so each is tried again.
+            if stuck.len() == tried {
+                let unsealed = |(package, why): (Package, _)| Unsealed {
                     standard: package.standard,
                     version: package.version,
                     why,
-                }));
+                };
+                sealed.unsealed = stuck.into_iter().map(unsealed).collect();
+                return sealed;
             }
-            waiting = later;
+            waiting = stuck.into_iter().map(|(package, _)| package).collect();
         }
-        sealed
     }
 }
 
+/// The names of the standards of these packages.
+pub fn names(packages: &[Package]) -> BTreeSet<StandardId> {
+    packages.iter().map(|package| package.standard.clone()).collect()
+}
+
 /// Whether a package refers to one of these standards, other than itself: the highest version must be there before it.
-fn refers_to(package: &Package, names: &BTreeSet<StandardId>) -> bool {
+pub fn refers_to(package: &Package, names: &BTreeSet<StandardId>) -> bool {
     let document = package.document().ok().flatten().unwrap_or_default();
     let links = links(package.kind, document).unwrap_or_default();
     links.iter().map(|link| link.reference.standard()).any(|name| *name != package.standard && names.contains(name))

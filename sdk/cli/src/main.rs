@@ -13,7 +13,10 @@ mod context; // what every command is given
 mod embedded; // the standards that the program carries
 mod failure; // why there is no answer, in the house form
 mod folder; // a folder of standards as authors keep it
+mod inputs; // which files are meant
 mod output; // how a check is told
+mod progress; // a bar, on a terminal only
+mod rejects; // what conforms and what does not, as files
 mod settings; // guiju.toml
 mod shelf; // where standards are found
 mod terminal; // colour and language

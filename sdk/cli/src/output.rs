@@ -41,16 +41,21 @@ pub enum Form {
 pub struct Subject {
     /// As the caller named it; `-` for standard input.
     pub file: String,
-    pub standard: StandardId,
-    pub version: Version,
+    /// `None`: a bare schema, named by `against` alone.
+    pub standard: Option<(StandardId, Version)>,
+    /// What it is checked against, in words: `bj.population/person 2.0.0`, `schema.json`.
+    pub against: String,
     pub digest: Digest,
 }
 
-/// What was found in one record, or, with `record` 0, in the file around its records.
+/// What was found in one record, or around and between the records.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
+    /// From 1; 0 for the input as a whole.
     pub record: u64,
     pub report: &'a Report,
+    /// Whether this is the verdict on one record, and so counts as one.
+    pub is_record: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,10 +103,10 @@ pub fn of<'w>(form: Form, style: Style, out: impl io::Write + 'w) -> Box<dyn Out
 }
 
 impl Tally {
-    /// Counts what was found in one record; a report about the file itself (`record` 0) is no record.
+    /// Counts what was found.
     pub fn add(&mut self, seen: &Seen<'_>, is_readable: bool) {
         let report = seen.report;
-        if seen.record > 0 {
+        if seen.is_record {
             self.records += 1;
             match (is_readable, report.conforms()) {
                 (false, _) => self.unreadable += 1,

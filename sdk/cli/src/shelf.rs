@@ -2,23 +2,31 @@
 //!
 //! # Invariants
 //! - No registry is asked that was not named, and none with `--offline`.
+//! - A pinned standard is the one of the lock or none: another digest is a failure, wherever it came from.
 //! - What comes back is verified: each file against its manifest, each manifest against the digest that names it.
 
-use crate::{
-    carried::{self, Hit, Summary},
-    context::Context,
-    embedded,
-    failure::Failure,
-};
+use crate::{carried, context::Context, embedded, failure::Failure};
+use guiju::{Cache, CompileError, Lock, LockError, Pin, Registry, RegistryError};
 use guiju_model::{
-    Bundle, Catalog, Content, Digest, Kind, Metadata, Namespace, Reference, Resolution, ResolveError, StandardId,
-    resolve,
+    Bundle, BundleError, Catalog, Content, Digest, Kind, Metadata, Namespace, Reference, Resolution, ResolveError,
+    SearchHit, Selector, StandardId, StandardInfo, VersionInfo, resolve,
 };
 use guiju_validator::near::nearest;
 use semver::Version;
+use std::{cell::OnceCell, future::Future};
+use tokio::runtime::Runtime;
 
 pub struct Shelf<'c> {
     context: &'c Context,
+    pub lock: Lock,
+    cache: Cache,
+    online: OnceCell<Online>,
+}
+
+/// A registry, connected when it is first needed.
+struct Online {
+    runtime: Runtime,
+    registry: Registry,
 }
 
 /// A version with all that is known of it.
@@ -48,50 +56,254 @@ impl Catalog for Carried {
         embedded::archive().content(digest)
     }
 
+    /// The nearest spelling, then what goes on after the name that was given, then the same name elsewhere.
     fn near(&self, standard: &StandardId) -> Vec<StandardId> {
+        let given = standard.to_string();
         let names: Vec<(String, &StandardId)> =
             embedded::archive().standards().map(|id| (id.to_string(), id)).collect();
-        let whole = nearest(&standard.to_string(), names.iter().map(|(name, _)| name.as_str()));
-        let same_name = names.iter().filter(|(_, id)| id.name() == standard.name()).map(|(name, _)| name.as_str());
-        let mut near: Vec<&str> = whole.into_iter().chain(same_name).collect();
+        let longer = names.iter().filter(|(name, _)| name.starts_with(&given));
+        let elsewhere = names.iter().filter(|(_, id)| id.name() == standard.name());
+        let whole = nearest(&given, names.iter().map(|(name, _)| name.as_str()));
+        let mut near: Vec<&str> = longer.chain(elsewhere).map(|(name, _)| name.as_str()).chain(whole).collect();
+        near.truncate(3);
         near.dedup();
-        near.iter().take(3).filter_map(|name| name.parse().ok()).collect()
+        near.iter().filter_map(|name| name.parse().ok()).collect()
+    }
+}
+
+/// What is at hand by digest: the cache, then the program.
+struct AtHand<'s>(&'s Cache);
+
+impl Catalog for AtHand<'_> {
+    fn versions(&self, standard: &StandardId) -> Vec<(Version, Digest)> {
+        Carried.versions(standard)
+    }
+
+    fn content(&self, digest: &Digest) -> Option<Content> {
+        self.0.get(digest).or_else(|| Carried.content(digest))
+    }
+
+    fn near(&self, standard: &StandardId) -> Vec<StandardId> {
+        Carried.near(standard)
     }
 }
 
 impl<'c> Shelf<'c> {
     pub fn open(context: &'c Context) -> Result<Self, Failure> {
-        Ok(Self { context })
+        let lock = Lock::read(&context.settings.lock_path()).map_err(locked)?;
+        let cache = match context.shared.cache.as_ref().or(context.settings.cache.as_ref()) {
+            Some(folder) => Cache::at(folder),
+            None => Cache::of_user(),
+        };
+        Ok(Self { context, lock, cache, online: OnceCell::new() })
+    }
+
+    /// The registry that is to be asked, if any: `--offline` says none.
+    pub fn url(&self) -> Option<&'c str> {
+        let Context { shared, settings, .. } = self.context;
+        let url = shared.registry.as_deref().or(settings.registry.as_deref());
+        url.filter(|url| !shared.offline && !url.is_empty())
     }
 
     /// Where lists and searches look, in words.
     pub fn place(&self) -> String {
-        "the program".into()
+        self.url().map_or("the program".into(), |url| format!("the registry at {url}"))
     }
 
-    pub fn list(&self, namespace: Option<&Namespace>, kind: Option<Kind>) -> Result<Vec<Summary>, Failure> {
-        Ok(carried::list(namespace, kind))
+    pub fn cache(&self) -> &Cache {
+        &self.cache
     }
 
-    pub fn search(&self, query: &str) -> Result<Vec<Hit>, Failure> {
-        Ok(carried::search(query))
+    /// Asks the registry.
+    pub fn ask<T, F: Future<Output = Result<T, RegistryError>>>(
+        &self,
+        what: impl FnOnce(Registry) -> F,
+    ) -> Result<T, Failure> {
+        let online = self.online()?;
+        online.runtime.block_on(what(online.registry.clone())).map_err(refused)
     }
 
-    pub fn bundle(&mut self, reference: &Reference) -> Result<Bundle, Failure> {
-        let Resolution { standard, version, digest } = resolve(&Carried, reference).map_err(unresolved)?;
-        let damaged = || Failure::new(format!("`{standard}` {version} in the program is damaged; install it again"));
-        let content = Carried.content(&digest).ok_or_else(damaged)?;
-        let bundle = Bundle::gather(content, &Carried).map_err(|error| Failure::new(error.to_string()))?;
-        Bundle::verify(bundle.digest(), bundle.contents().cloned().collect()).map_err(|_| damaged())
+    /// Waits for what an answer of the registry goes on to say.
+    pub fn wait<T>(&self, what: impl Future<Output = T>) -> Result<T, Failure> {
+        Ok(self.online()?.runtime.block_on(what))
     }
 
-    pub fn find(&mut self, reference: &Reference) -> Result<Found, Failure> {
-        let bundle = self.bundle(reference)?;
+    /// Whether the registry has answered at all.
+    pub fn is_connected(&self) -> bool {
+        self.online.get().is_some()
+    }
+
+    fn online(&self) -> Result<&Online, Failure> {
+        if let Some(online) = self.online.get() {
+            return Ok(online);
+        }
+        let url = self.url().ok_or_else(|| match self.context.shared.offline {
+            true => Failure::new("this needs a registry, and --offline forbids to ask one"),
+            false => Failure::new("this needs a registry, and none is named")
+                .hint("name one with --registry URL, GUIJU_REGISTRY, or `registry` in guiju.toml"),
+        })?;
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::new(format!("no network can be used: {error}")))?;
+        let registry = runtime.block_on(Registry::connect(url)).map_err(refused)?;
+        Ok(self.online.get_or_init(|| Online { runtime, registry }))
+    }
+
+    pub fn list(&self, namespace: Option<&Namespace>, kind: Option<Kind>) -> Result<Vec<StandardInfo>, Failure> {
+        match self.url() {
+            Some(_) => {
+                let namespace = namespace.map_or(String::new(), |namespace| namespace.as_str().to_owned());
+                self.ask(|registry| async move { registry.standards(&namespace, kind).await })
+            }
+            None => Ok(carried::list(namespace, kind)),
+        }
+    }
+
+    pub fn search(&self, query: &str) -> Result<Vec<SearchHit>, Failure> {
+        match self.url() {
+            Some(_) => self.ask(|registry| async move { registry.search(query).await }),
+            None => Ok(carried::search(query)),
+        }
+    }
+
+    /// A version with all that judging needs, verified.
+    pub fn bundle(&self, reference: &Reference) -> Result<Bundle, Failure> {
+        let pin = match self.context.shared.locked {
+            true => Some(self.lock.require(reference).map_err(locked)?),
+            false => self.lock.get(reference),
+        };
+        match pin {
+            Some(pin) => self.exactly(&pin.resolution).map(|(bundle, _)| bundle),
+            None => self.newest(reference).map(|(bundle, _)| bundle),
+        }
+    }
+
+    /// What a reference means now, wherever the lock stands, with its place in a registry's log.
+    pub fn newest(&self, reference: &Reference) -> Result<(Bundle, Option<VersionInfo>), Failure> {
+        if let Selector::Digest(digest) = reference.selector()
+            && let Some(content) = AtHand(&self.cache).content(digest)
+        {
+            return Ok((self.gathered(content)?, None));
+        }
+        if self.url().is_some() {
+            let info = self.ask(|registry| async move {
+                match registry.resolve(reference).await {
+                    Err(error) if error.is_not_found() => Ok(Err(error)),
+                    answer => answer.map(Ok),
+                }
+            })?;
+            match info {
+                Ok(info) => {
+                    let VersionInfo { standard, version, digest, .. } = info.clone();
+                    let (bundle, _) = self.exactly(&Resolution { standard, version, digest })?;
+                    return Ok((bundle, Some(info)));
+                }
+                // What the program carries may still help; where it does not, the registry's answer is the better one.
+                Err(error) if resolve(&Carried, reference).is_err() => return Err(refused(error)),
+                Err(_) => {}
+            }
+        }
+        let Resolution { digest, standard, version } = resolve(&Carried, reference).map_err(unresolved)?;
+        let content = Carried.content(&digest);
+        let content = content.ok_or_else(|| {
+            Failure::new(format!("`{standard}` {version} in the program is damaged")).hint("install the program again")
+        })?;
+        Ok((self.gathered(content)?, None))
+    }
+
+    /// The one version, from the cache, the program, or the registry. Whether it had to be fetched.
+    pub fn exactly(&self, resolution: &Resolution) -> Result<(Bundle, bool), Failure> {
+        let Resolution { standard, version, digest } = resolution;
+        if let Some(content) = AtHand(&self.cache).content(digest) {
+            match Bundle::gather(content, &AtHand(&self.cache)) {
+                Ok(bundle) => return verified(bundle).map(|bundle| (bundle, false)),
+                Err(BundleError::Missing { .. }) => {}
+                Err(error) => return Err(Failure::new(error.to_string())),
+            }
+        }
+        if self.url().is_none() {
+            let failure = Failure::new(format!("`{standard}` {version} is pinned and not at hand")).at(digest);
+            return Err(failure.hint(match self.context.shared.offline {
+                true => "run `guiju fetch` once without --offline",
+                false => "name the registry that has it with --registry URL, then run `guiju fetch`",
+            }));
+        }
+        let wanted = Reference::new(standard.clone(), Selector::Digest(*digest));
+        let bundle = self.ask(|registry| async move { registry.bundle(&wanted).await })?;
+        for content in bundle.contents() {
+            self.cache.put(content).map_err(|error| Failure::new(error.to_string()))?;
+        }
+        Ok((bundle, true))
+    }
+
+    fn gathered(&self, content: Content) -> Result<Bundle, Failure> {
+        let bundle = Bundle::gather(content, &AtHand(&self.cache));
+        verified(bundle.map_err(|error| Failure::new(error.to_string()))?)
+    }
+
+    pub fn find(&self, reference: &Reference) -> Result<Found, Failure> {
         let standard = reference.standard();
-        let mut versions: Vec<Version> = Carried.versions(standard).into_iter().map(|(version, _)| version).collect();
+        let (bundle, info) = match self.context.shared.locked {
+            true => (self.bundle(reference)?, None),
+            false => self.newest(reference)?,
+        };
+        let (place, mut versions): (_, Vec<Version>) = match info {
+            Some(_) => {
+                let (_, versions) = self.ask(|registry| async move { registry.versions(standard).await })?;
+                (self.place(), versions.into_iter().map(|info| info.version).collect())
+            }
+            None => {
+                let versions = Carried.versions(standard).into_iter().map(|(version, _)| version);
+                ("the program".into(), versions.collect())
+            }
+        };
         versions.sort();
-        Ok(Found { bundle, metadata: carried::metadata(standard), versions, place: self.place() })
+        let metadata = carried::metadata(standard);
+        Ok(Found { bundle, metadata, versions, place })
     }
+
+    /// Pins what a reference means now. Whether the lock changed.
+    pub fn pin(&mut self, reference: &Reference) -> Result<(Resolution, bool), Failure> {
+        let (bundle, info) = self.newest(reference)?;
+        let manifest = &bundle.root().manifest;
+        let (standard, version) = (manifest.standard.clone(), manifest.version.clone());
+        let resolution = Resolution { standard, version, digest: bundle.digest() };
+        self.lock.agree(reference, &resolution).map_err(locked)?;
+        let pin = Pin { resolution: resolution.clone(), log_index: info.map(|info| info.log_index) };
+        let is_new = self.lock.get(reference) != Some(&pin);
+        self.lock.pin(reference, pin);
+        Ok((resolution, is_new))
+    }
+}
+
+fn verified(bundle: Bundle) -> Result<Bundle, Failure> {
+    let bundle = Bundle::verify(bundle.digest(), bundle.contents().cloned().collect());
+    bundle.map_err(|error| Failure::new(error.to_string()).hint("empty the cache folder, and fetch again"))
+}
+
+pub fn locked(error: LockError) -> Failure {
+    said(&error.to_string())
+}
+
+/// What a registry answered, in the house form: the first sentence is what happened, what follows is what to do.
+pub fn refused(error: RegistryError) -> Failure {
+    let places = error.places();
+    places.into_iter().fold(said(&error.to_string()), Failure::at)
+}
+
+fn said(text: &str) -> Failure {
+    match text.split_once("; ") {
+        Some((what, hint)) => Failure::new(what).hint(hint),
+        None => Failure::new(text),
+    }
+}
+
+pub fn not_compiled(error: &CompileError) -> Failure {
+    let failure = Failure::new(format!("`{}` cannot be compiled", error.subject.trim_matches('`')));
+    error.faults.iter().fold(failure, |failure, fault| {
+        let pointer = if fault.pointer.is_empty() { "/" } else { &fault.pointer };
+        failure.at(format!("{} at {pointer}: {}", fault.code, fault.message))
+    })
 }
 
 fn unresolved(error: ResolveError) -> Failure {

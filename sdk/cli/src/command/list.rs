@@ -1,11 +1,10 @@
 use crate::{
-    carried::Summary,
     context::Context,
     failure::{Answer, Failure, Verdict},
     shelf::Shelf,
     terminal::Lang,
 };
-use guiju_model::{Kind, Namespace};
+use guiju_model::{Kind, Namespace, StandardInfo};
 use serde_json::json;
 use std::io::{self, Write};
 
@@ -39,19 +38,24 @@ pub fn run(args: ListArgs, context: &Context) -> Answer {
     Ok(Verdict::Conforms)
 }
 
-pub fn in_json(summary: &Summary) -> serde_json::Value {
+pub fn in_json(summary: &StandardInfo) -> serde_json::Value {
     json!({
-        "standard": summary.standard.to_string(), "kind": summary.kind.as_str(), "latest": summary.latest.to_string(),
-        "versions": summary.versions, "title": {"en": summary.title_en, "zh": summary.title_zh}, "owner": summary.owner,
+        "standard": summary.standard.to_string(), "kind": summary.kind.as_str(), "latest": latest(summary),
+        "versions": summary.version_count, "title": {"en": summary.title_en, "zh": summary.title_zh}, "owner": summary.owner,
     })
 }
 
-fn table(out: &mut impl Write, found: &[Summary], lang: Lang) -> io::Result<()> {
-    let name = |summary: &Summary| summary.standard.to_string();
+/// The highest version; all of a standard's versions may have been withdrawn.
+pub fn latest(summary: &StandardInfo) -> String {
+    summary.latest.as_ref().map_or("-".into(), |(version, _)| version.to_string())
+}
+
+fn table(out: &mut impl Write, found: &[StandardInfo], lang: Lang) -> io::Result<()> {
+    let name = |summary: &StandardInfo| summary.standard.to_string();
     let width = found.iter().map(|summary| name(summary).len()).max().unwrap_or_default();
     for summary in found {
         let title = lang.pick(&summary.title_en, &summary.title_zh);
-        writeln!(out, "{:width$}  {:8}  {:9}  {title}", name(summary), summary.latest.to_string(), summary.kind)?;
+        writeln!(out, "{:width$}  {:8}  {:9}  {title}", name(summary), latest(summary), summary.kind)?;
     }
     Ok(())
 }

@@ -29,15 +29,15 @@ pub fn run(args: SearchArgs, context: &Context) -> Answer {
     let mut out = context.out();
     for hit in &hits {
         if args.json {
-            let mut value = list::in_json(&hit.summary);
-            value["matched_in"] = json!(hit.matched_in);
+            let mut value = list::in_json(&hit.standard);
+            value["matched_in"] = json!(hit.matched_in.as_str());
             value["excerpt"] = json!(hit.excerpt);
             writeln!(out, "{value}")?;
             continue;
         }
-        let title = context.lang.pick(&hit.summary.title_en, &hit.summary.title_zh);
-        let name = context.paint.strong(&hit.summary.standard.to_string());
-        writeln!(out, "{name} {}  {title}", hit.summary.latest)?;
+        let title = context.lang.pick(&hit.standard.title_en, &hit.standard.title_zh);
+        let name = context.paint.strong(&hit.standard.standard.to_string());
+        writeln!(out, "{name} {}  {title}", list::latest(&hit.standard))?;
         writeln!(out, "  {}: {}", hit.matched_in, hit.excerpt)?;
     }
     out.flush()?;

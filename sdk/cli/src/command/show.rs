@@ -21,7 +21,7 @@ pub struct ShowArgs {
 }
 
 pub fn run(args: ShowArgs, context: &Context) -> Answer {
-    let mut shelf = Shelf::open(context)?;
+    let shelf = Shelf::open(context)?;
     let reference = context.settings.reference(&args.standard)?;
     let found = shelf.find(&reference)?;
     let mut out = context.out();

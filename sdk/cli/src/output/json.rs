@@ -31,7 +31,7 @@ impl<W: Write> Output for Document<W> {
         let lead = if self.files == 0 { "{\"files\": [\n" } else { ",\n" };
         self.files += 1;
         self.records = 0;
-        write!(self.out, "{lead}{}, \"records\": [", head.trim_end_matches('}'))
+        write!(self.out, "{lead}{}, \"records\": [", head.strip_suffix('}').unwrap_or(&head))
     }
 
     fn seen(&mut self, _: &Subject, seen: &Seen<'_>) -> io::Result<()> {
@@ -106,14 +106,16 @@ impl<W: Write> Output for Lines<W> {
 }
 
 fn named(subject: &Subject) -> Map<String, Value> {
-    let Subject { file, standard, version, digest } = subject;
-    let members = [
-        ("file", file.clone()),
-        ("standard", standard.to_string()),
-        ("version", version.to_string()),
-        ("digest", digest.to_string()),
-    ];
-    members.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
+    let Subject { file, standard, against, digest } = subject;
+    let mut members = Map::from_iter([("file".into(), json!(file)), ("digest".into(), json!(digest.to_string()))]);
+    match standard {
+        Some((standard, version)) => {
+            members.insert("standard".into(), json!(standard.to_string()));
+            members.insert("version".into(), json!(version.to_string()));
+        }
+        None => drop(members.insert("schema".into(), json!(against))),
+    }
+    members
 }
 
 fn record(seen: &Seen<'_>) -> Map<String, Value> {

@@ -69,7 +69,7 @@ impl<W: Write> Output for Junit<W> {
     }
 
     fn close(&mut self, subject: &Subject, tally: &Tally) -> io::Result<()> {
-        let Subject { file, standard, version, digest } = subject;
+        let Subject { file, against, digest, .. } = subject;
         let cases = std::mem::take(&mut self.cases);
         let failures = cases.values().filter(|case| case.severity == Severity::Error).count();
         let (suite, tests) = (xml(file), cases.len() + 1);
@@ -78,7 +78,7 @@ impl<W: Write> Output for Junit<W> {
             "  <testsuite name=\"{suite}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\">"
         )?;
         let properties = [
-            ("standard", format!("{standard}@{version}")),
+            ("standard", against.clone()),
             ("digest", digest.to_string()),
             ("records", tally.records.to_string()),
             ("conforming", tally.conforming.to_string()),

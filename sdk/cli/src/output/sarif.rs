@@ -37,7 +37,7 @@ impl<W: Write> Sarif<W> {
             "locations": [{"physicalLocation": physical, "logicalLocations": logical}],
             "properties": {
                 "record": record, "rule": finding.rule, "dimension": finding.dimension.as_str(),
-                "standard": format!("{}@{}", subject.standard, subject.version),
+                "standard": subject.against,
             },
         })
     }

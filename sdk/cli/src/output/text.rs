@@ -97,9 +97,9 @@ impl<W: Write> Output for Text<W> {
             writeln!(self.out)?;
         }
         let Style { lang, paint, .. } = self.style;
-        let Subject { file, standard, version, .. } = subject;
+        let Subject { file, against: standard, .. } = subject;
         let against = lang.pick("against", "依据");
-        writeln!(self.out, "{} {against} {standard} {version}", paint.strong(file))?;
+        writeln!(self.out, "{} {against} {standard}", paint.strong(file))?;
         writeln!(self.out, "  {}", counts(tally, self.style))?;
         self.codes(tally)
     }

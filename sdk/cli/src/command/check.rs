@@ -1,0 +1,343 @@
+use crate::{
+    context::Context,
+    failure::{Answer, Failure, Verdict},
+    inputs::{self, Job},
+    output::{self, Form, Output, Seen, Style, Subject, Tally},
+    progress::Progress,
+    rejects::Rejects,
+    shelf::{Shelf, not_compiled},
+};
+use guiju::{
+    CheckOptions, CompileOptions, Validator,
+    readers::{self, Checked, Format, ReadError, ReadOptions, Told},
+};
+use guiju_model::{Date, Finding, Place, Reference, Report};
+use guiju_validator::dataset::{DataSet, DataSetFinding};
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, Read},
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  guiju check --standard bj.population/person people.csv
+  guiju check --standard bj.water/meter-reading 'data/**/*.ndjson' --output junit > report.xml
+  zcat readings.ndjson.gz | guiju check --standard bj.water/meter-reading -
+  guiju check --schema schema.json records.json
+  guiju check                    everything that the [[check]] sections of guiju.toml name
+
+What a file is (JSON, NDJSON, a JSON array, CSV; UTF-8 or GB 18030) is seen from its content, not its name.
+A record that cannot be read as one counts as such and does not conform. Rules between records (keys, sums, series)
+are judged over each file.";
+
+/// Check records: does my data conform?
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CheckArgs {
+    /// Files or globs; `-` is standard input [default: what guiju.toml names]
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// The standard to check against: a reference such as bj.population/person@^2, or a name of guiju.toml
+    #[arg(short, long, value_name = "STANDARD")]
+    standard: Option<String>,
+    /// Check against a bare JSON Schema file instead
+    #[arg(long, value_name = "FILE", conflicts_with = "standard")]
+    schema: Option<PathBuf>,
+    /// json, ndjson, json-array or csv [default: seen from the content]
+    #[arg(long)]
+    format: Option<Format>,
+    /// How to tell what was found
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    output: Form,
+    /// Write conforming records, rejected records and a table of errors into this folder
+    #[arg(long, value_name = "DIR")]
+    rejects: Option<PathBuf>,
+    /// The day that counts as today, YYYY-MM-DD; without it, rules that ask for it are not judged
+    #[arg(long, value_name = "DATE", env = "GUIJU_REFERENCE_DATE", hide_env_values = true)]
+    reference_date: Option<Date>,
+    /// Show the offending values; reports travel further than data may, so they are left out otherwise
+    #[arg(long)]
+    values: bool,
+    /// Findings listed of one record; all are counted
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    max_findings: usize,
+    /// Findings shown of one code of a file, in text and JUnit; 0: all
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    show: u64,
+    /// Workers; 0: one for each core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    jobs: usize,
+}
+
+/// Validators by standard, each compiled once.
+struct Bench<'c> {
+    shelf: Shelf<'c>,
+    schema: Option<Rc<Validator>>,
+    schema_path: Option<PathBuf>,
+    compiled: HashMap<Reference, Rc<Validator>>,
+}
+
+pub fn run(args: CheckArgs, context: &Context) -> Answer {
+    let jobs = inputs::jobs(&args.files, args.standard.as_deref(), args.schema.is_some(), &context.settings)?;
+    let schema = args.schema.as_deref().map(of_schema).transpose()?;
+    let mut bench =
+        Bench { shelf: Shelf::open(context)?, schema, schema_path: args.schema.clone(), compiled: HashMap::new() };
+    let progress = Progress::default();
+    let style = Style { lang: context.lang, paint: context.paint, show: args.show };
+    let mut output = output::of(args.output, style, progress.around(context.out()));
+    let mut rejects = args.rejects.as_deref().map(|folder| Rejects::into(folder, context.lang)).transpose()?;
+    let options = options(&args, context);
+    let mut total = Tally::default();
+    for job in &jobs {
+        let judged = bench.judge(job, &options, &mut *output, rejects.as_mut(), &progress, &mut total, context);
+        match judged {
+            Ok(()) => {}
+            Err(Failure::Unheard) => return Err(Failure::Unheard),
+            Err(failure) => {
+                output.failed(&job.name, &failure)?;
+                failure.print(context.paint_error);
+                total.failures += 1;
+            }
+        }
+    }
+    output.finish(&total)?;
+    Ok(match &total {
+        Tally { failures: 1.., .. } => Verdict::NotJudged,
+        Tally { errors: 1.., .. } => Verdict::DoesNot,
+        _ => Verdict::Conforms,
+    })
+}
+
+fn options(args: &CheckArgs, context: &Context) -> ReadOptions {
+    let check = CheckOptions {
+        reference_date: args.reference_date.or(context.settings.reference_date),
+        findings_max: args.max_findings,
+        with_values: args.values,
+        ..CheckOptions::default()
+    };
+    ReadOptions { format: args.format, jobs: args.jobs, check }
+}
+
+fn of_schema(path: &Path) -> Result<Rc<Validator>, Failure> {
+    let bytes = fs::read(path).map_err(|error| Failure::file("read", path.display(), &error))?;
+    let compiled = Validator::compile_schema(&bytes, &CompileOptions::default());
+    compiled.map(Rc::new).map_err(|error| not_compiled(&error).at(format!("in {}", path.display())))
+}
+
+impl Bench<'_> {
+    fn validator(&mut self, job: &Job) -> Result<Rc<Validator>, Failure> {
+        let reference = match (&job.standard, &self.schema) {
+            (Some(reference), _) => reference,
+            (None, Some(schema)) => return Ok(schema.clone()),
+            (None, None) => return Err(Failure::new(format!("`{}` has no standard to be checked against", job.name))),
+        };
+        if let Some(validator) = self.compiled.get(reference) {
+            return Ok(validator.clone());
+        }
+        let bundle = self.shelf.bundle(reference)?;
+        let validator =
+            Validator::compile(&bundle, &CompileOptions::default()).map_err(|error| not_compiled(&error))?;
+        let validator = Rc::new(validator);
+        self.compiled.insert(reference.clone(), validator.clone());
+        Ok(validator)
+    }
+
+    /// Checks one input and tells of it. What was told of an input that breaks off in the middle is counted all the same.
+    #[allow(clippy::too_many_arguments)] // each is a different thing, and no two belong together
+    fn judge(
+        &mut self,
+        job: &Job,
+        options: &ReadOptions,
+        output: &mut dyn Output,
+        rejects: Option<&mut Rejects>,
+        progress: &Progress,
+        total: &mut Tally,
+        context: &Context,
+    ) -> Result<(), Failure> {
+        let validator = self.validator(job)?;
+        let subject = Subject {
+            file: job.name.clone(),
+            against: match &self.schema_path {
+                Some(path) => path.display().to_string(),
+                None => format!("{} {}", validator.standard(), validator.version()),
+            },
+            standard: job.standard.as_ref().map(|_| (validator.standard().clone(), validator.version().clone())),
+            digest: validator.digest(),
+        };
+        let mut sink = rejects.map(|rejects| rejects.open(job)).transpose()?;
+        let input: Box<dyn Read + Send> = match (&job.path, sink.as_mut().and_then(|sink| sink.spooled())) {
+            (_, Some(spooled)) => Box::new(spooled),
+            (Some(path), _) => Box::new(open(path)?),
+            (None, _) => Box::new(io::stdin()),
+        };
+        let size = job.path.as_ref().and_then(|path| path.metadata().ok()).map(|metadata| metadata.len());
+        let input = progress.reading(&job.name, size, input);
+
+        let mut telling = Telling::new(&subject, &validator, output);
+        let mut stopped = None;
+        let read = readers::check(input, &validator, options, |told| {
+            let told = match told {
+                Told::Input(finding) => telling.about(finding).map_err(Failure::from),
+                Told::Record(checked) => telling.record(checked, sink.as_mut(), options),
+            };
+            match told {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(failure) => {
+                    stopped = Some(failure);
+                    ControlFlow::Break(())
+                }
+            }
+        });
+        progress.done();
+        if let Some(failure) = stopped {
+            return Err(failure);
+        }
+        let failure = match read {
+            Ok(totals) if totals.records == 0 => Some(empty(&job.name, totals.bytes)),
+            Ok(_) => None,
+            Err(error) => Some(unread(&job.name, error, context)),
+        };
+        if failure.is_none() {
+            telling.finish()?;
+        }
+        telling.close(total)?;
+        if let Some(sink) = sink {
+            sink.close()?;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    File::open(path).map_err(|error| Failure::file("read", path.display(), &error))
+}
+
+fn empty(name: &str, bytes: u64) -> Failure {
+    match bytes {
+        0 => Failure::new(format!("`{name}` is empty")).hint("an empty file is no answer to whether the data conforms"),
+        _ => {
+            Failure::new(format!("`{name}` holds no records")).hint("a header alone, or blank lines, cannot be judged")
+        }
+    }
+}
+
+fn unread(name: &str, error: ReadError, context: &Context) -> Failure {
+    match error {
+        ReadError::Io(error) => Failure::file("read to its end", name, &error),
+        ReadError::Refused(finding) => {
+            let text = format!("`{name}` cannot be read: {}", context.lang.of(&finding.message));
+            let failure = Failure::new(text).at(format!("[{}]", finding.code));
+            let page = guiju_validator::codes::page(&finding.code);
+            page.map_or_else(|| Failure::new(""), |page| failure.hint(super::explain::remedy(page, context.lang)))
+        }
+        error => Failure::new(format!("`{name}`: {error}")),
+    }
+}
+
+/// Tells of one input as its records come.
+struct Telling<'t> {
+    subject: &'t Subject,
+    output: &'t mut dyn Output,
+    empty: Report,
+    tally: Tally,
+    is_open: bool,
+    between: Option<DataSet<'t>>,
+    /// Line on which each record begins, where rules between records may have to name it.
+    lines: Vec<u64>,
+    is_table: bool,
+}
+
+impl<'t> Telling<'t> {
+    fn new(subject: &'t Subject, validator: &'t Validator, output: &'t mut dyn Output) -> Self {
+        let rules = validator.data_set_rules();
+        let between = (!rules.is_empty()).then(|| DataSet::new(rules, Some(validator.standard().clone())));
+        let empty = validator.empty_report();
+        Self {
+            subject,
+            output,
+            empty,
+            tally: Tally::default(),
+            is_open: false,
+            between,
+            lines: Vec::new(),
+            is_table: false,
+        }
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.is_open, true) {
+            true => Ok(()),
+            false => self.output.open(self.subject),
+        }
+    }
+
+    /// A finding about the input around its records.
+    fn about(&mut self, finding: Finding) -> io::Result<()> {
+        let mut report = self.empty.clone();
+        report.push(finding, 1);
+        self.tell(&Seen { record: 0, report: &report, is_record: false }, true)
+    }
+
+    fn tell(&mut self, seen: &Seen<'_>, is_readable: bool) -> io::Result<()> {
+        self.open()?;
+        self.tally.add(seen, is_readable);
+        self.output.seen(self.subject, seen)
+    }
+
+    fn record(
+        &mut self,
+        mut checked: Checked,
+        sink: Option<&mut crate::rejects::Sink>,
+        options: &ReadOptions,
+    ) -> Result<(), Failure> {
+        if let Some(between) = &mut self.between {
+            self.is_table |= checked.from_row.is_some();
+            self.lines.push(checked.line);
+            if checked.is_readable {
+                for DataSetFinding { finding, .. } in between.record_bytes(checked.index, checked.json()) {
+                    let finding = placed(finding, checked.index, checked.line, self.is_table);
+                    checked.report.push(finding, options.check.findings_max);
+                }
+            }
+        }
+        if let Some(sink) = sink {
+            sink.record(&checked)?;
+        }
+        let seen = Seen { record: checked.index + 1, report: &checked.report, is_record: true };
+        Ok(self.tell(&seen, checked.is_readable)?)
+    }
+
+    /// What is wrong between the records.
+    fn finish(&mut self) -> io::Result<()> {
+        let Some(between) = self.between.take() else { return Ok(()) };
+        for DataSetFinding { record, finding } in between.finish() {
+            let line = self.lines.get(record as usize).copied().unwrap_or(1);
+            let mut report = self.empty.clone();
+            report.push(placed(finding, record, line, self.is_table), 1);
+            self.tell(&Seen { record: record + 1, report: &report, is_record: false }, true)?;
+        }
+        Ok(())
+    }
+
+    fn close(mut self, total: &mut Tally) -> io::Result<()> {
+        if self.tally == Tally::default() {
+            return Ok(());
+        }
+        self.open()?;
+        self.output.close(self.subject, &self.tally)?;
+        total.merge(&self.tally);
+        Ok(())
+    }
+}
+
+fn placed(mut finding: Finding, index: u64, line: u64, is_table: bool) -> Finding {
+    finding.place = Some(match is_table {
+        true => Place::Cell { row: index + 1, line, column: String::new() },
+        false => Place::Text { line, column: 1, offset: 0 },
+    });
+    finding
+}

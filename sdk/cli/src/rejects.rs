@@ -1,0 +1,231 @@
+//! `--rejects`: what conforms, what does not, and why, as files to work on.
+//!
+//! # Invariants
+//! - Records are copied byte for byte from the source, in its encoding and with its line ends, and each goes to exactly one
+//!   of the two files; the header of a table, and what stands before the first record, goes to both.
+//! - Items of a JSON array are copied as they stand; between them stands a line end.
+//! - The source is read once more beside the check: memory does not grow with it.
+
+use crate::{failure::Failure, inputs::Job, terminal::Lang};
+use guiju::readers::Checked;
+use guiju_model::Place;
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write},
+    path::{Path, PathBuf},
+};
+
+pub struct Rejects {
+    folder: PathBuf,
+    lang: Lang,
+    taken: HashSet<String>,
+}
+
+/// The three files of one input.
+pub struct Sink {
+    source: BufReader<File>,
+    spooled: Option<File>,
+    conforming: Written,
+    rejected: Written,
+    errors: csv::Writer<File>,
+    errors_path: PathBuf,
+    lang: Lang,
+    mode: Mode,
+    /// The line that is read next, from 1.
+    line: u64,
+    /// Where lines go now; `None`: to both.
+    is_conforming: Option<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Lines,
+    Array,
+}
+
+struct Written {
+    path: PathBuf,
+    out: BufWriter<File>,
+    items: u64,
+}
+
+impl Rejects {
+    pub fn into(folder: &Path, lang: Lang) -> Result<Self, Failure> {
+        fs::create_dir_all(folder).map_err(|error| Failure::file("written", folder.display(), &error))?;
+        Ok(Self { folder: folder.to_owned(), lang, taken: HashSet::new() })
+    }
+
+    pub fn open(&mut self, job: &Job) -> Result<Sink, Failure> {
+        let (source, spooled) = match &job.path {
+            Some(path) => (File::open(path).map_err(|error| Failure::file("read", path.display(), &error))?, None),
+            None => {
+                let fault = |error: io::Error| Failure::file("kept for a second reading", "standard input", &error);
+                let (source, spooled) = spool().map_err(fault)?;
+                (source, Some(spooled))
+            }
+        };
+        let (stem, extension) = self.name(job);
+        let path = |part: &str| self.folder.join(format!("{stem}.{part}.{extension}"));
+        let errors_path = self.folder.join(format!("{stem}.errors.csv"));
+        let mut sink = Sink {
+            mode: Mode::Lines,
+            source: BufReader::with_capacity(1 << 16, source),
+            spooled,
+            conforming: Written::create(path("conforming"))?,
+            rejected: Written::create(path("rejected"))?,
+            errors: errors(&errors_path)?,
+            errors_path,
+            lang: self.lang,
+            line: 1,
+            is_conforming: None,
+        };
+        sink.mode = sink.look().map_err(|error| Failure::file("read", &job.name, &error))?;
+        Ok(sink)
+    }
+
+    /// Names for the files of an input, of which no other input has the like.
+    fn name(&mut self, job: &Job) -> (String, String) {
+        let path = job.path.as_deref().unwrap_or(Path::new("standard-input.txt"));
+        let part = |part: Option<&std::ffi::OsStr>, or: &str| {
+            part.map_or(or.to_owned(), |text| text.to_string_lossy().into_owned())
+        };
+        let (stem, extension) = (part(path.file_stem(), "input"), part(path.extension(), "txt"));
+        let mut name = stem.clone();
+        let mut number = 1;
+        while !self.taken.insert(name.clone()) {
+            number += 1;
+            name = format!("{stem}-{number}");
+        }
+        (name, extension)
+    }
+}
+
+/// Standard input can be read once; what is kept can be read twice.
+fn spool() -> io::Result<(File, File)> {
+    let kept = tempfile::NamedTempFile::new()?;
+    io::copy(&mut io::stdin(), &mut kept.as_file())?;
+    let (mut one, mut other) = (kept.reopen()?, kept.reopen()?);
+    one.rewind()?;
+    other.rewind()?;
+    Ok((one, other))
+}
+
+fn errors(path: &Path) -> Result<csv::Writer<File>, Failure> {
+    let fault = |error: io::Error| Failure::file("written", path.display(), &error);
+    let mut file = File::create(path).map_err(fault)?;
+    // Spreadsheets take a table without this mark for another encoding.
+    file.write_all(b"\xef\xbb\xbf").map_err(fault)?;
+    let mut table = csv::Writer::from_writer(file);
+    let head = ["record", "line", "column", "path", "severity", "code", "message", "suggestion", "value"];
+    table.write_record(head).map_err(|error| fault(error.into()))?;
+    Ok(table)
+}
+
+impl Written {
+    fn create(path: PathBuf) -> Result<Self, Failure> {
+        let file = File::create(&path).map_err(|error| Failure::file("written", path.display(), &error))?;
+        Ok(Self { path, out: BufWriter::with_capacity(1 << 16, file), items: 0 })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.out.write_all(bytes).map_err(|error| Failure::file("written", self.path.display(), &error))
+    }
+
+    fn item(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.write(if self.items == 0 { b"[\n" } else { b",\n" })?;
+        self.items += 1;
+        self.write(bytes)
+    }
+
+    fn close(mut self, mode: Mode) -> Result<(), Failure> {
+        if mode == Mode::Array {
+            self.write(if self.items == 0 { b"[]\n" } else { b"\n]\n" })?;
+        }
+        self.out.flush().map_err(|error| Failure::file("written", self.path.display(), &error))
+    }
+}
+
+impl Sink {
+    /// For standard input, what was kept of it.
+    pub fn spooled(&mut self) -> Option<File> {
+        self.spooled.take()
+    }
+
+    fn look(&mut self) -> io::Result<Mode> {
+        let head = self.source.fill_buf()?;
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+        // Lines that are each an array begin with one that ends on its line.
+        let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let is_lines = serde_json::from_slice::<serde::de::IgnoredAny>(first).is_ok() && text.len() > first.len() + 1;
+        Ok(if text.first() == Some(&b'[') && !is_lines { Mode::Array } else { Mode::Lines })
+    }
+
+    pub fn record(&mut self, checked: &Checked) -> Result<(), Failure> {
+        let is_conforming = checked.report.conforms();
+        match self.mode {
+            Mode::Array if is_conforming => self.conforming.item(&checked.source)?,
+            Mode::Array => self.rejected.item(&checked.source)?,
+            Mode::Lines => self.copy(checked.line)?,
+        }
+        self.is_conforming = Some(is_conforming);
+        self.tell(checked).map_err(|error| Failure::file("written", self.errors_path.display(), &error.into()))
+    }
+
+    /// Copies lines to where they belong, up to and without this one.
+    fn copy(&mut self, until: u64) -> Result<(), Failure> {
+        let mut line = Vec::new();
+        while self.line < until {
+            line.clear();
+            let mut piece = self.source.by_ref().take(1 << 20);
+            let read = piece.read_until(b'\n', &mut line);
+            let count = read.map_err(|error| Failure::file("read a second time", "the source", &error))?;
+            if count == 0 {
+                return Ok(());
+            }
+            self.line += u64::from(line.ends_with(b"\n"));
+            if self.is_conforming != Some(false) {
+                self.conforming.write(&line)?;
+            }
+            if self.is_conforming != Some(true) {
+                self.rejected.write(&line)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, checked: &Checked) -> Result<(), csv::Error> {
+        for finding in &checked.report.findings {
+            let (line, column) = match &finding.place {
+                Some(Place::Cell { line, column, .. }) => (*line, column.clone()),
+                Some(Place::Text { line, column, .. }) => (*line, column.to_string()),
+                None => (checked.line, String::new()),
+            };
+            let (record, line) = ((checked.index + 1).to_string(), line.to_string());
+            let suggestion = finding.suggestion.as_ref().map_or("", |text| self.lang.of(text));
+            let value = finding.value.as_deref().unwrap_or_default();
+            let (severity, message) = (finding.severity.as_str(), self.lang.of(&finding.message));
+            self.errors.write_record([
+                &record,
+                &line,
+                &column,
+                &finding.path,
+                severity,
+                &finding.code,
+                message,
+                suggestion,
+                value,
+            ])?;
+        }
+        Ok(())
+    }
+
+    pub fn close(mut self) -> Result<(), Failure> {
+        if self.mode == Mode::Lines {
+            self.copy(u64::MAX)?;
+        }
+        self.errors.flush().map_err(|error| Failure::file("written", self.errors_path.display(), &error))?;
+        self.conforming.close(self.mode)?;
+        self.rejected.close(self.mode)
+    }
+}
