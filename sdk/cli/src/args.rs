@@ -2,8 +2,9 @@
 
 use crate::{
     command::{
-        check::CheckArgs, completions::CompletionsArgs, explain::ExplainArgs, list::ListArgs, new::NewArgs,
-        search::SearchArgs, show::ShowArgs, test::TestArgs,
+        check::CheckArgs, completions::CompletionsArgs, explain::ExplainArgs, fetch::FetchArgs, list::ListArgs,
+        lock::LockArgs, new::NewArgs, publish::PublishArgs, search::SearchArgs, show::ShowArgs, test::TestArgs,
+        watch::WatchArgs,
     },
     terminal::{Color, Lang},
 };
@@ -62,11 +63,15 @@ pub struct Shared {
 pub enum Command {
     Check(CheckArgs),
     Explain(ExplainArgs),
+    Lock(LockArgs),
+    Fetch(FetchArgs),
     List(ListArgs),
     Show(ShowArgs),
     Search(SearchArgs),
     New(NewArgs),
     Test(TestArgs),
+    Publish(PublishArgs),
+    Watch(WatchArgs),
     Completions(CompletionsArgs),
     /// Print the manual page, in roff
     Man,

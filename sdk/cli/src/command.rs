@@ -3,12 +3,16 @@
 pub mod check;
 pub mod completions;
 pub mod explain;
+pub mod fetch;
 pub mod list;
+pub mod lock;
 pub mod man;
 pub mod new;
+pub mod publish;
 pub mod search;
 pub mod show;
 pub mod test;
+pub mod watch;
 
 use crate::{args::Command, context::Context, failure::Answer};
 
@@ -16,11 +20,15 @@ pub fn run(command: Command, context: &Context) -> Answer {
     match command {
         Command::Check(args) => check::run(args, context),
         Command::Explain(args) => explain::run(args, context),
+        Command::Lock(args) => lock::run(args, context),
+        Command::Fetch(args) => fetch::run(args, context),
         Command::List(args) => list::run(args, context),
         Command::Show(args) => show::run(args, context),
         Command::Search(args) => search::run(args, context),
         Command::New(args) => new::run(args, context),
         Command::Test(args) => test::run(args, context),
+        Command::Publish(args) => publish::run(args, context),
+        Command::Watch(args) => watch::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man => man::run(),
     }

@@ -1,0 +1,69 @@
+use crate::{
+    context::Context,
+    failure::{Answer, Failure, Verdict},
+    settings::FILE,
+    shelf::{Shelf, locked},
+};
+use guiju_model::Reference;
+use std::io::Write;
+
+/// Pin the exact versions that a project uses, in guiju.lock
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A pin is a reference as guiju.toml writes it, the version and digest it means now, and its place in the registry's log.
+With --locked nothing is written: exit code 1 says that the lock would change.")]
+pub struct LockArgs {
+    /// References to pin beside those of guiju.toml
+    #[arg(value_name = "STANDARD")]
+    standards: Vec<String>,
+}
+
+pub fn run(args: LockArgs, context: &Context) -> Answer {
+    let mut shelf = Shelf::open(context)?;
+    let wanted = wanted(&args.standards, context)?;
+    let named = shelf.lock.pins().map(|(reference, _)| reference.to_owned()).collect::<Vec<_>>();
+    let mut out = context.out();
+    let mut changed = 0;
+    for reference in &wanted {
+        let (resolution, is_new) = shelf.pin(reference)?;
+        changed += u64::from(is_new);
+        let mark = if is_new { "+" } else { " " };
+        writeln!(out, "{mark} {reference}  {}  {}", resolution.version, resolution.digest)?;
+    }
+    // What nobody asks for any more; a reference named on the command line stays until guiju.toml is the whole truth.
+    if args.standards.is_empty() {
+        for old in named.iter().filter(|old| !wanted.iter().any(|reference| reference.to_string() == **old)) {
+            writeln!(out, "- {old}")?;
+            changed += 1;
+            if let Ok(reference) = old.parse() {
+                shelf.lock.remove(&reference);
+            }
+        }
+    }
+    let path = shelf.lock.path().display().to_string();
+    match (changed, context.shared.locked) {
+        (0, _) => writeln!(out, "{path} is up to date")?,
+        (_, true) => writeln!(out, "{path} is not up to date; run `guiju lock` without --locked")?,
+        (_, false) => {
+            shelf.lock.write().map_err(locked)?;
+            writeln!(out, "wrote {path}")?;
+        }
+    }
+    out.flush()?;
+    Ok(if changed > 0 && context.shared.locked { Verdict::DoesNot } else { Verdict::Conforms })
+}
+
+/// What is named, or all that the settings name.
+pub fn wanted(named: &[String], context: &Context) -> Result<Vec<Reference>, Failure> {
+    let mut wanted = match named {
+        [] => context.settings.wanted()?,
+        named => named.iter().map(|written| context.settings.reference(written)).collect::<Result<_, _>>()?,
+    };
+    wanted.sort_by_key(Reference::to_string);
+    wanted.dedup();
+    match wanted.is_empty() {
+        true => Err(Failure::new("no standards are named")
+            .hint(format!("name one, for example bj.population/person@^2, or write them into {FILE}"))),
+        false => Ok(wanted),
+    }
+}
