@@ -1,3 +1,4 @@
+mod between;
 mod cli;
 mod dataset;
 mod docs;

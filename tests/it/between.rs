@@ -1,0 +1,108 @@
+//! What the shipped standards say between records: `tests/cases/between/*.json`.
+//!
+//! A case names a rule as `standard rule`; each of its `records` is `like` one of the conforming examples of that standard
+//! with some fields `set` (to null: left out); `targets` are data sets of other standards in the same form. `found` are all
+//! findings, `record severity code rule path`.
+
+use crate::support::root;
+use guiju::{Folder, Validator};
+use guiju_validator::CompileOptions;
+use guiju_validator::dataset::{DataSet, DataSetFinding};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fs, sync::LazyLock};
+
+#[test]
+fn cases() {
+    let mut wrong = Vec::new();
+    for file in fs::read_dir(root().join("tests/cases/between")).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read(&path).unwrap();
+        let cases: Vec<Value> = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for case in &cases {
+            let found = json!(judged(case));
+            if case["found"] != found {
+                wrong.push(format!("{name}: {}\n  expected {}\n  found    {found}", case["rule"], case["found"]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Whoever declares a rule shows what it finds.
+#[test]
+fn every_rule_between_records_has_a_case() {
+    let cases = fs::read_dir(root().join("tests/cases/between")).unwrap();
+    let told: String = cases.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let missing: Vec<String> = SHELF
+        .values()
+        .flat_map(|shelf| shelf.validator.data_set_rules().ids().map(|id| format!("{} {id}", shelf.name)))
+        .filter(|rule| !told.contains(&format!("\"rule\": \"{rule}\"")))
+        .collect();
+    assert!(missing.is_empty(), "no case shows these: {missing:#?}");
+}
+
+fn judged(case: &Value) -> Vec<String> {
+    let (name, _) = case["rule"].as_str().unwrap().split_once(' ').unwrap();
+    let rules = SHELF[name].validator.data_set_rules();
+    let mut set = DataSet::new(rules, Some(name.parse().unwrap()));
+    let mut findings = Vec::new();
+    for (like, number) in case["records"].as_array().unwrap().iter().zip(1..) {
+        findings.extend(set.record(number, &record(name, like)));
+    }
+    for (target, records) in case["targets"].as_object().into_iter().flatten() {
+        let standard = target.parse().unwrap();
+        set.has_target(&standard);
+        records.as_array().unwrap().iter().for_each(|like| set.target(&standard, &record(target, like)));
+    }
+    findings.extend(set.finish());
+    findings.iter().map(|found| told(found, &SHELF[name].schema)).collect()
+}
+
+fn record(standard: &str, like: &Value) -> Value {
+    let example = like["like"].as_str().unwrap();
+    let mut record = SHELF[standard].examples[example].clone();
+    for (field, value) in like["set"].as_object().into_iter().flatten() {
+        match value {
+            Value::Null => drop(record.as_object_mut().unwrap().remove(field)),
+            value => record[field] = value.clone(),
+        }
+    }
+    record
+}
+
+fn told(found: &DataSetFinding, schema: &Value) -> String {
+    let finding = &found.finding;
+    let (_, pointer) = finding.rule.split_once("/x-guiju/").unwrap();
+    let id = schema.pointer(&format!("/x-guiju/{pointer}/id")).unwrap().as_str().unwrap();
+    format!("{} {} {} {id} {}", found.record, finding.severity.as_str(), finding.code, finding.path)
+}
+
+struct Shelf {
+    name: String,
+    schema: Value,
+    validator: Validator,
+    examples: BTreeMap<String, Value>,
+}
+
+/// The newest version of each record standard.
+static SHELF: LazyLock<BTreeMap<String, Shelf>> = LazyLock::new(|| {
+    let folder = Folder::read(&root().join("standards")).unwrap();
+    let mut shelf = BTreeMap::new();
+    let mut versions: Vec<_> =
+        folder.versions().filter(|(package, _)| package.files.contains_key("schema.json")).collect();
+    versions.sort_by_key(|(package, _)| package.version.clone());
+    let newest: BTreeMap<_, _> =
+        versions.into_iter().map(|(package, bundle)| (&package.standard, (package, bundle))).collect();
+    for (package, bundle) in newest.into_values() {
+        let examples = package.files.iter().filter_map(|(name, bytes)| {
+            let name = name.strip_prefix("examples/conforming/")?.strip_suffix(".json")?;
+            Some((name.to_owned(), serde_json::from_slice(bytes).unwrap()))
+        });
+        let validator = Validator::compile(bundle, &CompileOptions::default()).unwrap();
+        let schema = serde_json::from_slice(&package.files["schema.json"]).unwrap();
+        let name = package.standard.to_string();
+        shelf.insert(name.clone(), Shelf { name, schema, validator, examples: examples.collect() });
+    }
+    shelf
+});
