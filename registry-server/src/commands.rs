@@ -1,13 +1,14 @@
 //! The command line of `guiju-server`.
 
-use crate::{Fault, serve, settings};
-use clap::{ArgMatches, Command};
+use crate::{Fault, serve, settings, upkeep};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use std::{
     io::{self, Write},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-/// Runs one command. `Err` means that it could not do its work; the exit code is 2 then.
+/// Runs one command. `Err` means that it could not do its work, or found damage.
 pub fn run() -> Result<ExitCode, Fault> {
     let matches = command().get_matches();
     let Some((name, matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
@@ -16,17 +17,21 @@ pub fn run() -> Result<ExitCode, Fault> {
         return print(given.lines());
     }
     let settings = given.settings()?;
-    match name {
-        "serve" => runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
-        _ => offline(name, matches, &settings),
-    }
-}
-
-fn offline(name: &str, _matches: &ArgMatches, _settings: &settings::Settings) -> Result<ExitCode, Fault> {
-    Err(Fault::new(format!("there is no command `{name}`"), "see --help"))
+    let data = &settings.data;
+    let lines = match name {
+        "serve" => return runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
+        "verify" => upkeep::verify(data)?,
+        "rebuild" => upkeep::rebuild(data)?,
+        "backup" => upkeep::backup(data, folder(matches, "to"))?,
+        "restore" => upkeep::restore(folder(matches, "from"), data)?,
+        "export" => upkeep::export(data, folder(matches, "to"))?,
+        _ => unreachable!("clap knows the same commands"),
+    };
+    print(lines.into_iter())
 }
 
 fn command() -> Command {
+    let to = |help| folder_argument("to", help);
     Command::new("guiju-server")
         .version(env!("CARGO_PKG_VERSION"))
         .about("The registry: a log of data standards and contracts, served over gRPC and HTTP")
@@ -34,6 +39,25 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(with_settings("serve", "Serve until SIGTERM or SIGINT"))
         .subcommand(with_settings("settings", "Print every setting, its value and where that came from"))
+        .subcommand(with_settings("verify", "Read everything in the log again; exit code 1 where it is damaged"))
+        .subcommand(with_settings("rebuild", "Throw the view away and make it anew from the log"))
+        .subcommand(with_settings("backup", "Copy the log, also while a server is serving it").arg(to(BACKUP)))
+        .subcommand(
+            with_settings("restore", "Make a data folder of a backup")
+                .arg(folder_argument("from", "Folder of the backup")),
+        )
+        .subcommand(with_settings("export", "Write the standards as a folder, and the log as NDJSON").arg(to(EXPORT)))
+}
+
+const BACKUP: &str = "Folder for the backup, new or empty";
+const EXPORT: &str = "Folder for `standards/` and `log.ndjson`, new or empty";
+
+fn folder_argument(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("DIR").value_parser(value_parser!(PathBuf)).required(true).help(help)
+}
+
+fn folder<'m>(matches: &'m ArgMatches, name: &str) -> &'m Path {
+    matches.get_one::<PathBuf>(name).map_or(Path::new(""), PathBuf::as_path)
 }
 
 fn with_settings(name: &'static str, about: &'static str) -> Command {

@@ -7,11 +7,18 @@ use crate::{listen::ListenError, settings::SettingsError};
 pub struct Fault {
     message: String,
     pub hint: String,
+    /// 1 where a command found what it looks for, 2 where it could not do its work.
+    pub exit_code: u8,
 }
 
 impl Fault {
     pub fn new(message: impl ToString, hint: impl Into<String>) -> Self {
-        Self { message: message.to_string(), hint: hint.into() }
+        Self { message: message.to_string(), hint: hint.into(), exit_code: 2 }
+    }
+
+    /// The command did its work, and this is what it found.
+    pub fn found(self) -> Self {
+        Self { exit_code: 1, ..self }
     }
 }
 

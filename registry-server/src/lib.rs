@@ -16,6 +16,7 @@ mod logs; // the server's own log lines
 mod metrics; // what is counted, for Prometheus
 mod serve; // opens everything, answers until told to stop, closes everything
 mod store; // the folder of the log and the view
+mod upkeep; // verify, rebuild, back up, restore, export
 
 pub use commands::run;
 pub use fault::Fault;

@@ -11,7 +11,7 @@
 mod journal; // segment files of our own
 mod memory; // the reference
 
-pub use journal::Journal;
+pub use journal::{Journal, Opened};
 pub use memory::Memory;
 
 use guiju_model::Digest;

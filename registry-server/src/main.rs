@@ -7,7 +7,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(fault) => {
             eprintln!("error: {fault}\nhint: {}", fault.hint);
-            ExitCode::from(2)
+            ExitCode::from(fault.exit_code)
         }
     }
 }

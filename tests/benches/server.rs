@@ -6,6 +6,8 @@
 //! publishers, look-ups/s with p50 and p99, unary checks/s, streamed records/s, and, empty and with N versions, the time
 //! from start to first answer and resident memory.
 
+#![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
+
 use guiju_proto::{
     conformance::{
         CheckRequest, CheckStreamHeader, CheckStreamRequest, check_stream_request, check_stream_response,

@@ -23,7 +23,7 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-const METADATA: &str = r#"
+pub const METADATA: &str = r#"
 kind = "record"
 domain = "common"
 title_zh = "借阅证"
@@ -39,14 +39,14 @@ security_level = "S1"
 update_cycle = "1"
 "#;
 
-const SCHEMA: &str = r#"{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "required": ["card"],
+pub const SCHEMA: &str = r#"{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "required": ["card"],
     "properties": {"card": {"type": "string", "maxLength": 8, "title": "card number", "x-guiju": {"titleZh": "证号"}}}}"#;
 
 async fn channel(server: &Server) -> Channel {
     Endpoint::from_shared(server.url()).expect("a URL").connect().await.expect("the server listens")
 }
 
-async fn registry(server: &Server) -> RegistryClient<Channel> {
+pub async fn registry(server: &Server) -> RegistryClient<Channel> {
     RegistryClient::new(channel(server).await)
 }
 
@@ -55,7 +55,7 @@ async fn conformance(server: &Server) -> ConformanceClient<Channel> {
 }
 
 /// A submission of `bj.library/card` under an operation id of its own.
-fn submission(version: &str, schema: &str) -> wire::PublishRequest {
+pub fn submission(version: &str, schema: &str) -> wire::PublishRequest {
     let file = wire::File { path: "schema.json".into(), content: schema.to_owned().into() };
     wire::PublishRequest {
         operation_id: format!("test-{version}-{}", schema.len()),
@@ -68,7 +68,7 @@ fn submission(version: &str, schema: &str) -> wire::PublishRequest {
     }
 }
 
-async fn published(server: &Server) -> RegistryClient<Channel> {
+pub async fn published(server: &Server) -> RegistryClient<Channel> {
     let mut client = registry(server).await;
     client.publish(submission("1.0.0", SCHEMA)).await.expect("published");
     client

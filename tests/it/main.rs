@@ -18,4 +18,5 @@ mod server;
 mod standards;
 mod support;
 mod tidy;
+mod upkeep;
 mod wire;

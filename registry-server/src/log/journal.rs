@@ -103,6 +103,13 @@ impl Journal {
         self.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Bytes that are committed.
+    pub fn bytes(&self) -> u64 {
+        let held = self.held();
+        let full = held.segments.iter().rev().skip(1);
+        full.map(|(_, file)| file.metadata().map_or(0, |meta| meta.len())).sum::<u64>() + held.end
+    }
+
     /// Reads every record again: CRC, chain, and that each blob has its digest. The number of records read.
     pub fn verify(&self) -> Result<u64, LogError> {
         let (entries, blobs) = {
@@ -129,7 +136,7 @@ impl Journal {
     }
 
     /// Copies all that is committed now into an empty folder, durably. Serving goes on meanwhile.
-    pub fn backup(&self, to: &Path) -> Result<Head, LogError> {
+    pub fn copy_to(&self, to: &Path) -> Result<Head, LogError> {
         let (head, segments) = {
             let held = self.held();
             let last = held.segments.len() - 1;
@@ -144,8 +151,8 @@ impl Journal {
             let target = to.join(path.file_name().unwrap_or_default());
             let from = File::open(&path).map_err(io_at(&path))?;
             let mut into = OpenOptions::new().create_new(true).write(true).open(&target).map_err(io_at(&target))?;
-            io::copy(&mut io::Read::take(from, length), &mut into).map_err(io_at(&target))?;
-            into.sync_all().map_err(io_at(&target))?;
+            io::copy(&mut io::Read::take(from, length), &mut into).map_err(full_or_io(&target))?;
+            into.sync_all().map_err(full_or_io(&target))?;
         }
         sync_folder(to)?;
         Ok(head)
@@ -278,13 +285,7 @@ impl Held {
             if let Err(error) = taken_back {
                 self.broken = Some(format!("{}: {error}", path.display()));
             }
-            return Err(match source.kind() {
-                io::ErrorKind::StorageFull
-                | io::ErrorKind::QuotaExceeded
-                | io::ErrorKind::FileTooLarge
-                | io::ErrorKind::WriteZero => LogError::Full { path },
-                _ => LogError::Io { path, source },
-            });
+            return Err(full_or_io(&path)(source));
         }
         if let Err(error) = file.sync_data() {
             let why = format!("{}: {error}", path.display());
@@ -312,7 +313,7 @@ impl Held {
             file.sync_all()?;
             Ok(file)
         };
-        let file = open().map_err(io_at(&path))?;
+        let file = open().map_err(full_or_io(&path))?;
         sync_folder(folder)?;
         self.segments.push((path, file));
         self.end = MAGIC.len() as u64;
@@ -353,6 +354,7 @@ impl Held {
                 let (path, file) = &self.segments[segment as usize];
                 let begin =
                     || file.set_len(0).and_then(|()| file.write_all_at(MAGIC, 0)).and_then(|()| file.sync_all());
+                self.end = 0;
                 if writes {
                     begin().map_err(io_at(path))?;
                     self.end = MAGIC.len() as u64;
@@ -498,4 +500,13 @@ fn sync_folder(folder: &Path) -> Result<(), LogError> {
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> LogError + '_ {
     move |source| LogError::Io { path: path.into(), source }
+}
+
+/// The same, with a name of its own for a disk, a quota or a file that takes no more.
+fn full_or_io(path: &Path) -> impl FnOnce(io::Error) -> LogError + '_ {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull, WriteZero};
+    move |source| match source.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge | WriteZero => LogError::Full { path: path.into() },
+        _ => LogError::Io { path: path.into(), source },
+    }
 }

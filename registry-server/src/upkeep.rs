@@ -1,0 +1,278 @@
+//! What an operator does beside serving: verify, rebuild, back up, restore, export.
+//!
+//! # Invariants
+//! - `verify`, `backup` and `export` only read, and a server may serve from the same folder meanwhile.
+//! - A target that holds anything is refused, and nothing in it is touched.
+//! - A backup is whole when its `backup.toml` is there: it is written last, and `restore` asks for it.
+
+use crate::{
+    Fault,
+    log::{Head, Journal, Log, LogError, Opened},
+    store::{self, journal_path, view_path},
+};
+use guiju_model::{Digest, Manifest};
+use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry::Event};
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What a command has to say when it is done: lines for standard output.
+pub type Lines = Vec<String>;
+
+/// Reads everything in the log again: checksums, hash chain, digests, and that every version is whole.
+pub fn verify(data: &Path) -> Result<Lines, Fault> {
+    let (journal, opened) = read(data)?;
+    let (entries, bytes) = (sound(&journal)?, journal.bytes());
+    let mut lines = vec![
+        format!("sound: {entries} entries, {bytes} bytes in {}", journal_path(data).display()),
+        format!("chain {}", journal.head().chain),
+    ];
+    if opened.cut_bytes > 0 {
+        lines.push(format!(
+            "{} bytes follow the last commit: a batch under way, or a torn one that nobody was told of",
+            opened.cut_bytes
+        ));
+    }
+    Ok(lines)
+}
+
+/// Throws the view away and makes it anew from the log.
+pub fn rebuild(data: &Path) -> Result<Lines, Fault> {
+    read(data)?;
+    let (journal, view) = (store::open_journal(data)?, view_path(data));
+    match fs::remove_dir_all(&view) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&view)(error)),
+        _ => {}
+    }
+    let registry = store::open_registry(Arc::new(journal), &view)?;
+    let (_, applied) = registry.sizes();
+    Ok(vec![format!("rebuilt: {applied} entries in {}", view.display())])
+}
+
+/// Copies what is committed now.
+pub fn backup(data: &Path, to: &Path) -> Result<Lines, Fault> {
+    let (journal, _) = read(data)?;
+    must_be_empty(to)?;
+    let head = journal.copy_to(to)?;
+    sound(&Journal::read(to).map_err(damage)?.0)?;
+    let note = format!("{NOTE_HEAD}{}", toml::to_string(&Note::of(head)).unwrap_or_default());
+    let path = to.join(NOTE);
+    write_durably(&path, note.as_bytes()).map_err(at(&path))?;
+    Ok(vec![format!("backed up: {} entries in {}", head.size, to.display()), format!("chain {}", head.chain)])
+}
+
+/// Makes a data folder of a backup, once the backup has been read as `verify` does.
+pub fn restore(from: &Path, data: &Path) -> Result<Lines, Fault> {
+    let path = from.join(NOTE);
+    let text = fs::read_to_string(&path).map_err(|error| {
+        Fault::new(format!("{}: {error}", path.display()), "name a folder that `guiju-server backup` has finished")
+    })?;
+    let note: Note = toml::from_str(&text)
+        .map_err(|error| Fault::new(format!("{}: {}", path.display(), error.message()), "take another backup"))?;
+    let (journal, _) = Journal::read(from).map_err(damage)?;
+    sound(&journal)?;
+    if note != Note::of(journal.head()) {
+        let (had, has) = (note.entries, journal.head().size);
+        let what = format!("{} had {had} entries when it was made and has {has} others now", from.display());
+        return Err(Fault::new(what, "take another backup"));
+    }
+    must_be_empty(data)?;
+    // Under its own name only once it is whole: a part of a log looks like a log.
+    let (draft, journal_folder) = (data.join("journal.partial"), journal_path(data));
+    let head = journal.copy_to(&draft)?;
+    fs::rename(&draft, &journal_folder).map_err(at(&journal_folder))?;
+    File::open(data).and_then(|folder| folder.sync_all()).map_err(at(data))?;
+    Ok(vec![
+        format!("restored: {} entries in {}", head.size, journal_folder.display()),
+        "the view is made when the server starts".into(),
+    ])
+}
+
+/// Writes the standards as a folder that `guiju publish` takes, and the log as one JSON object a line.
+pub fn export(data: &Path, to: &Path) -> Result<Lines, Fault> {
+    let (journal, _) = read(data)?;
+    must_be_empty(to)?;
+    let standards = to.join("standards");
+    fs::create_dir_all(&standards).map_err(at(&standards))?;
+    let list = to.join("log.ndjson");
+    let mut lines = BufWriter::new(File::create(&list).map_err(at(&list))?);
+    let (mut entries, mut versions) = (0, 0);
+    walk(&journal, |line, publication| {
+        if let Some(publication) = publication {
+            publication.write(&journal, &standards)?;
+            versions += 1;
+        }
+        entries += 1;
+        writeln!(lines, "{line}").map_err(at(&list))
+    })?;
+    lines.flush().map_err(at(&list))?;
+    Ok(vec![format!("exported: {versions} versions and {entries} entries in {}", to.display())])
+}
+
+/// What a backup says of itself.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    entries: u64,
+    chain: String,
+}
+
+const NOTE: &str = "backup.toml";
+const NOTE_HEAD: &str = "# A backup of a Guiju log: the segments beside this file hold so many entries, with this hash chain.\n\
+                         # `guiju-server restore` makes a data folder of it.\n";
+
+impl Note {
+    fn of(head: Head) -> Self {
+        Self { entries: head.size, chain: head.chain.to_string() }
+    }
+}
+
+/// A version as the log has it.
+struct Publication {
+    manifest: Manifest,
+    metadata: Digest,
+}
+
+impl Publication {
+    fn read(journal: &Journal, event: &VersionPublished) -> Result<Self, Fault> {
+        let name = format!("{} {}", event.standard, event.version);
+        let digest = |bytes: &[u8]| {
+            let digest = bytes.try_into().ok().map(Digest::from_bytes);
+            digest.ok_or_else(|| unsound(format!("the entry of {name} holds a malformed digest")))
+        };
+        let (manifest, metadata) = (digest(&event.manifest)?, digest(&event.metadata)?);
+        let manifest = Manifest::from_canonical(&blob(journal, &manifest, &name)?)
+            .map_err(|error| unsound(format!("the manifest of {name}: {error}")))?;
+        if (manifest.standard.to_string(), manifest.version.to_string())
+            != (event.standard.clone(), event.version.clone())
+        {
+            let (standard, version) = (manifest.standard, manifest.version);
+            return Err(unsound(format!("the entry of {name} names the manifest of {standard} {version}")));
+        }
+        Ok(Self { manifest, metadata })
+    }
+
+    /// Reads all of it, so that what is damaged or missing is heard of.
+    fn check(&self, journal: &Journal) -> Result<(), Fault> {
+        let name = format!("{} {}", self.manifest.standard, self.manifest.version);
+        let mut all = self.manifest.files.values().chain([&self.metadata]);
+        all.try_for_each(|digest| blob(journal, digest, &name).map(drop))
+    }
+
+    /// `<namespace>/<name>/standard.toml`, as the last version left it, and the folder of the version beside it.
+    fn write(&self, journal: &Journal, standards: &Path) -> Result<(), Fault> {
+        let Manifest { standard, version, files, .. } = &self.manifest;
+        let (folder, name) = (standards.join(standard.to_string()), format!("{standard} {version}"));
+        let paths = files.iter().map(|(file, digest)| (folder.join(version.to_string()).join(file), digest));
+        for (path, digest) in paths.chain([(folder.join("standard.toml"), &self.metadata)]) {
+            let bytes = blob(journal, digest, &name)?;
+            let parent = path.parent().unwrap_or(standards);
+            fs::create_dir_all(parent).map_err(at(parent))?;
+            fs::write(&path, bytes).map_err(at(&path))?;
+        }
+        Ok(())
+    }
+}
+
+fn blob(journal: &Journal, digest: &Digest, of: &str) -> Result<Vec<u8>, Fault> {
+    let found = journal.blob(digest).map_err(damage)?;
+    found.ok_or_else(|| unsound(format!("{digest}, a part of {of}, is not in the log")))
+}
+
+/// The journal of a data folder that exists.
+fn read(data: &Path) -> Result<(Journal, Opened), Fault> {
+    Journal::read(&journal_path(data)).map_err(damage)
+}
+
+/// Holds everything in a journal against its digests; the number of entries.
+fn sound(journal: &Journal) -> Result<u64, Fault> {
+    journal.verify().map_err(damage)?;
+    walk(journal, |_, publication| publication.map_or(Ok(()), |publication| publication.check(journal)))?;
+    Ok(journal.head().size)
+}
+
+/// Hands each entry on, as JSON, with the version that it publishes.
+fn walk(journal: &Journal, mut each: impl FnMut(Value, Option<Publication>) -> Result<(), Fault>) -> Result<(), Fault> {
+    for index in 0..journal.head().size {
+        let bytes = journal.entries(index, 1).map_err(damage)?.pop().unwrap_or_default();
+        let fault = |why: String| unsound(format!("entry {index} of the log cannot be read: {why}"));
+        let entry = Entry::decode(bytes.as_slice()).map_err(|error| fault(error.to_string()))?;
+        let publication = match &entry.event {
+            Some(Event::VersionPublished(event)) => Some(Publication::read(journal, event)?),
+            Some(Event::StatusChanged(_)) => None,
+            None => return Err(fault("it is of a kind that this program does not know; use a newer one".into())),
+        };
+        each(line(index, &bytes, entry, publication.as_ref()), publication)?;
+    }
+    Ok(())
+}
+
+/// An entry as `log.ndjson` has it. `entry` are the bytes that the hash chain speaks of.
+fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication>) -> Value {
+    let Entry { operation_id, time_ms, principal, event } = entry;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut line = json!({
+        "index": index, "time_ms": time_ms, "operation_id": operation_id, "principal": principal, "entry": hex,
+    });
+    let more = match event {
+        Some(Event::VersionPublished(VersionPublished { standard, version, .. })) => json!({
+            "event": "version-published", "standard": standard, "version": version,
+            "digest": publication.map(|publication| publication.manifest.digest().to_string()),
+        }),
+        Some(Event::StatusChanged(StatusChanged { standard, version, status, reason, successor })) => json!({
+            "event": "status-changed", "standard": standard, "version": version, "status": status, "reason": reason,
+            "successor": successor,
+        }),
+        None => Value::Null,
+    };
+    if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {
+        line.extend(more);
+    }
+    line
+}
+
+/// Damage is what `verify` is there to find: an answer, not a failure.
+fn damage(error: LogError) -> Fault {
+    let is_damage = matches!(error, LogError::Damaged { .. });
+    let fault = Fault::from(error);
+    if is_damage { fault.found() } else { fault }
+}
+
+fn unsound(what: String) -> Fault {
+    Fault::new(what, "restore the folder from a backup with `guiju-server restore`").found()
+}
+
+fn must_be_empty(folder: &Path) -> Result<(), Fault> {
+    let is_empty = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        entries => entries.map_err(at(folder))?.next().is_none(),
+    };
+    match is_empty {
+        true => Ok(()),
+        false => {
+            let what = format!("{} holds something already", folder.display());
+            Err(Fault::new(what, "name a new folder or an empty one"))
+        }
+    }
+}
+
+fn write_durably(path: &PathBuf, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    File::open(path.parent().unwrap_or(path))?.sync_all()
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Fault + '_ {
+    move |error| {
+        Fault::new(
+            format!("{}: {error}", path.display()),
+            "choose a folder that this user can write, on a disk with room",
+        )
+    }
+}

@@ -1,0 +1,163 @@
+//! What an operator does beside serving: verify, rebuild, back up, restore, export.
+
+use crate::{
+    grpc::{METADATA, SCHEMA, published, registry, submission},
+    support::{Server, said, server_command},
+};
+use guiju_proto::registry as wire;
+use std::{fs, path::Path};
+
+/// Runs a command on the data folder of a test; its exit code and what it said.
+fn run(command: &str, data: &Path, more: &[&str]) -> (i32, String) {
+    let output = server_command(&[command, "--data"]).arg(data).args(more).output().expect("it runs");
+    (output.status.code().expect("an exit code"), said(&output))
+}
+
+fn runs(command: &str, data: &Path, more: &[&str]) -> String {
+    let (code, text) = run(command, data, more);
+    assert_eq!(code, 0, "{command}: {text}");
+    text
+}
+
+/// Holds a refusal against its exit code and what it must say; it is one line and a hint.
+fn refused(command: &str, data: &Path, more: &[&str], expected: (i32, &str)) {
+    let (code, text) = run(command, data, more);
+    assert_eq!(code, expected.0, "{command}: {text}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("error: ") && lines[1].starts_with("hint: "),
+        "{command} must give one line and a hint, gave:\n{text}"
+    );
+    assert!(lines[0].contains(expected.1), "{command}: expected `{}` in:\n{text}", expected.1);
+}
+
+/// Three versions, of which one is withdrawn.
+async fn filled(server: &Server) {
+    let mut client = published(server).await;
+    for version in ["1.1.0", "1.2.0"] {
+        client.publish(submission(version, SCHEMA)).await.expect("published");
+    }
+    let withdrawal = wire::SetStatusRequest {
+        operation_id: "withdrawal".into(),
+        standard: "bj.library/card".into(),
+        version: "1.1.0".into(),
+        status: wire::Status::Withdrawn.into(),
+        reason: "a misprint".into(),
+        successor: "bj.library/card@1.2.0".into(),
+    };
+    client.set_status(withdrawal).await.expect("withdrawn");
+}
+
+async fn versions(server: &Server) -> Vec<wire::VersionInfo> {
+    let list = wire::ListVersionsRequest { standard: "bj.library/card".into() };
+    registry(server).await.list_versions(list).await.expect("listed").into_inner().versions
+}
+
+#[tokio::test]
+async fn a_backup_taken_while_serving_is_restored_whole() {
+    let server = Server::start();
+    filled(&server).await;
+    let (data, elsewhere) = (server.folder.path().join("data"), tempfile::tempdir().expect("a folder"));
+    let (backup, restored) = (elsewhere.path().join("backup"), elsewhere.path().join("data"));
+    let [to, from] = ["--to", "--from"].map(|flag| [flag, backup.to_str().expect("UTF-8")]);
+    assert!(runs("verify", &data, &[]).starts_with("sound: 4 entries, "));
+    assert!(runs("backup", &data, &to).starts_with("backed up: 4 entries in "));
+    refused("backup", &data, &to, (2, "holds something already"));
+    published(&server).await.publish(submission("1.3.0", SCHEMA)).await.expect("it is still serving");
+    refused("rebuild", &data, &[], (2, "is in use by another server"));
+    refused("restore", &data, &from, (2, "holds something already"));
+    refused("restore", &restored, &["--from", data.to_str().expect("UTF-8")], (2, "backup.toml: No such file"));
+
+    assert!(runs("restore", &restored, &from).starts_with("restored: 4 entries in "));
+    let expected = versions(&server).await.split_off(1);
+    let second = Server::start_with(&["--data", restored.to_str().expect("UTF-8")]);
+    assert_eq!(versions(&second).await, expected, "all but what was published after the backup");
+    assert_eq!(expected.len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_not_whole_is_neither_sound_nor_restored() {
+    let server = Server::start();
+    filled(&server).await;
+    let data = server.folder.path().join("data");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let (backup, restored) = (elsewhere.path().join("backup"), elsewhere.path().join("data"));
+    let [to, from] = ["--to", "--from"].map(|flag| [flag, backup.to_str().expect("UTF-8")]);
+    runs("backup", &data, &to);
+    let segment = backup.join(format!("{:020}.seg", 0));
+    let whole = fs::read(&segment).expect("a segment");
+
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 3] ^= 1;
+    fs::write(&segment, &flipped).expect("written");
+    refused("restore", &restored, &from, (1, "is damaged at byte "));
+
+    fs::write(&segment, &whole[..whole.len() - 1]).expect("written");
+    refused("restore", &restored, &from, (2, "had 4 entries when it was made and has 3 others now"));
+    assert!(!restored.exists(), "nothing is made of a backup that is not whole");
+
+    fs::remove_file(backup.join("backup.toml")).expect("removed");
+    refused("restore", &restored, &from, (2, "backup.toml: No such file"));
+    refused("verify", elsewhere.path(), &[], (2, "No such file"));
+
+    let (_, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    let segment = folder.path().join(format!("data/journal/{:020}.seg", 0));
+    fs::write(&segment, &flipped).expect("written");
+    let before = fs::read(&segment).expect("read");
+    refused("verify", &folder.path().join("data"), &[], (1, "is damaged at byte "));
+    refused("export", &folder.path().join("data"), &to, (1, "is damaged at byte "));
+    assert!(fs::read(&segment).expect("read") == before, "looking changes nothing");
+}
+
+#[tokio::test]
+async fn an_export_is_a_folder_of_standards_and_a_log_that_can_be_checked() {
+    let server = Server::start();
+    filled(&server).await;
+    let (data, elsewhere) = (server.folder.path().join("data"), tempfile::tempdir().expect("a folder"));
+    let target = elsewhere.path().join("export");
+    let text = runs("export", &data, &["--to", target.to_str().expect("UTF-8")]);
+    assert!(text.starts_with("exported: 3 versions and 4 entries in "), "{text}");
+
+    let standard = target.join("standards/bj.library/card");
+    assert_eq!(fs::read_to_string(standard.join("standard.toml")).expect("metadata"), METADATA);
+    let digests: Vec<String> = versions(&server).await.into_iter().rev().map(|version| version.digest).collect();
+    let folder = guiju::Folder::read(&target.join("standards")).expect("it is a folder of standards");
+    for (version, digest) in ["1.0.0", "1.1.0", "1.2.0"].iter().zip(&digests) {
+        let found = guiju_model::resolve(&folder, &format!("bj.library/card@={version}").parse().expect("a reference"));
+        assert_eq!(found.expect("it is there").digest.to_string(), *digest, "{version}");
+    }
+
+    let mut head = guiju_server::log::Head::empty();
+    let log = fs::read_to_string(target.join("log.ndjson")).expect("a log");
+    for (index, line) in log.lines().enumerate() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!((line["index"].as_u64(), line["standard"].as_str()), (Some(index as u64), Some("bj.library/card")));
+        let hex = line["entry"].as_str().expect("bytes");
+        let bytes: Result<Vec<u8>, _> =
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16)).collect();
+        head = head.then(&bytes.expect("hexadecimal"));
+        match index {
+            3 => {
+                assert_eq!((line["status"].as_str(), line["reason"].as_str()), (Some("withdrawn"), Some("a misprint")))
+            }
+            _ => assert_eq!(line["digest"].as_str(), Some(digests[index].as_str())),
+        }
+    }
+    assert!(runs("verify", &data, &[]).contains(&format!("chain {}", head.chain)), "the lines give the log's chain");
+}
+
+#[tokio::test]
+async fn the_view_is_made_anew_whatever_became_of_it() {
+    let server = Server::start();
+    filled(&server).await;
+    let expected = versions(&server).await;
+    let (_, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    let data = folder.path().join("data");
+    assert!(runs("rebuild", &data, &[]).starts_with("rebuilt: 4 entries in "));
+    fs::write(data.join("view/db"), b"not a view").expect("written");
+    assert!(runs("rebuild", &data, &[]).starts_with("rebuilt: 4 entries in "));
+    refused("rebuild", &folder.path().join("none"), &[], (2, "No such file"));
+    assert!(!folder.path().join("none").exists(), "nothing is made where nothing was");
+    let server = Server::start_in(folder, &[]);
+    assert_eq!(versions(&server).await, expected);
+}
