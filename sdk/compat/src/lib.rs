@@ -1,32 +1,62 @@
-//! Old against new: does one version accept what another refuses, and which record shows it?
+//! Compares two versions of a standard.
+//!
+//! The question is one of sets: which records does one version accept that the other refuses? Where there are some, the answer
+//! is a *witness*, a record that shows it; where there are none, a proof.
+//!
+//! # Invariants
+//! - A witness is run through the validator of both versions before it is reported.
+//! - Where neither a proof nor a witness is found the answer is `Undecided`, never `Included`.
+//! - Work is bounded by [`Budget`], counted in steps; nothing here reads a clock.
+//!
+//! ```
+//! use guiju_compat::{Budget, Bump, Side, compare};
+//! let side = |name: &str, schema: &str| Side::of_schema(name, schema.as_bytes(), Default::default(), true);
+//! let old = side("1.4.0", r#"{"type": "object", "properties": {"floors": {"type": "integer", "minimum": 0}}}"#)?;
+//! let new = side("1.5.0", r#"{"type": "object", "properties": {"floors": {"type": "integer", "minimum": 1}}}"#)?;
+//! let verdict = compare(&old, &new, &Budget::default());
+//! assert_eq!(verdict.bump, Some(Bump::Major));
+//! assert_eq!(verdict.old_in_new.witness().map(|witness| witness.record.to_string()).as_deref(), Some(r#"{"floors":0}"#));
+//! assert_eq!(verdict.changes[0].code, "range-narrowed");
+//! # Ok::<(), guiju_validator::CompileError>(())
+//! ```
 
+mod change; // the parts of a difference, each with its code
 mod exact; // values compared as JSON Schema compares them
+mod lists; // code lists, by codes and days
 mod normal; // one form for every spelling of the same schema
+mod side; // a version with all that it refers to
 mod solve; // is there a value that is all of these and none of those?
 mod text; // is there such a string?
+mod verdict; // what follows for the next version number
 
-pub use normal::{Document, Graph, NormalError};
-pub use solve::{Outcome, Solver};
-
-/// Whether every value of `old` is a value of `new`: `Empty` if so, else a value of the one that the other refuses.
-pub fn escaping(old: &Document<'_>, new: &Document<'_>, steps_max: u64) -> Result<Outcome, NormalError> {
-    let mut graph = Graph::default();
-    let (one, other) = (graph.read(old)?, graph.read(new)?);
-    let mut solver = Solver::new(&mut graph, old.draft, steps_max);
-    Ok(solver.solve(vec![one << 1, other << 1 | 1]))
-}
+pub use change::{Change, Page, page, pages};
+pub use side::Side;
+pub use verdict::{Budget, Bump, Inclusion, Proof, Verdict, Witness, compare};
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::{
+        normal::{Document, Graph},
+        solve::{Outcome, Solver, fails, holds},
+    };
     use jsonschema::Draft;
     use serde_json::{Value, json};
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn outcome(old: Value, new: Value, draft: Draft) -> Outcome {
-        let others = BTreeMap::new();
-        let document = |root| Document { root, draft, others: &others, formats_asserted: false };
-        escaping(&document(&old), &document(&new), 20_000).unwrap()
+        let (others, lists, wider) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let document = |root| Document {
+            root,
+            draft,
+            others: &others,
+            lists: &lists,
+            formats_asserted: false,
+            day: None,
+            wider: &wider,
+        };
+        let mut graph = Graph::default();
+        let (one, other) = (graph.read(&document(&old)).unwrap(), graph.read(&document(&new)).unwrap());
+        Solver::new(&mut graph, draft, 20_000).solve(vec![holds(one), fails(other)])
     }
 
     #[test]

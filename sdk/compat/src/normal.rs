@@ -7,11 +7,16 @@
 //! What has no exact form here becomes `Opaque`: it equals itself and nothing else is known of it.
 
 use crate::exact;
+use guiju_model::{CodeList, Date, Digest};
+use guiju_validator::rules::Rules;
 use jsonschema::Draft;
 use num_rational::BigRational;
 use num_traits::One;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// A node of the graph.
 pub type Id = u32;
@@ -86,6 +91,8 @@ pub enum Node {
     MaxLength(u64),
     Pattern(String),
     Format(String),
+    /// A code of a list, by index into `Graph::listed`.
+    Listed(u32),
     Items {
         prefix: Vec<Id>,
         rest: Id,
@@ -135,7 +142,32 @@ pub struct Document<'a> {
     pub draft: Draft,
     /// Other documents by absolute URI without fragment.
     pub others: &'a BTreeMap<String, Value>,
+    /// Code lists by the references to them, as the documents spell them.
+    pub lists: &'a Lists,
     pub formats_asserted: bool,
+    /// The day on which codes are judged that must be valid on a day; none: that they are is opaque.
+    pub day: Option<Date>,
+    /// Pairs of lists, a narrow one and one that holds all its codes on all its days; by leaf codes only, or all.
+    pub wider: &'a BTreeSet<(Digest, Digest, bool)>,
+}
+
+/// Code lists by reference. The digest tells whether two are the same.
+pub type Lists = BTreeMap<String, (Digest, Arc<CodeList>)>;
+
+/// A code list as a field looks at it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub list: Arc<CodeList>,
+    leaf_only: bool,
+    day: Option<Date>,
+}
+
+impl Listed {
+    pub fn has(&self, text: &str) -> bool {
+        self.list.get(text).is_some_and(|code| {
+            (!self.leaf_only || code.is_leaf()) && self.day.is_none_or(|day| code.on(day).is_some())
+        })
+    }
 }
 
 #[derive(Default)]
@@ -149,11 +181,43 @@ pub struct Graph {
     shared: HashMap<String, u32>,
     /// Where a node was first read, for people.
     places: HashMap<Id, String>,
+    listed: Vec<Listed>,
+    listed_ids: HashMap<(Digest, bool, Option<Date>), u32>,
+    /// Fields on whose day a code must be valid, as pointers from the record's root.
+    as_of: BTreeSet<String>,
+    /// Rules between fields, by the key of the opaque part that stands for each: a record at hand can be judged.
+    rules: HashMap<String, Rules>,
 }
 
 impl Graph {
+    pub fn rule(&self, key: &str) -> Option<&Rules> {
+        self.rules.get(key)
+    }
+
+    pub fn as_of(&self) -> impl Iterator<Item = &str> {
+        self.as_of.iter().map(String::as_str)
+    }
+
+    pub fn listed(&self, index: u32) -> &Listed {
+        &self.listed[index as usize]
+    }
+
+    fn listed_node(&mut self, digest: Digest, listed: Listed) -> Id {
+        let next = self.listed.len() as u32;
+        let index = *self.listed_ids.entry((digest, listed.leaf_only, listed.day)).or_insert(next);
+        if index == next {
+            self.listed.push(listed);
+        }
+        self.add(Node::Listed(index))
+    }
+
     pub fn node(&self, id: Id) -> &Node {
         &self.nodes[id as usize]
+    }
+
+    /// How many parts there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     pub fn value(&self, index: u32) -> &Value {
@@ -275,8 +339,24 @@ impl Graph {
             reader.index(other, uri, 0);
         }
         let base = reader.own_base(document.root, "");
-        reader.target(&base, "", "#")
+        let whole = reader.target(&base, "", "#", Reading::Whole)?;
+        match document.lists.is_empty() {
+            true => Ok(whole),
+            false => {
+                let dated = reader.target(&base, "", "#", Reading::Days)?;
+                Ok(reader.graph.all(vec![whole, dated]))
+            }
+        }
     }
+}
+
+/// What is read of a schema.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Whole,
+    /// Only which codes must be valid on a day. A code that is not refuses the record wherever a branch with it holds, also
+    /// where another branch of an `anyOf` would do; so this is read apart.
+    Days,
 }
 
 /// What a schema and its in-place parts evaluate, for `unevaluated…`.
@@ -367,8 +447,8 @@ impl<'d> Reader<'_, 'd> {
     }
 
     /// The node of the schema at a resource and JSON Pointer, read once.
-    fn target(&mut self, resource: &str, fragment: &str, pointer: &str) -> Result<Id, NormalError> {
-        let key = format!("{resource}#{fragment}");
+    fn target(&mut self, resource: &str, fragment: &str, pointer: &str, reading: Reading) -> Result<Id, NormalError> {
+        let key = format!("{}{resource}#{fragment}", if reading == Reading::Days { "days of " } else { "" });
         if let Some(id) = self.done.get(&key) {
             return Ok(*id);
         }
@@ -383,7 +463,11 @@ impl<'d> Reader<'_, 'd> {
         let (schema, base) = self.locate(resource, fragment).ok_or_else(lost)?;
         self.open.insert(key.clone(), None);
         let outer = std::mem::replace(&mut self.base, base);
-        let read = self.schema(schema, &format!("{resource}#{fragment}"));
+        let place = format!("{resource}#{fragment}");
+        let read = match reading {
+            Reading::Whole => self.schema(schema, &place),
+            Reading::Days => self.days(schema, &place),
+        };
         self.base = outer;
         let reference = self.open.remove(&key).flatten();
         let id = read?;
@@ -424,8 +508,8 @@ impl<'d> Reader<'_, 'd> {
             collect_references(schema, &mut wanted)?;
             texts.insert(reference, schema.to_string());
         }
-        let settings = (self.document.formats_asserted, format!("{:?}", self.draft()));
-        Some(format!("#{fragment} {settings:?} {texts:?}"))
+        let settings = (self.document.formats_asserted, format!("{:?}", self.draft()), self.document.day);
+        Some(format!("{key} {settings:?} {texts:?}"))
     }
 
     fn locate(&self, resource: &str, fragment: &str) -> Option<(&'d Value, String)> {
@@ -452,7 +536,97 @@ impl<'d> Reader<'_, 'd> {
         let absolute = join(&self.base, reference);
         let (resource, fragment) = absolute.split_once('#').unwrap_or((&absolute, ""));
         let (resource, fragment) = (resource.to_owned(), unescape(fragment));
-        self.target(&resource, &fragment, pointer)
+        self.target(&resource, &fragment, pointer, Reading::Whole)
+    }
+
+    /// What a schema asks of the days of codes, in the same steps in which a record is walked.
+    fn days(&mut self, schema: &'d Value, pointer: &str) -> Result<Id, NormalError> {
+        let Value::Object(members) = schema else { return Ok(self.graph.truth(true)) };
+        let outer = self.base.clone();
+        self.base = self.own_base(schema, &outer);
+        let parts = self.days_of(members, pointer);
+        self.base = outer;
+        Ok(self.graph.all(parts?))
+    }
+
+    fn days_of(&mut self, members: &'d Map<String, Value>, pointer: &str) -> Result<Vec<Id>, NormalError> {
+        let truth = self.graph.truth(true);
+        let list = members.get("x-guiju").and_then(|own| own.get("codeList")).filter(|list| is_required(list));
+        let mut parts: Vec<Id> = list.and_then(|list| self.dated(list)).into_iter().collect();
+        if let Some(Value::String(reference)) = members.get("$ref") {
+            let absolute = join(&self.base, reference);
+            let (resource, fragment) = absolute.split_once('#').unwrap_or((&absolute, ""));
+            let (resource, fragment) = (resource.to_owned(), unescape(fragment));
+            parts.push(self.target(&resource, &fragment, pointer, Reading::Days)?);
+        }
+        for part in members.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            parts.push(self.days(part, pointer)?);
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            for part in members.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+                let then = self.days(part, pointer)?;
+                if then != truth {
+                    let condition = self.schema(part, pointer)?;
+                    parts.push(self.graph.when(condition, then, truth));
+                }
+            }
+        }
+        if let Some(condition) = members.get("if") {
+            let then = members.get("then").map_or(Ok(truth), |then| self.days(then, pointer))?;
+            let otherwise = members.get("else").map_or(Ok(truth), |otherwise| self.days(otherwise, pointer))?;
+            if then != truth || otherwise != truth {
+                let condition = self.schema(condition, pointer)?;
+                parts.push(self.graph.when(condition, then, otherwise));
+            }
+        }
+        for keyword in ["dependentSchemas", "dependencies"] {
+            for (name, part) in members.get(keyword).and_then(Value::as_object).into_iter().flatten() {
+                let (then, condition) = (self.days(part, pointer)?, self.has_member(name));
+                parts.push(self.graph.when(condition, then, truth));
+            }
+        }
+        let mut below = |keyword: &str| -> Result<Vec<(String, Id)>, NormalError> {
+            let all = members.get(keyword).and_then(Value::as_object).into_iter().flatten();
+            all.map(|(name, part)| Ok((name.clone(), self.days(part, pointer)?))).collect()
+        };
+        let (named, patterns) = (below("properties")?, below("patternProperties")?);
+        let rest = members.get("additionalProperties").map_or(Ok(truth), |rest| self.days(rest, pointer))?;
+        parts.push(self.members(named, patterns, rest));
+        let mut prefix = Vec::new();
+        for keyword in ["prefixItems", "items"] {
+            for part in members.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+                prefix.push(self.days(part, pointer)?);
+            }
+        }
+        let rest = members.get("items").filter(|items| items.is_object()).or(members.get("additionalItems"));
+        let rest = rest.map_or(Ok(truth), |rest| self.days(rest, pointer))?;
+        if rest != truth || prefix.iter().any(|part| *part != truth) {
+            parts.push(self.graph.add(Node::Items { prefix, rest }));
+        }
+        Ok(parts)
+    }
+
+    /// That a code is valid on the day that counts; none where any day will do.
+    fn dated(&mut self, declared: &Value) -> Option<Id> {
+        if declared.get("status").is_some_and(|status| status == "ever") {
+            return None;
+        }
+        let (digest, list) = self.document.lists.get(declared.get("ref")?.as_str()?)?;
+        let as_of = declared.get("asOf").and_then(Value::as_str);
+        self.graph.as_of.extend(as_of.map(str::to_owned));
+        let leaf_only = declared.get("level").is_some_and(|level| level == "leaf");
+        if self.document.day.is_some() {
+            return self.listed(declared, self.document.day);
+        }
+        let listed = self.graph.listed_node(*digest, Listed { list: Arc::clone(list), leaf_only, day: None });
+        // Whoever is valid in a narrower list on a day is valid in this one on that day.
+        let narrower = self.document.wider.iter().filter(|(_, wide, leaf)| wide == digest && *leaf == leaf_only);
+        let digests: Vec<Digest> = narrower.map(|(narrow, ..)| *narrow).chain([*digest]).collect();
+        let key = |digest: Digest| Value::from(format!("{digest} {leaf_only} {as_of:?}"));
+        let valid: Vec<Id> =
+            digests.into_iter().map(|digest| self.opaque("codeList", &key(digest), Types::STRING)).collect();
+        let valid = self.graph.any(valid);
+        Some(self.graph.all(vec![listed, valid]))
     }
 
     fn dynamic(&mut self, reference: &str, pointer: &str) -> Result<Id, NormalError> {
@@ -553,7 +727,10 @@ impl<'d> Reader<'_, 'd> {
             ("minLength", value) => Node::MinLength(count(value, place)?),
             ("maxLength", value) => Node::MaxLength(count(value, place)?),
             ("pattern", Value::String(pattern)) => Node::Pattern(pattern.clone()),
-            ("format", Value::String(format)) if self.document.formats_asserted => Node::Format(format.clone()),
+            // A format that nobody knows refuses nothing.
+            ("format", Value::String(format)) if self.document.formats_asserted && self.knows(format) => {
+                Node::Format(format.clone())
+            }
             ("minItems", value) => Node::MinItems(count(value, place)?),
             ("maxItems", value) => Node::MaxItems(count(value, place)?),
             ("uniqueItems", Value::Bool(true)) => Node::Unique,
@@ -599,13 +776,18 @@ impl<'d> Reader<'_, 'd> {
         Ok(Some(self.graph.add(node)))
     }
 
-    /// Of our vocabulary only what can refuse a record counts; lists that are at hand were put in as `enum` before.
+    fn knows(&self, format: &str) -> bool {
+        guiju_validator::formats::is_known(format) || jsonschema::options().is_known_format(self.draft(), format)
+    }
+
+    /// Of our vocabulary only what can refuse a record counts.
     fn vocabulary(&mut self, own: &Map<String, Value>) -> Option<Id> {
         let mut parts = Vec::new();
-        if let Some(list) =
-            own.get("codeList").filter(|list| list.get("binding").is_none_or(|binding| binding == "required"))
-        {
-            parts.push(self.opaque("codeList", list, Types::STRING));
+        if let Some(list) = own.get("codeList").filter(|list| is_required(list)) {
+            parts.push(match self.listed(list, None) {
+                Some(id) => id,
+                None => self.opaque("codeList", list, Types::STRING),
+            });
         }
         for rule in own.get("rules").and_then(Value::as_array).into_iter().flatten() {
             if rule.get("severity").is_none_or(|severity| severity == "error") {
@@ -613,10 +795,29 @@ impl<'d> Reader<'_, 'd> {
                     .iter()
                     .filter_map(|name| Some(((*name).to_owned(), rule.get(*name)?.clone())))
                     .collect();
-                parts.push(self.opaque("rule", &Value::Object(judged), Types::OBJECT));
+                parts.push(self.rule(&Value::Object(judged)));
             }
         }
         (!parts.is_empty()).then(|| self.graph.all(parts))
+    }
+
+    fn rule(&mut self, judged: &Value) -> Id {
+        let id = self.opaque("rule", judged, Types::OBJECT);
+        let mut named = judged.clone();
+        if let (Value::Object(members), Node::Opaque { key, .. }) = (&mut named, self.graph.node(id)) {
+            members.insert("id".into(), "r".into());
+            let key = key.clone();
+            if let Ok(rules) = Rules::compile(&Value::Array(vec![named]), "") {
+                self.graph.rules.insert(key, rules);
+            }
+        }
+        id
+    }
+
+    fn listed(&mut self, declared: &Value, day: Option<Date>) -> Option<Id> {
+        let (digest, list) = self.document.lists.get(declared.get("ref")?.as_str()?)?;
+        let leaf_only = declared.get("level").is_some_and(|level| level == "leaf");
+        Some(self.graph.listed_node(*digest, Listed { list: Arc::clone(list), leaf_only, day }))
     }
 
     fn list(&mut self, all: &'d [Value], place: &str) -> Result<Vec<Id>, NormalError> {
@@ -928,6 +1129,11 @@ impl Evaluated {
     }
 }
 
+/// Whether a code that is not in the list refuses the record.
+pub(crate) fn is_required(list: &Value) -> bool {
+    list.get("binding").is_none_or(|binding| binding == "required")
+}
+
 fn limit(value: &Value, place: &str) -> Result<BigRational, NormalError> {
     let exact = value.as_number().and_then(exact::rational);
     exact.map_or_else(|| malformed(place.rsplit('/').next().unwrap_or(""), place), Ok)
@@ -958,7 +1164,7 @@ fn collect_references(schema: &Value, found: &mut Vec<String>) -> Option<()> {
     Some(())
 }
 
-fn escape(token: &str) -> String {
+pub(crate) fn escape(token: &str) -> String {
     token.replace('~', "~0").replace('/', "~1")
 }
 

@@ -20,6 +20,7 @@ use crate::{
     normal::{Graph, Id, Node, Types},
     text::Patterns,
 };
+use guiju_model::Severity;
 use jsonschema::Draft;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -75,6 +76,10 @@ pub struct Solver<'g> {
     /// The outermost goal under way that an emptiness below relied on.
     relied_on: usize,
     possible: HashMap<Literal, Types>,
+    /// Texts to try where a format or a rule cannot be built, beside those that are tried always.
+    samples: Vec<String>,
+    /// Whether `1.0` may be told from `1`: under draft 4, on either side.
+    tells_spelling: bool,
 }
 
 /// One branch of the tableau.
@@ -128,7 +133,31 @@ impl<'g> Solver<'g> {
             open: Vec::new(),
             relied_on: usize::MAX,
             possible: HashMap::new(),
+            samples: Vec::new(),
+            tells_spelling: draft == Draft::Draft4,
         }
+    }
+
+    /// Tells `1.0` from `1`, because the other side follows draft 4.
+    pub fn telling_spelling(mut self, tells: bool) -> Self {
+        self.tells_spelling |= tells;
+        self
+    }
+
+    /// Texts that records of these schemas hold.
+    pub fn with_samples(mut self, samples: Vec<String>) -> Self {
+        self.samples = samples;
+        self
+    }
+
+    pub fn steps_left(&self) -> u64 {
+        self.steps_left
+    }
+
+    /// Takes up the next question with a budget of its own.
+    pub fn refill(&mut self, steps_max: u64) {
+        self.steps_left = steps_max;
+        self.known.retain(|_, outcome| !matches!(outcome, Outcome::Unknown(_)));
     }
 
     /// A value that satisfies every literal.
@@ -148,10 +177,7 @@ impl<'g> Solver<'g> {
         let index = self.open.len();
         let outer = std::mem::replace(&mut self.relied_on, usize::MAX);
         self.open.push(goal.clone());
-        let types = match self.draft {
-            Draft::Draft4 => Types::ALL,
-            _ => Types::ALL.without(Types::WRITTEN_FRACTION),
-        };
+        let types = if self.tells_spelling { Types::ALL } else { Types::ALL.without(Types::WRITTEN_FRACTION) };
         let branch = Branch { types, seen: BTreeSet::new(), work: goal.clone(), choices: Vec::new(), finite: None };
         let outcome = self.branch(branch);
         self.open.pop();
@@ -372,7 +398,7 @@ impl<'g> Solver<'g> {
     /// The types that a value may have by the way it is written: under draft 4 an integer may be none.
     fn written_types(&self, value: &Value) -> Types {
         match type_of(value) {
-            Types::INTEGER if self.draft == Draft::Draft4 => Types::INTEGER.or(Types::WRITTEN_FRACTION),
+            Types::INTEGER if self.tells_spelling => Types::INTEGER.or(Types::WRITTEN_FRACTION),
             types => types,
         }
     }
@@ -470,10 +496,14 @@ impl<'g> Solver<'g> {
                 let keyword = key.split(' ').next().unwrap_or_default().to_owned();
                 self.graph.place(id).map_or(keyword.clone(), |place| format!("{keyword} at {place}"))
             }
-            Node::Format(format) => format!("format {format}"),
-            Node::Pattern(pattern) => format!("pattern {pattern}"),
+            Node::Format(format) => format!("format `{format}`{}", self.at(id)),
+            Node::Pattern(pattern) => format!("pattern `{pattern}`{}", self.at(id)),
             _ => self.graph.place(id).unwrap_or("a part of the schema").to_owned(),
         }
+    }
+
+    fn at(&self, id: Id) -> String {
+        self.graph.place(id).map_or(String::new(), |place| format!(" at {place}"))
     }
 
     /// Whether a value satisfies a node; none where that is opaque.
@@ -513,7 +543,7 @@ impl<'g> Solver<'g> {
                 Some(values.iter().any(|index| exact::key(self.graph.value(*index)) == key))
             }
             atom if !types_of(atom).has(own) => Some(true),
-            Node::Opaque { .. } => None,
+            Node::Opaque { key, .. } => self.graph.rule(key).map(|rule| rule.check(value).is_empty()),
             atom => match value {
                 Value::String(text) => self.is_string(atom, text),
                 Value::Array(items) => self.is_array(atom, items, depth),
@@ -525,7 +555,7 @@ impl<'g> Solver<'g> {
 
     fn exact_type(&self, value: &Value) -> Types {
         match type_of(value) {
-            Types::INTEGER if self.draft == Draft::Draft4 && value.to_string().contains(['.', 'e', 'E']) => {
+            Types::INTEGER if self.tells_spelling && value.to_string().contains(['.', 'e', 'E']) => {
                 Types::WRITTEN_FRACTION
             }
             types => types,
@@ -534,6 +564,10 @@ impl<'g> Solver<'g> {
 
     /// Whether a text has a format; none where the format is not known.
     pub(crate) fn has_format(&mut self, format: &str, text: &str) -> Option<bool> {
+        if guiju_validator::formats::is_known(format) {
+            let faults = guiju_validator::formats::check(format, text, None);
+            return Some(faults.iter().all(|fault| fault.severity != Severity::Error));
+        }
         let draft = self.draft;
         let build = || {
             let options = jsonschema::options().offline().with_draft(draft).should_validate_formats(true);
@@ -569,7 +603,7 @@ fn every(truths: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 fn types_of(node: &Node) -> Types {
     match node {
         Node::Minimum { .. } | Node::Maximum { .. } | Node::Multiple(_) => Types::NUMBER,
-        Node::MinLength(_) | Node::MaxLength(_) | Node::Pattern(_) | Node::Format(_) => Types::STRING,
+        Node::MinLength(_) | Node::MaxLength(_) | Node::Pattern(_) | Node::Format(_) | Node::Listed(_) => Types::STRING,
         Node::Items { .. } | Node::MinItems(_) | Node::MaxItems(_) | Node::Unique | Node::Contains { .. } => {
             Types::ARRAY
         }

@@ -58,6 +58,9 @@ const SAMPLES: &[&str] = &[
 
 impl Solver<'_> {
     pub(super) fn string(&mut self, leaf: &Leaf) -> Outcome {
+        if let Some(outcome) = self.code(leaf) {
+            return outcome;
+        }
         let (mut matching, mut failing) = (Vec::new(), Vec::new());
         let (mut length_min, mut length_max) = (0, None::<u64>);
         let mut is_exact = true;
@@ -95,7 +98,9 @@ impl Solver<'_> {
                 false
             }
         };
-        if are_all || best.take(self.first(SAMPLES.iter().map(|text| Value::from(*text)), leaf)) {
+        let samples: Vec<Value> =
+            self.samples.iter().map(String::as_str).chain(SAMPLES.iter().copied()).map(Value::from).collect();
+        if are_all || best.take(self.first(samples, leaf)) {
             return best.0;
         }
         let doubt = leaf
@@ -107,12 +112,34 @@ impl Solver<'_> {
         best.0
     }
 
+    /// Where a text must be a code of a list, the codes of the shortest such list are all there are.
+    fn code(&mut self, leaf: &Leaf) -> Option<Outcome> {
+        let listed = leaf.atoms.iter().filter(|literal| is_positive(**literal)).filter_map(|literal| {
+            match self.graph.node(node_of(*literal)) {
+                Node::Listed(index) => Some(*index),
+                _ => None,
+            }
+        });
+        let shortest = listed.min_by_key(|index| self.graph.listed(*index).list.rows().len())?;
+        let list = std::sync::Arc::clone(&self.graph.listed(shortest).list);
+        let mut best = Best::new();
+        let mut last = None;
+        for row in list.rows() {
+            if last != Some(row.code()) && best.take(self.first([Value::from(row.code())], leaf)) {
+                break;
+            }
+            last = Some(row.code());
+        }
+        Some(best.0)
+    }
+
     pub(super) fn is_string(&mut self, atom: &Node, text: &str) -> Option<bool> {
         Some(match atom {
             Node::MinLength(min) => text.chars().count() as u64 >= *min,
             Node::MaxLength(max) => text.chars().count() as u64 <= *max,
             Node::Pattern(pattern) => return self.patterns.is_match(pattern, text),
             Node::Format(format) => return self.has_format(format, text),
+            Node::Listed(index) => self.graph.listed(*index).has(text),
             _ => return None,
         })
     }

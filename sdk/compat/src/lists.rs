@@ -1,0 +1,149 @@
+//! Code lists: exact, by set difference of codes and days.
+//!
+//! A code that is the same word for something else breaks whoever has it in a record, though the list admits it still: such
+//! changes ask for a bump of their own. A withdrawn code that comes back for something else is refused under any number.
+
+use crate::{
+    change::Change,
+    side::{Side, lost_day},
+    verdict::{Bump, Inclusion, Proof, Verdict, Witness},
+};
+use guiju_model::{Code, CodeList, CodeRow, Date, Text};
+use serde_json::Value;
+
+/// Changes told of one kind; the bump counts all.
+const TOLD_MAX: usize = 100;
+
+pub(crate) fn compare(old: &Side, new: &Side) -> Verdict {
+    let (Some(one), Some(other)) = (&old.list, &new.list) else {
+        let why = Inclusion::Undecided("a code list without codes".into());
+        return Verdict::of(old, new, why.clone(), why, Vec::new());
+    };
+    let lost = lost(one, other, old, new, true);
+    let gained = self::lost(other, one, new, old, false);
+    let inclusion = |changes: &[Change], list: &CodeList| match changes.iter().find_map(|change| change.witness.clone())
+    {
+        Some(witness) => Inclusion::NotIncluded(Box::new(witness)),
+        None if changes.is_empty() => {
+            Inclusion::Included(Proof { steps: list.rows().len() as u64, parts: list.rows().len() })
+        }
+        None => Inclusion::Undecided("the validator judges a lost code otherwise".into()),
+    };
+    let (old_in_new, new_in_old) = (inclusion(&lost, one), inclusion(&gained, other));
+    let mut changes: Vec<Change> = lost.into_iter().chain(meanings(one, other)).chain(gained).collect();
+    changes.sort_by_key(|change| std::cmp::Reverse(change.bump));
+    Verdict::of(old, new, old_in_new, new_in_old, changes)
+}
+
+/// Codes, and days of codes, that `from` has and `to` has not.
+fn lost(from: &CodeList, to: &CodeList, accepts: &Side, refuses: &Side, backward: bool) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::new();
+    for row in from.rows() {
+        let Some(day) = lost_day(&row, to) else { continue };
+        let is_gone = to.get(row.code()).is_none();
+        let code = match (backward, is_gone) {
+            (true, true) => "code-removed",
+            (true, false) if ends_earlier(&row, to) => "code-withdrawn",
+            (true, false) => "code-validity-narrowed",
+            (false, true) => "code-added",
+            (false, false) => "code-validity-widened",
+        };
+        if changes.iter().filter(|change| change.code == code).count() >= TOLD_MAX {
+            continue;
+        }
+        let day = (!is_gone).then_some(day);
+        let record = Value::from(row.code());
+        let is_shown = accepts.accepts(&record, day) && !refuses.accepts(&record, day);
+        let bump = if backward { Bump::Major } else { Bump::Minor };
+        let place = Some(format!("/{}", row.code()));
+        let places = match (backward, is_gone) {
+            (true, true) => [place, None],
+            (false, true) => [None, place],
+            _ => [place.clone(), place],
+        };
+        let mut change = Change::new(code, places, said(&row, day), Some(bump));
+        change.witness = is_shown.then(|| Witness { refused_for: refuses.findings(&record, day), record, day });
+        changes.push(change);
+    }
+    changes
+}
+
+fn ends_earlier(row: &CodeRow<'_>, to: &CodeList) -> bool {
+    let last = |code: Code<'_>| code.rows().map(|row| row.valid_to()).last().flatten();
+    let ends = to.get(row.code()).and_then(last);
+    ends.is_some_and(|end| row.valid_to().is_none_or(|own| end < own))
+}
+
+fn said(row: &CodeRow<'_>, day: Option<Date>) -> Text {
+    let (name_en, name_zh) = (if row.name_en().is_empty() { row.name_zh() } else { row.name_en() }, row.name_zh());
+    let (en, zh) = (format!("`{}` ({name_en})", row.code()), format!("“{}”（{name_zh}）", row.code()));
+    match day {
+        Some(day) => Text { en: format!("{en}, for example on {day}"), zh: format!("{zh}，例如 {day}") },
+        None => Text { en, zh },
+    }
+}
+
+/// Codes that stayed and mean something else, or stand elsewhere.
+fn meanings(old: &CodeList, new: &CodeList) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::new();
+    for row in new.rows() {
+        let Some(before) = old.get(row.code()) else { continue };
+        let rows: Vec<CodeRow<'_>> = before.rows().collect();
+        let found = match rows.iter().find(|other| overlap(other, &row)) {
+            Some(same) => meaning(same, &row),
+            None => rows
+                .last()
+                .filter(|last| is_other(last, &row))
+                .map(|last| ("code-reused", Bump::Major, renamed(last, &row))),
+        };
+        if let Some((code, bump, detail)) = found
+            && changes.iter().filter(|change| change.code == code).count() < TOLD_MAX
+        {
+            let place = Some(format!("/{}", row.code()));
+            changes.push(Change::new(code, [place.clone(), place], detail, Some(bump)));
+        }
+    }
+    changes
+}
+
+fn overlap(one: &CodeRow<'_>, other: &CodeRow<'_>) -> bool {
+    let before = |from: Option<Date>, to: Option<Date>| match (from, to) {
+        (Some(from), Some(to)) => from < to,
+        _ => true,
+    };
+    before(one.valid_from(), other.valid_to()) && before(other.valid_from(), one.valid_to())
+}
+
+fn meaning(old: &CodeRow<'_>, new: &CodeRow<'_>) -> Option<(&'static str, Bump, Text)> {
+    if is_other(old, new) {
+        return Some(("code-meaning-changed", Bump::Major, renamed(old, new)));
+    }
+    if old.parent() != new.parent() {
+        let parent = |row: &CodeRow<'_>| row.parent().unwrap_or("-").to_owned();
+        let (from, to) = (parent(old), parent(new));
+        let en = format!("`{}` from under `{from}` to under `{to}`", new.code());
+        let zh = format!("“{}”的上级由“{from}”改为“{to}”", new.code());
+        return Some(("code-hierarchy-moved", Bump::Minor, Text { en, zh }));
+    }
+    let words = |row: &CodeRow<'_>| {
+        let aliases: Vec<String> = row.aliases().map(str::to_owned).collect();
+        (row.name_zh().to_owned(), row.name_en().to_owned(), aliases, row.note().to_owned())
+    };
+    (words(old) != words(new)).then(|| ("code-label-corrected", Bump::Patch, renamed(old, new)))
+}
+
+/// Another name, and the old one is not kept as another word for it.
+fn is_other(old: &CodeRow<'_>, new: &CodeRow<'_>) -> bool {
+    let plain = |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).collect() };
+    plain(old.name_zh()) != plain(new.name_zh()) && !new.aliases().any(|alias| plain(alias) == plain(old.name_zh()))
+}
+
+fn renamed(old: &CodeRow<'_>, new: &CodeRow<'_>) -> Text {
+    let (code, from, to) = (new.code(), old.name_zh(), new.name_zh());
+    if from == to {
+        return Text { en: format!("`{code}` ({to})"), zh: format!("“{code}”（{to}）") };
+    }
+    Text {
+        en: format!("`{code}` was {from} and is {to}"), zh: format!("“{code}”原为“{from}”，现为“{to}”")
+    }
+}

@@ -1,0 +1,298 @@
+//! One side of a comparison: a version with all that it refers to, and the validator that has the last word on its records.
+//!
+//! # Invariants
+//! - References are made exact: what the same spelling means on either side is told apart by digest.
+
+use crate::normal::{Document, Graph, Id, Lists, NormalError};
+use guiju_model::{Bundle, CodeList, Content, Date, Digest, Kind};
+use guiju_validator::{CheckOptions, CompileError, CompileOptions, Fault, Validator};
+use jsonschema::Draft;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Records of an example that are tried as witnesses, and texts taken from them.
+const SAMPLES_MAX: usize = 64;
+
+/// A version, ready to be compared.
+pub struct Side {
+    pub name: String,
+    pub kind: Kind,
+    pub(crate) root: Value,
+    pub(crate) others: BTreeMap<String, Value>,
+    pub(crate) lists: Lists,
+    /// The list itself, where the standard is one.
+    pub(crate) list: Option<Arc<CodeList>>,
+    pub(crate) draft: Draft,
+    /// Records that announce that they conform.
+    pub(crate) records: Vec<Value>,
+    formats_asserted: bool,
+    validator: Validator,
+}
+
+impl Side {
+    /// A sealed version.
+    pub fn new(bundle: &Bundle, formats_asserted: bool) -> Result<Self, CompileError> {
+        let content = bundle.root();
+        let name = format!("{}@{}", content.manifest.standard, content.manifest.version);
+        let validator = Validator::compile(bundle, &CompileOptions { assert_formats: formats_asserted })?;
+        let (mut others, mut lists, mut list) = (BTreeMap::new(), Lists::new(), None);
+        for content in bundle.contents() {
+            let bytes = content.document().unwrap_or_default();
+            let is_root = content.digest() == bundle.digest();
+            if content.manifest.kind == Kind::CodeList {
+                let read = CodeList::parse(bytes).map_err(|error| malformed(&name, &error.to_string()))?;
+                let read = Arc::new(read);
+                if is_root {
+                    list = Some(Arc::clone(&read));
+                }
+                lists.insert(list_name(content), (content.digest(), read));
+                continue;
+            }
+            let mut document: Value =
+                serde_json::from_slice(bytes).map_err(|error| malformed(&name, &error.to_string()))?;
+            make_exact(&mut document, bundle, content);
+            others.insert(uri(content), document);
+        }
+        let root = others.remove(&uri(content)).unwrap_or(Value::Bool(true));
+        let records = examples(content);
+        let (kind, draft) = (content.manifest.kind, draft(&root));
+        Ok(Self { name, kind, root, others, lists, list, draft, records, formats_asserted, validator })
+    }
+
+    /// A schema that is no registered standard, with other documents by URI.
+    pub fn of_schema(
+        name: &str,
+        schema: &[u8],
+        others: BTreeMap<String, Value>,
+        formats_asserted: bool,
+    ) -> Result<Self, CompileError> {
+        let options = CompileOptions { assert_formats: formats_asserted };
+        let validator = Validator::compile_schema_with(schema, others.clone(), &options)?;
+        let root: Value = serde_json::from_slice(schema).map_err(|error| malformed(name, &error.to_string()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            kind: Kind::Record,
+            draft: draft(&root),
+            root,
+            others,
+            lists: Lists::new(),
+            list: None,
+            records: Vec::new(),
+            formats_asserted,
+            validator,
+        })
+    }
+
+    /// The named transformations under which it is compared.
+    pub fn reading(&self) -> Vec<String> {
+        let formats = if self.formats_asserted { "formats asserted" } else { "formats not asserted" };
+        vec!["strict".into(), formats.into()]
+    }
+
+    /// Whether the record conforms, by the validator.
+    pub fn accepts(&self, record: &Value, day: Option<Date>) -> bool {
+        let text = record.to_string();
+        let options = CheckOptions {
+            reference_date: day,
+            findings_max: 1,
+            record_bytes_max: 4 << 20,
+            depth_max: 256,
+            ..CheckOptions::default()
+        };
+        self.validator.check(text.as_bytes(), &options).conforms()
+    }
+
+    /// The first findings that refuse the record.
+    pub fn findings(&self, record: &Value, day: Option<Date>) -> Vec<guiju_model::Finding> {
+        let options = CheckOptions {
+            reference_date: day,
+            findings_max: 20,
+            record_bytes_max: 4 << 20,
+            depth_max: 256,
+            ..CheckOptions::default()
+        };
+        let mut findings = self.validator.check(record.to_string().as_bytes(), &options).findings;
+        findings.retain(|finding| finding.severity == guiju_model::Severity::Error);
+        findings
+    }
+}
+
+/// Two sides, and what both may refer to.
+pub(crate) struct Pair<'s> {
+    pub old: &'s Side,
+    pub new: &'s Side,
+    others: BTreeMap<String, Value>,
+    lists: Lists,
+    wider: BTreeSet<(Digest, Digest, bool)>,
+}
+
+impl<'s> Pair<'s> {
+    pub fn new(old: &'s Side, new: &'s Side) -> Self {
+        let merged = |one: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>| {
+            one.iter().chain(other).map(|(uri, document)| (uri.clone(), document.clone())).collect()
+        };
+        let lists: Lists =
+            old.lists.iter().chain(&new.lists).map(|(name, list)| (name.clone(), list.clone())).collect();
+        let wider = wider(&lists);
+        Self { old, new, others: merged(&old.others, &new.others), lists, wider }
+    }
+
+    /// Reads a root document of either side.
+    pub fn read(&self, graph: &mut Graph, root: &Value, side: &Side, day: Option<Date>) -> Result<Id, NormalError> {
+        graph.read(&Document {
+            root,
+            draft: side.draft,
+            others: &self.others,
+            lists: &self.lists,
+            formats_asserted: side.formats_asserted,
+            day,
+            wider: &self.wider,
+        })
+    }
+
+    /// Whether a document that both may refer to follows another draft than the roots: then it has no one meaning here.
+    pub fn other_draft(&self) -> Option<&str> {
+        let sides = [self.old, self.new].into_iter();
+        let mut others = sides.flat_map(|side| side.others.iter().map(move |(uri, other)| (side.draft, uri, other)));
+        let differs = |own: Draft, other: &Value| other.get("$schema").is_some() && draft(other) != own;
+        others.find(|(own, _, other)| differs(*own, other)).map(|(_, uri, _)| uri.as_str())
+    }
+
+    pub fn tells_spelling(&self) -> bool {
+        self.old.draft == Draft::Draft4 || self.new.draft == Draft::Draft4
+    }
+
+    /// Texts of the examples, for what cannot be built.
+    pub fn samples(&self) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        for record in self.old.records.iter().chain(&self.new.records) {
+            texts(record, &mut found);
+        }
+        found.into_iter().take(SAMPLES_MAX).collect()
+    }
+
+    /// Days on which some code is valid in a list of one side and not in the list of the same standard of the other.
+    pub fn days_of_change(&self, from: &Side, to: &Side) -> BTreeSet<Date> {
+        let mut days = BTreeSet::new();
+        for (name, (digest, list)) in &from.lists {
+            let standard = name.split('@').next().unwrap_or_default();
+            for (_, (other, wide)) in to.lists.iter().filter(|(name, _)| name.split('@').next() == Some(standard)) {
+                if other != digest {
+                    days.extend(lost_days(list, wide).take(8));
+                }
+            }
+        }
+        days
+    }
+}
+
+/// A day on which a code of `one` is valid there and not in `other`, for each such code.
+pub(crate) fn lost_days<'l>(one: &'l CodeList, other: &'l CodeList) -> impl Iterator<Item = Date> + use<'l> {
+    one.rows().filter_map(move |row| lost_day(&row, other))
+}
+
+pub(crate) fn lost_day(row: &guiju_model::CodeRow<'_>, other: &CodeList) -> Option<Date> {
+    let others: Vec<guiju_model::CodeRow<'_>> =
+        other.get(row.code()).map(|code| code.rows().collect()).unwrap_or_default();
+    // Where validity is lost, it is lost at an end of some row.
+    let ends = others.iter().filter_map(|other| other.valid_to());
+    let before = others.iter().filter_map(|other| other.valid_from()).filter_map(day_before);
+    let own = [row.valid_from(), row.valid_to().and_then(day_before)];
+    let any_day = [Date::new(2000, 1, 1)];
+    let mut days = ends.chain(before).chain(own.into_iter().flatten()).chain(any_day.into_iter().flatten());
+    days.find(|day| row.holds_on(*day) && !others.iter().any(|other| other.holds_on(*day)))
+}
+
+fn day_before(day: Date) -> Option<Date> {
+    let in_month = Date::new(day.year(), day.month(), day.day() - 1);
+    let (year, month) = if day.month() == 1 { (day.year() - 1, 12) } else { (day.year(), day.month() - 1) };
+    in_month.or_else(|| (28..=31).rev().find_map(|last| Date::new(year, month, last)))
+}
+
+fn wider(lists: &Lists) -> BTreeSet<(Digest, Digest, bool)> {
+    let mut pairs = BTreeSet::new();
+    let all: BTreeMap<Digest, (&str, &Arc<CodeList>)> = lists
+        .iter()
+        .map(|(name, (digest, list))| (*digest, (name.split('@').next().unwrap_or_default(), list)))
+        .collect();
+    for (narrow, (name, one)) in &all {
+        for (wide, (_, other)) in all.iter().filter(|(wide, (of, _))| *wide != narrow && of == name) {
+            if lost_days(one, other).next().is_some() {
+                continue;
+            }
+            pairs.insert((*narrow, *wide, false));
+            let leaf = |row: &guiju_model::CodeRow<'_>| {
+                !row.is_leaf() || other.get(row.code()).is_some_and(|code| code.is_leaf())
+            };
+            if one.rows().all(|row| leaf(&row)) {
+                pairs.insert((*narrow, *wide, true));
+            }
+        }
+    }
+    pairs
+}
+
+fn texts(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => drop(found.insert(text.clone())),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(members) => members.values().for_each(|member| texts(member, found)),
+        _ => {}
+    }
+}
+
+fn malformed(name: &str, why: &str) -> CompileError {
+    let fault = Fault { code: "schema-malformed", pointer: String::new(), message: why.to_owned() };
+    CompileError { subject: name.to_owned(), faults: vec![fault] }
+}
+
+fn draft(root: &Value) -> Draft {
+    Draft::default().detect(root)
+}
+
+fn uri(content: &Content) -> String {
+    format!("guiju:{}@={}/{}", content.manifest.standard, content.manifest.version, content.digest())
+}
+
+fn list_name(content: &Content) -> String {
+    format!("{}@={}/{}", content.manifest.standard, content.manifest.version, content.digest())
+}
+
+fn examples(content: &Content) -> Vec<Value> {
+    let conforming = content.files.iter().filter(|(name, _)| name.starts_with("examples/conforming/"));
+    conforming.filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok()).take(SAMPLES_MAX).collect()
+}
+
+/// Makes every reference to a registered standard exact.
+fn make_exact(value: &mut Value, bundle: &Bundle, from: &Content) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members.iter_mut() {
+                match (name.as_str(), &mut *member) {
+                    ("enum" | "const" | "default" | "examples", _) => {}
+                    ("$ref", Value::String(reference)) => {
+                        let Some(written) = reference.strip_prefix("guiju:") else { continue };
+                        let (written, fragment) = written.split_once('#').unwrap_or((written, ""));
+                        if let Some(target) = bundle.dependency(from, written) {
+                            *reference = format!("{}#{fragment}", uri(target));
+                        }
+                    }
+                    ("x-guiju", Value::Object(own)) => {
+                        if let Some(Value::String(reference)) =
+                            own.get_mut("codeList").and_then(|list| list.get_mut("ref"))
+                            && let Some(target) = bundle.dependency(from, reference)
+                        {
+                            *reference = list_name(target);
+                        }
+                    }
+                    _ => make_exact(member, bundle, from),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| make_exact(item, bundle, from)),
+        _ => {}
+    }
+}

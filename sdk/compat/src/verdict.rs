@@ -1,0 +1,373 @@
+//! What follows for the next version number, with the evidence.
+
+use crate::{
+    change::{self, Change},
+    normal::{Graph, Id, Node, NormalError},
+    side::{Pair, Side},
+    solve::{Literal, Outcome, Solver, fails, holds},
+};
+use guiju_model::{Date, Finding, Kind};
+use serde_json::{Value, json};
+use std::fmt;
+
+/// Records tried as a witness, for one question.
+const CANDIDATES_MAX: usize = 400;
+
+/// Days on which one question is asked again.
+const DAYS_MAX: usize = 16;
+
+/// How much work is spent. Steps of the engine, never time: the same question gets the same answer everywhere.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// For each direction.
+    pub steps: u64,
+    /// For each single change.
+    pub change_steps: u64,
+    pub changes_max: usize,
+    /// Records tried while a witness is made smaller.
+    pub shrink_tries: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { steps: 50_000, change_steps: 10_000, changes_max: 100, shrink_tries: 200 }
+    }
+}
+
+/// What the next version number must at least raise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bump {
+    Patch,
+    Minor,
+    Major,
+}
+
+impl Bump {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Patch => "patch",
+            Self::Minor => "minor",
+            Self::Major => "major",
+        }
+    }
+
+    pub fn zh(self) -> &'static str {
+        match self {
+            Self::Patch => "修订号",
+            Self::Minor => "次版本号",
+            Self::Major => "主版本号",
+        }
+    }
+}
+
+impl fmt::Display for Bump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A record that one side accepts and the other refuses; both validators have said so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Witness {
+    pub record: Value,
+    /// The day on which it was checked, where the day matters.
+    pub day: Option<Date>,
+    /// Why the other side refuses it.
+    pub refused_for: Vec<Finding>,
+}
+
+/// Why there is no such record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Branches that were all closed.
+    pub steps: u64,
+    /// Parts of both schemas, each counted once.
+    pub parts: usize,
+}
+
+/// Whether every record of the one side is a record of the other.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Inclusion {
+    Included(Proof),
+    NotIncluded(Box<Witness>),
+    /// What defeated the engine, and where.
+    Undecided(String),
+}
+
+impl Inclusion {
+    pub fn is_included(&self) -> bool {
+        matches!(self, Self::Included(_))
+    }
+
+    pub fn witness(&self) -> Option<&Witness> {
+        match self {
+            Self::NotIncluded(witness) => Some(witness),
+            _ => None,
+        }
+    }
+}
+
+/// One version against another.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub old: String,
+    pub new: String,
+    /// The readings under which this holds.
+    pub reading: Vec<String>,
+    /// None where the engine cannot say whether the new version refuses what the old accepted.
+    pub bump: Option<Bump>,
+    pub old_in_new: Inclusion,
+    pub new_in_old: Inclusion,
+    pub changes: Vec<Change>,
+    /// A change that no version number allows.
+    pub forbidden: bool,
+}
+
+impl Verdict {
+    pub(crate) fn of(
+        old: &Side,
+        new: &Side,
+        old_in_new: Inclusion,
+        new_in_old: Inclusion,
+        changes: Vec<Change>,
+    ) -> Self {
+        let bump = match (&old_in_new, &new_in_old) {
+            (Inclusion::NotIncluded(_), _) => Some(Bump::Major),
+            (Inclusion::Undecided(_), _) => None,
+            (Inclusion::Included(_), Inclusion::Included(_)) => Some(Bump::Patch),
+            // Whether anything was gained is not known; a minor version promises no more than what was shown.
+            (Inclusion::Included(_), _) => Some(Bump::Minor),
+        };
+        let forbidden = changes.iter().any(|change| change.is_forbidden());
+        let bump = changes.iter().map(|change| change.bump).fold(bump, |bump, own| match (bump, own) {
+            (Some(bump), Some(own)) => Some(bump.max(own)),
+            (bump, _) => bump,
+        });
+        let reading = old.reading();
+        Self { old: old.name.clone(), new: new.name.clone(), reading, bump, old_in_new, new_in_old, changes, forbidden }
+    }
+}
+
+/// Compares two versions: both directions, the bump that follows, and what was changed.
+pub fn compare(old: &Side, new: &Side, budget: &Budget) -> Verdict {
+    let undecided = |why: &str| Inclusion::Undecided(why.to_owned());
+    match (old.kind, new.kind) {
+        (Kind::CodeList, Kind::CodeList) => crate::lists::compare(old, new),
+        (Kind::Contract, _) | (_, Kind::Contract) | (Kind::CodeList, _) | (_, Kind::CodeList) => {
+            let why = "the kinds of the two cannot be compared with each other";
+            Verdict::of(old, new, undecided(why), undecided(why), Vec::new())
+        }
+        _ => records(old, new, budget),
+    }
+}
+
+fn records(old: &Side, new: &Side, budget: &Budget) -> Verdict {
+    let pair = Pair::new(old, new);
+    if let Some(uri) = pair.other_draft() {
+        let why = format!("`$schema` at {uri}: it follows another draft than what refers to it");
+        return Verdict::of(old, new, Inclusion::Undecided(why.clone()), Inclusion::Undecided(why), Vec::new());
+    }
+    let mut graph = Graph::default();
+    let read = |graph: &mut Graph, side: &Side| pair.read(graph, &side.root, side, None);
+    let (one, other) = match (read(&mut graph, old), read(&mut graph, new)) {
+        (Ok(one), Ok(other)) => (one, other),
+        (one, other) => {
+            let why = one.err().or(other.err()).map_or(String::new(), |error: NormalError| error.to_string());
+            return Verdict::of(old, new, Inclusion::Undecided(why.clone()), Inclusion::Undecided(why), Vec::new());
+        }
+    };
+    let solver = Solver::new(&mut graph, old.draft, budget.steps)
+        .telling_spelling(pair.tells_spelling())
+        .with_samples(pair.samples());
+    let mut judge = Judge { pair: &pair, solver, budget };
+    let old_in_new = judge.direction(old, new, one, other);
+    let new_in_old = judge.direction(new, old, other, one);
+    let changes = change::explain(&mut judge, one, other, &old_in_new, &new_in_old);
+    Verdict::of(old, new, old_in_new, new_in_old, changes)
+}
+
+/// The engine with both sides at hand.
+pub(crate) struct Judge<'j, 's> {
+    pub pair: &'j Pair<'s>,
+    pub solver: Solver<'j>,
+    pub budget: &'j Budget,
+}
+
+impl Judge<'_, '_> {
+    fn direction(&mut self, from: &Side, to: &Side, one: Id, other: Id) -> Inclusion {
+        self.solver.refill(self.budget.steps);
+        let goal = vec![holds(one), fails(other)];
+        let found = self.search(from, to, goal, None);
+        match found {
+            Found::None => {
+                let proof =
+                    Proof { steps: self.budget.steps - self.solver.steps_left(), parts: self.solver.graph.len() };
+                Inclusion::Included(proof)
+            }
+            Found::Witness(witness) => Inclusion::NotIncluded(witness),
+            Found::Unknown(why) => match self.on_days(from, to, &[(&from.root, from, true), (&to.root, to, false)]) {
+                Some(witness) => Inclusion::NotIncluded(witness),
+                None => Inclusion::Undecided(why),
+            },
+        }
+    }
+
+    /// A record that `from` accepts, `to` refuses, and that is as the goal says besides.
+    pub fn search(&mut self, from: &Side, to: &Side, goal: Vec<Literal>, day: Option<Date>) -> Found {
+        let (candidate, why) = match self.solver.solve(goal.clone()) {
+            Outcome::Empty => return Found::None,
+            Outcome::Unknown(why) => (None, why),
+            Outcome::Sure(value) => (Some(value), "a value that the validator judges otherwise".to_owned()),
+            Outcome::Maybe(value, why) => (Some(value), why),
+        };
+        let mut candidates: Vec<Value> = candidate.iter().cloned().collect();
+        for record in from.records.iter().chain(&to.records) {
+            candidates.push(record.clone());
+            candidates.extend(candidate.iter().flat_map(|value| blended(record, value)));
+        }
+        let shows = |judge: &mut Self, value: &Value| {
+            let as_said = goal
+                .iter()
+                .all(|literal| judge.solver.is(literal >> 1, value, 0).is_none_or(|truth| truth == (literal & 1 == 0)));
+            as_said && from.accepts(value, day) && !to.accepts(value, day)
+        };
+        let mut tries = self.budget.shrink_tries;
+        for value in candidates.into_iter().take(CANDIDATES_MAX) {
+            if shows(self, &value) {
+                let record = shrunk(value, &mut tries, &mut |value| shows(self, value));
+                let refused_for = to.findings(&record, day);
+                return Found::Witness(Box::new(Witness { record, day, refused_for }));
+            }
+        }
+        Found::Unknown(why)
+    }
+
+    /// The same question on each day on which a code list of the one side has lost a code. `parts` are the documents that
+    /// must hold, and those that must not.
+    pub fn on_days(&mut self, from: &Side, to: &Side, parts: &[(&Value, &Side, bool)]) -> Option<Box<Witness>> {
+        for day in self.pair.days_of_change(from, to).into_iter().take(DAYS_MAX) {
+            self.solver.refill(self.budget.change_steps);
+            let mut goal = Vec::new();
+            for (document, side, must_hold) in parts {
+                let id = self.pair.read(self.solver.graph, document, side, Some(day)).ok()?;
+                goal.push(if *must_hold { holds(id) } else { fails(id) });
+            }
+            let fields: Vec<String> = self.solver.graph.as_of().map(str::to_owned).collect();
+            goal.extend(fields.iter().map(|pointer| holds(on_day(self.solver.graph, pointer, day))));
+            if let Found::Witness(witness) = self.search(from, to, goal, Some(day)) {
+                return Some(witness);
+            }
+        }
+        None
+    }
+}
+
+pub(crate) enum Found {
+    None,
+    Witness(Box<Witness>),
+    Unknown(String),
+}
+
+/// That the field at the pointer, where it is there, names the day.
+fn on_day(graph: &mut Graph, pointer: &str, day: Date) -> Id {
+    let compact = day.to_string().replace('-', "");
+    let spellings = [json!(day.to_string()), json!(compact), json!(format!("{day}T00:00:00+08:00"))];
+    let mut id = graph.values(spellings.iter());
+    for token in pointer.split('/').skip(1).collect::<Vec<_>>().into_iter().rev() {
+        let name = token.replace("~1", "/").replace("~0", "~");
+        let rest = graph.truth(true);
+        id = graph.add(Node::Properties { named: vec![(name, id)], patterns: Vec::new(), rest });
+    }
+    id
+}
+
+/// A record that conforms, with one member taken from a value that was built, or without one member.
+fn blended(record: &Value, built: &Value) -> Vec<Value> {
+    let (Value::Object(record), Value::Object(built)) = (record, built) else { return Vec::new() };
+    let with = built.iter().map(|(name, member)| {
+        let mut record = record.clone();
+        record.insert(name.clone(), member.clone());
+        Value::Object(record)
+    });
+    let without = record.keys().filter(|name| !built.contains_key(*name)).map(|name| {
+        let mut record = record.clone();
+        record.remove(name);
+        Value::Object(record)
+    });
+    with.chain(without).take(200).collect()
+}
+
+/// The smallest record found that still shows it: parts are dropped or replaced by plainer ones, one after another.
+fn shrunk(mut value: Value, tries: &mut usize, shows: &mut dyn FnMut(&Value) -> bool) -> Value {
+    let mut again = true;
+    while again {
+        again = false;
+        for pointer in pointers(&value) {
+            for smaller in smaller(&value, &pointer) {
+                if *tries == 0 {
+                    return value;
+                }
+                *tries -= 1;
+                if shows(&smaller) {
+                    value = smaller;
+                    again = true;
+                    break;
+                }
+            }
+        }
+    }
+    value
+}
+
+fn pointers(value: &Value) -> Vec<String> {
+    let mut found = vec![String::new()];
+    let mut index = 0;
+    while index < found.len() {
+        let pointer = found[index].clone();
+        match value.pointer(&pointer) {
+            Some(Value::Object(members)) => {
+                found.extend(members.keys().map(|name| format!("{pointer}/{}", crate::normal::escape(name))));
+            }
+            Some(Value::Array(items)) => found.extend((0..items.len()).map(|item| format!("{pointer}/{item}"))),
+            _ => {}
+        }
+        index += 1;
+    }
+    found
+}
+
+fn smaller(value: &Value, pointer: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    if let Some((parent, last)) = pointer.rsplit_once('/') {
+        let mut without = value.clone();
+        let last = last.replace("~1", "/").replace("~0", "~");
+        let removed = match without.pointer_mut(parent) {
+            Some(Value::Object(members)) => members.remove(&last).is_some(),
+            Some(Value::Array(items)) => last.parse::<usize>().is_ok_and(|index| {
+                index < items.len() && {
+                    items.remove(index);
+                    true
+                }
+            }),
+            _ => false,
+        };
+        found.extend(removed.then_some(without));
+    }
+    let plainer = match value.pointer(pointer) {
+        Some(Value::Object(members)) if !members.is_empty() => vec![json!({})],
+        Some(Value::Array(items)) if !items.is_empty() => vec![json!([])],
+        Some(Value::String(text)) if text.chars().count() > 1 => {
+            let half: String = text.chars().take(text.chars().count() / 2).collect();
+            vec![json!(""), json!("a"), json!(half)]
+        }
+        _ => Vec::new(),
+    };
+    for plain in plainer {
+        let mut simpler = value.clone();
+        if let Some(part) = simpler.pointer_mut(pointer) {
+            *part = plain;
+            found.push(simpler);
+        }
+    }
+    found
+}
