@@ -187,11 +187,17 @@ pub struct Graph {
     as_of: BTreeSet<String>,
     /// Rules between fields, by the key of the opaque part that stands for each: a record at hand can be judged.
     rules: HashMap<String, Rules>,
+    /// What texts must hold, likewise.
+    contents: HashMap<String, Value>,
 }
 
 impl Graph {
     pub fn rule(&self, key: &str) -> Option<&Rules> {
         self.rules.get(key)
+    }
+
+    pub fn content(&self, key: &str) -> Option<&Value> {
+        self.contents.get(key)
     }
 
     pub fn as_of(&self) -> impl Iterator<Item = &str> {
@@ -333,11 +339,14 @@ impl Graph {
             done: HashMap::new(),
             base: String::new(),
             identity: None,
+            dynamic: BTreeMap::new(),
+            scope: BTreeMap::new(),
         };
         reader.index(document.root, "", 0);
         for (uri, other) in document.others {
             reader.index(other, uri, 0);
         }
+        reader.find_dynamic();
         let base = reader.own_base(document.root, "");
         let whole = reader.target(&base, "", "#", Reading::Whole)?;
         match document.lists.is_empty() {
@@ -385,7 +394,14 @@ struct Reader<'g, 'd> {
     base: String,
     /// The text of the whole document, made where something opaque depends on more than its own words.
     identity: Option<String>,
+    /// Names that a resource offers to dynamic references.
+    dynamic: BTreeMap<String, BTreeSet<String>>,
+    /// For each such name, the outermost resource on the way here that offers it.
+    scope: BTreeMap<String, String>,
 }
+
+/// What `$recursiveAnchor` offers: no anchor has this name.
+const RECURSIVE: &str = "\0";
 
 fn malformed<T>(keyword: &str, pointer: &str) -> Result<T, NormalError> {
     Err(NormalError::Malformed { keyword: keyword.into(), pointer: pointer.into() })
@@ -448,7 +464,46 @@ impl<'d> Reader<'_, 'd> {
 
     /// The node of the schema at a resource and JSON Pointer, read once.
     fn target(&mut self, resource: &str, fragment: &str, pointer: &str, reading: Reading) -> Result<Id, NormalError> {
-        let key = format!("{}{resource}#{fragment}", if reading == Reading::Days { "days of " } else { "" });
+        let scope = self.enter(resource);
+        let found = self.target_here(resource, fragment, pointer, reading);
+        self.scope = scope;
+        found
+    }
+
+    fn find_dynamic(&mut self) {
+        for (key, (.., is_dynamic)) in &self.anchors {
+            if let (true, Some((resource, anchor))) = (is_dynamic, key.rsplit_once('#')) {
+                self.dynamic.entry(resource.to_owned()).or_default().insert(anchor.to_owned());
+            }
+        }
+        for (resource, schema) in &self.resources {
+            if schema.get("$recursiveAnchor") == Some(&Value::Bool(true)) {
+                self.dynamic.entry(resource.clone()).or_default().insert(RECURSIVE.to_owned());
+            }
+        }
+    }
+
+    /// Adds what a resource offers to the dynamic scope; the scope of before, to be put back.
+    fn enter(&mut self, resource: &str) -> BTreeMap<String, String> {
+        let outer = self.scope.clone();
+        for anchor in self.dynamic.get(resource).into_iter().flatten() {
+            self.scope.entry(anchor.clone()).or_insert_with(|| resource.to_owned());
+        }
+        outer
+    }
+
+    fn target_here(
+        &mut self,
+        resource: &str,
+        fragment: &str,
+        pointer: &str,
+        reading: Reading,
+    ) -> Result<Id, NormalError> {
+        let days = if reading == Reading::Days { "days of " } else { "" };
+        let key = match self.scope.is_empty() {
+            true => format!("{days}{resource}#{fragment}"),
+            false => format!("{days}{resource}#{fragment} {:?}", self.scope),
+        };
         if let Some(id) = self.done.get(&key) {
             return Ok(*id);
         }
@@ -494,7 +549,7 @@ impl<'d> Reader<'_, 'd> {
 
     /// The text of all that a target can reach; none where identifiers make references hard to compare.
     fn closure(&self, key: &str) -> Option<String> {
-        if self.resources.len() > 1 || !self.anchors.is_empty() {
+        if self.resources.len() > 1 || !self.anchors.is_empty() || !self.dynamic.is_empty() {
             return None;
         }
         let mut texts: BTreeMap<String, String> = BTreeMap::new();
@@ -629,26 +684,47 @@ impl<'d> Reader<'_, 'd> {
         Some(self.graph.all(vec![listed, valid]))
     }
 
+    /// A dynamic reference leads to the outermost resource on the way here that offers the name.
     fn dynamic(&mut self, reference: &str, pointer: &str) -> Result<Id, NormalError> {
-        let anchor = reference.rsplit_once('#').map_or("", |(_, anchor)| anchor);
-        let same = self.anchors.iter().filter(|(key, (.., dynamic))| *dynamic && key.ends_with(&format!("#{anchor}")));
-        match (anchor.starts_with('/') || anchor.is_empty(), same.count()) {
-            (true, _) | (false, 0 | 1) => self.reference(reference, pointer),
-            _ => Ok(self.opaque_here("$dynamicRef", pointer, Types::ALL)),
+        let absolute = join(&self.base, reference);
+        let (resource, anchor) = absolute.split_once('#').unwrap_or((&absolute, ""));
+        let is_offered = self.dynamic.get(resource).is_some_and(|names| names.contains(anchor));
+        match self.scope.get(anchor).cloned() {
+            Some(outermost) if is_offered => self.target(&outermost, anchor, pointer, Reading::Whole),
+            _ => self.reference(reference, pointer),
         }
     }
 
     fn recursive(&mut self, pointer: &str) -> Result<Id, NormalError> {
-        let anchored =
-            self.resources.values().filter(|schema| schema.get("$recursiveAnchor") == Some(&Value::Bool(true)));
-        match anchored.count() == 0 || self.resources.len() == 1 {
-            true => self.reference("#", pointer),
-            false => Ok(self.opaque_here("$recursiveRef", pointer, Types::ALL)),
+        let is_offered = self.dynamic.get(&self.base).is_some_and(|names| names.contains(RECURSIVE));
+        match self.scope.get(RECURSIVE).cloned() {
+            Some(outermost) if is_offered => self.target(&outermost, "", pointer, Reading::Whole),
+            _ => self.reference("#", pointer),
         }
     }
 
     fn opaque(&mut self, keyword: &str, value: &Value, types: Types) -> Id {
         self.graph.add(Node::Opaque { key: format!("{keyword} {}", exact::key(value)), types })
+    }
+
+    /// What a text holds, under the drafts that judge it: opaque, but a text at hand can be tried.
+    fn content(&mut self, members: &Map<String, Value>) -> Option<Id> {
+        if !matches!(self.draft(), Draft::Draft6 | Draft::Draft7) {
+            return None;
+        }
+        let picked = ["contentEncoding", "contentMediaType"].into_iter();
+        let picked: Map<String, Value> =
+            picked.filter_map(|name| Some((name.to_owned(), members.get(name)?.clone()))).collect();
+        if picked.is_empty() {
+            return None;
+        }
+        let schema = Value::Object(picked);
+        let id = self.opaque("content", &schema, Types::STRING);
+        if let Node::Opaque { key, .. } = self.graph.node(id) {
+            let key = key.clone();
+            self.graph.contents.insert(key, schema);
+        }
+        Some(id)
     }
 
     /// Opaque, and equal only to the same place of the same document: what its words mean hangs on the rest.
@@ -680,8 +756,15 @@ impl<'d> Reader<'_, 'd> {
         }
         let outer = self.base.clone();
         self.base = self.own_base(schema, &outer);
+        let scope = match self.base == outer {
+            true => None,
+            false => Some(self.enter(&self.base.clone())),
+        };
         let parts = self.parts(members, pointer);
         self.base = outer;
+        if let Some(scope) = scope {
+            self.scope = scope;
+        }
         let parts = parts?;
         let id = self.graph.all(parts);
         self.graph.places.entry(id).or_insert_with(|| pointer.to_owned());
@@ -701,6 +784,7 @@ impl<'d> Reader<'_, 'd> {
         let composite =
             [self.properties(members, pointer)?, self.items(members, pointer)?, self.conditional(members, pointer)?];
         parts.extend(composite.into_iter().flatten());
+        parts.extend(self.content(members));
         if !self.is_old() {
             parts.extend(self.unevaluated(members, pointer)?);
         }
@@ -766,9 +850,6 @@ impl<'d> Reader<'_, 'd> {
             }
             ("$recursiveRef", Value::String(_)) if draft == Draft::Draft201909 => {
                 return self.recursive(place).map(Some);
-            }
-            ("contentEncoding" | "contentMediaType", value) if matches!(draft, Draft::Draft6 | Draft::Draft7) => {
-                return Ok(Some(self.opaque(keyword, value, Types::STRING)));
             }
             ("x-guiju", Value::Object(own)) => return Ok(self.vocabulary(own)),
             _ => return Ok(None),

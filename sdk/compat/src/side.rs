@@ -76,8 +76,8 @@ impl Side {
             name: name.to_owned(),
             kind: Kind::Record,
             draft: draft(&root),
+            others: others.into_iter().chain(meta_schemas(schema, draft(&root))).collect(),
             root,
-            others,
             lists: Lists::new(),
             list: None,
             records: Vec::new(),
@@ -233,6 +233,40 @@ fn wider(lists: &Lists) -> BTreeSet<(Digest, Digest, bool)> {
         }
     }
     pairs
+}
+
+/// The schemas of JSON Schema itself, where a schema may refer to them: every validator knows these.
+fn meta_schemas(schema: &[u8], own: Draft) -> Vec<(String, Value)> {
+    use referencing::meta;
+    let text = String::from_utf8_lossy(schema);
+    if !text.contains("\"$ref\"") || text.matches("json-schema.org/").count() < 2 {
+        return Vec::new();
+    }
+    let known = [
+        &meta::DRAFT4,
+        &meta::DRAFT6,
+        &meta::DRAFT7,
+        &meta::DRAFT201909,
+        &meta::DRAFT201909_APPLICATOR,
+        &meta::DRAFT201909_CONTENT,
+        &meta::DRAFT201909_CORE,
+        &meta::DRAFT201909_FORMAT,
+        &meta::DRAFT201909_META_DATA,
+        &meta::DRAFT201909_VALIDATION,
+        &meta::DRAFT202012,
+        &meta::DRAFT202012_CORE,
+        &meta::DRAFT202012_APPLICATOR,
+        &meta::DRAFT202012_UNEVALUATED,
+        &meta::DRAFT202012_VALIDATION,
+        &meta::DRAFT202012_META_DATA,
+        &meta::DRAFT202012_FORMAT_ANNOTATION,
+        &meta::DRAFT202012_CONTENT,
+    ];
+    let named = |schema: &Value| {
+        let id = schema.get("$id").or_else(|| schema.get("id"))?.as_str()?.trim_end_matches('#').to_owned();
+        Some((id, schema.clone()))
+    };
+    known.into_iter().filter(|schema| draft(schema) == own).filter_map(|schema| named(schema)).collect()
 }
 
 fn texts(value: &Value, found: &mut BTreeSet<String>) {

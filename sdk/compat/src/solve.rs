@@ -543,7 +543,7 @@ impl<'g> Solver<'g> {
                 Some(values.iter().any(|index| exact::key(self.graph.value(*index)) == key))
             }
             atom if !types_of(atom).has(own) => Some(true),
-            Node::Opaque { key, .. } => self.graph.rule(key).map(|rule| rule.check(value).is_empty()),
+            Node::Opaque { key, .. } => self.is_opaque(key, value),
             atom => match value {
                 Value::String(text) => self.is_string(atom, text),
                 Value::Array(items) => self.is_array(atom, items, depth),
@@ -551,6 +551,17 @@ impl<'g> Solver<'g> {
                 _ => Self::is_number(atom, value),
             },
         }
+    }
+
+    /// What cannot be looked into can sometimes be tried.
+    fn is_opaque(&mut self, key: &str, value: &Value) -> Option<bool> {
+        if let Some(rule) = self.graph.rule(key) {
+            return Some(rule.check(value).is_empty());
+        }
+        let schema = self.graph.content(key)?.clone();
+        let build = || jsonschema::options().offline().with_draft(Draft::Draft7).build(&schema).ok();
+        let validator = self.formats.entry(key.to_owned()).or_insert_with(build).as_ref()?;
+        Some(validator.is_valid(value))
     }
 
     fn exact_type(&self, value: &Value) -> Types {
