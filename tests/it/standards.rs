@@ -89,13 +89,14 @@ fn the_city_has_its_records_and_a_history() {
     assert!(with_history >= 2, "{with_history} records show a history");
 }
 
-const RECORDS: [&str; 21] = [
+const RECORDS: [&str; 22] = [
     "bj.catalog/negative",
     "bj.catalog/resource",
     "bj.catalog/system",
     "bj.common/types",
     "bj.geo/address",
     "bj.geo/feature",
+    "bj.haidian/person",
     "bj.house/building",
     "bj.house/house",
     "bj.legal/entity",
