@@ -98,6 +98,19 @@ fn references_are_resolved_and_dependents_are_known() {
 }
 
 #[test]
+fn what_a_digest_does_not_cover_changes_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = open(folder.path());
+    let schema = r#"{"type":"object","properties":{"born":{"type":"string","format":"date"}}}"#;
+    let mut submission = submission("bj.population/person", "1.0.0", schema);
+    submission.metadata_toml += "[reading]\nformats_asserted = false\n";
+    registry.publish(submission).unwrap();
+    let validator = registry.validator(&"bj.population/person".parse().unwrap()).unwrap();
+    let report = validator.check(br#"{"born":"2026-02-30"}"#, &Default::default());
+    assert_eq!(report.findings[0].code, "date-impossible");
+}
+
+#[test]
 fn versions_rise_and_status_changes_are_watched() {
     let folder = tempfile::tempdir().unwrap();
     let registry = open(folder.path());

@@ -49,6 +49,7 @@ pub struct Metadata {
 pub struct Reading {
     /// `strict`: pure validator semantics; `closed-writer`: undeclared properties never occur.
     pub properties: String,
+    /// Of comparisons only: a record's format is always judged, so that a verdict follows from the digest alone.
     pub formats_asserted: bool,
 }
 
