@@ -7,6 +7,7 @@ mod grpc;
 mod http;
 mod json_schema_suite;
 mod lint;
+mod log;
 mod membership;
 mod oracles;
 mod python;

@@ -2,7 +2,7 @@
 //!
 //! A batch is blobs, entries, and a commit that names size and chain; only what a commit covers counts. After a crash the last
 //! batch may be torn: what follows the last commit is cut, and said. A record that cannot be read while a commit follows it is
-//! damage, and the journal is not opened.
+//! damage, as is a commit that lacks a few bits of being one, and the journal is not opened.
 //!
 //! ```text
 //! segment   <20 digits>.seg: magic "GUIJUJ01", then records
@@ -45,6 +45,7 @@ pub struct Journal {
     folder: PathBuf,
     held: Mutex<Held>,
     grown: Condvar,
+    segment_bytes: u64,
     /// Held for as long as the journal is open to write.
     _lock: Option<File>,
 }
@@ -78,13 +79,18 @@ pub struct Opened {
 impl Journal {
     /// Opens or creates the journal in a folder.
     pub fn open(folder: &Path) -> Result<(Self, Opened), LogError> {
+        Self::open_with(folder, SEGMENT_BYTES)
+    }
+
+    /// The same, with a segment begun anew once the last has so many bytes.
+    pub fn open_with(folder: &Path, segment_bytes: u64) -> Result<(Self, Opened), LogError> {
         make_folder(folder)?;
         let lock = lock(folder)?;
         let (mut held, opened) = Held::scanned(folder, Access::Write)?;
         if held.segments.is_empty() {
             held.add_segment(folder)?;
         }
-        Ok((Self { folder: folder.into(), held: Mutex::new(held), grown: Condvar::new(), _lock: Some(lock) }, opened))
+        Ok((Self::over(folder, held, segment_bytes, Some(lock)), opened))
     }
 
     /// Opens a journal that exists, as it is committed now, and changes nothing; a server may be writing to it.
@@ -96,7 +102,12 @@ impl Journal {
             let source = io::Error::new(io::ErrorKind::NotFound, "it holds no segment of a journal");
             return Err(LogError::Io { path: folder.into(), source });
         }
-        Ok((Self { folder: folder.into(), held: Mutex::new(held), grown: Condvar::new(), _lock: None }, opened))
+        Ok((Self::over(folder, held, SEGMENT_BYTES, None), opened))
+    }
+
+    fn over(folder: &Path, held: Held, segment_bytes: u64, lock: Option<File>) -> Self {
+        let (folder, held) = (folder.into(), Mutex::new(held));
+        Self { folder, held, grown: Condvar::new(), segment_bytes, _lock: lock }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -178,7 +189,7 @@ impl Log for Journal {
         if size != expected_size {
             return Err(LogError::Conflict { expected: expected_size, size });
         }
-        if held.end >= SEGMENT_BYTES {
+        if held.end >= self.segment_bytes {
             held.add_segment(&self.folder)?;
         }
         let batch = held.batch(entries);
@@ -221,6 +232,15 @@ struct Batch {
     head: Head,
     entries: Vec<(Place, String)>,
     blobs: Vec<(Digest, Place)>,
+}
+
+impl Batch {
+    /// The record that ends it.
+    fn commit(&self) -> Vec<u8> {
+        let (size, mut bytes) = (self.head.size.to_le_bytes(), Vec::new());
+        record(&mut bytes, 0, 0, COMMIT, &[&size, self.head.chain.as_bytes()]);
+        bytes
+    }
 }
 
 impl Held {
@@ -267,8 +287,8 @@ impl Held {
             let place = record(&mut batch.bytes, segment, self.end, ENTRY, &body);
             batch.entries.push((place, operation_id.clone()));
         }
-        let commit = [batch.head.size.to_le_bytes().as_slice(), batch.head.chain.as_bytes()].concat();
-        record(&mut batch.bytes, segment, self.end, COMMIT, &[&commit]);
+        let commit = batch.commit();
+        batch.bytes.extend(commit);
         batch
     }
 
@@ -398,6 +418,9 @@ impl Held {
         if at < bytes.len() && (!is_last || commit_follows(&bytes, at)) {
             return Err(damaged(at, "a record cannot be read, and committed ones follow it"));
         }
+        if !batch.entries.is_empty() && is_nearly(&bytes[at..], &batch.commit()) {
+            return Err(damaged(at, "the commit of the batch before it has flipped bits"));
+        }
         if committed < bytes.len() {
             let (path, file) = &self.segments[segment as usize];
             if !is_last {
@@ -466,6 +489,12 @@ fn lock(folder: &Path) -> Result<File, LogError> {
         Err(TryLockError::WouldBlock) => Err(LogError::InUse { path: folder.into() }),
         Err(TryLockError::Error(source)) => Err(LogError::Io { path, source }),
     }
+}
+
+/// Whether bytes are a record but for a few bits. A crash leaves a record torn or not written, never whole and so near.
+fn is_nearly(bytes: &[u8], record: &[u8]) -> bool {
+    let bits = |(one, other): (&u8, &u8)| (one ^ other).count_ones();
+    bytes.len() >= record.len() && bytes.iter().zip(record).map(bits).sum::<u32>() <= 8
 }
 
 fn segment_paths(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
