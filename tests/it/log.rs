@@ -10,8 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+type Behaviour = fn(&dyn Log);
+
 /// What every engine must do. Each begins with an empty log.
-const BEHAVIOURS: &[(&str, fn(&dyn Log))] = &[
+const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("an empty log has nothing", an_empty_log_has_nothing),
     ("appends at the expected size are chained", appends_are_chained),
     ("another size is a conflict and changes nothing", another_size_is_a_conflict),
