@@ -23,11 +23,16 @@ impl Date {
 
     /// Reads eight digits, `YYYYMMDD`.
     pub fn from_compact(text: &str) -> Option<Self> {
-        let digits = text.as_bytes();
-        if digits.len() != 8 || !digits.iter().all(u8::is_ascii_digit) {
+        let digits: [u8; 8] = text.as_bytes().try_into().ok()?;
+        Self::of_digits(digits)
+    }
+
+    fn of_digits(digits: [u8; 8]) -> Option<Self> {
+        if !digits.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        Self::new(text[..4].parse().ok()?, text[4..6].parse().ok()?, text[6..].parse().ok()?)
+        let number = |digits: &[u8]| digits.iter().fold(0, |number: u16, digit| number * 10 + u16::from(digit - b'0'));
+        Self::new(number(&digits[..4]), number(&digits[4..6]) as u8, number(&digits[6..]) as u8)
     }
 
     pub fn year(self) -> u16 {
@@ -67,9 +72,11 @@ impl FromStr for Date {
     type Err = DateError;
 
     fn from_str(text: &str) -> Result<Self, DateError> {
-        let shape = text.len() == 10 && text.is_ascii() && text.as_bytes()[4] == b'-' && text.as_bytes()[7] == b'-';
-        let date = || Self::from_compact(&[&text[..4], &text[5..7], &text[8..]].concat());
-        shape.then(date).flatten().ok_or_else(|| DateError(text.into()))
+        let digits = match *text.as_bytes() {
+            [a, b, c, d, b'-', e, f, b'-', g, h] => Some([a, b, c, d, e, f, g, h]),
+            _ => None,
+        };
+        digits.and_then(Self::of_digits).ok_or_else(|| DateError(text.into()))
     }
 }
 

@@ -6,10 +6,10 @@ use guiju_model::{Date, Dimension::*, Text};
 
 /// `YYYY-MM-DD`.
 pub(super) fn date(text: &str) -> Vec<FormatFault> {
-    match (fits("####-##-##", text), text.parse::<Date>()) {
-        (_, Ok(_)) => Vec::new(),
-        (true, Err(_)) => vec![impossible()],
-        (false, Err(_)) => vec![date_shape(text)],
+    match text.parse::<Date>() {
+        Ok(_) => Vec::new(),
+        Err(_) if fits("####-##-##", text) => vec![impossible()],
+        Err(_) => vec![date_shape(text)],
     }
 }
 
