@@ -10,6 +10,7 @@ mod lint;
 mod log;
 mod membership;
 mod oracles;
+mod program;
 mod python;
 mod readers;
 mod registry;

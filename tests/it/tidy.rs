@@ -30,6 +30,7 @@ const PURE: &[(&str, &[&str])] = &[
             "memchr",
             "num-bigint",
             "regex",
+            "regex-syntax",
             "semver",
             "serde",
             "serde_json",

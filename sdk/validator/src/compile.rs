@@ -6,6 +6,7 @@ use crate::{
     json::{self, Places, Tree},
     own::{self, KEYWORD},
     plan::Plan,
+    program::Program,
     run::Validator,
     survey::{Source, Surveyor},
 };
@@ -238,7 +239,16 @@ fn build(
     // A condition is a document of its own: under the root's name it would be looked up in itself.
     let engine = |condition: &Value| engine(condition, CONDITION);
     let plan = Plan::new(survey, &owns, &sources, &engine).map_err(|fault| vec![fault])?;
-    Ok(Validator::of_record(subject, judge, plan, data_set))
+    let format = |schema: &Value| {
+        jsonschema::options_for::<Tree>()
+            .should_validate_formats(true)
+            .should_ignore_unknown_formats(true)
+            .build(schema)
+            .ok()
+    };
+    let program =
+        Program::build(&plan.survey, &owns, plan.all_that_may_remark(), &sources, options.assert_formats, &format);
+    Ok(Validator::of_record(subject, judge, plan, program, data_set))
 }
 
 /// The rules over all records of a data set, which the root declares.

@@ -831,6 +831,17 @@ impl Record for Node<'_> {
     }
 }
 
+/// Whether a text alone fits.
+pub(crate) fn fits(engine: &jsonschema::Validator<Tree>, text: &str) -> bool {
+    Tree::with_string_node(&mut Document::default(), text, |node| engine.is_valid(node))
+}
+
+/// Whether the items of an array differ; none where the text is no array.
+pub(crate) fn are_unique(array: &[u8]) -> Option<bool> {
+    let document = read(array, usize::MAX).document?;
+    document.root().is_array().then(|| Array::is_unique(&document.root()))
+}
+
 /// How the engine reads our tree.
 #[derive(Debug)]
 pub(crate) struct Tree;

@@ -25,6 +25,7 @@ mod lint; // what an author should mend
 mod own; // our vocabulary where it stands in a schema
 mod pattern; // regular expressions in linear time
 mod plan; // what to look for beside the engine's verdict
+mod program; // a standard as a program that reads a record once
 mod run; // one record through all that
 mod survey; // every schema of a bundle, and the ways between them
 
@@ -40,4 +41,4 @@ pub mod rules; // what must hold between fields
 pub use compile::{CompileError, CompileOptions, Fault};
 pub use examples::{ExampleFault, judge_examples, render_findings};
 pub use lint::{Lint, LintRule, lint, rules as lint_rules};
-pub use run::{CheckOptions, Field, Validator};
+pub use run::{CheckOptions, Checker, Field, Validator};

@@ -120,6 +120,18 @@ impl Own {
         format.is_some() || list.is_some() || !rules.is_empty()
     }
 
+    pub fn format(&self) -> Option<Format> {
+        self.checks.format
+    }
+
+    pub fn list(&self) -> Option<&(Membership, Arc<CodeList>)> {
+        self.checks.list.as_ref()
+    }
+
+    pub fn rules(&self) -> &Rules {
+        &self.checks.rules
+    }
+
     /// Whether something may be found that does not refuse.
     pub fn may_remark(&self) -> bool {
         let Checks { format, list, rules } = &self.checks;

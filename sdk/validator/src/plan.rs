@@ -95,6 +95,11 @@ impl Plan {
         ways.map(|(_, to)| *to).find(|to| self.survey.schemas[*to].pointer == place)
     }
 
+    /// Whether each schema, or one below it, may remark.
+    pub fn all_that_may_remark(&self) -> &[bool] {
+        &self.remarks
+    }
+
     pub fn may_remark(&self, schema: SchemaId) -> bool {
         self.remarks[schema]
     }

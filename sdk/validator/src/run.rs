@@ -7,6 +7,7 @@ use crate::{
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
     plan::{Engine, Plan},
+    program::{Memory, Program},
     survey::{SchemaId, Way},
 };
 use guiju_model::{CodeList, Date, Digest, Report, StandardId};
@@ -59,7 +60,7 @@ pub struct Validator {
 }
 
 enum Judge {
-    Record { engine: Box<Engine>, plan: Box<Plan> },
+    Record { engine: Box<Engine>, plan: Box<Plan>, program: Box<Program> },
     List(Box<CodeList>),
 }
 
@@ -67,10 +68,17 @@ enum Judge {
 const DEPTH_MAX: usize = 256;
 
 impl Validator {
-    pub(crate) fn of_record(subject: Subject, engine: Engine, plan: Plan, data_set: DataSetRules) -> Self {
+    pub(crate) fn of_record(
+        subject: Subject,
+        engine: Engine,
+        plan: Plan,
+        program: Program,
+        data_set: DataSetRules,
+    ) -> Self {
         let mut fields = Vec::new();
         gather_fields(&plan, plan.survey.root, "", 0, &mut fields);
-        Self { subject, judge: Judge::Record { engine: Box::new(engine), plan: Box::new(plan) }, fields, data_set }
+        let (engine, plan, program) = (Box::new(engine), Box::new(plan), Box::new(program));
+        Self { subject, judge: Judge::Record { engine, plan, program }, fields, data_set }
     }
 
     pub(crate) fn of_list(subject: Subject, list: CodeList) -> Self {
@@ -113,6 +121,28 @@ impl Validator {
 
     /// Checks one JSON document. The same bytes and options give the same report, byte for byte.
     pub fn check(&self, record: &[u8], options: &CheckOptions) -> Report {
+        self.checker().check(record, options)
+    }
+
+    /// The program that this standard became, as text for people.
+    pub fn inspect(&self) -> String {
+        match &self.judge {
+            Judge::Record { program, .. } => program.to_string(),
+            Judge::List(list) => format!("a code list of {} rows\n", list.rows().len()),
+        }
+    }
+
+    /// For many records, one after another.
+    pub fn checker(&self) -> Checker<'_> {
+        let memory = match &self.judge {
+            Judge::Record { program, .. } => Memory::of(program),
+            Judge::List(_) => Memory::default(),
+        };
+        Checker { validator: self, memory }
+    }
+
+    /// The same report by the exact road, even where the quick one would do: what tests hold that one against.
+    pub fn check_exactly(&self, record: &[u8], options: &CheckOptions) -> Report {
         let mut report = self.empty_report();
         if record.len() > options.record_bytes_max {
             let (bytes, limit) = (record.len().to_string(), options.record_bytes_max.to_string());
@@ -137,7 +167,7 @@ impl Validator {
     fn judge(&self, document: &Document<'_>, hits: &mut Vec<Hit>) {
         match &self.judge {
             Judge::List(list) => hits.extend(list_member(list, document)),
-            Judge::Record { engine, plan } => {
+            Judge::Record { engine, plan, .. } => {
                 refusals(engine, plan, document, hits);
                 let mut walk = Walk { plan, told: HashSet::new(), hits };
                 if plan.may_remark(plan.survey.root) {
@@ -172,6 +202,33 @@ impl Validator {
                 report.count(hit.severity());
             }
         }
+    }
+}
+
+/// Checks records one after another. What it learned of those before makes it faster, and never another verdict.
+pub struct Checker<'v> {
+    validator: &'v Validator,
+    memory: Memory,
+}
+
+impl<'v> Checker<'v> {
+    pub fn validator(&self) -> &'v Validator {
+        self.validator
+    }
+
+    /// The same report as that of [`Validator::check`].
+    pub fn check(&mut self, record: &[u8], options: &CheckOptions) -> Report {
+        match self.is_clean(record, options) {
+            true => self.validator.empty_report(),
+            false => self.validator.check_exactly(record, options),
+        }
+    }
+
+    /// Whether nothing at all is to be found, told without a report where it can be; false where a report would tell.
+    pub fn is_clean(&mut self, record: &[u8], options: &CheckOptions) -> bool {
+        let Judge::Record { program, .. } = &self.validator.judge else { return false };
+        record.len() <= options.record_bytes_max
+            && program.proves(record, options.reference_date, options.depth_max.min(DEPTH_MAX), &mut self.memory)
     }
 }
 

@@ -1,0 +1,331 @@
+//! A standard as a small program that reads the bytes of a record once.
+//!
+//! It only ever accepts: it proves that a record is well-formed JSON within the bounds, conforms, and gives nothing to remark.
+//! Whatever it cannot prove (a failing record, a member given twice, a number beyond what it compares exactly, a keyword that it
+//! does not know) goes to the engine, which decides and explains. So a fault here could only be a wrong acceptance.
+//!
+//! A **state** is what holds for one value: the conjunction of all schemas that apply to it whatever the record says. Those
+//! that apply only to some records hang on the state as **branches**.
+//!
+//! # Invariants
+//! - `Proof::Yes`: the engine would find nothing, not even an info. `Proof::No`: it would refuse. Anything else is `Unknown`.
+//! - A program is plain data; it holds no memory of records. What helps the next record is in [`Memory`].
+
+mod build; // from the survey of a bundle to states
+mod print; // the program as text
+mod prove; // one record through the states
+mod scan; // where a string ends
+mod shape; // patterns as sequences of character classes
+
+pub(crate) use prove::Memory;
+
+use crate::{formats::Format, membership::Membership, plan::Engine, record::Pointer, rules::Rules};
+use guiju_model::CodeList;
+use shape::Matcher;
+use std::{
+    cmp::Ordering,
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
+
+pub(crate) type StateId = u32;
+
+#[derive(Debug, Default)]
+pub(crate) struct Program {
+    states: Vec<State>,
+    /// The record's own state; none where the standard cannot be told this way at all.
+    root: Option<StateId>,
+    /// The order of members in all objects, as the standard has it: which comes first, then which comes after each.
+    order: Box<[u8]>,
+    /// Fields that tell the day of a code list, and where their first name is kept in the record's own object.
+    dated: Vec<(Pointer, u8)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    Yes,
+    No,
+    Unknown,
+}
+
+impl Proof {
+    fn of(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+/// Bits of the types that a value may have.
+pub(super) mod types {
+    pub const NULL: u8 = 1;
+    pub const BOOLEAN: u8 = 2;
+    /// A number that is written as an integer.
+    pub const INTEGER: u8 = 4;
+    pub const NUMBER: u8 = 8;
+    pub const STRING: u8 = 16;
+    pub const ARRAY: u8 = 32;
+    pub const OBJECT: u8 = 64;
+    pub const ALL: u8 = 127;
+
+    pub fn of(name: &str) -> u8 {
+        match name {
+            "null" => NULL,
+            "boolean" => BOOLEAN,
+            "integer" => INTEGER,
+            "number" => INTEGER | NUMBER,
+            "string" => STRING,
+            "array" => ARRAY,
+            "object" => OBJECT,
+            _ => 0,
+        }
+    }
+}
+
+/// What holds for one value.
+#[derive(Debug)]
+struct State {
+    types: u8,
+    /// Each `enum` or `const`: the value is one of all of them.
+    values: Box<[Values]>,
+    text: TextState,
+    number: NumberState,
+    object: Option<Box<ObjectState>>,
+    array: Option<Box<ArrayState>>,
+    branches: Box<[Branch]>,
+    /// Why nothing can be proved of a value of these types: the keyword.
+    opaque: Option<&'static str>,
+    opaque_types: u8,
+    /// Whether something may be found that does not refuse.
+    may_remark: bool,
+}
+
+#[derive(Debug, Default)]
+struct Values {
+    /// Texts of at most eight bytes, as one word each with their length.
+    short_texts: Box<[(u64, u8)]>,
+    texts: Box<[Box<str>]>,
+    integers: Box<[i64]>,
+    has_null: bool,
+    has_true: bool,
+    has_false: bool,
+    /// Numbers with a fraction, arrays and objects are compared by the engine.
+    others: u8,
+}
+
+#[derive(Debug, Default)]
+struct TextState {
+    min: u32,
+    max: Option<u32>,
+    checks: Box<[TextCheck]>,
+}
+
+#[derive(Debug)]
+enum TextCheck {
+    Matcher(Arc<Matcher>),
+    Format(Format),
+    /// A format of JSON Schema's own.
+    Engine(Box<Engine>),
+    List(Box<Membership>, Arc<CodeList>),
+    /// A list whose codes must hold on a day that the record tells.
+    DatedList(Box<Membership>, Arc<CodeList>),
+}
+
+#[derive(Debug, Default)]
+struct NumberState {
+    bounds: Box<[Bound]>,
+    multiples: Box<[Short]>,
+}
+
+#[derive(Debug)]
+struct Bound {
+    limit: Short,
+    is_upper: bool,
+    is_exclusive: bool,
+}
+
+/// A number of at most [`DIGITS_MAX`] digits: `mantissa` / 10^`scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Short {
+    mantissa: i64,
+    scale: u8,
+}
+
+/// Numbers that a double tells apart, so that exact comparison and that of doubles are one.
+const DIGITS_MAX: usize = 15;
+
+#[derive(Debug)]
+struct ObjectState {
+    /// Members that are known by name.
+    members: Box<[Member]>,
+    names: Names,
+    /// A bit a member.
+    required: u128,
+    dependent: Box<[(u128, u128)]>,
+    min: u32,
+    max: u32,
+    /// States of other members: by which of the patterns match the name.
+    patterns: Box<[Arc<Matcher>]>,
+    others: Box<[StateId]>,
+    /// What other names must be.
+    other_names: Option<StateId>,
+    rules: Box<[RuleSet]>,
+    /// Members whose places are kept, for rules and branches.
+    kept: u128,
+    /// Where this object's part of the order begins.
+    memory: u32,
+}
+
+#[derive(Debug)]
+struct Member {
+    /// As it is written, in quotes.
+    spelled: Box<[u8]>,
+    /// Its first 32 bytes, and which of them count.
+    head: [u128; 2],
+    mask: [u128; 2],
+    state: StateId,
+}
+
+/// Which member has a name.
+#[derive(Debug, Default)]
+struct Names(HashMap<Box<[u8]>, u8, BuildHasherDefault<NameHasher>>);
+
+/// Spreads names of the standard, which nobody chooses against us: those of the record are only looked up.
+#[derive(Clone, Copy, Debug, Default)]
+struct NameHasher(u64);
+
+#[derive(Debug)]
+struct RuleSet {
+    rules: Rules,
+    /// Where the first name of each pointer is kept.
+    places: Vec<(Pointer, u8)>,
+}
+
+#[derive(Debug)]
+struct ArrayState {
+    first: Box<[StateId]>,
+    rest: StateId,
+    min: u32,
+    max: u32,
+    is_unique: bool,
+    contains: Box<[Contains]>,
+}
+
+#[derive(Debug)]
+struct Contains {
+    state: StateId,
+    min: u32,
+    max: u32,
+}
+
+#[derive(Debug)]
+enum Branch {
+    AnyOf(Box<[Target]>),
+    OneOf(Box<[Target]>),
+    Not(Target),
+    If { condition: Target, then: Option<Target>, otherwise: Option<Target> },
+    Dependent { member: u8, target: Target },
+}
+
+#[derive(Debug)]
+struct Target {
+    state: StateId,
+    /// For objects: the same told by the members whose places were kept, so that the object is not read again.
+    view: Option<Box<View>>,
+}
+
+/// What a state asks of an object by its named members alone.
+#[derive(Debug)]
+struct View {
+    types: u8,
+    /// Place in the object, state.
+    members: Box<[(u8, StateId)]>,
+    required: u128,
+    dependent: Box<[(u128, u128)]>,
+    branches: Box<[Branch]>,
+}
+
+impl Hasher for NameHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let words = words.iter().map(|word| u64::from_le_bytes(*word));
+        self.0 = words
+            .chain([short_word(rest)])
+            .fold(self.0, |hash, word| (hash.rotate_left(5) ^ word).wrapping_mul(0x517C_C1B7_2722_0A95));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
+
+/// At most eight bytes as one word.
+#[inline]
+fn short_word(bytes: &[u8]) -> u64 {
+    match bytes.len() {
+        8.. => u64::from_le_bytes(bytes[..8].try_into().unwrap_or_default()),
+        4.. => {
+            let half =
+                |from: usize| u64::from(u32::from_le_bytes(bytes[from..from + 4].try_into().unwrap_or_default()));
+            half(0) | half(bytes.len() - 4) << 32
+        }
+        _ => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
+}
+
+impl Values {
+    #[inline]
+    fn has_text(&self, text: &[u8]) -> bool {
+        if text.len() <= 8 {
+            return self.short_texts.contains(&(short_word(text), text.len() as u8));
+        }
+        self.texts.iter().any(|known| known.as_bytes() == text)
+    }
+}
+
+impl Names {
+    #[inline]
+    fn get(&self, name: &[u8]) -> Option<u8> {
+        self.0.get(name).copied()
+    }
+}
+
+impl Short {
+    /// None where the text has more digits than a double tells apart, or an exponent.
+    fn parse(text: &str) -> Option<Self> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        let digits = whole.trim_start_matches('-').len() + part.len();
+        if digits > DIGITS_MAX || text.contains(['e', 'E']) {
+            return None;
+        }
+        let mantissa: i64 = [whole, part].concat().parse().ok()?;
+        Some(Self { mantissa, scale: part.len() as u8 })
+    }
+
+    fn is_multiple_of(self, other: Self) -> bool {
+        let scale = self.scale.max(other.scale);
+        let scaled = |number: Self| i128::from(number.mantissa) * POWERS[usize::from(scale - number.scale)];
+        scaled(self) % scaled(other) == 0
+    }
+
+    #[inline]
+    fn cmp(self, other: Self) -> Ordering {
+        if self.scale == other.scale {
+            return self.mantissa.cmp(&other.mantissa);
+        }
+        let scaled = |number: Self| {
+            i128::from(number.mantissa) * POWERS[usize::from(self.scale.max(other.scale) - number.scale)]
+        };
+        scaled(self).cmp(&scaled(other))
+    }
+}
+
+static POWERS: [i128; DIGITS_MAX + 1] = {
+    let mut powers = [1; DIGITS_MAX + 1];
+    let mut at = 1;
+    while at <= DIGITS_MAX {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};

@@ -1,0 +1,867 @@
+//! One record through the states of a program, in one pass over its bytes.
+
+use super::{
+    ArrayState, Branch, DIGITS_MAX, Matcher, ObjectState, POWERS, Program, Proof, RuleSet, Short, State, StateId,
+    Target, TextCheck, View, scan, types,
+};
+use crate::{
+    json,
+    record::{Pointer, Record, Scalar},
+};
+use guiju_model::{Date, Severity};
+use std::{borrow::Cow, cmp::Ordering};
+
+/// What one record leaves behind for the next, so that nothing is allocated for it: in which order members came, and room.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Which member came first in each object, and which after each.
+    order: Box<[u8]>,
+    /// Where kept members of the objects under way begin and end.
+    places: Vec<(u32, u32)>,
+    /// Names, of the objects under way, that are not known.
+    names: Vec<(u32, u32)>,
+    /// Codes whose day is told by the record: the state, which of its checks, where.
+    dated: Vec<(StateId, u32, u32, u32)>,
+    items: Vec<(u32, u32)>,
+    /// A string with its escapes read.
+    text: String,
+}
+
+/// What the record cannot tell.
+type Today = Option<Date>;
+
+/// Deeper values are left to the engine.
+const DEPTH_MAX: u32 = 64;
+/// Names of members beyond those that the standard knows; more are left to the engine.
+const NAMES_MAX: usize = 32;
+/// Items told apart one by one.
+const ITEMS_MAX: usize = 32;
+/// How often a value may be looked at for each byte of the record, so that branches in branches end.
+const LOOKS_PER_BYTE: u64 = 4;
+const LOOKS: u64 = 1_000;
+
+impl Memory {
+    pub fn of(program: &Program) -> Self {
+        Self { order: program.order.clone(), ..Self::default() }
+    }
+}
+
+impl Program {
+    /// Whether the record is well-formed, conforms, and gives nothing to remark.
+    pub fn proves(&self, record: &[u8], today: Today, depth_max: usize, memory: &mut Memory) -> bool {
+        let Some(root) = self.root else { return false };
+        if record.len() >= u32::MAX as usize {
+            return false;
+        }
+        if memory.order.len() != self.order.len() {
+            *memory = Memory::of(self);
+        }
+        memory.places.clear();
+        memory.names.clear();
+        memory.items.clear();
+        memory.dated.clear();
+        let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
+        let looks = LOOKS + LOOKS_PER_BYTE * record.len() as u64;
+        let mut run =
+            Run { program: self, bytes: record, at: 0, memory, today, depth: 0, depth_max, in_branch: 0, looks };
+        run.space();
+        if run.value(root) != Proof::Yes {
+            return false;
+        }
+        run.space();
+        run.at == record.len() && run.memory.dated.is_empty()
+    }
+}
+
+struct Run<'r> {
+    program: &'r Program,
+    bytes: &'r [u8],
+    at: usize,
+    memory: &'r mut Memory,
+    today: Today,
+    depth: u32,
+    depth_max: u32,
+    in_branch: u32,
+    looks: u64,
+}
+
+/// Goes on where something is proved, and leaves with anything else.
+macro_rules! prove {
+    ($proof:expr) => {
+        match $proof {
+            Proof::Yes => {}
+            other => return other,
+        }
+    };
+}
+
+/// Goes on where something is there; otherwise nothing can be said.
+macro_rules! known {
+    ($option:expr) => {
+        match $option {
+            Some(value) => value,
+            None => return Proof::Unknown,
+        }
+    };
+}
+
+impl<'r> Run<'r> {
+    #[inline(always)]
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    #[inline(always)]
+    fn space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn state(&self, id: StateId) -> &'r State {
+        &self.program.states[id as usize]
+    }
+
+    /// The value that begins here, behind any space.
+    #[inline]
+    fn value(&mut self, id: StateId) -> Proof {
+        let state = self.state(id);
+        if self.looks == 0 {
+            return Proof::Unknown;
+        }
+        self.looks -= 1;
+        let start = self.at;
+        let proof = match self.peek() {
+            Some(b'"') => self.text(id, state),
+            Some(b'{') => {
+                let (places, names) = (self.memory.places.len(), self.memory.names.len());
+                let proof = self.object(state);
+                self.memory.names.truncate(names);
+                let proof = match proof {
+                    Proof::Yes if !state.branches.is_empty() => self.branches(&state.branches, start, Some(places)),
+                    other => other,
+                };
+                let proof = match proof {
+                    Proof::Yes if self.depth + self.in_branch == 0 && !self.memory.dated.is_empty() => {
+                        self.dated_codes(places)
+                    }
+                    other => other,
+                };
+                self.memory.places.truncate(places);
+                return proof;
+            }
+            Some(b'[') => self.array(state),
+            Some(b'-' | b'0'..=b'9') => self.number(state),
+            Some(b't') => self.word(state, b"true", types::BOOLEAN),
+            Some(b'f') => self.word(state, b"false", types::BOOLEAN),
+            Some(b'n') => self.word(state, b"null", types::NULL),
+            _ => return Proof::Unknown,
+        };
+        match proof {
+            Proof::Yes if !state.branches.is_empty() => self.branches(&state.branches, start, None),
+            other => other,
+        }
+    }
+
+    /// Whether a value of this type may stand here; whether anything can be said of it.
+    #[inline(always)]
+    fn typed(state: &State, kind: u8) -> Proof {
+        match () {
+            () if state.types & kind == 0 => Proof::No,
+            () if state.opaque_types & kind != 0 => Proof::Unknown,
+            () => Proof::Yes,
+        }
+    }
+
+    fn word(&mut self, state: &State, word: &[u8], kind: u8) -> Proof {
+        if !self.bytes[self.at..].starts_with(word) {
+            return Proof::Unknown;
+        }
+        self.at += word.len();
+        prove!(Self::typed(state, kind));
+        let holds = state.values.iter().all(|values| match word[0] {
+            b't' => values.has_true,
+            b'f' => values.has_false,
+            _ => values.has_null,
+        });
+        if holds { Proof::Yes } else { Proof::No }
+    }
+
+    #[inline]
+    fn number(&mut self, state: &State) -> Proof {
+        let start = self.at;
+        let is_negative = self.peek() == Some(b'-');
+        self.at += usize::from(is_negative);
+        let first = self.at;
+        let mut mantissa: i64 = 0;
+        let mut digits = |run: &mut Self| {
+            let from = run.at;
+            while let Some(digit @ b'0'..=b'9') = run.peek() {
+                mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+                run.at += 1;
+            }
+            run.at - from
+        };
+        let whole = digits(self);
+        if whole == 0 || self.bytes[first] == b'0' && whole > 1 {
+            return Proof::Unknown;
+        }
+        let mut part = 0;
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            part = digits(self);
+            if part == 0 {
+                return Proof::Unknown;
+            }
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) || whole + part > DIGITS_MAX {
+            return Proof::Unknown;
+        }
+        debug_assert!(self.at > start);
+        let number = Short { mantissa: if is_negative { -mantissa } else { mantissa }, scale: part as u8 };
+        self.number_fits(state, number)
+    }
+
+    #[inline]
+    fn number_fits(&self, state: &State, number: Short) -> Proof {
+        let is_integer = number.scale == 0;
+        if state.types & types::NUMBER == 0 && !is_integer {
+            // 1.0 is an integer as well.
+            let is_whole = i128::from(number.mantissa) % POWERS[usize::from(number.scale)] == 0;
+            return if state.types & types::INTEGER == 0 || !is_whole { Proof::No } else { Proof::Unknown };
+        }
+        prove!(Self::typed(state, if is_integer { types::INTEGER } else { types::NUMBER }));
+        for bound in &state.number.bounds {
+            let fits = match number.cmp(bound.limit) {
+                Ordering::Equal => !bound.is_exclusive,
+                Ordering::Less => bound.is_upper,
+                Ordering::Greater => !bound.is_upper,
+            };
+            if !fits {
+                return Proof::No;
+            }
+        }
+        for values in &state.values {
+            if is_integer && values.integers.contains(&number.mantissa) {
+                continue;
+            }
+            let may_hold = !is_integer && !values.integers.is_empty() || values.others & types::NUMBER != 0;
+            return if may_hold { Proof::Unknown } else { Proof::No };
+        }
+        if !state.number.multiples.iter().all(|by| number.is_multiple_of(*by)) {
+            return Proof::No;
+        }
+        Proof::Yes
+    }
+
+    #[inline]
+    fn text(&mut self, id: StateId, state: &'r State) -> Proof {
+        let from = self.at + 1;
+        let found = known!(scan::string(self.bytes, from));
+        self.at = found.end + 1;
+        let bytes = &self.bytes[from..found.end];
+        let is_free = state.values.is_empty() && state.text.checks.is_empty();
+        if !found.has_escapes && !found.is_wide && is_free {
+            prove!(Self::typed(state, types::STRING));
+            let is_short = bytes.len() < state.text.min as usize;
+            let is_long = state.text.max.is_some_and(|max| bytes.len() > max as usize);
+            return if is_short || is_long { Proof::No } else { Proof::Yes };
+        }
+        let place = (from, found.end);
+        if !found.has_escapes {
+            return match found.is_wide && std::str::from_utf8(bytes).is_err() {
+                true => Proof::Unknown,
+                false => self.text_fits(id, state, Text { bytes, is_wide: found.is_wide }, place),
+            };
+        }
+        let mut text = std::mem::take(&mut self.memory.text);
+        let proof = match unescaped(bytes, &mut text) {
+            true => self.text_fits(id, state, Text { bytes: text.as_bytes(), is_wide: true }, place),
+            false => Proof::Unknown,
+        };
+        self.memory.text = text;
+        proof
+    }
+
+    #[inline]
+    fn text_fits(&mut self, id: StateId, state: &State, text: Text<'_>, (from, to): (usize, usize)) -> Proof {
+        prove!(plain_text_fits(state, text));
+        let mut soft = false;
+        for (at, check) in state.text.checks.iter().enumerate() {
+            match check {
+                TextCheck::Matcher(matcher) => match &**matcher {
+                    Matcher::Shape(shape) if shape.is_match(text.bytes) => {}
+                    Matcher::Regex(regex) if text.as_str().is_some_and(|text| regex.is_match(text)) => {}
+                    _ => return Proof::No,
+                },
+                TextCheck::DatedList(..) if self.in_branch > 0 => return Proof::Unknown,
+                TextCheck::DatedList(..) => self.memory.dated.push((id, at as u32, from as u32, to as u32)),
+                check => match check_text(check, known!(text.as_str()), self.today) {
+                    Proof::Yes => {}
+                    Proof::No => return Proof::No,
+                    Proof::Unknown => soft = true,
+                },
+            }
+        }
+        if soft { Proof::Unknown } else { Proof::Yes }
+    }
+
+    fn array(&mut self, state: &'r State) -> Proof {
+        prove!(Self::typed(state, types::ARRAY));
+        let array = known!(state.array.as_deref());
+        prove!(other_values(state, types::ARRAY));
+        self.depth += 1;
+        if self.depth > self.depth_max {
+            return Proof::Unknown;
+        }
+        let items = self.memory.items.len();
+        let proof = self.items(array);
+        self.memory.items.truncate(items);
+        self.depth -= 1;
+        proof
+    }
+
+    fn items(&mut self, array: &'r ArrayState) -> Proof {
+        let (begin, start) = (self.memory.items.len(), self.at);
+        let keeps = array.is_unique || !array.contains.is_empty();
+        self.at += 1;
+        self.space();
+        let mut count = 0_u32;
+        if self.peek() == Some(b']') {
+            self.at += 1;
+        } else {
+            loop {
+                let from = self.at;
+                prove!(self.value(array.first.get(count as usize).copied().unwrap_or(array.rest)));
+                if keeps {
+                    self.memory.items.push((from as u32, self.at as u32));
+                }
+                count += 1;
+                self.space();
+                match self.peek() {
+                    Some(b',') => self.at += 1,
+                    Some(b']') => break,
+                    _ => return Proof::Unknown,
+                }
+                self.space();
+            }
+            self.at += 1;
+        }
+        if count < array.min || count > array.max {
+            return Proof::No;
+        }
+        if array.is_unique {
+            prove!(self.are_unique(begin, start));
+        }
+        let end = self.at;
+        for contains in &array.contains {
+            let mut found = 0;
+            for place in begin..self.memory.items.len() {
+                self.at = self.memory.items[place].0 as usize;
+                match self.branch(contains.state) {
+                    Proof::Yes => found += 1,
+                    Proof::No => {}
+                    Proof::Unknown => return Proof::Unknown,
+                }
+            }
+            if found < contains.min || found > contains.max {
+                return Proof::No;
+            }
+        }
+        self.at = end;
+        Proof::Yes
+    }
+
+    /// Whether the items from a place on differ; the array begins at `start` and ends here.
+    fn are_unique(&self, begin: usize, start: usize) -> Proof {
+        let items = &self.memory.items[begin..];
+        let spelled = |(from, to): (u32, u32)| &self.bytes[from as usize..to as usize];
+        // Of these, equal values have one spelling.
+        let is_one_spelling = |item: &[u8]| match item.first() {
+            Some(b'"') => !item.contains(&b'\\'),
+            Some(b'0'..=b'9') => item.iter().all(u8::is_ascii_digit),
+            first => matches!(first, Some(b't' | b'f' | b'n')),
+        };
+        if items.len() > ITEMS_MAX || !items.iter().all(|item| is_one_spelling(spelled(*item))) {
+            return json::are_unique(&self.bytes[start..self.at]).map_or(Proof::Unknown, Proof::of);
+        }
+        let is_new = |at: usize| items[..at].iter().all(|other| spelled(*other) != spelled(items[at]));
+        Proof::of((0..items.len()).all(is_new))
+    }
+
+    fn object(&mut self, state: &'r State) -> Proof {
+        prove!(Self::typed(state, types::OBJECT));
+        let object = known!(state.object.as_deref());
+        prove!(other_values(state, types::OBJECT));
+        self.depth += 1;
+        if self.depth > self.depth_max {
+            return Proof::Unknown;
+        }
+        let base = self.memory.places.len();
+        if object.kept != 0 {
+            self.memory.places.resize(base + object.members.len(), (0, 0));
+        }
+        let (seen, count) = match self.members(object, base) {
+            Ok(found) => found,
+            Err(proof) => return proof,
+        };
+        self.depth -= 1;
+        if seen & object.required != object.required || count < object.min || count > object.max {
+            return Proof::No;
+        }
+        prove!(dependents(&object.dependent, seen));
+        for rules in &object.rules {
+            prove!(self.rules(rules, base));
+        }
+        Proof::Yes
+    }
+
+    /// Which known members there are, and how many of all.
+    fn members(&mut self, object: &'r ObjectState, base: usize) -> Result<(u128, u32), Proof> {
+        let names = self.memory.names.len();
+        let (mut seen, mut count) = (0_u128, 0);
+        let mut order = object.memory as usize;
+        self.at += 1;
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok((0, 0));
+        }
+        loop {
+            let expected = usize::from(self.memory.order[order]);
+            let member = match object.members.get(expected) {
+                Some(member) if member.stands_at(self.bytes, self.at) => {
+                    self.at += member.spelled.len();
+                    Some(expected)
+                }
+                _ => {
+                    let found = self.name(object)?;
+                    if let Some(member) = found {
+                        self.memory.order[order] = member as u8;
+                    }
+                    found
+                }
+            };
+            let name = self.at;
+            if self.peek() != Some(b':') {
+                self.space();
+                if self.peek() != Some(b':') {
+                    return Err(Proof::Unknown);
+                }
+            }
+            self.at += 1;
+            self.space();
+            match member {
+                Some(member) => {
+                    let bit = 1_u128 << member;
+                    if seen & bit != 0 {
+                        return Err(Proof::Unknown);
+                    }
+                    seen |= bit;
+                    order = object.memory as usize + 1 + member;
+                    let start = self.at;
+                    match self.value(object.members[member].state) {
+                        Proof::Yes => {}
+                        other => return Err(other),
+                    }
+                    if object.kept & bit != 0 {
+                        self.memory.places[base + member] = (start as u32, self.at as u32);
+                    }
+                }
+                None => self.other(object, names, name)?,
+            }
+            count += 1;
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => break,
+                _ => {
+                    self.space();
+                    match self.peek() {
+                        Some(b',') => self.at += 1,
+                        Some(b'}') => break,
+                        _ => return Err(Proof::Unknown),
+                    }
+                }
+            }
+            self.space();
+        }
+        self.at += 1;
+        Ok((seen, count))
+    }
+
+    /// The name that stands here; none where the standard does not know it.
+    fn name(&mut self, object: &ObjectState) -> Result<Option<usize>, Proof> {
+        if self.peek() != Some(b'"') {
+            return Err(Proof::Unknown);
+        }
+        let from = self.at + 1;
+        let found = scan::string(self.bytes, from).filter(|found| !found.has_escapes).ok_or(Proof::Unknown)?;
+        self.at = found.end + 1;
+        Ok(object.names.get(&self.bytes[from..found.end]).map(usize::from))
+    }
+
+    /// A member whose name, which ends at `name_end`, is not known.
+    fn other(&mut self, object: &'r ObjectState, names: usize, name_end: usize) -> Result<(), Proof> {
+        let bytes = self.bytes;
+        let begin = bytes[..name_end - 1].iter().rposition(|byte| *byte == b'"').ok_or(Proof::Unknown)? + 1;
+        let name = &bytes[begin..name_end - 1];
+        let known = &self.memory.names[names..];
+        if known.len() >= NAMES_MAX || known.iter().any(|(from, to)| &bytes[*from as usize..*to as usize] == name) {
+            return Err(Proof::Unknown);
+        }
+        self.memory.names.push((begin as u32, name_end as u32 - 1));
+        let text = std::str::from_utf8(name).map_err(|_| Proof::Unknown)?;
+        if let Some(asked) = object.other_names {
+            match text_fits(self.state(asked), text) {
+                Proof::Yes => {}
+                other => return Err(other),
+            }
+        }
+        let matched = object.patterns.iter().enumerate().filter(|(_, pattern)| pattern.is_match(text));
+        let matched = matched.fold(0, |all, (at, _)| all | 1 << at);
+        match self.value(object.others[matched]) {
+            Proof::Yes => Ok(()),
+            other => Err(other),
+        }
+    }
+
+    fn rules(&self, rules: &RuleSet, base: usize) -> Proof {
+        let record = Kept { bytes: self.bytes, places: &self.memory.places[base..], names: &rules.places };
+        let breaches = rules.rules.check(&record);
+        match breaches.iter().any(|breach| breach.severity == Severity::Error) {
+            true => Proof::No,
+            false if breaches.is_empty() => Proof::Yes,
+            false => Proof::Unknown,
+        }
+    }
+
+    /// What holds only for some values, judged on the value that begins at `start` and ends here.
+    fn branches(&mut self, branches: &'r [Branch], start: usize, base: Option<usize>) -> Proof {
+        let end = self.at;
+        for branch in branches {
+            prove!(self.one_branch(branch, start, base));
+        }
+        self.at = end;
+        Proof::Yes
+    }
+
+    fn one_branch(&mut self, branch: &'r Branch, start: usize, base: Option<usize>) -> Proof {
+        match branch {
+            Branch::AnyOf(targets) => {
+                let mut any = Proof::No;
+                for target in targets {
+                    // A branch that fits may still remark.
+                    if any == Proof::Yes && !self.state(target.state).may_remark {
+                        continue;
+                    }
+                    match self.target(target, start, base) {
+                        Proof::Yes => any = Proof::Yes,
+                        Proof::No => {}
+                        Proof::Unknown => return Proof::Unknown,
+                    }
+                }
+                any
+            }
+            Branch::OneOf(targets) => {
+                let mut fitting = 0;
+                for target in targets {
+                    match self.target(target, start, base) {
+                        Proof::Yes => fitting += 1,
+                        Proof::No => {}
+                        Proof::Unknown => return Proof::Unknown,
+                    }
+                }
+                if fitting == 1 { Proof::Yes } else { Proof::No }
+            }
+            Branch::Not(target) => match self.target(target, start, base) {
+                Proof::Yes => Proof::No,
+                Proof::No => Proof::Yes,
+                Proof::Unknown => Proof::Unknown,
+            },
+            Branch::If { condition, then, otherwise } => {
+                let next = match self.target(condition, start, base) {
+                    Proof::Yes => then,
+                    Proof::No => otherwise,
+                    Proof::Unknown => return Proof::Unknown,
+                };
+                next.as_ref().map_or(Proof::Yes, |next| self.target(next, start, base))
+            }
+            Branch::Dependent { member, target } => match base {
+                Some(base) if self.memory.places[base + usize::from(*member)].1 == 0 => Proof::Yes,
+                Some(_) => self.target(target, start, base),
+                None => Proof::Yes,
+            },
+        }
+    }
+
+    fn target(&mut self, target: &'r Target, start: usize, base: Option<usize>) -> Proof {
+        match (&target.view, base) {
+            (Some(view), Some(base)) => self.view(view, start, base),
+            _ => {
+                self.at = start;
+                self.branch(target.state)
+            }
+        }
+    }
+
+    fn branch(&mut self, state: StateId) -> Proof {
+        self.in_branch += 1;
+        let depth = self.depth;
+        let proof = self.value(state);
+        self.depth = depth;
+        self.in_branch -= 1;
+        proof
+    }
+
+    /// An object told by the members whose places were kept.
+    fn view(&mut self, view: &'r View, start: usize, base: usize) -> Proof {
+        if view.types & types::OBJECT == 0 {
+            return Proof::No;
+        }
+        let place = |run: &Self, member: u8| run.memory.places[base + usize::from(member)];
+        let has = |run: &Self, mut wanted: u128| {
+            while wanted != 0 {
+                if place(run, wanted.trailing_zeros() as u8).1 == 0 {
+                    return false;
+                }
+                wanted &= wanted - 1;
+            }
+            true
+        };
+        if !has(self, view.required) {
+            return Proof::No;
+        }
+        if view.dependent.iter().any(|(member, wanted)| has(self, *member) && !has(self, *wanted)) {
+            return Proof::No;
+        }
+        let mut soft = false;
+        for (member, state) in &view.members {
+            let (from, to) = place(self, *member);
+            if to == 0 {
+                continue;
+            }
+            self.at = from as usize;
+            match self.branch(*state) {
+                Proof::Yes => {}
+                Proof::No => return Proof::No,
+                Proof::Unknown => soft = true,
+            }
+        }
+        for branch in &view.branches {
+            match self.one_branch(branch, start, Some(base)) {
+                Proof::Yes => {}
+                Proof::No => return Proof::No,
+                Proof::Unknown => soft = true,
+            }
+        }
+        if soft { Proof::Unknown } else { Proof::Yes }
+    }
+
+    /// Codes whose day the record tells, judged once all of it was seen.
+    fn dated_codes(&mut self, base: usize) -> Proof {
+        let record = Kept { bytes: self.bytes, places: &self.memory.places[base..], names: &self.program.dated };
+        let mut text = String::new();
+        for (state, check, from, to) in &self.memory.dated {
+            let TextCheck::DatedList(membership, list) = &self.state(*state).text.checks[*check as usize] else {
+                continue;
+            };
+            let code = &self.bytes[*from as usize..*to as usize];
+            if !unescaped(code, &mut text)
+                || membership.check(list, &text, membership.day(&record, self.today)).is_some()
+            {
+                return Proof::Unknown;
+            }
+        }
+        self.memory.dated.clear();
+        Proof::Yes
+    }
+}
+
+impl super::Member {
+    #[inline(always)]
+    fn stands_at(&self, bytes: &[u8], at: usize) -> bool {
+        match bytes.get(at..at + 32) {
+            Some(window) if self.spelled.len() <= 32 => {
+                let half = |from: usize| u128::from_le_bytes(window[from..from + 16].try_into().unwrap_or_default());
+                let differs = |half: u128, place: usize| (half ^ self.head[place]) & self.mask[place];
+                differs(half(0), 0) | differs(half(16), 1) == 0
+            }
+            _ => bytes[at..].starts_with(&self.spelled),
+        }
+    }
+}
+
+/// An object told by its kept members, as rules read it.
+struct Kept<'r> {
+    bytes: &'r [u8],
+    places: &'r [(u32, u32)],
+    names: &'r [(Pointer, u8)],
+}
+
+impl Record for Kept<'_> {
+    fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
+        let (_, member) = self.names.iter().find(|(known, _)| known == pointer)?;
+        let (from, to) = self.places[usize::from(*member)];
+        let spelled = self.bytes.get(from as usize..to as usize).filter(|spelled| !spelled.is_empty())?;
+        let mut below = pointer.tokens().skip(1).peekable();
+        if below.peek().is_none()
+            && let Some(scalar) = scalar(spelled)
+        {
+            return Some(scalar);
+        }
+        let document = json::read(spelled, usize::MAX).document?;
+        let mut node = document.root();
+        for token in below {
+            node = node.below(token)?;
+        }
+        Some(match node.scalar() {
+            Scalar::Text(text) => Scalar::Text(Cow::Owned(text.into_owned())),
+            Scalar::Number(text) => Scalar::Number(Cow::Owned(text.into_owned())),
+            Scalar::Bool(is) => Scalar::Bool(is),
+            Scalar::Null => Scalar::Null,
+            Scalar::Other(count) => Scalar::Other(count),
+        })
+    }
+}
+
+/// A value that needs no reading.
+fn scalar(spelled: &[u8]) -> Option<Scalar<'_>> {
+    match spelled {
+        [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
+            std::str::from_utf8(text).ok().map(|text| Scalar::Text(Cow::Borrowed(text)))
+        }
+        [b'-' | b'0'..=b'9', ..] => std::str::from_utf8(spelled).ok().map(|text| Scalar::Number(Cow::Borrowed(text))),
+        b"true" => Some(Scalar::Bool(true)),
+        b"false" => Some(Scalar::Bool(false)),
+        b"null" => Some(Scalar::Null),
+        _ => None,
+    }
+}
+
+/// Arrays and objects among the values of an `enum` are compared by the engine.
+fn other_values(state: &State, kind: u8) -> Proof {
+    match state.values.iter().find(|values| values.others & kind == 0) {
+        Some(_) => Proof::No,
+        None if state.values.is_empty() => Proof::Yes,
+        None => Proof::Unknown,
+    }
+}
+
+fn dependents(dependent: &[(u128, u128)], seen: u128) -> Proof {
+    let lacks = dependent.iter().any(|(member, wanted)| seen & member != 0 && seen & wanted != *wanted);
+    if lacks { Proof::No } else { Proof::Yes }
+}
+
+/// A text that is known to be UTF-8.
+#[derive(Clone, Copy)]
+struct Text<'t> {
+    bytes: &'t [u8],
+    /// It may hold bytes beyond ASCII.
+    is_wide: bool,
+}
+
+impl<'t> Text<'t> {
+    fn as_str(self) -> Option<&'t str> {
+        std::str::from_utf8(self.bytes).ok()
+    }
+}
+
+#[inline]
+fn plain_text_fits(state: &State, text: Text<'_>) -> Proof {
+    prove!(Run::typed(state, types::STRING));
+    if state.text.min > 0 || state.text.max.is_some() {
+        let length = if text.is_wide { scan::code_points(text.bytes) } else { text.bytes.len() };
+        if length < state.text.min as usize || state.text.max.is_some_and(|max| length > max as usize) {
+            return Proof::No;
+        }
+    }
+    Proof::of(state.values.iter().all(|values| values.has_text(text.bytes)))
+}
+
+fn check_text(check: &TextCheck, text: &str, today: Today) -> Proof {
+    let fault = |severity: Severity| if severity == Severity::Error { Proof::No } else { Proof::Unknown };
+    match check {
+        TextCheck::Matcher(matcher) if matcher.is_match(text) => Proof::Yes,
+        TextCheck::Matcher(_) => Proof::No,
+        TextCheck::Format(format) => {
+            let faults = format.check(text, today);
+            let worst = faults.iter().map(|fault| fault.severity);
+            if faults.is_empty() {
+                Proof::Yes
+            } else {
+                worst.map(fault).find(|p| *p == Proof::No).unwrap_or(Proof::Unknown)
+            }
+        }
+        TextCheck::Engine(engine) => match json::fits(engine, text) {
+            true => Proof::Yes,
+            false => Proof::No,
+        },
+        TextCheck::List(membership, list) => {
+            membership.check(list, text, today).map_or(Proof::Yes, |found| fault(found.severity))
+        }
+        TextCheck::DatedList(..) => Proof::Unknown,
+    }
+}
+
+/// Whether a text that stands in no record, a name, fits a state.
+pub(super) fn text_fits(state: &State, text: &str) -> Proof {
+    if !state.branches.is_empty() {
+        return Proof::Unknown;
+    }
+    prove!(plain_text_fits(state, Text { bytes: text.as_bytes(), is_wide: true }));
+    let mut proof = Proof::Yes;
+    for check in &state.text.checks {
+        match check_text(check, text, None) {
+            Proof::No => return Proof::No,
+            Proof::Unknown => proof = Proof::Unknown,
+            Proof::Yes => {}
+        }
+    }
+    // What asks for today is not answered here.
+    let asks = state.text.checks.iter().any(|check| !matches!(check, TextCheck::Matcher(_) | TextCheck::Engine(_)));
+    if asks { Proof::Unknown } else { proof }
+}
+
+/// Reads the escapes of a string; false where one is no escape, or the bytes are no text.
+fn unescaped(bytes: &[u8], text: &mut String) -> bool {
+    text.clear();
+    let Ok(mut rest) = std::str::from_utf8(bytes) else { return false };
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        text.push_str(&rest[..at]);
+        let Some((c, length)) = escape(&rest.as_bytes()[at..]) else { return false };
+        text.push(c);
+        rest = &rest[at + length..];
+    }
+    text.push_str(rest);
+    true
+}
+
+/// The character that an escape stands for, and its length.
+fn escape(bytes: &[u8]) -> Option<(char, usize)> {
+    let simple = match bytes.get(1)? {
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        b'b' => '\u{8}',
+        b'f' => '\u{C}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => {
+            let first = hex(bytes.get(2..6)?)?;
+            if !(0xD800..0xDC00).contains(&first) {
+                return char::from_u32(first).map(|c| (c, 6));
+            }
+            let second = bytes.get(6..12).filter(|next| next.starts_with(b"\\u")).and_then(|next| hex(&next[2..]))?;
+            let is_low = (0xDC00..0xE000).contains(&second);
+            let pair = is_low.then(|| 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00));
+            return pair.and_then(char::from_u32).map(|c| (c, 12));
+        }
+        _ => return None,
+    };
+    Some((simple, 2))
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
+}

@@ -1,0 +1,131 @@
+//! Where a string ends: sixteen bytes a step where the processor can, eight elsewhere, with one answer.
+
+/// What a string's bytes are, found on the way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scanned {
+    /// Where the closing quote stands.
+    pub end: usize,
+    /// A byte beyond ASCII, so that UTF-8 is to be judged.
+    pub is_wide: bool,
+    pub has_escapes: bool,
+}
+
+/// Scans from behind the opening quote. None where a control character stands inside, or the quote never comes.
+#[inline]
+pub(super) fn string(bytes: &[u8], from: usize) -> Option<Scanned> {
+    let (mut at, mut is_wide, mut has_escapes) = (from, false, false);
+    loop {
+        let (stop, wide) = step(bytes, at)?;
+        is_wide |= wide;
+        match bytes[stop] {
+            b'"' => return Some(Scanned { end: stop, is_wide, has_escapes }),
+            // What follows the backslash is no end, whatever it is; whether it is an escape is judged when it is read.
+            b'\\' => {
+                has_escapes = true;
+                at = stop + 2;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// The first quote, backslash or control character from here on, and whether a wide byte stands before it.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+#[inline(always)]
+fn step(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
+    // SAFETY: every processor of this architecture has SSE2; the function touches memory through slices only.
+    unsafe { sixteens(bytes, from) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse2")]
+#[inline]
+fn sixteens(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+    };
+    let (mut at, mut wide) = (from, false);
+    while let Some(block) = bytes.get(at..at + 16) {
+        let half = |from: usize| i64::from_le_bytes(block[from..from + 8].try_into().unwrap_or_default());
+        let block = _mm_set_epi64x(half(8), half(0));
+        let quote = _mm_cmpeq_epi8(block, _mm_set1_epi8(b'"' as i8));
+        let escape = _mm_cmpeq_epi8(block, _mm_set1_epi8(b'\\' as i8));
+        let control = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block);
+        let stops = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, escape), control)) as u32;
+        let high = _mm_movemask_epi8(block) as u32;
+        if stops != 0 {
+            let first = stops.trailing_zeros();
+            return Some((at + first as usize, wide || high & ((1 << first) - 1) != 0));
+        }
+        wide |= high != 0;
+        at += 16;
+    }
+    byte_by_byte(bytes, at, wide)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn step(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
+    words(bytes, from)
+}
+
+/// Eight bytes a step, on any processor.
+#[cfg_attr(all(target_arch = "x86_64", not(test)), allow(dead_code))]
+#[inline]
+fn words(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
+    const ONES: u64 = u64::MAX / 255;
+    const TOPS: u64 = ONES << 7;
+    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
+    let (mut at, mut wide) = (from, false);
+    while let Some(block) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(block.try_into().unwrap_or_default());
+        let control = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
+        let stops = is_zero(word ^ (ONES * u64::from(b'"'))) | is_zero(word ^ (ONES * u64::from(b'\\'))) | control;
+        if stops != 0 {
+            // A borrow may mark bytes behind the first stop, never before it.
+            let first = stops.trailing_zeros() / 8;
+            let before = (1u64 << (8 * first)).wrapping_sub(1);
+            return Some((at + first as usize, wide || word & TOPS & before != 0));
+        }
+        wide |= word & TOPS != 0;
+        at += 8;
+    }
+    byte_by_byte(bytes, at, wide)
+}
+
+fn byte_by_byte(bytes: &[u8], from: usize, wide: bool) -> Option<(usize, bool)> {
+    let rest = bytes.get(from..)?;
+    let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))?;
+    Some((from + stop, wide || !rest[..stop].is_ascii()))
+}
+
+/// How many code points a text of UTF-8 has.
+#[inline]
+pub(super) fn code_points(text: &[u8]) -> usize {
+    text.iter().filter(|byte| (**byte as i8) >= -0x40).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_width_stops_at_the_same_place() {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize
+        };
+        let alphabet = [b'a', b'0', b' ', 0x7F, 0x80, 0xE4, 0xFF, 0x1F, 0x20, b'"', b'\\', 0];
+        for _ in 0..100_000 {
+            let length = next() % 70;
+            // Rare stops let long runs through.
+            let text: Vec<u8> =
+                (0..length).map(|_| alphabet[if next() % 24 == 0 { next() % 12 } else { next() % 7 }]).collect();
+            let from = next() % (length + 1);
+            let wanted = byte_by_byte(&text, from, false);
+            assert_eq!((words(&text, from), step(&text, from)), (wanted, wanted), "{text:?} from {from}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Patterns as short sequences of character classes, which most patterns of data standards are.
+//!
+//! # Invariants
+//! - A shape is made only where matching from left to right without going back gives what the pattern means.
+
+use regex::Regex;
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+
+/// A pattern, in the quickest form that it has.
+#[derive(Debug)]
+pub(super) enum Matcher {
+    Shape(Shape),
+    Regex(Box<Regex>),
+}
+
+/// Anchored at the beginning; at the end as well where it says so.
+#[derive(Debug)]
+pub(super) struct Shape {
+    parts: Box<[Part]>,
+    to_end: bool,
+}
+
+#[derive(Debug)]
+struct Part {
+    /// A bit an ASCII character.
+    ascii: u128,
+    /// The same as one or two ranges, where that is what it is; eight characters are judged at once by these.
+    ranges: Option<[(u8, u8); 2]>,
+    /// Ranges beyond ASCII.
+    wide: Box<[(char, char)]>,
+    min: u32,
+    max: u32,
+}
+
+impl Matcher {
+    /// Of a pattern as JSON Schema writes it. None where it has no meaning in linear time.
+    pub fn compile(pattern: &str) -> Option<Self> {
+        let regex = crate::pattern::compile(pattern).ok()?;
+        let shape = regex_syntax::parse(regex.as_str()).ok().and_then(|hir| Shape::of(&hir));
+        Some(shape.map_or_else(|| Self::Regex(Box::new(regex)), Self::Shape))
+    }
+
+    pub fn is_match(&self, text: &str) -> bool {
+        match self {
+            Self::Shape(shape) => shape.is_match(text.as_bytes()),
+            Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
+
+impl Shape {
+    fn of(pattern: &Hir) -> Option<Self> {
+        let HirKind::Concat(parts) = pattern.kind() else { return None };
+        let mut flat = Vec::new();
+        parts.iter().try_for_each(|part| flatten(part, &mut flat))?;
+        let (first, rest) = flat.split_first()?;
+        if !matches!(first.kind(), HirKind::Look(Look::Start)) {
+            return None;
+        }
+        let to_end = matches!(rest.last().map(|last| last.kind()), Some(HirKind::Look(Look::End)));
+        let rest = if to_end { &rest[..rest.len() - 1] } else { rest };
+        let mut parts: Vec<Part> = Vec::new();
+        for part in rest {
+            parts.extend(Part::of(part)?);
+        }
+        // A part of open length takes all it can; that is right where the next cannot begin with any of it.
+        let decided = |at: usize| {
+            let part = &parts[at];
+            if part.min == part.max {
+                return true;
+            }
+            for next in &parts[at + 1..] {
+                if part.overlaps(next) {
+                    return false;
+                }
+                if next.min > 0 {
+                    return true;
+                }
+            }
+            true
+        };
+        (0..parts.len()).all(decided).then(|| Self { parts: parts.into(), to_end })
+    }
+
+    /// The bytes are UTF-8.
+    #[inline]
+    pub fn is_match(&self, bytes: &[u8]) -> bool {
+        let mut at = 0;
+        for part in &self.parts {
+            if part.min == part.max
+                && let Some(ranges) = &part.ranges
+            {
+                let end = at + part.min as usize;
+                match bytes.get(at..end) {
+                    Some(run) if all_within(run, ranges) => at = end,
+                    _ => return false,
+                }
+                continue;
+            }
+            match part.run(bytes, at) {
+                Some(end) => at = end,
+                None => return false,
+            }
+        }
+        !self.to_end || at == bytes.len()
+    }
+}
+
+/// Whether all bytes lie in one of two ranges of ASCII.
+#[inline]
+fn all_within(run: &[u8], ranges: &[(u8, u8); 2]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const TOPS: u64 = ONES << 7;
+    // With the top bit for each byte that lies outside; bytes beyond ASCII do.
+    let outside = |word: u64| {
+        let plain = word & !TOPS;
+        let within = |(first, last): (u8, u8)| {
+            let from = plain + ONES * u64::from(0x80 - first);
+            let beyond = plain + ONES * u64::from(0x7F - last);
+            from & !beyond
+        };
+        (!(within(ranges[0]) | within(ranges[1])) | word) & TOPS
+    };
+    let word = |from: usize| u64::from_le_bytes(run[from..from + 8].try_into().unwrap_or_default());
+    if run.len() < 8 {
+        let is_within = |byte: u8, (first, last): (u8, u8)| (first..=last).contains(&byte);
+        return run.iter().all(|byte| is_within(*byte, ranges[0]) || is_within(*byte, ranges[1]));
+    }
+    let mut found = outside(word(run.len() - 8));
+    let mut at = 0;
+    while at + 8 < run.len() {
+        found |= outside(word(at));
+        at += 8;
+    }
+    found == 0
+}
+
+/// Groups are for people; a sequence in a sequence is one sequence.
+fn flatten<'h>(part: &'h Hir, flat: &mut Vec<&'h Hir>) -> Option<()> {
+    match part.kind() {
+        HirKind::Capture(group) => flatten(&group.sub, flat),
+        HirKind::Concat(parts) => parts.iter().try_for_each(|part| flatten(part, flat)),
+        _ => {
+            flat.push(part);
+            (flat.len() <= 64).then_some(())
+        }
+    }
+}
+
+impl Part {
+    fn of(part: &Hir) -> Option<Vec<Self>> {
+        match part.kind() {
+            HirKind::Literal(literal) => {
+                let text = std::str::from_utf8(&literal.0).ok()?;
+                Some(text.chars().map(|c| Self::class([(c, c)].into_iter(), 1, 1)).collect())
+            }
+            HirKind::Class(Class::Unicode(class)) => {
+                Some(vec![Self::class(class.iter().map(|range| (range.start(), range.end())), 1, 1)])
+            }
+            HirKind::Repetition(repetition) => {
+                let mut inner = &*repetition.sub;
+                while let HirKind::Capture(group) = inner.kind() {
+                    inner = &group.sub;
+                }
+                let [one] = <[Self; 1]>::try_from(Self::of(inner)?).ok()?;
+                let is_one = one.min == 1 && one.max == 1;
+                let max = repetition.max.unwrap_or(u32::MAX);
+                is_one.then(|| vec![Self { min: repetition.min, max, ..one }])
+            }
+            _ => None,
+        }
+    }
+
+    fn class(ranges: impl Iterator<Item = (char, char)>, min: u32, max: u32) -> Self {
+        let (mut ascii, mut wide) = (0, Vec::new());
+        for (first, last) in ranges {
+            (first as u32..=(last as u32).min(0x7F)).for_each(|c| ascii |= 1 << c);
+            if last as u32 >= 0x80 {
+                wide.push((first.max('\u{80}'), last));
+            }
+        }
+        Self { ascii, ranges: ranges_of(ascii).filter(|_| wide.is_empty()), wide: wide.into(), min, max }
+    }
+
+    /// Takes as many characters as it may from a place on; where that ends, if they are enough.
+    fn run(&self, bytes: &[u8], mut at: usize) -> Option<usize> {
+        let mut count = 0;
+        while count < self.max {
+            match bytes.get(at) {
+                Some(byte @ 0..=0x7F) if self.ascii >> byte & 1 == 1 => at += 1,
+                Some(0x80..) if !self.wide.is_empty() => {
+                    let (c, length) = character(&bytes[at..])?;
+                    if !self.has_wide(c) {
+                        break;
+                    }
+                    at += length;
+                }
+                _ => break,
+            }
+            count += 1;
+        }
+        (count >= self.min).then_some(at)
+    }
+
+    fn has_wide(&self, c: char) -> bool {
+        self.wide.iter().any(|(first, last)| (*first..=*last).contains(&c))
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        let meets = |a: &(char, char), b: &(char, char)| a.0 <= b.1 && b.0 <= a.1;
+        self.ascii & other.ascii != 0 || self.wide.iter().any(|a| other.wide.iter().any(|b| meets(a, b)))
+    }
+}
+
+/// The ranges of a set of ASCII characters; none where there are none, or more than two.
+fn ranges_of(ascii: u128) -> Option<[(u8, u8); 2]> {
+    let has = |c: u8| c < 0x80 && ascii >> c & 1 == 1;
+    let mut ranges = Vec::new();
+    for first in (0..0x80).filter(|c| has(*c) && (*c == 0 || !has(*c - 1))) {
+        let last = (first..0x80).take_while(|c| has(*c)).last().unwrap_or(first);
+        ranges.push((first, last));
+    }
+    match ranges[..] {
+        [one] => Some([one, one]),
+        [one, other] => Some([one, other]),
+        _ => None,
+    }
+}
+
+/// The character beyond ASCII that begins here, in bytes that are UTF-8.
+fn character(bytes: &[u8]) -> Option<(char, usize)> {
+    let length = match bytes.first()? {
+        0xF0.. => 4,
+        0xE0.. => 3,
+        _ => 2,
+    };
+    let c = std::str::from_utf8(bytes.get(..length)?).ok()?.chars().next()?;
+    Some((c, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn patterns_of_data_standards_have_a_shape() {
+        let shaped = [
+            "^[0-9]{6}$",
+            "^1[3-9][0-9]{9}$",
+            "^[A-Z]{3}$",
+            "^[1-9][0-9]{16}[0-9X]$",
+            "^\\d{4}-\\d{2}$",
+            "^x_[a-z0-9]+$",
+            "^[\\u4e00-\\u9fff·]{2,30}$",
+            "^a",
+            "^[0-9]+(\\.)[0-9]{2}$",
+        ];
+        for pattern in shaped {
+            let is_shape = matches!(Matcher::compile(pattern), Some(Matcher::Shape(_)));
+            assert!(is_shape, "{pattern}");
+        }
+        for pattern in ["[0-9]", "^(a|bc)c$", "^a*ab$", "^[a-z]+[a-z0-9]$"] {
+            assert!(matches!(Matcher::compile(pattern), Some(Matcher::Regex(_))), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn eight_at_once_is_one_by_one() {
+        let mut text = *b"0123456789abcdef09";
+        for ranges in [[(b'0', b'9'); 2], [(b'0', b'9'), (b'a', b'f')], [(0, 0x7F); 2], [(b' ', b'~'); 2]] {
+            for length in 0..=text.len() {
+                for at in 0..length {
+                    let kept = text[at];
+                    for byte in 0..=255 {
+                        text[at] = byte;
+                        let one = |byte: &u8| ranges.iter().any(|(first, last)| (first..=last).contains(&byte));
+                        assert_eq!(
+                            all_within(&text[..length], &ranges),
+                            text[..length].iter().all(one),
+                            "{text:?} {ranges:?}"
+                        );
+                    }
+                    text[at] = kept;
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_shape_matches_what_the_pattern_matches(
+            pattern in "\\^([a-c]|\\[ab\\]|[.]|\\[\\^a\\]|\\\\d)([?+*]|[{][01],2[}])?([a-c1中]|\\[b-c0-9\\])([+*]|[{]2[}])?(-|é)?\\$?",
+            texts in prop::collection::vec("[abc1中é\\n-]{0,6}", 20),
+        ) {
+            if let Some(Matcher::Shape(shape)) = Matcher::compile(&pattern) {
+                let regex = crate::pattern::compile(&pattern).unwrap();
+                for text in texts {
+                    prop_assert_eq!(shape.is_match(text.as_bytes()), regex.is_match(&text), "{} on {:?}", pattern, text);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The quick road against the exact one: what it accepts, the other has nothing to say about.
+//!
+//! Every record goes down both. A quick road that accepts too little is slow; one that accepts too much is wrong, and that is
+//! what is hunted here: with the shipped standards and their examples, and with schemas and records at random, whole and
+//! damaged. `GUIJU_ROUNDS=1000000 cargo test --release -p guiju-tests program` goes on for longer.
+
+use crate::support::root;
+use guiju::Folder;
+use guiju_model::Kind;
+use guiju_validator::{CheckOptions, CompileOptions, Validator};
+use serde_json::{Value, json};
+
+/// Whether the quick road accepts; it may not where the exact one finds anything.
+fn hold(validator: &Validator, record: &[u8], options: &CheckOptions, about: &str) -> bool {
+    let is_clean = validator.checker().is_clean(record, options);
+    let exact = validator.check_exactly(record, options);
+    let found = exact.errors + exact.warnings + exact.infos;
+    assert!(
+        !is_clean || found == 0,
+        "accepted, but the exact road finds {:?}\nrecord: {}\nof: {about}",
+        exact.findings,
+        String::from_utf8_lossy(record),
+    );
+    is_clean
+}
+
+fn options() -> CheckOptions {
+    CheckOptions { reference_date: "2026-11-01".parse().ok(), ..CheckOptions::default() }
+}
+
+#[test]
+fn shipped_standards_take_the_quick_road() {
+    let folder = Folder::read(&root().join("standards")).expect("the standards");
+    let (mut dice, mut slow, mut records) = (Dice(7), Vec::new(), 0);
+    for (package, bundle) in
+        folder.versions().filter(|(package, _)| matches!(package.kind, Kind::Record | Kind::Profile))
+    {
+        let name = format!("{} {}", package.standard, package.version);
+        let validator =
+            Validator::compile(bundle, &CompileOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+        let examples =
+            package.files.iter().filter(|(file, _)| file.starts_with("examples/") && file.ends_with(".json"));
+        for (file, record) in examples {
+            let is_clean = hold(&validator, record, &options(), &name);
+            let exact = validator.check_exactly(record, &options());
+            if !is_clean && exact.errors + exact.warnings + exact.infos == 0 {
+                slow.push(format!("{name} {file}"));
+            }
+            for _ in 0..rounds(12) {
+                hold(&validator, &damaged(record, &mut dice), &options(), &name);
+                records += 1;
+            }
+        }
+    }
+    assert!(records > 500, "only {records} records");
+    assert!(slow.is_empty(), "conforming examples that leave the quick road:\n{}", slow.join("\n"));
+}
+
+#[test]
+fn random_schemas_and_records() {
+    let mut dice = Dice(20_261_123);
+    let (mut accepted, mut judged) = (0, 0);
+    for _ in 0..rounds(800) {
+        let schema =
+            json!({"$schema": dialect(&mut dice), "$defs": {"a": schema(&mut dice, 2), "b": schema(&mut dice, 1)}});
+        let (mut schema, inner) = (schema, self::schema(&mut dice, 3));
+        match (schema.as_object_mut(), inner) {
+            (Some(members), Value::Object(inner)) => members.extend(inner),
+            _ => continue,
+        }
+        let bytes = schema.to_string().into_bytes();
+        let Ok(validator) = Validator::compile_schema(&bytes, &CompileOptions::default()) else { continue };
+        for _ in 0..12 {
+            let record = value(&mut dice, 3).to_string().into_bytes();
+            let record = if dice.below(4) == 0 { damaged(&record, &mut dice) } else { record };
+            accepted += u64::from(hold(&validator, &record, &options(), &schema.to_string()));
+            judged += 1;
+        }
+    }
+    assert!(accepted * 8 > judged, "only {accepted} of {judged} were accepted, so little was shown");
+}
+
+/// Bytes of a record, damaged as bytes are: cut, doubled, swapped, replaced; or as records are.
+fn damaged(record: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut bytes = record.to_vec();
+    if dice.below(2) == 0
+        && let Ok(mut value) = serde_json::from_slice::<Value>(record)
+    {
+        for _ in 0..=dice.below(2) {
+            alter(&mut value, dice);
+        }
+        return match dice.below(4) {
+            0 => format!("{value:#}").into_bytes(),
+            _ => value.to_string().into_bytes(),
+        };
+    }
+    for _ in 0..=dice.below(2) {
+        if bytes.is_empty() {
+            break;
+        }
+        let (at, other) = (dice.below(bytes.len()), dice.below(bytes.len()));
+        match dice.below(6) {
+            0 => drop(bytes.remove(at)),
+            1 => bytes.insert(at, bytes[other]),
+            2 => bytes.swap(at, other),
+            3 => bytes[at] = b"\"\\{}[],:0 -.eE\x00\x1f\x7f\x80\xff1a"[dice.below(21)],
+            4 => bytes.truncate(at),
+            _ => {
+                let piece = bytes[at.min(other)..at.max(other)].to_vec();
+                bytes.splice(at..at, piece);
+            }
+        }
+    }
+    bytes
+}
+
+fn alter(value: &mut Value, dice: &mut Dice) {
+    match value {
+        Value::Object(members) if !members.is_empty() && dice.below(4) > 0 => {
+            let name = members.keys().nth(dice.below(members.len())).cloned().unwrap_or_default();
+            match dice.below(5) {
+                0 => drop(members.remove(&name)),
+                1 => drop(members.insert(format!("x_{name}"), json!(1))),
+                2 => drop(members.insert(name, scalar(dice))),
+                _ => alter(&mut members[&name], dice),
+            }
+        }
+        Value::Array(items) if !items.is_empty() && dice.below(4) > 0 => {
+            let at = dice.below(items.len());
+            match dice.below(4) {
+                0 => drop(items.remove(at)),
+                1 => items.push(items[at].clone()),
+                _ => alter(&mut items[at], dice),
+            }
+        }
+        Value::String(text) => match dice.below(4) {
+            0 => text.push_str(["x", " ", "中", "\n", "0"][dice.below(5)]),
+            1 => drop(text.pop()),
+            2 => {
+                let digits: Vec<char> = text.chars().map(|c| if dice.below(6) == 0 { '7' } else { c }).collect();
+                *text = digits.into_iter().collect();
+            }
+            _ => *value = scalar(dice),
+        },
+        other => *other = scalar(dice),
+    }
+}
+
+fn dialect(dice: &mut Dice) -> &'static str {
+    [
+        "https://json-schema.org/draft/2020-12/schema",
+        "https://json-schema.org/draft/2020-12/schema",
+        "https://json-schema.org/draft/2019-09/schema",
+        "http://json-schema.org/draft-07/schema#",
+        "http://json-schema.org/draft-06/schema#",
+        "http://json-schema.org/draft-04/schema#",
+    ][dice.below(6)]
+}
+
+const NAMES: [&str; 6] = ["a", "b", "c", "long name", "名", "x_1"];
+const TEXTS: [&str; 10] =
+    ["", "a", "ab", "2024-02-29", "2023-02-29", "中文", "a\"b", "\u{1F600}", "1", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"];
+const NUMBERS: [&str; 12] =
+    ["0", "-0", "1", "1.0", "1.5", "-3", "100", "1e2", "9007199254740993", "0.1", "123456789012345678", "2.50"];
+
+fn scalar(dice: &mut Dice) -> Value {
+    match dice.below(8) {
+        0 => Value::Null,
+        1 => Value::Bool(dice.below(2) == 0),
+        2..=4 => serde_json::from_str(NUMBERS[dice.below(12)]).expect("a number"),
+        _ => json!(TEXTS[dice.below(10)]),
+    }
+}
+
+fn value(dice: &mut Dice, depth: usize) -> Value {
+    match dice.below(if depth == 0 { 4 } else { 10 }) {
+        0..=3 => scalar(dice),
+        4 | 5 => (0..dice.below(4)).map(|_| value(dice, depth - 1)).collect(),
+        _ => Value::Object(
+            (0..dice.below(5)).map(|_| (NAMES[dice.below(6)].to_owned(), value(dice, depth - 1))).collect(),
+        ),
+    }
+}
+
+/// A schema of a few keywords, which often say something of the same value.
+fn schema(dice: &mut Dice, depth: usize) -> Value {
+    let mut members = serde_json::Map::new();
+    for _ in 0..dice.below(4) {
+        let (keyword, said) = keyword(dice, depth);
+        members.insert(keyword.to_owned(), said);
+    }
+    if dice.below(40) == 0 { Value::Bool(dice.below(4) > 0) } else { Value::Object(members) }
+}
+
+fn keyword(dice: &mut Dice, depth: usize) -> (&'static str, Value) {
+    let count = |dice: &mut Dice| json!(dice.below(4));
+    let names = |dice: &mut Dice| -> Value {
+        let mut names: Vec<&str> = (0..dice.below(3)).map(|_| NAMES[dice.below(6)]).collect();
+        names.sort_unstable();
+        names.dedup();
+        json!(names)
+    };
+    if depth > 0 && dice.below(2) == 0 {
+        let some = |dice: &mut Dice| -> Value { (0..1 + dice.below(3)).map(|_| schema(dice, depth - 1)).collect() };
+        let named = |dice: &mut Dice| -> Value {
+            Value::Object(
+                (0..1 + dice.below(4)).map(|_| (NAMES[dice.below(6)].to_owned(), schema(dice, depth - 1))).collect(),
+            )
+        };
+        return match dice.below(20) {
+            0..=4 => ("properties", named(dice)),
+            5 => ("patternProperties", json!({(["^x_", "a", "^[a-c]$"][dice.below(3)]): schema(dice, depth - 1)})),
+            6 => ("additionalProperties", schema(dice, depth - 1)),
+            7 => ("items", schema(dice, depth - 1)),
+            8 => ("prefixItems", some(dice)),
+            9 => ("allOf", some(dice)),
+            10 => ("anyOf", some(dice)),
+            11 => ("oneOf", some(dice)),
+            12 => ("not", schema(dice, depth - 1)),
+            13 => ("if", schema(dice, depth - 1)),
+            14 => ("then", schema(dice, depth - 1)),
+            15 => ("else", schema(dice, depth - 1)),
+            16 => ("contains", schema(dice, depth - 1)),
+            17 => ("dependentSchemas", named(dice)),
+            18 => ("propertyNames", schema(dice, depth - 1)),
+            _ => ("unevaluatedProperties", schema(dice, depth - 1)),
+        };
+    }
+    match dice.below(24) {
+        0..=2 => ("type", json!(["object", "array", "string", "integer", "number", "boolean", "null"][dice.below(7)])),
+        3 => ("type", json!([["object", "string"], ["array", "integer"], ["number", "null"]][dice.below(3)])),
+        4 => ("enum", (0..1 + dice.below(4)).map(|_| value(dice, 1)).collect()),
+        5 => ("const", value(dice, 1)),
+        6 => ("minLength", count(dice)),
+        7 => ("maxLength", count(dice)),
+        8 => (
+            "pattern",
+            json!(["^a", "^[0-9]+$", "b", "^\\d{4}-\\d{2}-\\d{2}$", "^.$", "^[^a]*$", "^(a|b)+$", "中"][dice.below(8)]),
+        ),
+        9 => ("format", json!(["date", "date-time", "email", "ipv4", "cn-mobile", "decimal", "uuid"][dice.below(7)])),
+        10 => ("minimum", serde_json::from_str(NUMBERS[dice.below(12)]).expect("a number")),
+        11 => ("exclusiveMaximum", serde_json::from_str(NUMBERS[dice.below(12)]).expect("a number")),
+        12 => ("multipleOf", serde_json::from_str(["1", "2", "0.5", "3"][dice.below(4)]).expect("a number")),
+        13 => ("required", names(dice)),
+        14 => ("minProperties", count(dice)),
+        15 => ("maxProperties", count(dice)),
+        16 => ("minItems", count(dice)),
+        17 => ("maxItems", count(dice)),
+        18 => ("uniqueItems", json!(true)),
+        19 => ("minContains", count(dice)),
+        20 => ("dependentRequired", json!({(NAMES[dice.below(6)]): names(dice)})),
+        21 => ("$ref", json!(["#/$defs/a", "#/$defs/b", "#"][dice.below(3)])),
+        22 => {
+            let (severity, op) = (["error", "warning"][dice.below(2)], ["eq", "le", "ne"][dice.below(3)]);
+            let (left, right) = (format!("/{}", NAMES[dice.below(3)]), format!("/{}", NAMES[dice.below(3)]));
+            let condition = json!({"op": op, "left": {"field": left}, "right": {"field": right}});
+            ("x-guiju", json!({"rules": [{"id": "one", "severity": severity, "then": [condition]}]}))
+        }
+        _ => ("maximum", count(dice)),
+    }
+}
+
+fn rounds(default: usize) -> usize {
+    std::env::var("GUIJU_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(default)
+}
+
+/// xorshift64*: the same cases on every machine.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % bound
+    }
+}
