@@ -14,7 +14,7 @@ pub use detect::Format;
 
 use crate::Standard;
 use guiju_model::{Finding, Place, Report};
-use guiju_validator::{CheckOptions, Validator, codes};
+use guiju_validator::{CheckOptions, Checker, Validator, codes};
 use split::{Raw, Splitter};
 use std::{
     collections::BTreeMap,
@@ -172,8 +172,9 @@ fn alone(
     judge: &Judge<'_>,
     tell: &mut impl FnMut(Checked) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
+    let mut checker = judge.validator.checker();
     while let Some(raw) = splitter.next()? {
-        if tell(judge.judge(raw)).is_break() {
+        if tell(judge.judge(&mut checker, raw)).is_break() {
             return Err(ReadError::Stopped);
         }
     }
@@ -201,10 +202,11 @@ fn together(
         for _ in 0..jobs {
             let (take, done) = (&take, done.clone());
             scope.spawn(move || {
+                let mut checker = judge.validator.checker();
                 loop {
                     let next = take.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
                     let Ok((number, batch)) = next else { return };
-                    let checked = batch.into_iter().map(|raw| judge.judge(raw)).collect();
+                    let checked = batch.into_iter().map(|raw| judge.judge(&mut checker, raw)).collect();
                     if done.send((number, checked)).is_err() {
                         return;
                     }
@@ -267,7 +269,7 @@ struct Judge<'j> {
 }
 
 impl Judge<'_> {
-    fn judge(&self, raw: Raw) -> Checked {
+    fn judge(&self, checker: &mut Checker<'_>, raw: Raw) -> Checked {
         let Raw { index, line, offset, bytes, fault } = raw;
         let (report, is_readable, from_row) = match (fault, self.table) {
             (Some(finding), _) => {
@@ -275,9 +277,9 @@ impl Judge<'_> {
                 report.push(finding, self.options.findings_max);
                 (report, false, None)
             }
-            (None, Some(table)) => table.check(&bytes, index, line, self.validator, self.options),
+            (None, Some(table)) => table.check(&bytes, index, line, checker, self.options),
             (None, None) => {
-                let mut report = self.validator.check(&bytes, self.options);
+                let mut report = checker.check(&bytes, self.options);
                 report.findings.iter_mut().for_each(|finding| shift(finding, line, offset));
                 let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
                 (report, is_readable, None)

@@ -165,10 +165,12 @@ impl Worker {
         first: prost::bytes::Bytes,
         inbound: &mut mpsc::Receiver<Result<In, Status>>,
     ) -> Result<(), Stop> {
+        let validator = self.task.validator.clone();
+        let mut checker = validator.checker();
         let mut record = first;
         loop {
             self.counts.bytes += record.len() as u64;
-            let report = self.task.validator.check(&record, &self.task.read.check);
+            let report = checker.check(&record, &self.task.read.check);
             self.take(report)?;
             record = match inbound.blocking_recv().transpose()? {
                 None => return Ok(()),

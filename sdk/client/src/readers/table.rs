@@ -5,7 +5,7 @@
 //! the standard's own rule says what is wrong.
 
 use guiju_model::{Date, Finding, Place, Report};
-use guiju_validator::{CheckOptions, Field, Validator, codes};
+use guiju_validator::{CheckOptions, Checker, Field, Validator, codes};
 use serde_json::{Map, Value};
 
 pub(super) struct Table {
@@ -60,9 +60,10 @@ impl Table {
         row: &[u8],
         index: u64,
         line: u64,
-        validator: &Validator,
+        checker: &mut Checker<'_>,
         options: &CheckOptions,
     ) -> (Report, bool, Option<Vec<u8>>) {
+        let validator = checker.validator();
         let place = |column: &str| Some(Place::Cell { row: index + 1, line, column: column.to_owned() });
         let mut own = Vec::new();
         let text = match std::str::from_utf8(row) {
@@ -106,7 +107,7 @@ impl Table {
             put(&mut record, &field.pointer, value(cell, field));
         }
         let bytes = serde_json::to_vec(&record).unwrap_or_default();
-        let mut report = validator.check(&bytes, options);
+        let mut report = checker.check(&bytes, options);
         for finding in &mut report.findings {
             finding.place = place(self.column_of(&finding.path));
         }
