@@ -20,5 +20,6 @@ mod server;
 mod standards;
 mod support;
 mod tidy;
+mod tlog;
 mod upkeep;
 mod wire;

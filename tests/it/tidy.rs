@@ -11,11 +11,12 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("sdk/model", "guiju-model", &[]),
     ("sdk/validator", "guiju-validator", &["guiju-model"]),
     ("sdk/compat", "guiju-compat", &["guiju-model", "guiju-validator"]),
+    ("sdk/tlog", "guiju-tlog", &[]),
     ("proto", "guiju-proto", &["guiju-model"]),
     ("sdk/client", "guiju", &["guiju-model", "guiju-validator", "guiju-proto"]),
     ("sdk/cli", "guiju-cli", &["guiju-model", "guiju-validator", "guiju"]),
     ("registry-server", "guiju-server", &["guiju-model", "guiju-validator", "guiju-proto", "guiju"]),
-    ("tests", "guiju-tests", &["guiju-model", "guiju-validator", "guiju-proto", "guiju", "guiju-server"]),
+    ("tests", "guiju-tests", &["guiju-model", "guiju-validator", "guiju-tlog", "guiju-proto", "guiju", "guiju-server"]),
 ];
 
 /// Crates that touch no file, network, clock, thread or async, and the outside crates that they may use.
@@ -56,6 +57,7 @@ const PURE: &[(&str, &[&str])] = &[
             "toml",
         ],
     ),
+    ("sdk/tlog", &["base64", "ct-merkle", "ed25519-dalek", "sha2", "thiserror"]),
 ];
 
 /// What a pure crate's source must not name.

@@ -1,0 +1,117 @@
+//! The old key names the new: how a log changes the key that it signs with, and who may sign for which sizes.
+//!
+//! A rotation is a note that the old key, or a root key that is kept offline, and the new key have signed:
+//! ```text
+//! guiju/key-rotation/v1
+//! example.org/log
+//! 1024
+//! example.org/log+9c1f5d6e+AbCd…
+//! ```
+//! From a log of 1024 entries on, the new key signs; up to 1024, the old one. Sizes are the measure of validity because they
+//! need no clock and a proof binds them.
+
+use crate::{Note, NoteError, SIZE_MAX, SigningKey, VerifierKey};
+
+const HEAD: &str = "guiju/key-rotation/v1";
+
+/// One change of key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The log's size at which the new key takes over.
+    pub size: u64,
+    pub key: VerifierKey,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotationError {
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    #[error("rotation {0} is not written as a head, a log's name, a size and a key")]
+    Form(usize),
+    #[error("rotation {number} is of the log `{found}`, not of `{wanted}`")]
+    OtherLog { number: usize, found: String, wanted: String },
+    #[error("rotation {0} takes effect before the one ahead of it")]
+    Order(usize),
+    #[error("rotation {number} is not signed by {by}")]
+    Unsigned { number: usize, by: &'static str },
+}
+
+impl Rotation {
+    /// The note that both keys sign. The old one may be the root key.
+    pub fn note(&self, old: &SigningKey, new: &SigningKey) -> Result<Note, NoteError> {
+        let mut note = Note::unsigned(format!("{HEAD}\n{}\n{}\n{}\n", self.key.name(), self.size, self.key))?;
+        note.sign(old);
+        note.sign(new);
+        Ok(note)
+    }
+
+    fn parse(text: &str, number: usize) -> Result<(&str, Self), RotationError> {
+        let form = || RotationError::Form(number);
+        let lines: Vec<&str> = text.strip_suffix('\n').ok_or_else(form)?.split('\n').collect();
+        let [HEAD, origin, size, key] = lines[..] else { return Err(form()) };
+        let parsed = size.parse().ok().filter(|parsed: &u64| parsed.to_string() == size && *parsed <= SIZE_MAX);
+        let rotation = Self { size: parsed.ok_or_else(form)?, key: key.parse().map_err(|_| form())? };
+        Ok((origin, rotation))
+    }
+}
+
+/// Every key that a log has signed with, each with the size from which it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHistory {
+    keys: Vec<(u64, VerifierKey)>,
+}
+
+impl KeyHistory {
+    /// A log that has never changed its key.
+    pub fn single(key: VerifierKey) -> Self {
+        Self { keys: vec![(0, key)] }
+    }
+
+    /// Goes from a key that is trusted through the rotations, in their order. Where a root key is given, it must have signed
+    /// each of them; else the key before must have.
+    pub fn follow(trusted: VerifierKey, root: Option<&VerifierKey>, notes: &[Note]) -> Result<Self, RotationError> {
+        let mut history = Self::single(trusted);
+        for (number, note) in (1..).zip(notes) {
+            history.take(number, root, note)?;
+        }
+        Ok(history)
+    }
+
+    fn take(&mut self, number: usize, root: Option<&VerifierKey>, note: &Note) -> Result<(), RotationError> {
+        let (since, old) = self.latest();
+        let (origin, rotation) = Rotation::parse(note.text(), number)?;
+        let names = [origin, rotation.key.name()];
+        if let Some(found) = names.into_iter().find(|found| *found != old.name()) {
+            return Err(RotationError::OtherLog { number, found: found.into(), wanted: old.name().into() });
+        }
+        if rotation.size < since {
+            return Err(RotationError::Order(number));
+        }
+        let (signer, by) = root.map_or((old, "the key before it"), |root| (root, "the root key"));
+        if !note.is_signed_by(signer)? {
+            return Err(RotationError::Unsigned { number, by });
+        }
+        if !note.is_signed_by(&rotation.key)? {
+            return Err(RotationError::Unsigned { number, by: "the new key" });
+        }
+        self.keys.push((rotation.size, rotation.key));
+        Ok(())
+    }
+
+    fn latest(&self) -> (u64, &VerifierKey) {
+        self.keys.last().map(|(since, key)| (*since, key)).expect("a history begins with a key")
+    }
+
+    /// The key that signs now.
+    pub fn current(&self) -> &VerifierKey {
+        self.latest().1
+    }
+
+    /// The keys that may sign a log of that size: two where one took over from the other there.
+    pub fn keys_at(&self, size: u64) -> impl Iterator<Item = &VerifierKey> {
+        let ends = self.keys.iter().skip(1).map(|(since, _)| *since).chain([u64::MAX]);
+        let held = self.keys.iter().zip(ends);
+        held.filter(move |((since, _), end)| *since <= size && size <= *end).map(|((_, key), _)| key)
+    }
+}
