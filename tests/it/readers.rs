@@ -138,3 +138,16 @@ proptest! {
         prop_assert_eq!(&whole, &seen(at_once, 3));
     }
 }
+
+/// Two fields of one type do not share the column names of the type.
+#[test]
+fn a_title_of_its_own_hides_the_synonyms_of_the_type() {
+    let schema = r##"{
+      "type": "object", "required": ["code"], "additionalProperties": false, "x-guiju": {"vocabulary": "1"},
+      "properties": {"above": {"title": "Above", "$ref": "#/$defs/Code"}, "code": {"$ref": "#/$defs/Code"}},
+      "$defs": {"Code": {"type": "string", "title": "Code", "x-guiju": {"synonyms": ["number"]}}}
+    }"##;
+    let validator = Validator::compile_schema(schema.as_bytes(), &CompileOptions::default()).unwrap();
+    let totals = check(&b"Number,Above\n1,2\n"[..], &validator, &ReadOptions::default(), |_| ControlFlow::Continue(()));
+    assert_eq!(totals.unwrap().conforming, 1);
+}

@@ -333,15 +333,18 @@ fn gather_fields(plan: &Plan, schema: SchemaId, prefix: &str, depth: usize, fiel
 /// A table has no more columns than that.
 const FIELDS_MAX: usize = 2_000;
 
-/// The nearest schema wins: a title beside a `$ref` is more telling than the title behind it.
+/// The nearest schema wins: a title beside a `$ref` is more telling than the title behind it, and stands for its synonyms
+/// too, or else two fields of one type would share their column names.
 fn describe(plan: &Plan, schema: SchemaId, field: &mut Field) {
     for schema in plan.together(schema) {
         let own = &plan.owns[schema];
+        if field.title_en.is_none() && field.title_zh.is_none() {
+            field.synonyms.extend(own.synonyms.iter().cloned());
+        }
         if let Some(title) = &own.title {
             field.title_en.get_or_insert_with(|| title.en.clone());
             field.title_zh.get_or_insert_with(|| title.zh.clone());
         }
-        field.synonyms.extend(own.synonyms.iter().cloned());
         field.null_words.extend(own.null_words.iter().cloned());
         field.input_formats.extend(own.input_formats.iter().cloned());
         if field.types.is_empty() {
