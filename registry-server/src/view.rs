@@ -65,6 +65,8 @@ struct StandardRow {
 }
 
 const HEAD: &[u8] = b"head";
+/// A file in the view's folder that says why it is not to be trusted.
+const DOUBT: &str = "doubt";
 
 impl View {
     /// Opens the view, or begins a new one; whether an old one was moved aside, and why.
@@ -86,6 +88,9 @@ impl View {
 
     fn try_open(path: &Path) -> Result<Self, ViewError> {
         let fault = |why: String| ViewError { path: path.into(), why };
+        if let Ok(why) = std::fs::read_to_string(path.join(DOUBT)) {
+            return Err(fault(why));
+        }
         let open = || {
             let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).segment_size(8 << 20);
             let view = Self { path: path.into(), db: config.open()? };
@@ -98,10 +103,10 @@ impl View {
         view.head().map(|_| view)
     }
 
-    /// Moves a view that cannot be trusted to a name that says so.
+    /// Moves a view that cannot be trusted to a name that says so. The one that was moved before goes.
     pub fn move_aside(path: &Path) -> Result<(), ViewError> {
-        let aside = (0..).map(|number| path.with_extension(format!("doubtful-{number}"))).find(|aside| !aside.exists());
-        let Some(aside) = aside else { return Ok(()) };
+        let aside = path.with_extension("doubtful");
+        let _ = std::fs::remove_dir_all(&aside).or_else(|_| std::fs::remove_file(&aside));
         match std::fs::rename(path, aside) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(ViewError { path: path.into(), why: error.to_string() })
@@ -133,7 +138,7 @@ impl View {
         changes.insert(HEAD.to_vec(), [head.size.to_be_bytes().as_slice(), head.chain.as_bytes()].concat());
         let mut batch = sled::Batch::default();
         changes.into_iter().for_each(|(key, value)| batch.insert(key, value));
-        self.db.apply_batch(batch).map_err(|error| self.fault(error))
+        self.guarded(|| self.db.apply_batch(batch))
     }
 
     fn publish(
@@ -198,7 +203,18 @@ impl View {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, ViewError> {
-        self.db.get(key).map_err(|error| self.fault(error))
+        self.guarded(|| self.db.get(key))
+    }
+
+    /// sled reads pages when they are asked for, so damage may show late, and it panics on some. The next start begins anew.
+    fn guarded<T>(&self, ask: impl FnOnce() -> sled::Result<T>) -> Result<T, ViewError> {
+        let answer = catch_unwind(AssertUnwindSafe(ask));
+        let answer = answer.map_err(|_| "it could not be read".into());
+        let answer = answer.and_then(|answer| answer.map_err(|error| error.to_string()));
+        answer.map_err(|why| {
+            let _ = std::fs::write(self.path.join(DOUBT), &why);
+            self.fault(why)
+        })
     }
 
     fn row<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, ViewError> {
@@ -210,11 +226,12 @@ impl View {
     }
 
     fn keys(&self, prefix: &str) -> impl Iterator<Item = Result<(String, sled::IVec), ViewError>> + '_ {
-        let each = |item: sled::Result<(sled::IVec, sled::IVec)>| {
-            item.map(|(key, value)| (String::from_utf8_lossy(&key).into_owned(), value))
-                .map_err(|error| self.fault(error))
-        };
-        self.db.scan_prefix(prefix).map(each)
+        let each = |(key, value): (sled::IVec, _)| (String::from_utf8_lossy(&key).into_owned(), value);
+        self.items(self.db.scan_prefix(prefix)).map(move |item| item.map(each))
+    }
+
+    fn items(&self, mut items: sled::Iter) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), ViewError>> + '_ {
+        std::iter::from_fn(move || self.guarded(|| items.next().transpose()).transpose())
     }
 
     pub fn version(&self, standard: &StandardId, version: &Version) -> Result<Option<VersionInfo>, ViewError> {
@@ -262,8 +279,8 @@ impl View {
     ) -> Result<Vec<StandardInfo>, ViewError> {
         let from = after.map_or(b"s/".to_vec(), |after| [standard_key(after), vec![0]].concat());
         let mut found = Vec::new();
-        for item in self.db.range(from..b"s0".to_vec()) {
-            let (key, value) = item.map_err(|error| self.fault(error))?;
+        for item in self.items(self.db.range(from..b"s0".to_vec())) {
+            let (key, value) = item?;
             let Some(standard) = std::str::from_utf8(&key[2..]).ok().and_then(|name| name.parse().ok()) else {
                 continue;
             };

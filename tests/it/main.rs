@@ -6,6 +6,7 @@ mod formats;
 mod grpc;
 mod http;
 mod json_schema_suite;
+mod kill;
 mod lint;
 mod log;
 mod membership;

@@ -34,6 +34,13 @@ fn programs() -> &'static Path {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--locked", "-p", "guiju-cli", "-p", "guiju-server"]).current_dir(root());
         build.arg("--target-dir").arg(folder.parent().expect("target/<profile>"));
+        // Build scripts that watch these would run again at every test, and all that depends on them with them.
+        let mine = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+        for (name, _) in std::env::vars_os() {
+            if mine.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+                build.env_remove(name);
+            }
+        }
         if folder.ends_with("release") {
             build.arg("--release");
         }
