@@ -1,5 +1,6 @@
 mod between;
 mod cli;
+mod compat;
 mod dataset;
 mod docs;
 mod formats;

@@ -14,9 +14,13 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("sdk/tlog", "guiju-tlog", &[]),
     ("proto", "guiju-proto", &["guiju-model"]),
     ("sdk/client", "guiju", &["guiju-model", "guiju-validator", "guiju-proto"]),
-    ("sdk/cli", "guiju-cli", &["guiju-model", "guiju-validator", "guiju"]),
-    ("registry-server", "guiju-server", &["guiju-model", "guiju-validator", "guiju-proto", "guiju"]),
-    ("tests", "guiju-tests", &["guiju-model", "guiju-validator", "guiju-tlog", "guiju-proto", "guiju", "guiju-server"]),
+    ("sdk/cli", "guiju-cli", &["guiju-model", "guiju-validator", "guiju-compat", "guiju"]),
+    ("registry-server", "guiju-server", &["guiju-model", "guiju-validator", "guiju-compat", "guiju-proto", "guiju"]),
+    (
+        "tests",
+        "guiju-tests",
+        &["guiju-model", "guiju-validator", "guiju-compat", "guiju-tlog", "guiju-proto", "guiju", "guiju-server"],
+    ),
 ];
 
 /// Crates that touch no file, network, clock, thread or async, and the outside crates that they may use.
@@ -51,6 +55,7 @@ const PURE: &[(&str, &[&str])] = &[
             "referencing",
             "regex",
             "regex-automata",
+            "semver",
             "serde",
             "serde_json",
             "thiserror",

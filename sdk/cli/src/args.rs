@@ -2,9 +2,9 @@
 
 use crate::{
     command::{
-        check::CheckArgs, completions::CompletionsArgs, explain::ExplainArgs, fetch::FetchArgs, list::ListArgs,
-        lock::LockArgs, new::NewArgs, publish::PublishArgs, search::SearchArgs, show::ShowArgs, test::TestArgs,
-        watch::WatchArgs,
+        check::CheckArgs, completions::CompletionsArgs, diff::DiffArgs, explain::ExplainArgs, fetch::FetchArgs,
+        list::ListArgs, lock::LockArgs, new::NewArgs, publish::PublishArgs, search::SearchArgs, show::ShowArgs,
+        test::TestArgs, watch::WatchArgs,
     },
     terminal::{Color, Lang},
 };
@@ -62,6 +62,7 @@ pub struct Shared {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Check(CheckArgs),
+    Diff(DiffArgs),
     Explain(ExplainArgs),
     Lock(LockArgs),
     Fetch(FetchArgs),

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod completions;
+pub mod diff;
 pub mod explain;
 pub mod fetch;
 pub mod list;
@@ -19,6 +20,7 @@ use crate::{args::Command, context::Context, failure::Answer};
 pub fn run(command: Command, context: &Context) -> Answer {
     match command {
         Command::Check(args) => check::run(args, context),
+        Command::Diff(args) => diff::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Lock(args) => lock::run(args, context),
         Command::Fetch(args) => fetch::run(args, context),

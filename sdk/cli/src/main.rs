@@ -19,6 +19,7 @@ mod progress; // a bar, on a terminal only
 mod rejects; // what conforms and what does not, as files
 mod settings; // guiju.toml
 mod shelf; // where standards are found
+mod sides; // what is compared: files, folders, references, git revisions
 mod terminal; // colour and language
 
 use args::Args;

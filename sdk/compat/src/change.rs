@@ -409,8 +409,12 @@ impl Finder {
         if old != new {
             let set = vec![(place(old_at, "codeList"), new.clone())];
             let list = |value: &Option<Value>| {
-                let reference = value.as_ref()?.get("ref")?.as_str()?;
-                Some(Value::from(reference.split('/').take(2).collect::<Vec<_>>().join("/").replace("@=", " ")))
+                let mut list = value.clone()?;
+                if let Some(Value::String(reference)) = list.get_mut("ref") {
+                    // The digest says nothing to people.
+                    *reference = reference.split('/').take(2).collect::<Vec<_>>().join("/").replace("@=", "@");
+                }
+                Some(list)
             };
             let detail = said(list(&old).as_ref(), list(&new).as_ref());
             self.push("code-list", &place(old_at, "codeList"), &place(new_at, "codeList"), set, detail);
@@ -467,7 +471,7 @@ fn said(old: Option<&Value>, new: Option<&Value>) -> Text {
         Some(Value::Object(members)) if members.is_empty() => none.to_owned(),
         Some(value) => {
             let text = value.to_string();
-            let cut: String = text.chars().take(80).collect();
+            let cut: String = text.chars().take(120).collect();
             if cut.len() < text.len() { format!("{cut}…") } else { cut }
         }
     };

@@ -186,14 +186,34 @@ pub struct Graph {
     /// Fields on whose day a code must be valid, as pointers from the record's root.
     as_of: BTreeSet<String>,
     /// Rules between fields, by the key of the opaque part that stands for each: a record at hand can be judged.
-    rules: HashMap<String, Rules>,
+    rules: HashMap<String, (Rules, Value)>,
     /// What texts must hold, likewise.
     contents: HashMap<String, Value>,
 }
 
 impl Graph {
     pub fn rule(&self, key: &str) -> Option<&Rules> {
-        self.rules.get(key)
+        self.rules.get(key).map(|(rules, _)| rules)
+    }
+
+    /// The rule that an opaque part stands for, as it is written.
+    pub fn rule_of(&self, id: Id) -> Option<&Value> {
+        match self.node(id) {
+            Node::Opaque { key, .. } => self.rules.get(key).map(|(_, written)| written),
+            _ => None,
+        }
+    }
+
+    /// That there is a field at the pointer, and that it has one of these values.
+    pub fn field(&mut self, pointer: &str, values: &[Value]) -> Id {
+        let mut id = self.values(values.iter());
+        for token in pointer.split('/').skip(1).collect::<Vec<_>>().into_iter().rev() {
+            let name = token.replace("~1", "/").replace("~0", "~");
+            let (rest, required) = (self.truth(true), self.add(Node::Required(name.clone())));
+            let member = self.add(Node::Properties { named: vec![(name, id)], patterns: Vec::new(), rest });
+            id = self.all(vec![required, member]);
+        }
+        id
     }
 
     pub fn content(&self, key: &str) -> Option<&Value> {
@@ -889,7 +909,7 @@ impl<'d> Reader<'_, 'd> {
             members.insert("id".into(), "r".into());
             let key = key.clone();
             if let Ok(rules) = Rules::compile(&Value::Array(vec![named]), "") {
-                self.graph.rules.insert(key, rules);
+                self.graph.rules.insert(key, (rules, judged.clone()));
             }
         }
         id

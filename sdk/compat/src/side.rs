@@ -7,6 +7,7 @@ use crate::normal::{Document, Graph, Id, Lists, NormalError};
 use guiju_model::{Bundle, CodeList, Content, Date, Digest, Kind};
 use guiju_validator::{CheckOptions, CompileError, CompileOptions, Fault, Validator};
 use jsonschema::Draft;
+use semver::Version;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,6 +20,8 @@ const SAMPLES_MAX: usize = 64;
 /// A version, ready to be compared.
 pub struct Side {
     pub name: String,
+    /// None: a document that was never registered.
+    pub version: Option<Version>,
     pub kind: Kind,
     pub(crate) root: Value,
     pub(crate) others: BTreeMap<String, Value>,
@@ -59,7 +62,8 @@ impl Side {
         let root = others.remove(&uri(content)).unwrap_or(Value::Bool(true));
         let records = examples(content);
         let (kind, draft) = (content.manifest.kind, draft(&root));
-        Ok(Self { name, kind, root, others, lists, list, draft, records, formats_asserted, validator })
+        let version = Some(content.manifest.version.clone());
+        Ok(Self { name, version, kind, root, others, lists, list, draft, records, formats_asserted, validator })
     }
 
     /// A schema that is no registered standard, with other documents by URI.
@@ -74,6 +78,7 @@ impl Side {
         let root: Value = serde_json::from_slice(schema).map_err(|error| malformed(name, &error.to_string()))?;
         Ok(Self {
             name: name.to_owned(),
+            version: None,
             kind: Kind::Record,
             draft: draft(&root),
             others: others.into_iter().chain(meta_schemas(schema, draft(&root))).collect(),

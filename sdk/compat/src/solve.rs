@@ -13,6 +13,7 @@
 mod array;
 mod number;
 mod object;
+mod rule;
 mod string;
 
 use crate::{
@@ -78,6 +79,10 @@ pub struct Solver<'g> {
     possible: HashMap<Literal, Types>,
     /// Texts to try where a format or a rule cannot be built, beside those that are tried always.
     samples: Vec<String>,
+    /// Whether fields of a rule are being given values.
+    pub(crate) trying_rules: bool,
+    /// Whether a code of a list is taken to be valid, because no day is being asked for.
+    pub(crate) any_day: bool,
     /// Whether `1.0` may be told from `1`: under draft 4, on either side.
     tells_spelling: bool,
 }
@@ -134,6 +139,8 @@ impl<'g> Solver<'g> {
             relied_on: usize::MAX,
             possible: HashMap::new(),
             samples: Vec::new(),
+            any_day: false,
+            trying_rules: false,
             tells_spelling: draft == Draft::Draft4,
         }
     }
@@ -489,21 +496,29 @@ impl<'g> Solver<'g> {
         }
     }
 
+    /// A value with something opaque about it: many such things can be tried on the value now that it is there.
+    pub(crate) fn tried(&mut self, value: Value, why: String, leaf: &Leaf) -> Outcome {
+        match self.judged(value, leaf) {
+            Outcome::Empty => Outcome::Unknown(why),
+            outcome => outcome,
+        }
+    }
+
     /// What a node is called where the engine has to say what defeated it.
     fn name(&self, id: Id) -> String {
         match self.graph.node(id) {
             Node::Opaque { key, .. } => {
                 let keyword = key.split(' ').next().unwrap_or_default().to_owned();
-                self.graph.place(id).map_or(keyword.clone(), |place| format!("{keyword} at {place}"))
+                self.graph.place(id).map_or(keyword.clone(), |place| format!("{keyword} at {}", plain(place)))
             }
             Node::Format(format) => format!("format `{format}`{}", self.at(id)),
             Node::Pattern(pattern) => format!("pattern `{pattern}`{}", self.at(id)),
-            _ => self.graph.place(id).unwrap_or("a part of the schema").to_owned(),
+            _ => self.graph.place(id).map_or("a part of the schema".to_owned(), plain),
         }
     }
 
     fn at(&self, id: Id) -> String {
-        self.graph.place(id).map_or(String::new(), |place| format!(" at {place}"))
+        self.graph.place(id).map_or(String::new(), |place| format!(" at {}", plain(place)))
     }
 
     /// Whether a value satisfies a node; none where that is opaque.
@@ -558,6 +573,9 @@ impl<'g> Solver<'g> {
         if let Some(rule) = self.graph.rule(key) {
             return Some(rule.check(value).is_empty());
         }
+        if self.any_day && key.starts_with("codeList ") {
+            return Some(true);
+        }
         let schema = self.graph.content(key)?.clone();
         let build = || jsonschema::options().offline().with_draft(Draft::Draft7).build(&schema).ok();
         let validator = self.formats.entry(key.to_owned()).or_insert_with(build).as_ref()?;
@@ -595,6 +613,14 @@ enum Decision {
     Progress,
     Leaf,
     Split(Vec<Vec<Literal>>),
+}
+
+/// A place as people write it: `bj.common/types@1.0.0#/$defs/Sex`, or a pointer into the document itself.
+fn plain(place: &str) -> String {
+    let (document, pointer) = place.split_once('#').unwrap_or((place, ""));
+    let document = document.strip_prefix("guiju:").unwrap_or(document).replacen("@=", "@", 1);
+    let document = document.split_once("/sha256:").map_or(document.as_str(), |(name, _)| name);
+    if document.is_empty() { pointer.to_owned() } else { format!("{document}#{pointer}") }
 }
 
 /// All true: true; one false: false; else not known.

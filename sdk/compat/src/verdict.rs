@@ -7,6 +7,7 @@ use crate::{
     solve::{Literal, Outcome, Solver, fails, holds},
 };
 use guiju_model::{Date, Finding, Kind};
+use semver::Version;
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -56,6 +57,28 @@ impl Bump {
             Self::Patch => "修订号",
             Self::Minor => "次版本号",
             Self::Major => "主版本号",
+        }
+    }
+}
+
+impl Bump {
+    /// What one version number raises over another: as in SemVer, before 1.0.0 a break raises the minor number.
+    pub fn declared(old: &Version, new: &Version) -> Self {
+        match (new.major > old.major, new.minor > old.minor) {
+            (true, _) => Self::Major,
+            (false, true) if old.major == 0 => Self::Major,
+            (false, true) => Self::Minor,
+            (false, false) if old.major == 0 => Self::Minor,
+            (false, false) => Self::Patch,
+        }
+    }
+
+    /// The lowest version after `old` that raises so much.
+    pub fn after(self, old: &Version) -> Version {
+        match (self, old.major) {
+            (Self::Major, 1..) => Version::new(old.major + 1, 0, 0),
+            (Self::Major, 0) | (Self::Minor, 1..) => Version::new(old.major, old.minor + 1, 0),
+            _ => Version::new(old.major, old.minor, old.patch + 1),
         }
     }
 }
@@ -123,7 +146,32 @@ pub struct Verdict {
     pub forbidden: bool,
 }
 
+/// Whether a version number will do for what it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    Enough,
+    /// More than is needed, which is allowed.
+    Ample,
+    TooSmall,
+    /// The engine cannot say whether it breaks, and it does not raise what a break must.
+    Unknown,
+    /// No number will do.
+    Forbidden,
+}
+
 impl Verdict {
+    /// Whether raising so much will do.
+    pub fn fit(&self, declared: Bump) -> Fit {
+        match self.bump {
+            _ if self.forbidden => Fit::Forbidden,
+            None if declared == Bump::Major => Fit::Enough,
+            None => Fit::Unknown,
+            Some(bump) if bump > declared => Fit::TooSmall,
+            Some(bump) if bump < declared => Fit::Ample,
+            Some(_) => Fit::Enough,
+        }
+    }
+
     pub(crate) fn of(
         old: &Side,
         new: &Side,
@@ -226,9 +274,11 @@ impl Judge<'_, '_> {
             candidates.extend(candidate.iter().flat_map(|value| blended(record, value)));
         }
         let shows = |judge: &mut Self, value: &Value| {
+            judge.solver.any_day = day.is_none();
             let as_said = goal
                 .iter()
                 .all(|literal| judge.solver.is(literal >> 1, value, 0).is_none_or(|truth| truth == (literal & 1 == 0)));
+            judge.solver.any_day = false;
             as_said && from.accepts(value, day) && !to.accepts(value, day)
         };
         let mut tries = self.budget.shrink_tries;

@@ -23,8 +23,11 @@ pub fn run(args: ExplainArgs, context: &Context) -> Answer {
         Some(code) => {
             // As it stands in the output: `error[code]`, `[code]` and `code` all name it.
             let code = code.trim().trim_end_matches(']').rsplit('[').next().unwrap_or_default().to_lowercase();
-            let page = codes::page(&code).ok_or_else(|| unknown(&code))?;
-            explain(&mut out, page, context)?;
+            match (codes::page(&code), guiju_compat::page(&code)) {
+                (Some(page), _) => explain(&mut out, page, context)?,
+                (None, Some(page)) => change(&mut out, page, context)?,
+                (None, None) => return Err(unknown(&code)),
+            }
         }
     }
     out.flush()?;
@@ -33,7 +36,8 @@ pub fn run(args: ExplainArgs, context: &Context) -> Answer {
 
 fn unknown(code: &str) -> Failure {
     let failure = Failure::new(format!("there is no finding code `{code}`"));
-    match nearest(code, codes::pages().map(|page| page.code.as_str())) {
+    let changes = guiju_compat::pages().map(|page| page.code.as_str());
+    match nearest(code, codes::pages().map(|page| page.code.as_str()).chain(changes)) {
         Some(near) => failure.hint(format!("did you mean `guiju explain {near}`?")),
         None => failure.hint("`guiju explain` lists all codes"),
     }
@@ -43,6 +47,10 @@ fn list(out: &mut impl Write, lang: Lang) -> std::io::Result<()> {
     let width = codes::pages().map(|page| page.code.len()).max().unwrap_or_default();
     for page in codes::pages() {
         writeln!(out, "{:width$}  {:7}  {}", page.code, page.severity, title(page, lang))?;
+    }
+    for page in guiju_compat::pages() {
+        let title = lang.pick(&page.title_en, &page.title_zh);
+        writeln!(out, "{:width$}  {:7}  {title}", page.code, lang.pick("change", "改动"))?;
     }
     Ok(())
 }
@@ -64,6 +72,17 @@ fn explain(out: &mut impl Write, page: &Page, context: &Context) -> std::io::Res
         text.trim_end().lines().try_for_each(|line| writeln!(out, "  {line}"))?;
     }
     Ok(())
+}
+
+/// What a change between two versions means.
+fn change(out: &mut impl Write, page: &guiju_compat::Page, context: &Context) -> std::io::Result<()> {
+    let Context { lang, paint, .. } = context;
+    writeln!(out, "{} {}", page.code, paint.strong(lang.pick(&page.title_en, &page.title_zh)))?;
+    let parts = [
+        (lang.pick("meaning", "含义"), lang.pick(&page.meaning_en, &page.meaning_zh)),
+        (lang.pick("instead", "改法"), lang.pick(&page.remedy_en, &page.remedy_zh)),
+    ];
+    parts.into_iter().try_for_each(|(name, text)| writeln!(out, "\n{}\n  {text}", paint.strong(name)))
 }
 
 pub fn title(page: &Page, lang: Lang) -> &str {

@@ -236,7 +236,7 @@ impl Solver<'_> {
         }
         match doubt {
             None => Outcome::Sure(value),
-            Some(why) => Outcome::Maybe(value, why),
+            Some(why) => self.tried(value, why, leaf),
         }
     }
 

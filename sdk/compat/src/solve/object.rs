@@ -53,6 +53,13 @@ enum Place {
 
 impl Solver<'_> {
     pub(super) fn object(&mut self, leaf: &Leaf) -> Outcome {
+        match self.object_of(leaf) {
+            outcome @ (Outcome::Sure(_) | Outcome::Empty) => outcome,
+            outcome => self.with_rules(leaf, outcome),
+        }
+    }
+
+    pub(super) fn object_of(&mut self, leaf: &Leaf) -> Outcome {
         let Some(mut shape) = self.object_shape(leaf) else { return Outcome::Empty };
         if shape.required.iter().any(|name| shape.forbidden.contains(name))
             || shape.max.is_some_and(|max| max < shape.min)
@@ -333,7 +340,7 @@ impl Solver<'_> {
         }
         match doubt {
             None => Outcome::Sure(value),
-            Some(why) => Outcome::Maybe(value, why),
+            Some(why) => self.tried(value, why, leaf),
         }
     }
 

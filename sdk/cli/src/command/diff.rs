@@ -1,0 +1,116 @@
+mod corpus; // real records against both versions
+mod told; // a verdict in words, as JSON, as Markdown
+
+use crate::{
+    context::Context,
+    failure::{Answer, Failure, Verdict},
+    sides::{self, Sides},
+};
+use clap::ValueEnum;
+use guiju_compat::{Budget, Bump, Fit, Side, Verdict as Comparison, compare};
+use std::{io::Write, path::PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  guiju diff bj.population/person@1 bj.population/person@2
+  guiju diff bj.population/person@2 standards/bj.population/person/3.0.0
+  guiju diff main:standards standards --output markdown     for a comment on a pull request
+  guiju diff old.json new.json --corpus records.ndjson
+
+Exit codes: 0 the version number will do (of files: nothing breaks), 1 it will not, 2 it could not be decided.";
+
+/// Compare two versions: whom does the new one break, and which record shows it?
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DiffArgs {
+    /// A file, a folder of standards, a reference, or REVISION:PATH of git
+    old: String,
+    /// Likewise
+    new: String,
+    /// How to tell it
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    output: Form,
+    /// Take `format` for a remark that refuses nothing
+    #[arg(long)]
+    formats_ignored: bool,
+    /// Allow no more than this, whatever the version numbers say
+    #[arg(long, value_enum, value_name = "BUMP")]
+    allow: Option<Allowed>,
+    /// Records to replay against both versions: NDJSON, or one JSON array
+    #[arg(long, value_name = "FILE")]
+    corpus: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people: the verdict, each change, its witness and what to do instead
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+    /// For a comment on a pull request
+    Markdown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Allowed {
+    Patch,
+    Minor,
+    Major,
+}
+
+/// One pair, compared.
+pub struct Compared {
+    pub verdict: Comparison,
+    pub fit: Fit,
+    /// The lowest version number that will do, where the old one has a number.
+    pub required: Option<semver::Version>,
+    pub replayed: Option<corpus::Replayed>,
+}
+
+pub fn run(args: DiffArgs, context: &Context) -> Answer {
+    let formats = !args.formats_ignored;
+    let (old, new) = (sides::read(&args.old, formats, context)?, sides::read(&args.new, formats, context)?);
+    let mut compared = Vec::new();
+    match (&old, &new) {
+        (Sides::One(old), Sides::One(new)) => compared.push(one(old, new, &args)?),
+        (Sides::Many(old), Sides::Many(new)) => {
+            for (standard, before) in old {
+                let Some(after) = new.get(standard).filter(|after| after.digest() != before.digest()) else { continue };
+                compared.push(one(&sides::side(before, formats)?, &sides::side(after, formats)?, &args)?);
+            }
+        }
+        _ => {
+            return Err(Failure::new(format!("`{}` and `{}` are not alike", args.old, args.new))
+                .hint("compare a tree of standards with a tree, or one standard with one"));
+        }
+    }
+    let mut out = context.out();
+    match args.output {
+        Form::Text => told::text(&mut out, &compared, context)?,
+        Form::Json => told::json(&mut out, &compared)?,
+        Form::Markdown => told::markdown(&mut out, &compared, context.lang)?,
+    }
+    out.flush()?;
+    let exit = |compared: &Compared| match compared.fit {
+        Fit::Enough | Fit::Ample => Verdict::Conforms,
+        Fit::TooSmall | Fit::Forbidden => Verdict::DoesNot,
+        Fit::Unknown => Verdict::NotJudged,
+    };
+    Ok(compared.iter().map(exit).max().unwrap_or(Verdict::Conforms))
+}
+
+fn one(old: &Side, new: &Side, args: &DiffArgs) -> Result<Compared, Failure> {
+    let verdict = compare(old, new, &Budget::default());
+    let declared = match (args.allow, &old.version, &new.version) {
+        (Some(Allowed::Patch), ..) => Bump::Patch,
+        (Some(Allowed::Minor), ..) => Bump::Minor,
+        (Some(Allowed::Major), ..) => Bump::Major,
+        (None, Some(old), Some(new)) => Bump::declared(old, new),
+        // Without numbers: whatever breaks nobody.
+        _ => Bump::Minor,
+    };
+    let required = old.version.as_ref().zip(verdict.bump).map(|(old, bump)| bump.after(old));
+    let replayed = args.corpus.as_deref().map(|path| corpus::replay(path, old, new)).transpose()?;
+    Ok(Compared { fit: verdict.fit(declared), required, replayed, verdict })
+}

@@ -1,0 +1,231 @@
+//! A verdict in words, as JSON, as Markdown.
+
+use super::{Compared, corpus::Replayed};
+use crate::{context::Context, terminal::Lang};
+use guiju_compat::{Bump, Change, Fit, Inclusion, Verdict, Witness};
+use guiju_model::Severity;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+/// Longest record shown on one line, in code points; all of it is in the JSON form.
+const RECORD_MAX: usize = 400;
+
+pub fn text(out: &mut impl Write, compared: &[Compared], context: &Context) -> io::Result<()> {
+    let (lang, paint) = (context.lang, context.paint);
+    if compared.is_empty() {
+        return writeln!(out, "{}", lang.pick("nothing that both sides have was changed", "双方共有的标准均无改动"));
+    }
+    for compared in compared {
+        let severity = match compared.fit {
+            Fit::Enough | Fit::Ample => paint.good(lang.pick("fine:", "可以：")),
+            Fit::TooSmall | Fit::Forbidden => paint.error(lang.pick("error:", "错误：")),
+            Fit::Unknown => paint.severity(Severity::Warning, lang.pick("undecided:", "未能判定：")),
+        };
+        writeln!(out, "{severity} {}", headline(compared, lang))?;
+        for change in &compared.verdict.changes {
+            let bump = change.bump.map_or(lang.pick("undecided", "未定"), |bump| named(bump, lang));
+            writeln!(out, "  [{}] {} {}: {}", bump, change.code, at(change, lang), lang.of(&change.message))?;
+            if let Some(witness) = &change.witness {
+                writeln!(out, "    {}", shown(witness, change.bump, &compared.verdict, lang))?;
+            }
+            if change.bump != Some(Bump::Patch) && !lang.of(&change.remedy).is_empty() {
+                writeln!(out, "    {} {}", paint.help(lang.pick("instead:", "改法：")), lang.of(&change.remedy))?;
+            }
+        }
+        for line in directions(&compared.verdict, lang) {
+            writeln!(out, "  {line}")?;
+        }
+        if let Some(replayed) = &compared.replayed {
+            writeln!(out, "  {}", corpus(replayed, lang))?;
+        }
+        writeln!(out, "  {} {}", lang.pick("reading:", "读法："), compared.verdict.reading.join(", "))?;
+    }
+    Ok(())
+}
+
+fn headline(compared: &Compared, lang: Lang) -> String {
+    let Compared { verdict, fit, required, .. } = compared;
+    let (old, new) = (&verdict.old, &verdict.new);
+    let required = required.as_ref().map(ToString::to_string);
+    let en = match (verdict.bump, &required, fit) {
+        (.., Fit::Forbidden) => format!("`{new}` changes what no version number allows against `{old}`"),
+        (Some(Bump::Major), Some(required), _) => format!("`{new}` breaks `{old}`, so it must be {required} or higher"),
+        (Some(Bump::Major), None, _) => format!("`{new}` breaks `{old}`"),
+        (Some(Bump::Minor), _, _) => format!("`{new}` accepts all that `{old}` accepts, and more: a minor version"),
+        (Some(Bump::Patch), _, _) => format!("`{new}` accepts what `{old}` accepts: a patch version"),
+        (None, ..) => format!("whether `{new}` breaks `{old}` could not be decided"),
+    };
+    let zh = match (verdict.bump, &required, fit) {
+        (.., Fit::Forbidden) => format!("`{new}` 相对 `{old}` 有任何版本号都不允许的改动"),
+        (Some(Bump::Major), Some(required), _) => format!("`{new}` 破坏 `{old}`，版本号应不低于 {required}"),
+        (Some(Bump::Major), None, _) => format!("`{new}` 破坏 `{old}`"),
+        (Some(Bump::Minor), _, _) => format!("`{new}` 接受 `{old}` 所接受的全部记录并有所增加：次版本"),
+        (Some(Bump::Patch), _, _) => format!("`{new}` 与 `{old}` 接受的记录相同：修订版本"),
+        (None, ..) => format!("未能判定 `{new}` 是否破坏 `{old}`"),
+    };
+    lang.pick(&en, &zh).to_owned()
+}
+
+fn named(bump: Bump, lang: Lang) -> &'static str {
+    lang.pick(bump.as_str(), bump.zh())
+}
+
+fn at(change: &Change, lang: Lang) -> String {
+    let place = |place: &str| if place.is_empty() { "/".to_owned() } else { place.to_owned() };
+    match (change.old_place.as_deref(), change.new_place.as_deref()) {
+        (Some(old), Some(new)) if old != new => {
+            format!("{} {} -> {}", lang.pick("at", "位于"), place(old), place(new))
+        }
+        (Some(old), None) => format!("{} {}", lang.pick("at old", "位于旧版"), place(old)),
+        (None, Some(new)) => format!("{} {}", lang.pick("at new", "位于新版"), place(new)),
+        (Some(both), _) => format!("{} {}", lang.pick("at", "位于"), place(both)),
+        (None, None) => String::new(),
+    }
+}
+
+fn record(witness: &Witness) -> String {
+    let text = witness.record.to_string();
+    match text.char_indices().nth(RECORD_MAX) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text,
+    }
+}
+
+fn shown(witness: &Witness, bump: Option<Bump>, verdict: &Verdict, lang: Lang) -> String {
+    let (accepts, refuses) = match bump {
+        Some(Bump::Minor) => (&verdict.new, &verdict.old),
+        _ => (&verdict.old, &verdict.new),
+    };
+    let record = record(witness);
+    let day = |before: &str| witness.day.map_or(String::new(), |day| format!("{before}{day}"));
+    let en = format!("witness: {record} conforms to {accepts} and not to {refuses}{}", day(" on "));
+    let zh = format!("例证：{record} 符合 {accepts}，不符合 {refuses}{}", day("，日期 "));
+    lang.pick(&en, &zh).to_owned()
+}
+
+fn directions(verdict: &Verdict, lang: Lang) -> Vec<String> {
+    let said = |inclusion: &Inclusion, en: &str, zh: &str| {
+        let en = match inclusion {
+            Inclusion::Included(proof) => format!("{en}: proved (branches: {}, parts: {})", proof.steps, proof.parts),
+            Inclusion::NotIncluded(_) => format!("{en}: no, as shown"),
+            Inclusion::Undecided(why) => format!("{en}: undecided, because of {why}"),
+        };
+        let zh = match inclusion {
+            Inclusion::Included(proof) => format!("{zh}：已证明（分支：{}，部分：{}）", proof.steps, proof.parts),
+            Inclusion::NotIncluded(_) => format!("{zh}：否，见例证"),
+            Inclusion::Undecided(why) => format!("{zh}：未能判定，原因：{why}"),
+        };
+        lang.pick(&en, &zh).to_owned()
+    };
+    vec![
+        said(&verdict.old_in_new, "every record of the old is one of the new", "旧版的记录都是新版的记录"),
+        said(&verdict.new_in_old, "every record of the new is one of the old", "新版的记录都是旧版的记录"),
+    ]
+}
+
+fn corpus(replayed: &Replayed, lang: Lang) -> String {
+    let Replayed { file, records, unreadable, both, neither, broken, gained, first_broken } = replayed;
+    let first: Vec<String> = first_broken.iter().map(u64::to_string).collect();
+    let first = first.join(", ");
+    let en = format!(
+        "{file}: of {records} records {broken} break{}, {gained} conform now, {both} conform to both, {neither} to neither, \
+         {unreadable} unreadable",
+        if first.is_empty() { String::new() } else { format!(" (first: {first})") }
+    );
+    let zh = format!(
+        "{file}：{records} 条记录中 {broken} 条不再合格{}，{gained} 条变为合格，{both} 条两版均合格，{neither} 条均不合格，\
+         {unreadable} 条无法读取",
+        if first.is_empty() { String::new() } else { format!("（首例：{first}）") }
+    );
+    lang.pick(&en, &zh).to_owned()
+}
+
+pub fn json(out: &mut impl Write, compared: &[Compared]) -> io::Result<()> {
+    let all: Vec<Value> = compared.iter().map(as_json).collect();
+    serde_json::to_writer_pretty(&mut *out, &json!({"comparisons": all}))?;
+    writeln!(out)
+}
+
+fn as_json(compared: &Compared) -> Value {
+    let Compared { verdict, fit, required, replayed } = compared;
+    let fit = match fit {
+        Fit::Enough => "enough",
+        Fit::Ample => "ample",
+        Fit::TooSmall => "too-small",
+        Fit::Unknown => "unknown",
+        Fit::Forbidden => "forbidden",
+    };
+    let mut document = json!({
+        "old": verdict.old, "new": verdict.new, "reading": verdict.reading, "fit": fit,
+        "bump": verdict.bump.map(Bump::as_str), "required": required.as_ref().map(ToString::to_string),
+        "old_in_new": inclusion(&verdict.old_in_new), "new_in_old": inclusion(&verdict.new_in_old),
+        "changes": verdict.changes.iter().map(change).collect::<Vec<_>>(),
+    });
+    if let Some(Replayed { file, records, unreadable, both, neither, broken, gained, first_broken }) = replayed {
+        document["corpus"] = json!({"file": file, "records": records, "unreadable": unreadable, "both": both,
+            "neither": neither, "broken": broken, "gained": gained, "first_broken": first_broken});
+    }
+    document
+}
+
+fn inclusion(inclusion: &Inclusion) -> Value {
+    match inclusion {
+        Inclusion::Included(proof) => json!({"answer": "included", "steps": proof.steps, "parts": proof.parts}),
+        Inclusion::NotIncluded(found) => json!({"answer": "not-included", "witness": witness(found)}),
+        Inclusion::Undecided(why) => json!({"answer": "undecided", "why": why}),
+    }
+}
+
+fn witness(witness: &Witness) -> Value {
+    let findings = witness.refused_for.iter().map(|finding| {
+        json!({"code": finding.code, "path": finding.path, "rule": finding.rule, "en": finding.message.en,
+               "zh": finding.message.zh})
+    });
+    let day = witness.day.map(|day| day.to_string());
+    json!({"record": witness.record, "day": day, "refused_for": findings.collect::<Vec<_>>()})
+}
+
+fn change(change: &Change) -> Value {
+    json!({
+        "code": change.code, "bump": change.bump.map(Bump::as_str), "forbidden": change.is_forbidden(),
+        "old": change.old_place, "new": change.new_place,
+        "message": {"en": change.message.en, "zh": change.message.zh},
+        "remedy": {"en": change.remedy.en, "zh": change.remedy.zh},
+        "witness": change.witness.as_ref().map(witness),
+    })
+}
+
+pub fn markdown(out: &mut impl Write, compared: &[Compared], lang: Lang) -> io::Result<()> {
+    if compared.is_empty() {
+        return writeln!(out, "{}", lang.pick("Nothing that both sides have was changed.", "双方共有的标准均无改动。"));
+    }
+    for compared in compared {
+        writeln!(out, "### {}\n", headline(compared, lang))?;
+        let head = lang.pick("| bump | change | where | what |", "| 版本 | 改动 | 位置 | 内容 |");
+        if !compared.verdict.changes.is_empty() {
+            writeln!(out, "{head}\n|---|---|---|---|")?;
+        }
+        for change in &compared.verdict.changes {
+            let bump = change.bump.map_or(lang.pick("undecided", "未定"), |bump| named(bump, lang));
+            let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+            let (place, message) = (cell(&at(change, lang)), cell(lang.of(&change.message)));
+            writeln!(out, "| {bump} | `{}` | {place} | {message} |", change.code)?;
+        }
+        writeln!(out)?;
+        for change in compared.verdict.changes.iter().filter(|change| change.bump == Some(Bump::Major)) {
+            let Some(witness) = &change.witness else { continue };
+            writeln!(out, "<details><summary><code>{}</code> {}</summary>\n", change.code, at(change, lang))?;
+            writeln!(out, "```json\n{}\n```\n", record(witness))?;
+            writeln!(out, "{}\n", lang.of(&change.remedy))?;
+            writeln!(out, "</details>\n")?;
+        }
+        for line in directions(&compared.verdict, lang) {
+            writeln!(out, "- {line}")?;
+        }
+        if let Some(replayed) = &compared.replayed {
+            writeln!(out, "- {}", corpus(replayed, lang))?;
+        }
+        writeln!(out, "- {} {}\n", lang.pick("reading:", "读法："), compared.verdict.reading.join(", "))?;
+    }
+    Ok(())
+}

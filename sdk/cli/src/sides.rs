@@ -1,0 +1,150 @@
+//! What is compared: a schema or code list in a file, a folder of standards, a registered version, and each of these as it was
+//! at a revision of git (`main:standards/bj.house/building`).
+//!
+//! # Invariants
+//! - What lies in a file or folder is compared as it lies there; nothing is asked of a registry but what is referred to.
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    folder::Folder,
+    shelf::{Carried, Shelf, not_compiled},
+};
+use guiju_compat::Side;
+use guiju_model::{Bundle, Kind, Package, StandardId};
+use semver::Version;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tempfile::TempDir;
+
+/// Something that can be compared: one document, or standards by name.
+pub enum Sides {
+    One(Box<Side>),
+    /// The highest version of each standard of a folder.
+    Many(BTreeMap<StandardId, Bundle>),
+}
+
+/// Reads one argument of `guiju diff`.
+pub fn read(written: &str, formats: bool, context: &Context) -> Result<Sides, Failure> {
+    let path = Path::new(written);
+    if path.exists() {
+        return of_path(path, written, formats);
+    }
+    if let Some((revision, inside)) = written.split_once(':').filter(|(revision, _)| is_revision(revision)) {
+        let taken = checked_out(revision, inside)?;
+        return of_path(&taken.path, written, formats);
+    }
+    if looks_like_path(written) {
+        return Err(Failure::new(format!("there is no file or folder `{written}`"))
+            .hint("name a file, a folder, a reference such as bj.population/person@1, or REVISION:PATH of git"));
+    }
+    let shelf = Shelf::open(context)?;
+    let bundle = shelf.bundle(&context.settings.reference(written)?)?;
+    Ok(Sides::One(Box::new(side(&bundle, formats)?)))
+}
+
+pub fn side(bundle: &Bundle, formats: bool) -> Result<Side, Failure> {
+    Side::new(bundle, formats).map_err(|error| not_compiled(&error))
+}
+
+fn looks_like_path(written: &str) -> bool {
+    written.ends_with(".json") || written.ends_with(".csv") || written.starts_with(['.', '/'])
+}
+
+fn of_path(path: &Path, written: &str, formats: bool) -> Result<Sides, Failure> {
+    let home = path.parent().unwrap_or(Path::new("."));
+    let is_in_standard = home.parent().is_some_and(|above| above.join("standard.toml").is_file());
+    if path.is_file() && !is_in_standard {
+        return of_file(path, written, formats).map(|side| Sides::One(Box::new(side)));
+    }
+    let folder = if path.is_file() { home } else { path };
+    let Folder { packages, .. } = crate::command::test::read(folder)?;
+    let sealed = Folder::seal(packages, &Carried);
+    if let Some(fault) = sealed.unsealed.first() {
+        let failure = Failure::new(format!("`{}` {}: {}", fault.standard, fault.version, fault.why));
+        return Err(failure.at(format!("in {written}")));
+    }
+    let mut highest: BTreeMap<StandardId, (Version, Bundle)> = BTreeMap::new();
+    for (package, bundle) in sealed.versions {
+        let is_higher = highest.get(&package.standard).is_none_or(|(version, _)| *version < package.version);
+        if is_higher {
+            highest.insert(package.standard, (package.version, bundle));
+        }
+    }
+    let mut bundles: BTreeMap<StandardId, Bundle> =
+        highest.into_iter().map(|(standard, (_, bundle))| (standard, bundle)).collect();
+    let is_one = folder.join("standard.toml").is_file()
+        || folder.parent().is_some_and(|above| above.join("standard.toml").is_file());
+    match bundles.pop_first() {
+        Some((_, bundle)) if is_one => Ok(Sides::One(Box::new(side(&bundle, formats)?))),
+        Some((standard, bundle)) => {
+            bundles.insert(standard, bundle);
+            Ok(Sides::Many(bundles))
+        }
+        None => Err(Failure::new(format!("`{written}` holds no standards"))),
+    }
+}
+
+fn of_file(path: &Path, written: &str, formats: bool) -> Result<Side, Failure> {
+    let bytes = fs::read(path).map_err(|error| Failure::file("read", written, &error))?;
+    let is_list = path.extension().is_some_and(|extension| extension == "csv");
+    let (kind, file) = if is_list { (Kind::CodeList, "codes.csv") } else { (Kind::Record, "schema.json") };
+    let broken = |error: &dyn std::fmt::Display| Failure::new(format!("`{written}`: {error}"));
+    let (Ok(standard), version) = ("schema/bare".parse::<StandardId>(), Version::new(0, 0, 0)) else {
+        return Err(broken(&"it has no name"));
+    };
+    let package = Package { standard, version, kind, files: [(file.to_owned(), bytes.clone())].into() };
+    // A schema that is no standard of ours may have numbers or a form that a standard may not.
+    let mut side = match Bundle::seal(&package, &Carried) {
+        Ok(bundle) => Side::new(&bundle, formats),
+        Err(_) if !is_list => Side::of_schema(written, &bytes, BTreeMap::new(), formats),
+        Err(error) => return Err(broken(&error)),
+    }
+    .map_err(|error| not_compiled(&error).at(format!("in {written}")))?;
+    (side.name, side.version) = (written.to_owned(), None);
+    Ok(side)
+}
+
+/// Files of a revision, in a folder that goes when this does.
+struct CheckedOut {
+    path: PathBuf,
+    _home: TempDir,
+}
+
+fn is_revision(revision: &str) -> bool {
+    !revision.is_empty() && git(&["rev-parse", "--verify", "--quiet", &format!("{revision}^{{commit}}")]).is_ok()
+}
+
+fn checked_out(revision: &str, inside: &str) -> Result<CheckedOut, Failure> {
+    let home = tempfile::tempdir().map_err(|error| Failure::new(format!("no temporary folder: {error}")))?;
+    let inside = inside.trim_end_matches('/');
+    let listed = git(&["ls-tree", "-r", "-z", "--name-only", revision, "--", inside])?;
+    let listed = String::from_utf8_lossy(&listed).into_owned();
+    let mut names: Vec<String> = listed.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    if names.is_empty() {
+        return Err(Failure::new(format!("there is no `{inside}` at revision `{revision}`")));
+    }
+    // What stands above a version folder, or a schema in one, says what the standard is.
+    let above = Path::new(inside).ancestors().skip(1).take(2);
+    names.extend(above.map(|folder| folder.join("standard.toml").to_string_lossy().into_owned()));
+    for name in &names {
+        let Ok(bytes) = git(&["show", &format!("{revision}:./{name}")]) else { continue };
+        let path = home.path().join(name);
+        let written = fs::create_dir_all(path.parent().unwrap_or(home.path())).and_then(|()| fs::write(&path, bytes));
+        written.map_err(|error| Failure::file("written", path.display(), &error))?;
+    }
+    Ok(CheckedOut { path: home.path().join(inside), _home: home })
+}
+
+fn git(arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    let output = Command::new("git").args(arguments).output();
+    let output = output.map_err(|error| Failure::new(format!("git cannot be run: {error}")))?;
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => Err(Failure::new(format!("git: {}", String::from_utf8_lossy(&output.stderr).trim()))),
+    }
+}
