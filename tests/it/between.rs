@@ -1,15 +1,19 @@
-//! What the shipped standards say between records: `tests/cases/between/*.json`.
+//! What the shipped standards say between records: `tests/cases/between/*.json`; and that their records go into tables.
 //!
 //! A case names a rule as `standard rule`; each of its `records` is `like` one of the conforming examples of that standard
 //! with some fields `set` (to null: left out); `targets` are data sets of other standards in the same form. `found` are all
 //! findings, `record severity code rule path`.
 
 use crate::support::root;
-use guiju::{Folder, Validator};
-use guiju_validator::CompileOptions;
+use guiju::{
+    Folder, Validator,
+    readers::{Format, ReadOptions, Told, check},
+};
+use guiju_model::Severity;
 use guiju_validator::dataset::{DataSet, DataSetFinding};
+use guiju_validator::{CompileOptions, Field};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs, sync::LazyLock};
+use std::{collections::BTreeMap, fs, ops::ControlFlow, sync::LazyLock};
 
 #[test]
 fn cases() {
@@ -106,3 +110,61 @@ static SHELF: LazyLock<BTreeMap<String, Shelf>> = LazyLock::new(|| {
     }
     shelf
 });
+
+/// The way most agencies send: a table, its columns named in Chinese.
+#[test]
+fn every_record_can_be_sent_as_a_table() {
+    let mut wrong = Vec::new();
+    let mut sent = 0;
+    for shelf in SHELF.values().filter(|shelf| shelf.name != "bj.common/types") {
+        for (name, example) in &shelf.examples {
+            let Some(columns) = columns(shelf.validator.fields(), example) else { continue };
+            sent += 1;
+            let options = ReadOptions { format: Some(Format::Csv), jobs: 1, ..ReadOptions::default() };
+            let table = table(&columns);
+            let told = |told| {
+                let findings = match told {
+                    Told::Input(finding) => vec![finding],
+                    Told::Record(checked) => checked.report.findings,
+                };
+                let bad = findings.iter().filter(|finding| finding.severity != Severity::Info);
+                wrong.extend(bad.map(|finding| format!("{} {name}: {} {}", shelf.name, finding.code, finding.path)));
+                ControlFlow::Continue(())
+            };
+            let totals = check(&*table, &shelf.validator, &options, told).unwrap();
+            assert_eq!(totals.records, 1);
+        }
+    }
+    assert!(sent > 30 && wrong.is_empty(), "{sent} sent; {}", wrong.join("\n"));
+}
+
+fn table(columns: &[(String, String)]) -> Vec<u8> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(columns.iter().map(|(title, _)| title)).unwrap();
+    table.write_record(columns.iter().map(|(_, cell)| cell)).unwrap();
+    table.into_inner().unwrap()
+}
+
+/// Titles and cells; None where something in it has no place in a table.
+fn columns(fields: &[Field], example: &Value) -> Option<Vec<(String, String)>> {
+    let mut columns = Vec::new();
+    let mut open = vec![(String::new(), example)];
+    while let Some((pointer, value)) = open.pop() {
+        let cell = match value {
+            Value::Object(members) => {
+                open.extend(members.iter().map(|(name, value)| (format!("{pointer}/{name}"), value)));
+                continue;
+            }
+            Value::Array(items) if !items.iter().all(Value::is_string) => return None,
+            Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(";"),
+            value => text(value),
+        };
+        let field = fields.iter().find(|field| field.pointer == pointer)?;
+        columns.push((field.title_zh.clone()?, cell));
+    }
+    Some(columns)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
