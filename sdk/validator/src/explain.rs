@@ -253,8 +253,10 @@ fn closest(plan: &Plan, document: &Document<'_>, kind: &Why) -> (String, String)
     let path = error.instance_path().as_str();
     let path = if path.is_empty() { "/" } else { path };
     match first.first().map(Hit::words) {
-        Some(Text { en, zh }) => (format!("{}: at {path}, {en}", place + 1), format!("{}：{path} 处，{zh}", place + 1)),
-        None => ((place + 1).to_string(), (place + 1).to_string()),
+        Some(Text { en, zh }) => {
+            (format!("{}: at {path}, {en}", place + 1), format!("第 {} 种：{path} 处，{zh}", place + 1))
+        }
+        None => ((place + 1).to_string(), format!("第 {} 种", place + 1)),
     }
 }
 
