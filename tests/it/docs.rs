@@ -84,6 +84,67 @@ fn every_finding_that_is_made_has_a_page() {
     assert!(made.len() > 50 && without.is_empty(), "these findings have no page in codes.toml: {without:?}");
 }
 
+#[test]
+fn every_relative_link_leads_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let (mut broken, mut count) = (Vec::new(), 0);
+    for page in pages_of_text(root()) {
+        let text = fs::read_to_string(&page).unwrap();
+        for found in link.captures_iter(&without_code(&text)) {
+            let target = &found[1];
+            if target.contains("://") || target.starts_with('#') {
+                continue;
+            }
+            count += 1;
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = page.parent().unwrap().join(file);
+            let leads = path.exists() && (heading.is_empty() || headings(&path).contains(heading));
+            if !leads {
+                broken.push(format!("{}: {target}", page.strip_prefix(root()).unwrap().display()));
+            }
+        }
+    }
+    assert!(count > 100, "only {count} links were found");
+    assert!(broken.is_empty(), "these lead nowhere:\n{}", broken.join("\n"));
+}
+
+/// Every Markdown file but those of builds and of what was installed.
+fn pages_of_text(folder: &Path) -> Vec<PathBuf> {
+    let entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
+    let below = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match path.is_dir() {
+            true if name == "target" || name == "node_modules" || name.starts_with('.') => Vec::new(),
+            true => pages_of_text(path),
+            false if name.ends_with(".md") => vec![path.clone()],
+            false => Vec::new(),
+        }
+    };
+    entries.iter().flat_map(below).collect()
+}
+
+/// What stands in backticks or fences is an example.
+fn without_code(text: &str) -> String {
+    let mut fenced = false;
+    let lines = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fence && !fenced
+    });
+    Regex::new("`[^`]*`").unwrap().replace_all(&lines.collect::<Vec<_>>().join("\n"), "code").into_owned()
+}
+
+/// The anchors of a page's headings.
+fn headings(path: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let anchor = |line: &str| -> String {
+        let plain = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = plain.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+        kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+    };
+    text.lines().filter(|line| line.starts_with('#')).map(anchor).collect()
+}
+
 fn rust(folder: &Path) -> Vec<String> {
     let entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
     let below = |path: &PathBuf| match path.is_dir() {

@@ -39,7 +39,7 @@ pub struct Shared {
     /// Settings file [default: guiju.toml in this folder or one above]
     #[arg(long, global = true, value_name = "FILE", env = "GUIJU_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// Registry to ask, for example http://127.0.0.1:7300
+    /// Registry to ask, for example http://127.0.0.1:8420
     #[arg(long, global = true, value_name = "URL", env = "GUIJU_REGISTRY", hide_env_values = true)]
     pub registry: Option<String>,
     /// Folder that keeps fetched standards [default: the user's cache folder]

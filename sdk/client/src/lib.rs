@@ -4,7 +4,7 @@
 //! # #[cfg(feature = "registry")]
 //! # async fn example(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
 //! use guiju::Registry;
-//! let person = Registry::connect("http://127.0.0.1:7300").await?.standard("bj.population/person@^2").await?;
+//! let person = Registry::connect("http://127.0.0.1:8420").await?.standard("bj.population/person@^2").await?;
 //! let report = person.check(bytes);
 //! println!("{} findings", report.findings.len());
 //! # Ok(())

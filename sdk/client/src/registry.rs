@@ -25,7 +25,7 @@ const TRIES: u32 = 5;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    #[error("`{url}` is not the address of a registry: {why}; write for example http://127.0.0.1:7300")]
+    #[error("`{url}` is not the address of a registry: {why}; write for example http://127.0.0.1:8420")]
     Url { url: String, why: String },
     #[error("the registry at {url} does not answer: {why}; is it running, and is the address right?")]
     Unreachable { url: String, why: String },
