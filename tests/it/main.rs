@@ -4,6 +4,7 @@ mod compat;
 mod dataset;
 mod docs;
 mod formats;
+mod fuzz;
 mod grpc;
 mod http;
 mod json_schema_suite;

@@ -1,0 +1,189 @@
+//! The fuzz targets on any compiler: each seed of `tests/fuzz/corpus`, and mutations of them that are the same on every machine.
+//!
+//! Work is counted in cases. A case that fails is written beside the corpus, so that it can be looked at and kept as a seed.
+
+#[path = "../fuzz/targets/journal.rs"]
+mod journal;
+#[path = "../fuzz/targets/record.rs"]
+mod record;
+#[path = "../fuzz/targets/schema.rs"]
+mod schema;
+#[path = "../fuzz/targets/table.rs"]
+mod table;
+
+use crate::support::root;
+use guiju_server::log::{Append, Journal, Log};
+use std::{fs, panic, path::PathBuf};
+
+#[test]
+fn any_bytes_are_a_record_or_a_finding() {
+    replay("record", record::run, 10_000);
+}
+
+#[test]
+fn any_bytes_are_a_schema_or_a_fault() {
+    replay("schema", schema::run, 6_000);
+}
+
+#[test]
+fn any_bytes_are_a_file_of_records() {
+    replay("table", table::run, 1_500);
+}
+
+#[test]
+fn any_bytes_are_a_journal_or_damage_with_a_place() {
+    replay("journal", journal::run, 1_500);
+}
+
+/// Every seed as it is, then so many mutations.
+fn replay(name: &str, run: fn(&[u8]), cases: usize) {
+    let seeds = seeds(name);
+    assert!(seeds.len() > 3, "tests/fuzz/corpus/{name} is empty");
+    seeds.iter().for_each(|seed| holds(name, run, seed));
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..cases {
+        let case = mutated(&seeds, &mut dice);
+        holds(name, run, &case);
+    }
+}
+
+fn seeds(name: &str) -> Vec<Vec<u8>> {
+    let folder = root().join("tests/fuzz/corpus").join(name);
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).expect("seeds").flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).expect("a seed")).collect()
+}
+
+fn holds(name: &str, run: fn(&[u8]), case: &[u8]) {
+    if let Err(fault) = panic::catch_unwind(|| run(case)) {
+        let kept = root().join(format!("target/fuzz-{name}"));
+        fs::write(&kept, case).expect("target/ takes a file");
+        eprintln!("the case that failed is {}; to keep it, copy it to tests/fuzz/corpus/{name}", kept.display());
+        panic::resume_unwind(fault);
+    }
+}
+
+/// What parsers stumble over.
+const WORDS: [&[u8]; 28] = [
+    b"\"",
+    b"\\",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b"\xef\xbb\xbf",
+    b"\xff",
+    b"\xc0\xee",
+    b"\\ud800",
+    b"\\u0000",
+    b"1e400",
+    b"-0",
+    b"1.0",
+    b"9007199254740993",
+    b"9.11E+17",
+    b"null",
+    b"{}",
+    b"[[[[[[[[",
+    b"\"$ref\":\"#\"",
+    b"\"allOf\":[",
+    "男".as_bytes(),
+    b"2026-02-30",
+];
+
+fn mutated(seeds: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
+    let mut case = dice.pick(seeds).clone();
+    for _ in 0..=dice.below(4) {
+        let at = dice.below(case.len() + 1);
+        let end = (at + 1 + dice.below(8)).min(case.len());
+        match dice.below(8) {
+            0 => case.splice(at..at, dice.pick(&WORDS).iter().copied()).for_each(drop),
+            1 => case.splice(at..end, dice.pick(&WORDS).iter().copied()).for_each(drop),
+            2 => case.drain(at..end).for_each(drop),
+            3 => case.truncate(at),
+            4 => {
+                let copy = case[at..end].to_vec();
+                case.splice(at..at, copy).for_each(drop);
+            }
+            5 => {
+                let other = dice.pick(seeds);
+                let from = dice.below(other.len() + 1);
+                let to = (from + dice.below(64)).min(other.len());
+                case.splice(at..at, other[from..to].iter().copied()).for_each(drop);
+            }
+            _ => {
+                if let Some(byte) = case.get_mut(at) {
+                    *byte ^= 1 << dice.below(8);
+                }
+            }
+        }
+    }
+    case
+}
+
+/// xorshift64*.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
+    }
+
+    fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len())]
+    }
+}
+
+/// A journal of four batches as bytes, with the ends of the batches.
+fn written() -> (Vec<u8>, Vec<usize>, Vec<Vec<u8>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(folder.path()).unwrap();
+    let (mut ends, mut entries) = (Vec::new(), Vec::new());
+    for batch in 0..4_u64 {
+        let append = |number: u64| Append {
+            operation_id: format!("operation-{batch}-{number}"),
+            entry: format!("entry {batch} {number}").into_bytes(),
+            blobs: vec![format!("blob {batch}").into_bytes()],
+        };
+        let batch: Vec<Append> = (0..=batch).map(append).collect();
+        journal.append(&batch, journal.head().size).unwrap();
+        entries.extend(batch.into_iter().map(|append| append.entry));
+        ends.push(fs::metadata(journal::segment(folder.path())).unwrap().len() as usize);
+    }
+    (fs::read(journal::segment(folder.path())).unwrap(), ends, entries)
+}
+
+#[test]
+fn no_damage_is_mistaken_for_less_history() {
+    let (bytes, ends, entries) = written();
+    let opened = |bytes: &[u8]| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(journal::segment(folder.path()), bytes).unwrap();
+        Journal::read(folder.path()).map(|(journal, _)| journal.entries(0, 1 << 20).unwrap())
+    };
+    assert_eq!(opened(&bytes).unwrap(), entries);
+    let before_last = ends[ends.len() - 2];
+    let kept = |end: usize| ends.iter().filter(|other| **other <= end).count();
+    for at in 0..bytes.len() {
+        // Cut anywhere: what was committed before is there, and nothing else.
+        let count = kept(at) * (kept(at) + 1) / 2;
+        match opened(&bytes[..at]) {
+            Ok(found) => assert_eq!(found, entries[..count], "cut at {at}"),
+            Err(error) => panic!("cut at {at}: {error}"),
+        }
+        // Flipped anywhere: refused, unless it lies in the last batch, which a crash could have torn.
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        match opened(&flipped) {
+            Ok(found) => assert!(at >= before_last && found == entries[..6], "a flip at {at} went unseen: {found:?}"),
+            Err(error) => assert!(error.to_string().contains("damaged at byte"), "{error}"),
+        }
+    }
+}
