@@ -1,5 +1,9 @@
 //! Records for the benches, the same on every machine: shapes of real data, a stated share of which fail.
 
+#![allow(dead_code, reason = "each bench takes what it needs")]
+
+use std::path::{Path, PathBuf};
+
 /// xorshift64*: enough spread for test data, and the same everywhere.
 struct Dice(u64);
 
@@ -46,23 +50,111 @@ pub const SHAPES: [Shape; 3] = [
     Shape { name: "reading", write: reading },
 ];
 
+/// How the same record is spelled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Spelling {
+    /// Members always in one order, no space.
+    Stable,
+    /// Members of the record in another order each time.
+    Shuffled,
+    /// A space after each comma and colon.
+    Spaced,
+    /// All but ASCII as `\uXXXX`.
+    Escaped,
+}
+
 impl Shape {
     /// NDJSON of about `bytes` bytes, of whose records about `failing` in a thousand do not conform.
-    pub fn ndjson(&self, bytes: usize, failing_per_mille: u64) -> Vec<u8> {
+    pub fn ndjson(&self, spelling: Spelling, bytes: usize, failing_per_mille: u64) -> Vec<u8> {
         let mut dice = Dice::new(20_261_123);
-        let mut out = Vec::with_capacity(bytes + 2048);
+        let mut out = Vec::with_capacity(bytes + 4096);
         while out.len() < bytes {
             let fails = dice.below(1000) < failing_per_mille;
-            out.extend_from_slice((self.write)(&mut dice, fails).as_bytes());
+            let record = (self.write)(&mut dice, fails);
+            out.extend_from_slice(spelling.spell(record, &mut dice).as_bytes());
             out.push(b'\n');
         }
         out
     }
 
-    pub fn schema(&self) -> Vec<u8> {
-        let path = format!("{}/benches/data/{}/schema.json", env!("CARGO_MANIFEST_DIR"), self.name);
-        std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    /// Where its schema is.
+    pub fn schema_path(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/data").join(self.name).join("schema.json")
     }
+
+    pub fn schema(&self) -> Vec<u8> {
+        let path = self.schema_path();
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+}
+
+impl Spelling {
+    fn spell(self, record: String, dice: &mut Dice) -> String {
+        match self {
+            Self::Stable => record,
+            Self::Shuffled => shuffled(&record, dice),
+            Self::Spaced => spaced(&record),
+            Self::Escaped => escaped(&record),
+        }
+    }
+}
+
+/// Each character that stands outside of a string, with its place and the depth there.
+fn structure(record: &str) -> impl Iterator<Item = (usize, u8, usize)> {
+    let (mut depth, mut in_string) = (0_usize, false);
+    // No record of ours has a quote or a backslash within a string.
+    record.bytes().enumerate().filter_map(move |(at, byte)| {
+        in_string ^= byte == b'"';
+        match byte {
+            _ if in_string => return None,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        Some((at, byte, depth))
+    })
+}
+
+fn shuffled(record: &str, dice: &mut Dice) -> String {
+    let commas = structure(record).filter(|(_, byte, depth)| (*byte, *depth) == (b',', 1)).map(|(at, ..)| at);
+    let edges: Vec<usize> = [0].into_iter().chain(commas).chain([record.len() - 1]).collect();
+    let mut members: Vec<&str> = edges.windows(2).map(|edge| &record[edge[0] + 1..edge[1]]).collect();
+    for last in (1..members.len()).rev() {
+        members.swap(last, dice.below(last as u64 + 1) as usize);
+    }
+    format!("{{{}}}", members.join(","))
+}
+
+fn spaced(record: &str) -> String {
+    let mut out = String::with_capacity(record.len() + 64);
+    let mut done = 0;
+    for (at, ..) in structure(record).filter(|(_, byte, _)| matches!(byte, b',' | b':')) {
+        out += &record[done..=at];
+        out.push(' ');
+        done = at + 1;
+    }
+    out + &record[done..]
+}
+
+fn escaped(record: &str) -> String {
+    let spell = |letter: char| match letter.is_ascii() {
+        true => letter.to_string(),
+        false => letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+    };
+    record.chars().map(spell).collect()
+}
+
+/// A table of readings: the records of a file of that shape, one a row.
+pub fn readings_csv(ndjson: &[u8]) -> Vec<u8> {
+    let mut out = b"meter_no,read_at,reading_m3,read_kind\n".to_vec();
+    for line in ndjson.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line = std::str::from_utf8(line).expect("UTF-8");
+        let cells = line.split([',', '}']).filter_map(|member| member.split_once("\":"));
+        let cells: Vec<&str> = cells.map(|(_, value)| value.trim_matches('"')).collect();
+        out.extend_from_slice(cells.join(",").as_bytes());
+        out.push(b'\n');
+    }
+    out
 }
 
 fn resident(dice: &mut Dice, fails: bool) -> String {

@@ -1,0 +1,117 @@
+//! What does the program `guiju check` cost: one small file, cold, and memory over a stream that does not end soon?
+//!
+//! `bash tests/benches/run program` runs this and writes the table into `docs/reference/performance.md`. By itself:
+//! `cargo build --release -p guiju-cli && cargo bench -p guiju-tests --bench program -- [--gib N]`.
+
+#![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
+
+mod records;
+
+use records::{SHAPES, Spelling};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let at = arguments.iter().position(|argument| argument == "--gib");
+    let gib = at.and_then(|at| arguments.get(at + 1)).and_then(|text| text.parse().ok()).unwrap_or(10);
+    println!("| question | answer |\n|---|---:|");
+    cold_starts();
+    stream(gib);
+}
+
+fn guiju() -> Command {
+    let program = root().join("target/release/guiju");
+    assert!(program.exists(), "build it first: cargo build --release -p guiju-cli");
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GUIJU_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// From nothing to the verdict on one record: start, unpack and verify the standard, compile, check.
+fn cold_starts() {
+    for standard in ["bj.water/meter-reading", "bj.population/person"] {
+        let versions = root().join("standards").join(standard);
+        let mut examples: Vec<PathBuf> = files(&versions).into_iter().filter(|path| is_conforming(path)).collect();
+        examples.sort();
+        let example = examples.last().expect("every standard has a conforming example");
+        let version = example.ancestors().nth(3).and_then(Path::file_name).expect("it is in the folder of a version");
+        let reference = format!("{standard}@={}", version.to_string_lossy());
+        let mut took: Vec<f64> = Vec::new();
+        for _ in 0..21 {
+            let mut command = guiju();
+            command.args(["check", "--offline", "--standard", &reference]).arg(example);
+            command.args(["--reference-date", "2026-11-01"]);
+            let begin = Instant::now();
+            let output = command.current_dir(std::env::temp_dir()).output().expect("guiju starts");
+            took.push(begin.elapsed().as_secs_f64());
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+        }
+        took.sort_by(f64::total_cmp);
+        let (least, median) = (took[0] * 1e3, took[took.len() / 2] * 1e3);
+        println!(
+            "| `guiju check` of one small file against `{standard}`: median, least of 21 | {median:.0} ms, {least:.0} ms |"
+        );
+    }
+}
+
+fn is_conforming(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
+        && path.components().any(|part| part.as_os_str() == "conforming")
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// One pipe into `guiju check -`. Its peak memory is asked at a tenth of the stream and before its end.
+fn stream(gib: u64) {
+    let shape = &SHAPES[0];
+    let block = shape.ndjson(Spelling::Stable, 8 << 20, 10);
+    let blocks = (gib << 30) / block.len() as u64 + 1;
+    let mut command = guiju();
+    command.arg("check").arg("--schema").arg(shape.schema_path()).arg("-");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let begin = Instant::now();
+    let mut child = command.spawn().expect("guiju starts");
+    let mut input = child.stdin.take().expect("its input is a pipe");
+    let mut early = 0;
+    for number in 0..blocks {
+        input.write_all(&block).expect("it reads on");
+        if number == blocks / 10 {
+            early = peak_kib(child.id());
+        }
+    }
+    let late = peak_kib(child.id());
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    let seconds = begin.elapsed().as_secs_f64();
+    assert_eq!(output.status.code(), Some(1), "one record in a hundred fails");
+    let records = blocks * block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as u64;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let digits: String = said.chars().filter(|letter| !matches!(letter, ',' | '\u{202f}' | '\u{a0}')).collect();
+    assert!(digits.contains(&records.to_string()), "{records} records were sent:\n{said}");
+    let tenth = (blocks / 10 * block.len() as u64) >> 20;
+    println!("| `guiju check -`: peak memory after {tenth} MiB of {} | {:.1} MiB |", shape.name, early as f64 / 1024.0);
+    println!("| after {gib} GiB, {records} records | {:.1} MiB |", late as f64 / 1024.0);
+    let rate = (blocks * block.len() as u64) as f64 / 1e6 / seconds;
+    println!("| that stream, two workers, wall time | {rate:.0} MB/s |");
+}
+
+fn peak_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells the peak");
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+}
