@@ -1,4 +1,5 @@
-//! What the shipped standards say between records: `tests/cases/between/*.json`; and that their records go into tables.
+//! What the shipped standards say between records: `tests/cases/between/*.json`; and that their records go into
+//! tables and their numbers tell what a version breaks.
 //!
 //! A case names a rule as `standard rule`; each of its `records` is `like` one of the conforming examples of that standard
 //! with some fields `set` (to null: left out); `targets` are data sets of other standards in the same form. `found` are all
@@ -9,9 +10,11 @@ use guiju::{
     Folder, Validator,
     readers::{Format, ReadOptions, Told, check},
 };
+use guiju_compat::{Budget, Bump, Side, compare};
 use guiju_model::Severity;
 use guiju_validator::dataset::{DataSet, DataSetFinding};
 use guiju_validator::{CompileOptions, Field};
+use semver::Version;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, ops::ControlFlow, sync::LazyLock};
 
@@ -167,4 +170,31 @@ fn columns(fields: &[Field], example: &Value) -> Option<Vec<(String, String)>> {
 
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A number says what a version does to those who hold the one before; a profile lies inside what it narrows.
+#[test]
+fn every_version_raises_its_number_enough() {
+    let folder = Folder::read(&root().join("standards")).unwrap();
+    let side = |bundle| Side::new(bundle, true).unwrap();
+    let mut newest: BTreeMap<_, (Version, _)> = BTreeMap::new();
+    let mut versions: Vec<_> = folder.versions().collect();
+    versions.sort_by_key(|(package, _)| package.version.clone());
+    let mut compared = 0;
+    for (package, bundle) in versions {
+        let standard = package.standard.to_string();
+        if let Some((before, old)) = newest.insert(standard.clone(), (package.version.clone(), bundle)) {
+            let verdict = compare(&side(old), &side(bundle), &Budget::default());
+            let bump = verdict.bump.unwrap_or_else(|| panic!("{standard}: {:?}", verdict.old_in_new));
+            assert!(
+                Bump::declared(&before, &package.version) >= bump,
+                "{standard} {before} to {}: {bump}",
+                package.version
+            );
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 4);
+    let (profile, base) = (&newest["bj.haidian/person"].1, &newest["bj.population/person"].1);
+    assert!(compare(&side(profile), &side(base), &Budget::default()).old_in_new.is_included());
 }
