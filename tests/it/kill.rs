@@ -21,8 +21,10 @@ const ROUNDS: u64 = 208;
 const ROUNDS_PER_LOG: u64 = 26;
 const PUBLISHERS: u64 = 8;
 
-/// What a disk or an operator may do to the view between two starts.
-const MISHAPS: &[(&str, fn(&Path))] = &[
+/// What a disk or an operator may do to the view between two starts: in words, and done.
+type Mishap = (&'static str, fn(&Path));
+
+const MISHAPS: &[Mishap] = &[
     ("nothing", |_| {}),
     ("the folder is deleted", |view| fs::remove_dir_all(view).expect("removed")),
     ("a snapshot was being made", |view| {
