@@ -125,18 +125,20 @@ impl Validator {
     ) -> Result<Self, CompileError> {
         let failed = |faults| CompileError { subject: "the schema".into(), faults };
         let value = read(schema).map_err(failed)?;
-        let (Ok(standard), version) = ("schema/bare".parse(), Version::new(0, 0, 0)) else {
+        let (Ok(standard), version) = (BARE.parse(), Version::new(0, 0, 0)) else {
             return Err(failed(Vec::new()));
         };
         let subject = Subject { standard, version, digest: Digest::of(schema) };
         let root = uri(&subject.standard, &subject.version);
         let mut sources: BTreeMap<String, Source> =
             others.into_iter().map(|(uri, value)| (uri.clone(), Source::new(value, uri))).collect();
-        sources.insert(root.clone(), Source::new(value, format!("{}@{}", subject.standard, subject.version)));
+        sources.insert(root.clone(), Source::new(value, String::new()));
         build(subject, sources, &root, options).map_err(failed)
     }
 }
 
+/// The name that stands for a schema which is no registered standard.
+pub(crate) const BARE: &str = "schema/bare";
 const CONDITION: &str = "guiju:/schema/condition@=0.0.0";
 
 /// The URI under which a version's schema is known to the engine. The path is rooted, so that a relative `$id` resolves.

@@ -2,7 +2,7 @@
 
 use crate::{
     codes,
-    compile::Subject,
+    compile::{BARE, Subject},
     dataset::{DataSet, DataSetRules},
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
@@ -110,7 +110,9 @@ impl Validator {
     /// An empty data set of this standard, to be fed record by record.
     pub fn data_set(&self) -> DataSet<'_> {
         let Subject { standard, version, .. } = &self.subject;
-        DataSet::new(&self.data_set, Some(standard.clone())).of_document(format!("{standard}@{version}#"))
+        // The rules of a bare schema are named by their pointers alone.
+        let document = if standard.to_string() == BARE { "#".into() } else { format!("{standard}@{version}#") };
+        DataSet::new(&self.data_set, Some(standard.clone())).of_document(document)
     }
 
     /// A report without findings yet, for what readers find before there is a record.
