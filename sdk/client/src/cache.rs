@@ -11,7 +11,7 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
-    #[error("the cache folder `{}`: {source}; name another one with GUIJU_CACHE", path.display())]
+    #[error("the cache folder `{}` cannot be written: {source}; name another one with GUIJU_CACHE", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 

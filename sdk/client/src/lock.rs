@@ -24,13 +24,13 @@ const HEAD: &str = "# guiju.lock 1: written by guiju, do not edit";
 pub enum LockError {
     #[error("`{}`: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("`{}` line {line}: {why}; run `guiju lock` to write it anew", path.display())]
+    #[error("`{}` line {line}: {why}; take the line out, or the whole file, and run `guiju lock`", path.display())]
     Line { path: PathBuf, line: usize, why: String },
     #[error("`{reference}` is not in `{}`; run `guiju lock`, without --locked", path.display())]
     Missing { path: PathBuf, reference: Reference },
     #[error(
         "`{}` says that {standard} {version} is {locked}, and it is {found}: the lock was changed by hand, or the registry \
-         serves another history; find out which before you run `guiju lock`", path.display()
+         serves another history; find out which, then take the line out and run `guiju lock`", path.display()
     )]
     Other { path: PathBuf, standard: String, version: Version, locked: Digest, found: Digest },
 }

@@ -11,6 +11,7 @@ mod table; // rows to records, findings back to cells
 mod text; // UTF-8 from whatever came
 
 pub use detect::Format;
+pub use table::{Columns, Row};
 
 use crate::Standard;
 use guiju_model::{Finding, Place, Report};
@@ -20,7 +21,7 @@ use std::{
     collections::BTreeMap,
     io::{self, Read},
     ops::ControlFlow,
-    sync::{Mutex, mpsc},
+    sync::{Arc, Mutex, mpsc},
     thread,
 };
 use table::Table;
@@ -52,8 +53,8 @@ pub struct Checked {
     pub line: u64,
     /// Its bytes, in UTF-8, without the line end.
     pub source: Vec<u8>,
-    /// The record that a row of a table stands for, in JSON; `None` where the source is JSON itself.
-    pub from_row: Option<Vec<u8>>,
+    /// The row of a table that it was; `None` where the source is JSON itself.
+    pub row: Option<Row>,
     pub report: Report,
     /// Whether it could be read at all; a report of what could not is one finding.
     pub is_readable: bool,
@@ -62,7 +63,7 @@ pub struct Checked {
 impl Checked {
     /// The record in JSON, whatever it was read from; for a row that could not be read, nothing.
     pub fn json(&self) -> &[u8] {
-        self.from_row.as_deref().unwrap_or(&self.source)
+        self.row.as_ref().map_or(&self.source, |row| &row.json)
     }
 }
 
@@ -195,12 +196,13 @@ fn together(
     tell: &mut impl FnMut(Checked) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let (give, take) = mpsc::sync_channel::<Batch>(jobs);
-    let take = Mutex::new(take);
+    // Held by the workers alone: when the last has ended, so does the splitter.
+    let take = Arc::new(Mutex::new(take));
     let (done, results) = mpsc::sync_channel::<(u64, Vec<Checked>)>(jobs);
     thread::scope(|scope| {
         let split = scope.spawn(move || batches(splitter, &give));
         for _ in 0..jobs {
-            let (take, done) = (&take, done.clone());
+            let (take, done) = (take.clone(), done.clone());
             scope.spawn(move || {
                 let mut checker = judge.validator.checker();
                 loop {
@@ -213,7 +215,7 @@ fn together(
                 }
             });
         }
-        drop(done);
+        drop((take, done));
         let mut early: BTreeMap<u64, Vec<Checked>> = BTreeMap::new();
         let mut next = 0;
         for (number, batch) in &results {
@@ -222,9 +224,8 @@ fn together(
                 next += 1;
                 for checked in batch {
                     if tell(checked).is_break() {
-                        // Dropping the receivers lets every thread end.
+                        // With nobody to hand on to, every worker ends at its next batch.
                         drop(results);
-                        drop(take.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
                         return Err(ReadError::Stopped);
                     }
                 }
@@ -271,13 +272,16 @@ struct Judge<'j> {
 impl Judge<'_> {
     fn judge(&self, checker: &mut Checker<'_>, raw: Raw) -> Checked {
         let Raw { index, line, offset, bytes, fault } = raw;
-        let (report, is_readable, from_row) = match (fault, self.table) {
+        let (report, is_readable, row) = match (fault, self.table) {
             (Some(finding), _) => {
                 let mut report = self.validator.empty_report();
                 report.push(finding, self.options.findings_max);
                 (report, false, None)
             }
-            (None, Some(table)) => table.check(&bytes, index, line, checker, self.options),
+            (None, Some(table)) => {
+                let (report, is_readable, row) = table.check(&bytes, index, line, checker, self.options);
+                (report, is_readable, Some(row))
+            }
             (None, None) => {
                 let mut report = checker.check(&bytes, self.options);
                 report.findings.iter_mut().for_each(|finding| shift(finding, line, offset));
@@ -285,7 +289,7 @@ impl Judge<'_> {
                 (report, is_readable, None)
             }
         };
-        Checked { index, line, source: bytes, from_row, report, is_readable }
+        Checked { index, line, source: bytes, row, report, is_readable }
     }
 }
 

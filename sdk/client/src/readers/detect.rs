@@ -47,6 +47,8 @@ pub(super) fn format(head: &[u8], is_all: bool) -> Format {
         Some(b'{') => match first_line_is_whole(text) {
             // A whole document on the first line, and more behind it.
             Some(rest) if !rest.trim_ascii_start().is_empty() || !is_all => Format::Ndjson,
+            // Its first line goes on behind what was looked at: what follows is on lines of its own, if anything does.
+            None if !is_all && !text.contains(&b'\n') => Format::Ndjson,
             _ => Format::Json,
         },
         Some(b'[') => match first_line_is_whole(text) {

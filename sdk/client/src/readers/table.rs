@@ -7,12 +7,26 @@
 use guiju_model::{Date, Finding, Place, Report};
 use guiju_validator::{CheckOptions, Checker, Field, Validator, codes};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 pub(super) struct Table {
     delimiter: u8,
-    columns: Vec<Column>,
+    columns: Columns,
 }
 
+/// A row of a table as a record.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The record in JSON; of a row that could not be read, nothing.
+    pub json: Vec<u8>,
+    pub columns: Columns,
+}
+
+/// What the columns of a table mean. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Columns(Arc<[Column]>);
+
+#[derive(Debug)]
 struct Column {
     header: String,
     field: Option<Field>,
@@ -51,7 +65,7 @@ impl Table {
             }
             columns.push(Column { header: cell, field });
         }
-        (Self { delimiter, columns }, findings)
+        (Self { delimiter, columns: Columns(columns.into()) }, findings)
     }
 
     /// Checks one row; whether it could be read, and the record it stands for.
@@ -62,7 +76,7 @@ impl Table {
         line: u64,
         checker: &mut Checker<'_>,
         options: &CheckOptions,
-    ) -> (Report, bool, Option<Vec<u8>>) {
+    ) -> (Report, bool, Row) {
         let validator = checker.validator();
         let place = |column: &str| Some(Place::Cell { row: index + 1, line, column: column.to_owned() });
         let mut own = Vec::new();
@@ -73,22 +87,22 @@ impl Table {
                 return (
                     self.unread(codes::finding("utf8-invalid", "", &[("byte", &byte)]), place(""), validator, options),
                     false,
-                    Some(Vec::new()),
+                    self.row(Vec::new()),
                 );
             }
         };
         let mut cells = cells(text.as_bytes(), self.delimiter);
         // A spreadsheet may leave empty cells behind the last column.
-        while cells.len() > self.columns.len() && cells.last().is_some_and(|cell| cell.is_empty()) {
+        while cells.len() > self.columns.0.len() && cells.last().is_some_and(|cell| cell.is_empty()) {
             cells.pop();
         }
-        if cells.len() != self.columns.len() {
-            let (found, expected) = (cells.len().to_string(), self.columns.len().to_string());
+        if cells.len() != self.columns.0.len() {
+            let (found, expected) = (cells.len().to_string(), self.columns.0.len().to_string());
             let finding = codes::finding("csv-ragged-row", "", &[("found", &found), ("expected", &expected)]);
-            return (self.unread(finding, place(""), validator, options), false, Some(Vec::new()));
+            return (self.unread(finding, place(""), validator, options), false, self.row(Vec::new()));
         }
         let mut record = Value::Object(Map::new());
-        for (column, cell) in self.columns.iter().zip(&cells) {
+        for (column, cell) in self.columns.0.iter().zip(&cells) {
             let Some(field) = &column.field else { continue };
             let cell = cell.trim();
             if cell.is_empty() {
@@ -109,7 +123,7 @@ impl Table {
         let bytes = serde_json::to_vec(&record).unwrap_or_default();
         let mut report = checker.check(&bytes, options);
         for finding in &mut report.findings {
-            finding.place = place(self.column_of(&finding.path));
+            finding.place = place(self.columns.header_of(&finding.path));
         }
         let found = std::mem::take(&mut report.findings);
         let mut whole = Report { errors: 0, warnings: 0, infos: 0, ..report.clone() };
@@ -126,7 +140,7 @@ impl Table {
             whole.warnings = whole.warnings.max(report.warnings);
             whole.infos = whole.infos.max(report.infos);
         }
-        (whole, true, Some(bytes))
+        (whole, true, self.row(bytes))
     }
 
     fn unread(
@@ -142,12 +156,18 @@ impl Table {
         report
     }
 
+    fn row(&self, json: Vec<u8>) -> Row {
+        Row { json, columns: self.columns.clone() }
+    }
+}
+
+impl Columns {
     /// The header of the column that a path lies in; of a field that has no column, nothing.
-    fn column_of(&self, path: &str) -> &str {
+    pub fn header_of(&self, path: &str) -> &str {
         let holds = |field: &Field| {
             path.strip_prefix(field.pointer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let deepest = self.columns.iter().filter(|column| column.field.as_ref().is_some_and(holds));
+        let deepest = self.0.iter().filter(|column| column.field.as_ref().is_some_and(holds));
         deepest
             .max_by_key(|column| column.field.as_ref().map_or(0, |field| field.pointer.len()))
             .map_or("", |column| column.header.trim())
