@@ -248,7 +248,7 @@ impl Registry {
         if dry_run {
             self.admit(&package.standard, &package.version, bundle.root())?;
             let version = facts::version_info(&bundle.root().manifest, self.log.head().size, draft.time_ms);
-            return Ok(Published { version, is_new: false, warnings: Vec::new() });
+            return Ok(Published { version, is_new: true, warnings: Vec::new() });
         }
         let (version, is_new) = self.commit(draft)?;
         Ok(Published { version, is_new, warnings: Vec::new() })
