@@ -7,6 +7,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 const WRITTEN_BY: &str =
@@ -153,4 +154,33 @@ fn rust(folder: &Path) -> Vec<String> {
         false => Vec::new(),
     };
     entries.iter().flat_map(below).collect()
+}
+
+/// How many crates a user of the client takes in, with each set of features.
+#[test]
+fn the_counts_of_the_client_readme_are_up_to_date() {
+    let path = root().join("sdk/client/README.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let lines = text.lines().map(|line| match line.rsplitn(3, '|').collect::<Vec<_>>().as_slice() {
+        [_, _, head] if head.contains("`default-features = false`") => {
+            format!("{head}| {} |", crates(&["--no-default-features"]))
+        }
+        [_, _, head] if head.contains("`registry` (default)") => format!("{head}| {} |", crates(&[])),
+        _ => line.to_owned(),
+    });
+    expect_file(&path, &(lines.collect::<Vec<_>>().join("\n") + "\n"));
+}
+
+fn crates(flags: &[&str]) -> usize {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args(
+        "tree --locked -p guiju -e normal --prefix none --no-dedupe --target x86_64-unknown-linux-gnu".split(' '),
+    );
+    let output = tree.args(flags).current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    // A crate may stand there with and without a remark behind its version.
+    let names =
+        text.lines().filter_map(|line| line.split_once(" v").map(|(name, rest)| (name, rest.split(' ').next())));
+    names.collect::<BTreeSet<_>>().len()
 }
