@@ -3,8 +3,8 @@
 use crate::{
     command::{
         check::CheckArgs, completions::CompletionsArgs, diff::DiffArgs, explain::ExplainArgs, fetch::FetchArgs,
-        list::ListArgs, lock::LockArgs, new::NewArgs, publish::PublishArgs, search::SearchArgs, show::ShowArgs,
-        test::TestArgs, watch::WatchArgs,
+        init::InitArgs, lint::LintArgs, list::ListArgs, lock::LockArgs, new::NewArgs, publish::PublishArgs,
+        search::SearchArgs, show::ShowArgs, test::TestArgs, watch::WatchArgs,
     },
     terminal::{Color, Lang},
 };
@@ -61,6 +61,7 @@ pub struct Shared {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Init(InitArgs),
     Check(CheckArgs),
     Diff(DiffArgs),
     Explain(ExplainArgs),
@@ -71,6 +72,7 @@ pub enum Command {
     Search(SearchArgs),
     New(NewArgs),
     Test(TestArgs),
+    Lint(LintArgs),
     Publish(PublishArgs),
     Watch(WatchArgs),
     Completions(CompletionsArgs),

@@ -5,6 +5,8 @@ pub mod completions;
 pub mod diff;
 pub mod explain;
 pub mod fetch;
+pub mod init;
+pub mod lint;
 pub mod list;
 pub mod lock;
 pub mod man;
@@ -19,6 +21,7 @@ use crate::{args::Command, context::Context, failure::Answer};
 
 pub fn run(command: Command, context: &Context) -> Answer {
     match command {
+        Command::Init(args) => init::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::Explain(args) => explain::run(args, context),
@@ -29,6 +32,7 @@ pub fn run(command: Command, context: &Context) -> Answer {
         Command::Search(args) => search::run(args, context),
         Command::New(args) => new::run(args, context),
         Command::Test(args) => test::run(args, context),
+        Command::Lint(args) => lint::run(args, context),
         Command::Publish(args) => publish::run(args, context),
         Command::Watch(args) => watch::run(args, context),
         Command::Completions(args) => completions::run(args),

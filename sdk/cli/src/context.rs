@@ -8,6 +8,7 @@ use crate::{
 };
 use std::io::{self, BufWriter, StdoutLock, Write};
 
+#[derive(Clone)]
 pub struct Context {
     pub shared: Shared,
     pub settings: Settings,

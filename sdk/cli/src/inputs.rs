@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// One input, and the standard that it is checked against.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// As shown; `-` is standard input.
+    /// As shown.
     pub name: String,
     /// `None`: standard input.
     pub path: Option<PathBuf>,
@@ -115,7 +115,7 @@ fn expand(named: &[String]) -> Result<Vec<(String, Option<PathBuf>)>, Failure> {
         }
         for path in paths {
             if !found.iter().any(|(_, other)| *other == path) {
-                found.push((path.as_deref().map_or("-".into(), shown), path));
+                found.push((path.as_deref().map_or("standard input".into(), shown), path));
             }
         }
     }

@@ -20,6 +20,7 @@ mod rejects; // what conforms and what does not, as files
 mod settings; // guiju.toml
 mod shelf; // where standards are found
 mod sides; // what is compared: files, folders, references, git revisions
+mod telling; // one input, as its records come
 mod terminal; // colour and language
 
 use args::Args;

@@ -39,7 +39,7 @@ pub enum Form {
 /// One input under one standard.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// As the caller named it; `-` for standard input.
+    /// As the caller named it, or `standard input`.
     pub file: String,
     /// `None`: a bare schema, named by `against` alone.
     pub standard: Option<(StandardId, Version)>,

@@ -4,11 +4,13 @@
 //! - Records are copied byte for byte from the source, in its encoding and with its line ends, and each goes to exactly one
 //!   of the two files; the header of a table, and what stands before the first record, goes to both.
 //! - Items of a JSON array are copied as they stand; between them stands a line end.
-//! - The source is read once more beside the check: memory does not grow with it.
+//! - The source is read once more beside the check, or after it where rules between records may still refuse one that was
+//!   read long ago: memory does not grow with it.
+//! - No input is ever written over.
 
 use crate::{failure::Failure, inputs::Job, terminal::Lang};
 use guiju::readers::Checked;
-use guiju_model::Place;
+use guiju_model::{Finding, Place};
 use std::{
     collections::HashSet,
     fs::{self, File},
@@ -20,6 +22,7 @@ pub struct Rejects {
     folder: PathBuf,
     lang: Lang,
     taken: HashSet<String>,
+    inputs: HashSet<PathBuf>,
 }
 
 /// The three files of one input.
@@ -32,6 +35,8 @@ pub struct Sink {
     errors_path: PathBuf,
     lang: Lang,
     mode: Mode,
+    /// Items of an array whose verdict is not final, each after its length.
+    kept: Option<BufWriter<File>>,
     /// The line that is read next, from 1.
     line: u64,
     /// Where lines go now; `None`: to both.
@@ -51,9 +56,10 @@ struct Written {
 }
 
 impl Rejects {
-    pub fn into(folder: &Path, lang: Lang) -> Result<Self, Failure> {
+    pub fn into(folder: &Path, jobs: &[Job], lang: Lang) -> Result<Self, Failure> {
         fs::create_dir_all(folder).map_err(|error| Failure::file("written", folder.display(), &error))?;
-        Ok(Self { folder: folder.to_owned(), lang, taken: HashSet::new() })
+        let inputs = jobs.iter().filter_map(|job| fs::canonicalize(job.path.as_ref()?).ok()).collect();
+        Ok(Self { folder: folder.to_owned(), lang, taken: HashSet::new(), inputs })
     }
 
     pub fn open(&mut self, job: &Job) -> Result<Sink, Failure> {
@@ -66,14 +72,15 @@ impl Rejects {
             }
         };
         let (stem, extension) = self.name(job);
-        let path = |part: &str| self.folder.join(format!("{stem}.{part}.{extension}"));
-        let errors_path = self.folder.join(format!("{stem}.errors.csv"));
+        let path = |part: &str| self.free(format!("{stem}.{part}.{extension}"));
+        let errors_path = self.free(format!("{stem}.errors.csv"))?;
         let mut sink = Sink {
             mode: Mode::Lines,
             source: BufReader::with_capacity(1 << 16, source),
             spooled,
-            conforming: Written::create(path("conforming"))?,
-            rejected: Written::create(path("rejected"))?,
+            kept: None,
+            conforming: Written::create(path("conforming")?)?,
+            rejected: Written::create(path("rejected")?)?,
             errors: errors(&errors_path)?,
             errors_path,
             lang: self.lang,
@@ -82,6 +89,16 @@ impl Rejects {
         };
         sink.mode = sink.look().map_err(|error| Failure::file("read", &job.name, &error))?;
         Ok(sink)
+    }
+
+    /// The path of a file to write, where it is no input.
+    fn free(&self, name: String) -> Result<PathBuf, Failure> {
+        let path = self.folder.join(name);
+        match fs::canonicalize(&path).is_ok_and(|path| self.inputs.contains(&path)) {
+            true => Err(Failure::new(format!("`{}` is an input, and would be written over", path.display()))
+                .hint("name another folder with --rejects")),
+            false => Ok(path),
+        }
     }
 
     /// Names for the files of an input, of which no other input has the like.
@@ -161,15 +178,68 @@ impl Sink {
         Ok(if text.first() == Some(&b'[') && !is_lines { Mode::Array } else { Mode::Lines })
     }
 
-    pub fn record(&mut self, checked: &Checked) -> Result<(), Failure> {
-        let is_conforming = checked.report.conforms();
+    /// Writes a record to where it belongs.
+    pub fn put(&mut self, checked: &Checked) -> Result<(), Failure> {
         match self.mode {
-            Mode::Array if is_conforming => self.conforming.item(&checked.source)?,
-            Mode::Array => self.rejected.item(&checked.source)?,
-            Mode::Lines => self.copy(checked.line)?,
+            Mode::Array => self.item(&checked.source, checked.report.conforms()),
+            Mode::Lines => self.line(checked.line, checked.report.conforms()),
         }
-        self.is_conforming = Some(is_conforming);
-        self.tell(checked).map_err(|error| Failure::file("written", self.errors_path.display(), &error.into()))
+    }
+
+    /// Keeps a record until its verdict is final.
+    pub fn keep(&mut self, checked: &Checked) -> Result<(), Failure> {
+        if self.mode == Mode::Lines {
+            return Ok(());
+        }
+        let fault = |error: io::Error| Failure::file("written", "a temporary file", &error);
+        let kept = match &mut self.kept {
+            Some(kept) => kept,
+            kept => kept.insert(BufWriter::new(tempfile::tempfile().map_err(fault)?)),
+        };
+        kept.write_all(&checked.source.len().to_le_bytes()).map_err(fault)?;
+        kept.write_all(&checked.source).map_err(fault)
+    }
+
+    /// Writes the next of the records that were kept; `line` is the one on which it begins.
+    pub fn put_kept(&mut self, line: u64, conforms: bool) -> Result<(), Failure> {
+        match self.mode {
+            Mode::Array => {
+                let item = self.next_kept().map_err(|error| Failure::file("read", "a temporary file", &error))?;
+                self.item(&item, conforms)
+            }
+            Mode::Lines => self.line(line, conforms),
+        }
+    }
+
+    fn next_kept(&mut self) -> io::Result<Vec<u8>> {
+        if let Some(kept) = self.kept.take() {
+            let mut file = kept.into_inner()?;
+            file.rewind()?;
+            self.source = BufReader::with_capacity(1 << 16, file);
+        }
+        let mut length = [0; size_of::<usize>()];
+        self.source.read_exact(&mut length)?;
+        let mut item = vec![0; usize::from_le_bytes(length)];
+        self.source.read_exact(&mut item)?;
+        Ok(item)
+    }
+
+    fn item(&mut self, item: &[u8], conforms: bool) -> Result<(), Failure> {
+        if conforms { self.conforming.item(item) } else { self.rejected.item(item) }
+    }
+
+    fn line(&mut self, line: u64, conforms: bool) -> Result<(), Failure> {
+        self.copy(line)?;
+        self.is_conforming = Some(conforms);
+        Ok(())
+    }
+
+    /// What comes behind the last record was not judged, so it does not count as conforming.
+    pub fn refuse_rest(&mut self) -> Result<(), Failure> {
+        match self.mode {
+            Mode::Array => Ok(()),
+            Mode::Lines => self.line(self.line + 1, false),
+        }
     }
 
     /// Copies lines to where they belong, up to and without this one.
@@ -194,30 +264,33 @@ impl Sink {
         Ok(())
     }
 
-    fn tell(&mut self, checked: &Checked) -> Result<(), csv::Error> {
-        for finding in &checked.report.findings {
-            let (line, column) = match &finding.place {
-                Some(Place::Cell { line, column, .. }) => (*line, column.clone()),
-                Some(Place::Text { line, column, .. }) => (*line, column.to_string()),
-                None => (checked.line, String::new()),
-            };
-            let (record, line) = ((checked.index + 1).to_string(), line.to_string());
-            let suggestion = finding.suggestion.as_ref().map_or("", |text| self.lang.of(text));
-            let value = finding.value.as_deref().unwrap_or_default();
-            let (severity, message) = (finding.severity.as_str(), self.lang.of(&finding.message));
-            self.errors.write_record([
-                &record,
-                &line,
-                &column,
-                &finding.path,
-                severity,
-                &finding.code,
-                message,
-                suggestion,
-                value,
-            ])?;
+    /// Writes a line of the errors table for each finding; `record` from 1.
+    pub fn tell(&mut self, record: u64, first_line: u64, findings: &[Finding]) -> Result<(), Failure> {
+        for finding in findings {
+            let row = self.row(record, first_line, finding);
+            let written = self.errors.write_record(row);
+            written.map_err(|error| Failure::file("written", self.errors_path.display(), &error.into()))?;
         }
         Ok(())
+    }
+
+    fn row(&self, record: u64, first_line: u64, finding: &Finding) -> [String; 9] {
+        let (line, column) = match &finding.place {
+            Some(Place::Cell { line, column, .. }) => (*line, column.clone()),
+            Some(Place::Text { line, column, .. }) => (*line, column.to_string()),
+            None => (first_line, String::new()),
+        };
+        [
+            record.to_string(),
+            line.to_string(),
+            column,
+            finding.path.clone(),
+            finding.severity.as_str().into(),
+            finding.code.to_string(),
+            self.lang.of(&finding.message).into(),
+            finding.suggestion.as_ref().map_or("", |text| self.lang.of(text)).into(),
+            finding.value.as_deref().unwrap_or_default().into(),
+        ]
     }
 
     pub fn close(mut self) -> Result<(), Failure> {

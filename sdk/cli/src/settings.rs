@@ -18,14 +18,12 @@ pub const FILE: &str = "guiju.toml";
 pub const LOCK: &str = "guiju.lock";
 
 /// What `guiju.toml` says; all of it may be left out.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The folder that the file lies in; the current one where there is no file.
     #[serde(skip)]
     pub folder: PathBuf,
-    #[serde(skip)]
-    pub found: Option<PathBuf>,
     pub registry: Option<String>,
     pub cache: Option<PathBuf>,
     #[serde(deserialize_with = "lang")]
@@ -58,19 +56,22 @@ impl Settings {
         };
         let Some(path) = found else { return Ok(Self { folder: PathBuf::new(), ..Self::default() }) };
         let text = fs::read_to_string(&path).map_err(|error| Failure::file("read", path.display(), &error))?;
-        let mut settings = Self::parse(&text, &path)?;
-        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        settings.folder = if folder == here { PathBuf::new() } else { folder };
-        settings.found = Some(path);
+        let mut settings = Self::parse(&text, path)?;
+        if settings.folder == here {
+            settings.folder = PathBuf::new();
+        }
         Ok(settings)
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, Failure> {
-        toml::from_str(text).map_err(|error| {
+    /// What a text says that stands, or is to stand, in a file.
+    pub fn parse(text: &str, path: PathBuf) -> Result<Self, Failure> {
+        let settings: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             let failure = fault(error.message());
             failure.at(format!("in {} line {line}", path.display()))
-        })
+        })?;
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Self { folder, ..settings })
     }
 
     pub fn lock_path(&self) -> PathBuf {

@@ -9,7 +9,7 @@ use crate::{carried, context::Context, embedded, failure::Failure};
 use guiju::{Cache, CompileError, Lock, LockError, Pin, Registry, RegistryError};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Digest, Kind, Metadata, Namespace, Reference, Resolution, ResolveError,
-    SearchHit, Selector, StandardId, StandardInfo, VersionInfo, resolve,
+    SearchHit, Selector, Severity, StandardId, StandardInfo, VersionInfo, resolve,
 };
 use guiju_validator::near::nearest;
 use semver::Version;
@@ -222,6 +222,10 @@ impl<'c> Shelf<'c> {
             }
         }
         if self.url().is_none() {
+            let carried = Carried.versions(standard).into_iter().find(|(other, _)| other == version);
+            if let Some((_, found)) = carried {
+                return Err(self.other_digest(resolution, &found));
+            }
             let failure = Failure::new(format!("`{standard}` {version} is pinned and not at hand")).at(digest);
             return Err(failure.hint(match self.context.shared.offline {
                 true => "run `guiju fetch` once without --offline",
@@ -230,10 +234,19 @@ impl<'c> Shelf<'c> {
         }
         let wanted = Reference::new(standard.clone(), Selector::Digest(*digest));
         let bundle = self.ask(|registry| async move { registry.bundle(&wanted).await })?;
-        for content in bundle.contents() {
-            self.cache.put(content).map_err(|error| Failure::new(error.to_string()))?;
+        if let Err(error) = bundle.contents().try_for_each(|content| self.cache.put(content)) {
+            // What was fetched can be used all the same; it will have to be fetched again.
+            self.context.say(&format!("{} {error}", self.context.paint_error.severity(Severity::Warning, "warning:")));
         }
         Ok((bundle, true))
+    }
+
+    fn other_digest(&self, pinned: &Resolution, found: &Digest) -> Failure {
+        let Resolution { standard, version, digest } = pinned;
+        Failure::new(format!("`{standard}` {version} is pinned as another one than the program carries"))
+            .at(format!("pinned in {}: {digest}", self.lock.path().display()))
+            .at(format!("in the program: {found}"))
+            .hint("find out who changed the lock, or name the registry that has it with --registry URL")
     }
 
     fn gathered(&self, content: Content) -> Result<Bundle, Failure> {

@@ -67,6 +67,10 @@ impl Paint {
         self.with("1", text)
     }
 
+    pub fn quiet(self, text: &str) -> String {
+        self.with("2", text)
+    }
+
     pub fn help(self, text: &str) -> String {
         self.with("1;36", text)
     }

@@ -2,17 +2,17 @@ use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
     inputs::{self, Job},
-    output::{self, Form, Output, Seen, Style, Subject, Tally},
+    output::{self, Form, Output, Style, Subject, Tally},
     progress::Progress,
     rejects::Rejects,
     shelf::{Shelf, not_compiled},
+    telling::Telling,
 };
 use guiju::{
     CheckOptions, CompileOptions, Validator,
-    readers::{self, Checked, Format, ReadError, ReadOptions, Told},
+    readers::{self, Format, ReadError, ReadOptions, Told},
 };
-use guiju_model::{Date, Finding, Place, Reference, Report};
-use guiju_validator::dataset::{DataSet, DataSetFinding};
+use guiju_model::{Date, Reference};
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -89,7 +89,7 @@ pub fn run(args: CheckArgs, context: &Context) -> Answer {
     let progress = Progress::default();
     let style = Style { lang: context.lang, paint: context.paint, show: args.show };
     let mut output = output::of(args.output, style, progress.around(context.out()));
-    let mut rejects = args.rejects.as_deref().map(|folder| Rejects::into(folder, context.lang)).transpose()?;
+    let mut rejects = args.rejects.as_deref().map(|folder| Rejects::into(folder, &jobs, context.lang)).transpose()?;
     let options = options(&args, context);
     let mut total = Tally::default();
     for job in &jobs {
@@ -177,12 +177,12 @@ impl Bench<'_> {
         let size = job.path.as_ref().and_then(|path| path.metadata().ok()).map(|metadata| metadata.len());
         let input = progress.reading(&job.name, size, input);
 
-        let mut telling = Telling::new(&subject, &validator, output);
+        let mut telling = Telling::new(&subject, &validator, output, sink, options.check.findings_max);
         let mut stopped = None;
         let read = readers::check(input, &validator, options, |told| {
             let told = match told {
-                Told::Input(finding) => telling.about(finding).map_err(Failure::from),
-                Told::Record(checked) => telling.record(checked, sink.as_mut(), options),
+                Told::Input(finding) => telling.about(finding),
+                Told::Record(checked) => telling.record(checked),
             };
             match told {
                 Ok(()) => ControlFlow::Continue(()),
@@ -202,12 +202,9 @@ impl Bench<'_> {
             Err(error) => Some(unread(&job.name, error, context)),
         };
         if failure.is_none() {
-            telling.finish()?;
+            telling.between()?;
         }
-        telling.close(total)?;
-        if let Some(sink) = sink {
-            sink.close()?;
-        }
+        telling.close(failure.is_none(), total)?;
         failure.map_or(Ok(()), Err)
     }
 }
@@ -236,108 +233,4 @@ fn unread(name: &str, error: ReadError, context: &Context) -> Failure {
         }
         error => Failure::new(format!("`{name}`: {error}")),
     }
-}
-
-/// Tells of one input as its records come.
-struct Telling<'t> {
-    subject: &'t Subject,
-    output: &'t mut dyn Output,
-    empty: Report,
-    tally: Tally,
-    is_open: bool,
-    between: Option<DataSet<'t>>,
-    /// Line on which each record begins, where rules between records may have to name it.
-    lines: Vec<u64>,
-    is_table: bool,
-}
-
-impl<'t> Telling<'t> {
-    fn new(subject: &'t Subject, validator: &'t Validator, output: &'t mut dyn Output) -> Self {
-        let rules = validator.data_set_rules();
-        let between = (!rules.is_empty()).then(|| DataSet::new(rules, Some(validator.standard().clone())));
-        let empty = validator.empty_report();
-        Self {
-            subject,
-            output,
-            empty,
-            tally: Tally::default(),
-            is_open: false,
-            between,
-            lines: Vec::new(),
-            is_table: false,
-        }
-    }
-
-    fn open(&mut self) -> io::Result<()> {
-        match std::mem::replace(&mut self.is_open, true) {
-            true => Ok(()),
-            false => self.output.open(self.subject),
-        }
-    }
-
-    /// A finding about the input around its records.
-    fn about(&mut self, finding: Finding) -> io::Result<()> {
-        let mut report = self.empty.clone();
-        report.push(finding, 1);
-        self.tell(&Seen { record: 0, report: &report, is_record: false }, true)
-    }
-
-    fn tell(&mut self, seen: &Seen<'_>, is_readable: bool) -> io::Result<()> {
-        self.open()?;
-        self.tally.add(seen, is_readable);
-        self.output.seen(self.subject, seen)
-    }
-
-    fn record(
-        &mut self,
-        mut checked: Checked,
-        sink: Option<&mut crate::rejects::Sink>,
-        options: &ReadOptions,
-    ) -> Result<(), Failure> {
-        if let Some(between) = &mut self.between {
-            self.is_table |= checked.from_row.is_some();
-            self.lines.push(checked.line);
-            if checked.is_readable {
-                for DataSetFinding { finding, .. } in between.record_bytes(checked.index, checked.json()) {
-                    let finding = placed(finding, checked.index, checked.line, self.is_table);
-                    checked.report.push(finding, options.check.findings_max);
-                }
-            }
-        }
-        if let Some(sink) = sink {
-            sink.record(&checked)?;
-        }
-        let seen = Seen { record: checked.index + 1, report: &checked.report, is_record: true };
-        Ok(self.tell(&seen, checked.is_readable)?)
-    }
-
-    /// What is wrong between the records.
-    fn finish(&mut self) -> io::Result<()> {
-        let Some(between) = self.between.take() else { return Ok(()) };
-        for DataSetFinding { record, finding } in between.finish() {
-            let line = self.lines.get(record as usize).copied().unwrap_or(1);
-            let mut report = self.empty.clone();
-            report.push(placed(finding, record, line, self.is_table), 1);
-            self.tell(&Seen { record: record + 1, report: &report, is_record: false }, true)?;
-        }
-        Ok(())
-    }
-
-    fn close(mut self, total: &mut Tally) -> io::Result<()> {
-        if self.tally == Tally::default() {
-            return Ok(());
-        }
-        self.open()?;
-        self.output.close(self.subject, &self.tally)?;
-        total.merge(&self.tally);
-        Ok(())
-    }
-}
-
-fn placed(mut finding: Finding, index: u64, line: u64, is_table: bool) -> Finding {
-    finding.place = Some(match is_table {
-        true => Place::Cell { row: index + 1, line, column: String::new() },
-        false => Place::Text { line, column: 1, offset: 0 },
-    });
-    finding
 }

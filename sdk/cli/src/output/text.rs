@@ -31,7 +31,8 @@ impl<W: Write> Text<W> {
             writeln!(self.out, "  {}: {value}", lang.pick("value", "值"))?;
         }
         if !finding.rule.is_empty() {
-            writeln!(self.out, "  {}: {}", lang.pick("rule", "规则"), finding.rule)?;
+            let rule = format!("{}: {}", lang.pick("rule", "规则"), finding.rule);
+            writeln!(self.out, "  {}", paint.quiet(&rule))?;
         }
         if let Some(suggestion) = &finding.suggestion {
             writeln!(self.out, "  {} {}", paint.help(lang.pick("help:", "建议：")), lang.of(suggestion))?;
@@ -115,7 +116,7 @@ impl<W: Write> Output for Text<W> {
                 Lang::En => format!("all {} files", total.files),
                 Lang::Zh => format!("全部 {} 个文件", total.files),
             };
-            writeln!(self.out, "{}", self.style.paint.strong(&all))?;
+            writeln!(self.out, "\n{}", self.style.paint.strong(&all))?;
             writeln!(self.out, "  {}", counts(total, self.style))?;
         }
         if let Some(code) = total.worst_code() {

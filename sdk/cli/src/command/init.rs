@@ -1,0 +1,84 @@
+use crate::{
+    command::new::write,
+    context::Context,
+    failure::{Answer, Failure, Verdict},
+    settings::{FILE, LOCK, Settings},
+    shelf::{Shelf, locked},
+};
+use std::{io::Write, path::PathBuf};
+
+/// Begin: guiju.toml, a lock, and two samples with mistakes that `guiju check` finds
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --registry the settings name that registry and the lock pins what it holds; without, what the program carries.
+Nothing is overwritten.")]
+pub struct InitArgs {
+    /// Folder to begin in [default: this one]
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+const SAMPLES: [(&str, &str); 2] = [
+    ("samples/people.csv", include_str!("../../samples/people.csv")),
+    ("samples/readings.ndjson", include_str!("../../samples/readings.ndjson")),
+];
+
+pub fn run(args: InitArgs, context: &Context) -> Answer {
+    let folder = &args.folder.unwrap_or_default();
+    let names = [FILE, LOCK].into_iter().chain(SAMPLES.iter().map(|(name, _)| *name));
+    if let Some(there) = names.map(|name| folder.join(name)).find(|path| path.exists()) {
+        return Err(Failure::new(format!("`{}` is there already", there.display()))
+            .hint("choose another folder; nothing is overwritten"));
+    }
+    let toml = settings(context);
+    let made = Context { settings: Settings::parse(&toml, folder.join(FILE))?, ..context.clone() };
+    // What can fail for reasons outside this folder comes before the first file.
+    let mut shelf = Shelf::open(&made)?;
+    for reference in made.settings.wanted()? {
+        shelf.pin(&reference)?;
+    }
+    let mut out = context.out();
+    let files = [(FILE, toml.as_str())].into_iter().chain(SAMPLES);
+    for (name, text) in files {
+        write(&folder.join(name), text)?;
+        writeln!(out, "wrote {}", folder.join(name).display())?;
+    }
+    shelf.lock.write().map_err(locked)?;
+    writeln!(out, "wrote {}", shelf.lock.path().display())?;
+    let command = match folder.as_os_str().is_empty() {
+        true => "guiju check".into(),
+        false => format!("cd {} && guiju check", folder.display()),
+    };
+    writeln!(out, "{} {command}", context.paint.help(context.lang.pick("next:", "下一步：")))?;
+    out.flush()?;
+    Ok(Verdict::Conforms)
+}
+
+fn settings(context: &Context) -> String {
+    let registry = match context.shared.registry.as_deref().filter(|url| !url.is_empty() && !context.shared.offline) {
+        Some(url) => format!("registry = {}\n", toml::Value::from(url)),
+        None => {
+            "# registry = \"http://127.0.0.1:7300\"   # without one: the lock, the cache, what the program carries\n"
+                .into()
+        }
+    };
+    TOML.replace("{registry}\n", &registry)
+}
+
+const TOML: &str = r#"# What `guiju check` checks here; docs/reference/cli.md shows every setting.
+{registry}
+# reference_date = "2026-11-01"          # the day that counts as today; in CI: --reference-date "$(date +%F)"
+
+# Standards under names of your own. `guiju lock` pins their exact versions in guiju.lock.
+[standards]
+person = "bj.population/person@^2"
+reading = "bj.water/meter-reading@^1"
+
+[[check]]
+files = "samples/*.csv"
+standard = "person"
+
+[[check]]
+files = "samples/*.ndjson"
+standard = "reading"
+"#;
