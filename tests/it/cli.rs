@@ -10,13 +10,19 @@
 //! [2]
 //! ```
 //! After a command stand the lines of standard output, those of standard error with `! ` before them, and the exit code.
+//! A case that begins with `# with a registry` has a real one, empty, at `$GUIJU_REGISTRY`; `$STANDARDS` is the folder of
+//! the shipped standards.
 
-use crate::support;
+use crate::support::{self, Server};
+use regex::Regex;
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+use tempfile::TempDir;
+
+const WITH_A_REGISTRY: &str = "# with a registry";
 
 #[test]
 fn every_case_comes_out_as_written() {
@@ -30,15 +36,50 @@ fn every_case_comes_out_as_written() {
     assert!(wrong.is_empty(), "{} of {} cases differ:\n\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
+/// The tutorial's commands, in one folder from the first to the last: what it shows is what they say.
+#[test]
+fn the_tutorial_is_true() {
+    assert_page("docs/tutorial.md", &Place::new(Some(Server::start())));
+}
+
+#[test]
+fn the_reference_is_not_stale() {
+    assert_page("docs/reference/cli.md", &Place::new(None));
+}
+
+/// Runs the commands in the `console` blocks of a page. A registry, where there is one, is at `$REGISTRY`.
+fn assert_page(name: &str, place: &Place) {
+    let page = support::root().join(name);
+    let text = fs::read_to_string(&page).expect("the page");
+    let (mut actual, mut in_console, mut answering) = (String::new(), false, false);
+    for line in text.lines() {
+        (in_console, answering) = match line {
+            "```console" => (true, false),
+            "```" => (false, false),
+            _ => (in_console, answering),
+        };
+        match line.strip_prefix("$ ") {
+            Some(command) if in_console => {
+                let Said { out, error, code } = place.say(command, "REGISTRY");
+                let (out, error) = (place.as_advertised(&out), place.as_advertised(&error));
+                let code = if code == "0" { String::new() } else { format!("[{code}]\n") };
+                actual += &format!("{line}\n{out}{error}{code}");
+                answering = true;
+            }
+            _ if answering => {}
+            _ => actual += &format!("{line}\n"),
+        }
+    }
+    support::expect_file(&page, &actual);
+}
+
 /// Runs the commands of one case, and holds what they say against what is written.
 fn run(case: &Path) -> Result<(), String> {
     let text = fs::read_to_string(case).expect("a case is readable");
-    let home = tempfile::tempdir().expect("a temporary folder");
-    let work = home.path().join("work");
-    fs::create_dir(&work).expect("a folder to work in");
+    let place = Place::new(text.starts_with(WITH_A_REGISTRY).then(Server::start));
     let files = case.with_extension("");
     if files.is_dir() {
-        copy(&files, &work);
+        copy(&files, &place.work);
     }
     let mut actual = String::new();
     // Between a command and its exit code stands what it said, empty lines too.
@@ -46,7 +87,9 @@ fn run(case: &Path) -> Result<(), String> {
     for line in text.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
             answering = true;
-            actual += &format!("$ {command}\n{}", said(command, home.path(), &work));
+            let Said { out, error, code } = place.say(command, "GUIJU_REGISTRY");
+            let error: String = error.lines().map(|line| format!("! {line}\n")).collect();
+            actual += &format!("{line}\n{out}{error}[{code}]\n");
         } else if !answering {
             actual += &format!("{line}\n");
         } else if is_exit_code(line) {
@@ -70,19 +113,60 @@ fn is_exit_code(line: &str) -> bool {
     code.is_some_and(|code| code == "killed" || code.parse::<u8>().is_ok())
 }
 
-fn said(command: &str, home: &Path, work: &Path) -> String {
-    let output = shell(command, home, work).output().expect("a shell runs");
-    let clean = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        text.replace(&work.to_string_lossy().into_owned(), "{work}").replace(env!("CARGO_PKG_VERSION"), "{version}")
-    };
-    let (mut out, error) = (clean(&output.stdout), clean(&output.stderr));
-    if !out.is_empty() && !out.ends_with('\n') {
-        out += "\n";
+/// Where the commands of a case run, one after the other.
+struct Place {
+    home: TempDir,
+    work: PathBuf,
+    registry: Option<Server>,
+}
+
+/// What a command said, each part empty or with a line end.
+struct Said {
+    out: String,
+    error: String,
+    code: String,
+}
+
+impl Place {
+    fn new(registry: Option<Server>) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let work = home.path().join("work");
+        fs::create_dir(&work).expect("a folder to work in");
+        Self { home, work, registry }
     }
-    error.lines().for_each(|line| out += &format!("! {line}\n"));
-    let code = output.status.code().map_or("killed".into(), |code| code.to_string());
-    format!("{out}[{code}]\n")
+
+    /// A page shows the address that `guiju-server` has by default.
+    fn as_advertised(&self, text: &str) -> String {
+        text.replace("{registry}", "http://127.0.0.1:8420").replace("{home}", "~")
+    }
+
+    /// Runs a command; where there is a registry, its address is in this variable.
+    fn say(&self, command: &str, address: &str) -> Said {
+        let mut shell = shell(command, self.home.path(), &self.work);
+        shell.envs(self.registry.as_ref().map(|registry| (address, registry.url())));
+        let output = shell.output().expect("a shell runs");
+        let code = output.status.code().map_or("killed".into(), |code| code.to_string());
+        Said { out: self.plain(&output.stdout), error: self.plain(&output.stderr), code }
+    }
+
+    /// Without what differs from run to run.
+    fn plain(&self, bytes: &[u8]) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let mut text = String::from_utf8_lossy(bytes)
+            .replace(&*self.work.to_string_lossy(), "{work}")
+            .replace(&*self.home.path().to_string_lossy(), "{home}")
+            .replace(&format!("guiju {version}"), "guiju {version}");
+        if let Some(registry) = &self.registry {
+            text = text.replace(&registry.url(), "{registry}");
+        }
+        // The shipped standards have a life of their own.
+        let digest = Regex::new("sha256:[0-9a-f]{64}(?:(?:  log index)? [0-9]+)?").expect("a pattern");
+        text = digest.replace_all(&text, "sha256:…").into_owned();
+        if !text.is_empty() && !text.ends_with('\n') {
+            text += "\n";
+        }
+        text
+    }
 }
 
 /// A shell in a folder of its own, with the program in reach and nothing of ours in its environment.
@@ -96,7 +180,7 @@ pub fn shell(command: &str, home: &Path, work: &Path) -> Command {
     let mut shell = Command::new("bash");
     shell.args(["-c", command]).current_dir(work).env_clear().stdin(Stdio::null());
     shell.env("PATH", path.expect("a path")).env("HOME", home).env("LANG", "C.UTF-8");
-    shell.env("GUIJU_CACHE", home.join("cache"));
+    shell.env("GUIJU_CACHE", home.join("cache")).env("STANDARDS", support::root().join("standards"));
     shell
 }
 

@@ -58,7 +58,7 @@ fn settings(context: &Context) -> String {
     let registry = match context.shared.registry.as_deref().filter(|url| !url.is_empty() && !context.shared.offline) {
         Some(url) => format!("registry = {}\n", toml::Value::from(url)),
         None => {
-            "# registry = \"http://127.0.0.1:7300\"   # without one: the lock, the cache, what the program carries\n"
+            "# registry = \"http://127.0.0.1:8420\"   # without one: the lock, the cache, what the program carries\n"
                 .into()
         }
     };
