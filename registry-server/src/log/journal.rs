@@ -484,12 +484,19 @@ fn commit_follows(bytes: &[u8], from: usize) -> bool {
 fn lock(folder: &Path) -> Result<File, LogError> {
     let path = folder.join("lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io_at(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LogError::InUse { path: folder.into() }),
-        Err(TryLockError::Error(source)) => Err(LogError::Io { path, source }),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // A process that its holder is just starting has a share in the lock until it runs its own program.
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(source)) => return Err(LogError::Io { path, source }),
+        }
     }
+    Err(LogError::InUse { path: folder.into() })
 }
+
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(25);
 
 /// Whether bytes are a record but for a few bits. A crash leaves a record torn or not written, never whole and so near.
 fn is_nearly(bytes: &[u8], record: &[u8]) -> bool {
