@@ -3,8 +3,8 @@
 use crate::{
     command::{
         check::CheckArgs, completions::CompletionsArgs, diff::DiffArgs, explain::ExplainArgs, fetch::FetchArgs,
-        init::InitArgs, lint::LintArgs, list::ListArgs, lock::LockArgs, new::NewArgs, publish::PublishArgs,
-        search::SearchArgs, show::ShowArgs, test::TestArgs, watch::WatchArgs,
+        init::InitArgs, inspect::InspectArgs, lint::LintArgs, list::ListArgs, lock::LockArgs, new::NewArgs,
+        publish::PublishArgs, search::SearchArgs, show::ShowArgs, test::TestArgs, watch::WatchArgs,
     },
     terminal::{Color, Lang},
 };
@@ -65,6 +65,7 @@ pub enum Command {
     Check(CheckArgs),
     Diff(DiffArgs),
     Explain(ExplainArgs),
+    Inspect(InspectArgs),
     Lock(LockArgs),
     Fetch(FetchArgs),
     List(ListArgs),

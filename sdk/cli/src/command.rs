@@ -6,6 +6,7 @@ pub mod diff;
 pub mod explain;
 pub mod fetch;
 pub mod init;
+pub mod inspect;
 pub mod lint;
 pub mod list;
 pub mod lock;
@@ -25,6 +26,7 @@ pub fn run(command: Command, context: &Context) -> Answer {
         Command::Check(args) => check::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::Explain(args) => explain::run(args, context),
+        Command::Inspect(args) => inspect::run(args, context),
         Command::Lock(args) => lock::run(args, context),
         Command::Fetch(args) => fetch::run(args, context),
         Command::List(args) => list::run(args, context),
