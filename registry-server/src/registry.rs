@@ -19,7 +19,7 @@ use guiju_model::{
     Bundle, BundleError, Catalog, Content, Digest, Kind, Manifest, Metadata, MetadataError, Namespace, Package,
     Reference, ResolveError, SearchHit, StandardId, StandardInfo, Status, Text, VersionInfo, resolve,
 };
-use guiju_validator::{CompileError, CompileOptions, Validator};
+use guiju_validator::{CompileError, CompileOptions, ExampleFault, Validator, judge_examples};
 use semver::Version;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -104,6 +104,10 @@ pub enum PublishError {
     Bundle(#[from] BundleError),
     #[error(transparent)]
     Compile(#[from] CompileError),
+    #[error(
+        "examples of `{standard}` {version} do not give the verdicts that they announce; mend them or the standard"
+    )]
+    Examples { standard: StandardId, version: Version, examples: Vec<ExampleFault> },
     #[error("`{standard}` {version} is published with other content; a published version never changes")]
     Exists { standard: StandardId, version: Version },
     #[error("`{standard}` {version} is not higher than {highest}, which is published; choose a higher number")]
@@ -241,8 +245,10 @@ impl Registry {
         if let Some(version) = self.published_before(&operation_id, bundle.root())? {
             return Ok(Published { version, is_new: false, warnings: Vec::new() });
         }
-        if package.kind != Kind::Contract {
-            Validator::compile(&bundle, &CompileOptions::default())?;
+        let examples = judge_examples(&bundle, &package)?;
+        if !examples.is_empty() {
+            let (standard, version) = (package.standard, package.version);
+            return Err(PublishError::Examples { standard, version, examples });
         }
         let draft = commit::Draft::version(operation_id, bundle.root(), &metadata_toml, (self.clock_ms)());
         if dry_run {

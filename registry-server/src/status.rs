@@ -255,6 +255,9 @@ impl From<PublishError> for Refusal {
                     error.faults.into_iter().map(|fault| (format!("schema.json#{}", fault.pointer), fault.message));
                 faults.fold(refusal(Reason::BadFile), |refusal, (place, why)| refusal.at(place, why))
             }
+            PublishError::Examples { examples, .. } => examples
+                .into_iter()
+                .fold(refusal(Reason::ExampleVerdict), |refusal, fault| refusal.at(fault.file, fault.message)),
             PublishError::Exists { standard, version } => {
                 refusal(Reason::VersionExists).about("version", format!("{standard}@={version}"))
             }
