@@ -75,7 +75,7 @@ pub async fn published(server: &Server) -> RegistryClient<Channel> {
 }
 
 /// Holds a refusal against its code and reason, and gives its details as text.
-fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code, reason: &str) -> String {
+pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code, reason: &str) -> String {
     let status = answer.expect_err(reason);
     let details = status.get_error_details();
     let info = details.error_info().unwrap_or_else(|| panic!("no details: {status:?}"));

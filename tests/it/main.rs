@@ -2,6 +2,7 @@ mod between;
 mod cli;
 mod compat;
 mod dataset;
+mod disk;
 mod docs;
 mod formats;
 mod fuzz;

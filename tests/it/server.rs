@@ -1,7 +1,7 @@
 //! The server program from outside: settings, start and stop, TLS.
 
 use crate::support::{self, Server, expect_file, root, said, server_command};
-use std::{fs, net::TcpListener};
+use std::{fs, net::TcpListener, process::Command};
 
 #[test]
 fn reference_pages_are_made_from_the_code() {
@@ -25,15 +25,20 @@ fn settings_have_an_order() {
     assert_eq!(line("data"), "data = \"guiju-data\"  # default");
 }
 
-/// Runs `serve` with what must be refused: one line, one hint, exit code 2.
-fn refused(arguments: &[&str]) -> String {
-    let output = server_command(&["serve"]).args(arguments).output().expect("it runs");
+/// Runs `serve` with what must be refused.
+pub fn refused_in_one_line(arguments: &[&str]) -> String {
+    refuses(server_command(&["serve"]).args(arguments))
+}
+
+/// The line that a refused command gives: that, a hint, and exit code 2.
+pub fn refuses(command: &mut Command) -> String {
+    let output = command.output().expect("it runs");
     let text = said(&output);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+    assert_eq!(output.status.code(), Some(2), "{command:?}: {text}");
     let lines: Vec<&str> = text.lines().filter(|line| !line.contains(" INFO ") && !line.contains(" WARN ")).collect();
     assert!(
         lines.len() == 2 && lines[0].starts_with("error: ") && lines[1].starts_with("hint: "),
-        "{arguments:?} must give one line and a hint, gave:\n{text}"
+        "{command:?} must give one line and a hint, gave:\n{text}"
     );
     lines[0].into()
 }
@@ -73,7 +78,7 @@ fn what_cannot_be_served_is_refused_in_one_line() {
         (vec!["--tls-certificate", &other, "--tls-key", &key], "the TLS key"),
         (vec!["--address-file", &path("no/where")], "cannot be written"),
     ] {
-        let line = refused(&[&["--listen", "127.0.0.1:0", "--data", &data], arguments.as_slice()].concat());
+        let line = refused_in_one_line(&[&["--listen", "127.0.0.1:0", "--data", &data], arguments.as_slice()].concat());
         assert!(line.contains(expected), "{arguments:?}: expected `{expected}` in:\n{line}");
     }
 }
@@ -110,7 +115,7 @@ fn a_killed_server_leaves_nothing_that_stops_the_next() {
 #[test]
 fn both_programs_say_their_version() {
     for program in [support::guiju(), support::guiju_server()] {
-        let output = std::process::Command::new(&program).arg("--version").output().expect("it runs");
+        let output = Command::new(&program).arg("--version").output().expect("it runs");
         assert!(said(&output).ends_with(concat!(env!("CARGO_PKG_VERSION"), "\n")), "{}: {output:?}", program.display());
     }
 }

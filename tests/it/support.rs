@@ -66,6 +66,20 @@ pub fn server_command(arguments: &[&str]) -> Command {
     command
 }
 
+/// A command as the last arguments of another program, if any is named.
+pub fn started_by(starter: &[&str], command: Command) -> Command {
+    let [program, arguments @ ..] = starter else { return command };
+    let mut started = Command::new(program);
+    started.args(arguments).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => started.env(name, value),
+            None => started.env_remove(name),
+        };
+    }
+    started
+}
+
 /// A real server on a free port. It is killed when this is dropped.
 pub struct Server {
     child: Child,
@@ -85,11 +99,16 @@ impl Server {
 
     /// On a folder that may hold a log already.
     pub fn start_in(folder: TempDir, flags: &[&str]) -> Self {
+        Self::start_by(&[], folder, flags)
+    }
+
+    /// The same, started by another program that takes it as its last arguments.
+    pub fn start_by(starter: &[&str], folder: TempDir, flags: &[&str]) -> Self {
         let address_file = folder.path().join("address");
         let _ = fs::remove_file(&address_file);
         let log =
             fs::File::options().create(true).append(true).open(folder.path().join("server.log")).expect("a log file");
-        let mut command = server_command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = started_by(starter, server_command(&["serve", "--listen", "127.0.0.1:0"]));
         command.arg("--data").arg(folder.path().join("data")).arg("--address-file").arg(&address_file);
         let child = command.args(flags).stdout(Stdio::null()).stderr(log).spawn().expect("the server starts");
         let mut server = Self { child, address: String::new(), folder };

@@ -1,0 +1,104 @@
+//! A disk that is full, a folder that cannot be written, a folder that another server uses.
+
+use crate::{
+    grpc::{METADATA, SCHEMA, published, refused, registry, submission},
+    server::{refused_in_one_line, refuses},
+    support::{Server, said, server_command, started_by},
+};
+use guiju_proto::registry::{File, Kind, PublishRequest, ResolveRequest};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use tonic::Code;
+
+/// Files of the server may have so many KiB: room for the view's, and for some megabytes of log.
+const FILE_KIB_MAX: u32 = 12 << 10;
+
+/// A contract of 3 MiB that nothing else resembles.
+fn large(number: u64) -> PublishRequest {
+    let content: Vec<u8> = (0..3_u64 << 20).map(|at| ((at * (number + 1)) >> 7) as u8).collect();
+    PublishRequest {
+        operation_id: format!("large-{number}"),
+        standard: "bj.library/interface".into(),
+        kind: Kind::Contract.into(),
+        metadata_toml: METADATA.replace("\"record\"", "\"contract\""),
+        files: vec![File { path: "openapi.yaml".into(), content: content.into() }],
+        ..submission(&format!("1.{number}.0"), SCHEMA)
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_one_publication_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limited = format!("ulimit -f {FILE_KIB_MAX}; trap '' XFSZ; exec \"$0\" \"$@\"");
+    let server = Server::start_by(&["bash", "-c", &limited], folder, &[]);
+    let mut client = published(&server).await;
+    let mut number = 0;
+    let answer = loop {
+        match client.publish(large(number)).await {
+            Ok(_) => number += 1,
+            refusal => break refusal,
+        }
+        assert!(number < 6, "the disk is not full after {number} publications of 3 MiB");
+    };
+    assert!(number > 1, "some must fit");
+    refused(answer, Code::ResourceExhausted, "STORE_FULL");
+    let resolve = |version| ResolveRequest { reference: format!("bj.library/interface@=1.{version}.0") };
+    client.resolve(resolve(number - 1)).await.expect("what was published is there");
+    assert_eq!(client.resolve(resolve(number)).await.expect_err("refused").code(), Code::NotFound);
+    client.publish(submission("1.9.0", SCHEMA)).await.expect("what fits is published");
+    let (status, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    assert!(status.success(), "{status}");
+
+    let data = folder.path().join("data");
+    let sound = said(&server_command(&["verify", "--data"]).arg(&data).output().expect("it runs"));
+    assert!(sound.starts_with(&format!("sound: {} entries, ", number + 2)), "{sound}");
+    let server = Server::start_in(folder, &[]);
+    registry(&server).await.publish(large(number)).await.expect("there is room now: the same operation takes effect");
+}
+
+#[tokio::test]
+async fn a_second_server_on_a_folder_is_refused() {
+    let server = Server::start();
+    published(&server).await;
+    let data = server.folder.path().join("data");
+    let line = refused_in_one_line(&["--listen", "127.0.0.1:0", "--data", data.to_str().expect("UTF-8")]);
+    assert!(line.contains("is in use by another server"), "{line}");
+    published(&server).await;
+}
+
+/// Root writes everywhere unless it gives that power away.
+fn without_power_over_files() -> Vec<&'static str> {
+    let id = said(&Command::new("id").arg("-u").output().expect("id runs"));
+    let given_away = "-dac_override,-dac_read_search";
+    match id.trim() {
+        "0" => vec!["setpriv", "--inh-caps", given_away, "--bounding-set", given_away],
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_and_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (empty, used) = (folder.path().join("empty"), tempfile::tempdir().expect("a folder"));
+    fs::create_dir(&empty).expect("made");
+    let (_, used) = Server::start_in(used, &[]).stop();
+    let used = used.path().join("data");
+    for (data, locked, named) in [
+        (&empty, vec![&empty], "empty/journal`: Permission denied"),
+        (&used, vec![&used.join("journal/lock")], "journal/lock`: Permission denied"),
+        (&used, vec![&used.join(format!("journal/{:020}.seg", 0))], ".seg`: Permission denied"),
+        (&used, vec![&used.join("view/db"), &used], "view`: "),
+    ] {
+        locked.iter().for_each(|path| set_writable(path, false));
+        let command = server_command(&["serve", "--listen", "127.0.0.1:0", "--data"]);
+        let line = refuses(started_by(&without_power_over_files(), command).arg(data));
+        assert!(line.contains(named), "expected `{named}` in:\n{line}");
+        locked.iter().for_each(|path| set_writable(path, true));
+    }
+    let (status, _) = Server::start_in(folder, &["--data", used.to_str().expect("UTF-8")]).stop();
+    assert!(status.success(), "nothing was spoilt");
+}
+
+fn set_writable(path: &Path, is_writable: bool) {
+    let mode = if path.is_dir() { 0o555 } else { 0o444 } | if is_writable { 0o200 } else { 0 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("permissions are set");
+}
