@@ -39,6 +39,10 @@ pub enum LogFault {
     Frozen { age_s: u64, age_max_s: u64 },
     #[error("the log does not say when its checkpoint was the latest, and the policy limits its age")]
     Timeless,
+    #[error("the log gives {served} entries where its checkpoint has {size}")]
+    Count { served: u64, size: u64 },
+    #[error("the log's entries are altered: the {size} that it gives are not those that its checkpoint was signed for")]
+    Altered { size: u64 },
     #[error("{0}")]
     Proof(ProofError),
 }

@@ -16,14 +16,15 @@
 
 mod checkpoint; // a tree's size and root, as a note
 mod edge; // what of a tree is needed to add to it
-mod follow;
+mod follow; // from a checkpoint that is held to a new one
 mod hash; // of an entry, of two subtrees
 mod key; // names and Ed25519 keys, as text
 mod note; // text with signatures
 mod policy; // which log, and how many witnesses
+mod replay; // all entries, held against a checkpoint
 mod rotation; // the old key names the new
 mod tile; // the tree and its entries as files of 256
-mod tree; // roots and proofs, from the hashes of complete subtrees // from a checkpoint that is held to a new one
+mod tree; // roots and proofs, from the hashes of complete subtrees
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use edge::Edge;
@@ -32,6 +33,7 @@ pub use hash::{Hash, HashError};
 pub use key::{KeyError, KeyKind, SigningKey, VerifierKey};
 pub use note::{Note, NoteError, NoteSignature};
 pub use policy::{Policy, PolicyError};
+pub use replay::Replay;
 pub use rotation::{KeyHistory, Rotation, RotationError};
 pub use tile::{
     BundleError, ENTRY_BYTES_MAX, TILE_WIDTH, TilePath, TilePathError, bundle, bundle_entries, hash_tile, tiles_of,
