@@ -3,8 +3,12 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 3] =
-    ["guiju/registry/v1/registry.proto", "guiju/conformance/v1/conformance.proto", "guiju/log/v1/entry.proto"];
+const FILES: [&str; 4] = [
+    "guiju/registry/v1/registry.proto",
+    "guiju/conformance/v1/conformance.proto",
+    "guiju/log/v1/entry.proto",
+    "guiju/log/v1/log.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["."])?;

@@ -12,7 +12,7 @@ pub mod conformance {
     tonic::include_proto!("guiju.conformance.v1");
 }
 
-/// `guiju.log.v1`: what the log holds.
+/// `guiju.log.v1`: what the log holds, and what proves it.
 pub mod log {
     tonic::include_proto!("guiju.log.v1");
 }

@@ -43,6 +43,8 @@ impl Access {
             "/" => "/".into(),
             "/healthz" => "/healthz".into(),
             "/metrics" => "/metrics".into(),
+            "/checkpoint" => "/checkpoint".into(),
+            path if path.starts_with("/tile/") => "/tile/*".into(),
             path if path.starts_with("/grpc.health.v1.Health/") => "/grpc.health.v1.Health/*".into(),
             path if path.starts_with("/grpc.reflection.") => "/grpc.reflection/*".into(),
             _ => "other".into(),

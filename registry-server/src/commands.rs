@@ -22,6 +22,7 @@ pub fn run() -> Result<ExitCode, Fault> {
         "serve" => return runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
         "verify" => upkeep::verify(data)?,
         "rebuild" => upkeep::rebuild(data)?,
+        "rotate-key" => upkeep::rotate_key(data)?,
         "backup" => upkeep::backup(data, folder(matches, "to"))?,
         "restore" => upkeep::restore(folder(matches, "from"), data)?,
         "export" => upkeep::export(data, folder(matches, "to"))?,
@@ -41,6 +42,7 @@ fn command() -> Command {
         .subcommand(with_settings("settings", "Print every setting, its value and where that came from"))
         .subcommand(with_settings("verify", "Read everything in the log again; exit code 1 where it is damaged"))
         .subcommand(with_settings("rebuild", "Throw the view away and make it anew from the log"))
+        .subcommand(with_settings("rotate-key", "Sign the log with a new key from now on; the server must be stopped"))
         .subcommand(with_settings("backup", "Copy the log, also while a server is serving it").arg(to(BACKUP)))
         .subcommand(
             with_settings("restore", "Make a data folder of a backup")

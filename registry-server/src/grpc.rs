@@ -5,17 +5,20 @@
 
 mod answers; // of a stream: a short queue, and a last word
 mod check; // one record, or a stream
+mod log; // checkpoints, proofs, entries
 mod versions; // publish, resolve, fetch, find, watch
 
 use crate::{
     metrics::Metrics,
     registry::Registry,
+    sequencer::Sequencer,
     settings::Settings,
     status::{Reason, Refusal},
 };
 use guiju_model::Reference;
 use guiju_proto::{
-    conformance::conformance_server::ConformanceServer, convert::parsed, registry::registry_server::RegistryServer,
+    conformance::conformance_server::ConformanceServer, convert::parsed, log::log_service_server::LogServiceServer,
+    registry::registry_server::RegistryServer,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
@@ -23,10 +26,11 @@ use tonic::{Response, Status, codec::CompressionEncoding};
 
 type Answer<T> = Result<Response<T>, Status>;
 
-/// What both services share.
+/// What the services share.
 #[derive(Clone)]
 pub struct Service {
     registry: Arc<Registry>,
+    sequencer: Arc<Sequencer>,
     settings: Arc<Settings>,
     metrics: Metrics,
     check_streams: Arc<Semaphore>,
@@ -39,13 +43,14 @@ pub struct Service {
 impl Service {
     pub fn new(
         registry: Arc<Registry>,
+        sequencer: Arc<Sequencer>,
         settings: Arc<Settings>,
         metrics: Metrics,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let check_streams = Arc::new(Semaphore::new(settings.check_streams_max.min(Semaphore::MAX_PERMITS)));
         let log_size = doorbell(registry.clone(), stopping.clone());
-        Self { registry, settings, metrics, check_streams, log_size, stopping }
+        Self { registry, sequencer, settings, metrics, check_streams, log_size, stopping }
     }
 
     pub fn registry(&self) -> RegistryServer<Self> {
@@ -58,6 +63,14 @@ impl Service {
 
     pub fn conformance(&self) -> ConformanceServer<Self> {
         ConformanceServer::new(self.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(self.settings.message_bytes_max)
+            .max_encoding_message_size(self.settings.message_bytes_max)
+    }
+
+    pub fn log(&self) -> LogServiceServer<Self> {
+        LogServiceServer::new(self.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(self.settings.message_bytes_max)

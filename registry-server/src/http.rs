@@ -1,4 +1,6 @@
-//! What answers HTTP beside gRPC, on the same port: health, metrics, a word of greeting.
+//! What answers HTTP beside gRPC, on the same port: health, metrics, the transparency log, a word of greeting.
+
+mod tiles; // checkpoint and tiles
 
 use crate::{access::is_grpc, metrics::Metrics, store::Store};
 use axum::{
@@ -26,6 +28,7 @@ pub fn routes(pages: Pages) -> Router {
         .route("/", get(greeting))
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
+        .merge(tiles::routes())
         .fallback(unknown)
         .with_state(pages)
 }
@@ -39,10 +42,11 @@ const GREETING: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "
 A registry of data standards. It speaks gRPC on this port: guiju.registry.v1.Registry, guiju.conformance.v1.Conformance,
-grpc.health.v1.Health, and reflection.
+guiju.log.v1.LogService, grpc.health.v1.Health, and reflection.
 
 /healthz  whether it lives and is ready
 /metrics  what it counts, for Prometheus
+/checkpoint, /tile/...  the log, for those who verify it (C2SP tlog-tiles)
 "
 );
 

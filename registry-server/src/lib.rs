@@ -2,6 +2,7 @@
 
 pub mod log; // every change, in one order, for ever
 pub mod registry; // the whole service, with no network in sight
+pub mod sequencer; // extends the Merkle tree with what was appended, signs checkpoints
 pub mod settings; // flags, environment, TOML file: one table
 pub mod status; // one table: our errors to gRPC code and HTTP status
 pub mod view; // what can be asked, kept in sled

@@ -12,7 +12,9 @@ use crate::{
     store::Store,
 };
 use axum::middleware;
-use guiju_proto::{FILE_DESCRIPTOR_SET, conformance::conformance_server, registry::registry_server};
+use guiju_proto::{
+    FILE_DESCRIPTOR_SET, conformance::conformance_server, log::log_service_server, registry::registry_server,
+};
 use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -79,7 +81,13 @@ async fn router(
     stopping: &watch::Receiver<bool>,
 ) -> Result<(HealthReporter, Router), Fault> {
     let metrics = Metrics::default();
-    let service = Service::new(store.registry.clone(), Arc::new(settings.clone()), metrics.clone(), stopping.clone());
+    let service = Service::new(
+        store.registry.clone(),
+        store.sequencer.clone(),
+        Arc::new(settings.clone()),
+        metrics.clone(),
+        stopping.clone(),
+    );
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
     let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
@@ -88,6 +96,7 @@ async fn router(
     let routes = Routes::from(http::routes(pages))
         .add_service(service.registry())
         .add_service(service.conformance())
+        .add_service(service.log())
         .add_service(health)
         .add_service(reflection().build_v1().map_err(bug)?)
         .add_service(reflection().build_v1alpha().map_err(bug)?);
@@ -104,7 +113,8 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 
 /// Of the server as a whole, and of each service.
 async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
-    for service in ["", registry_server::SERVICE_NAME, conformance_server::SERVICE_NAME] {
+    let ours = [registry_server::SERVICE_NAME, conformance_server::SERVICE_NAME, log_service_server::SERVICE_NAME];
+    for service in [""].into_iter().chain(ours) {
         reporter.set_service_status(service, status).await;
     }
 }

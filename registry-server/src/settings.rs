@@ -53,6 +53,9 @@ settings! {
     data: PathBuf = "guiju-data", "DIR";
     /// Which log engine: `journal` keeps entries in files, `memory` forgets them at the end.
     engine: Engine = "journal", "ENGINE";
+    /// Name of the transparency log, at its first start: the address under which others know it, without a scheme. One of its own
+    /// where none is given.
+    log_origin: Optional<String> = "", "NAME";
     /// Address for gRPC and HTTP. Port 0 takes a free one. Other than a loopback address needs TLS or `insecure`.
     listen: SocketAddr = "127.0.0.1:8420", "IP:PORT";
     /// File that gets the bound address once the server answers.
@@ -334,6 +337,12 @@ impl Value for PathBuf {
             "" => Err("a path is missing".into()),
             text => Ok(text.into()),
         }
+    }
+}
+
+impl Value for String {
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(text.into())
     }
 }
 

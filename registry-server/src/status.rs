@@ -8,9 +8,11 @@
 use crate::{
     log::LogError,
     registry::{AskError, PublishError, StoreError},
+    sequencer::SequencerError,
 };
 use axum::response::Response;
 use guiju_model::{BundleError, FileError, LinkError, ResolveError};
+use guiju_tlog::ProofError;
 use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -221,6 +223,20 @@ impl From<StoreError> for Refusal {
             _ => Reason::Internal,
         };
         Self::new(reason, reason.row().meaning)
+    }
+}
+
+impl From<SequencerError> for Refusal {
+    fn from(error: SequencerError) -> Self {
+        let message = error.to_string();
+        match error {
+            SequencerError::Proof(ProofError::NotInTree { size, .. } | ProofError::Shrinks { size, .. }) => {
+                Self::new(Reason::BeyondLog, message).with("log_size", size)
+            }
+            SequencerError::Proof(ProofError::TooLarge { .. }) => Self::new(Reason::BeyondLog, message),
+            SequencerError::Log(error) => StoreError::Log(error).into(),
+            _ => StoreError::Broken(message).into(),
+        }
     }
 }
 

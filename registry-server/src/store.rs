@@ -1,9 +1,11 @@
-//! The folder of the log and the view: `journal/` is the truth, `view/` can be thrown away.
+//! The folder of the log and the view: `journal/` is the truth, `view/` can be thrown away. `log-key/` is what the log signs
+//! with, `checkpoint` what it signed last; neither can be made again.
 
 use crate::{
     Fault,
     log::{Journal, Log, LogError, Memory},
     registry::{Opened, Registry, StoreError},
+    sequencer::{LogKeyError, LogKeys, Sequencer, SequencerError},
     settings::{Engine, Settings},
 };
 use std::{
@@ -17,6 +19,7 @@ use tempfile::TempDir;
 /// What serving needs, open.
 pub struct Store {
     pub registry: Arc<Registry>,
+    pub sequencer: Arc<Sequencer>,
     /// Where the log's files are, if it has any.
     journal: Option<PathBuf>,
     /// The view of a log in memory; gone when this is dropped.
@@ -28,6 +31,11 @@ pub fn journal_path(data: &Path) -> PathBuf {
     data.join("journal")
 }
 
+/// Where the keys of the log of a data folder are.
+pub fn keys_path(data: &Path) -> PathBuf {
+    data.join("log-key")
+}
+
 /// Where the view of a data folder is.
 pub fn view_path(data: &Path) -> PathBuf {
     data.join("view")
@@ -36,21 +44,27 @@ pub fn view_path(data: &Path) -> PathBuf {
 impl Store {
     pub fn open(settings: &Settings) -> Result<Self, Fault> {
         match settings.engine {
-            Engine::Journal => Self::on_disk(&settings.data),
-            Engine::Memory => Self::in_memory(),
+            Engine::Journal => Self::on_disk(settings),
+            Engine::Memory => Self::in_memory(settings),
         }
     }
 
-    fn on_disk(data: &Path) -> Result<Self, Fault> {
-        let journal = open_journal(data)?;
-        let registry = open_registry(Arc::new(journal), &view_path(data))?;
-        Ok(Self { registry, journal: Some(journal_path(data)), _scratch: None })
+    fn on_disk(settings: &Settings) -> Result<Self, Fault> {
+        let data = &settings.data;
+        let journal: Arc<dyn Log> = Arc::new(open_journal(data)?);
+        let keys = LogKeys::open(&keys_path(data), settings.log_origin.as_deref())?;
+        let sequencer = Sequencer::open(journal.clone(), keys, Some(data.join("checkpoint")), now_ms)?;
+        let registry = open_registry(journal, &view_path(data))?;
+        Ok(Self { registry, sequencer: Arc::new(sequencer), journal: Some(journal_path(data)), _scratch: None })
     }
 
-    fn in_memory() -> Result<Self, Fault> {
+    fn in_memory(settings: &Settings) -> Result<Self, Fault> {
         let scratch = tempfile::tempdir().map_err(|error| Fault::new(error, "make room in the temporary folder"))?;
-        let registry = open_registry(Arc::new(Memory::default()), &view_path(scratch.path()))?;
-        Ok(Self { registry, journal: None, _scratch: Some(scratch) })
+        let log: Arc<dyn Log> = Arc::new(Memory::default());
+        let keys = LogKeys::in_memory(settings.log_origin.as_deref())?;
+        let sequencer = Sequencer::open(log.clone(), keys, None, now_ms)?;
+        let registry = open_registry(log, &view_path(scratch.path()))?;
+        Ok(Self { registry, sequencer: Arc::new(sequencer), journal: None, _scratch: Some(scratch) })
     }
 
     /// Bytes that the log takes on disk.
@@ -108,5 +122,33 @@ impl From<StoreError> for Fault {
             ),
             error => Self::new(error, "`guiju-server verify` says whether the log is sound"),
         }
+    }
+}
+
+impl From<LogKeyError> for Fault {
+    fn from(error: LogKeyError) -> Self {
+        let hint = match &error {
+            LogKeyError::OtherName { .. } => "leave `log_origin` out, or begin a new log in another folder",
+            LogKeyError::Name(_) => "write a name such as registry.example.org/log",
+            LogKeyError::Damaged { .. } => "put back the folder `log-key` from where it is kept safe",
+            LogKeyError::Io { .. } | LogKeyError::Random(_) => {
+                "choose a folder with --data that this user can read and write"
+            }
+        };
+        Self::new(error, hint)
+    }
+}
+
+impl From<SequencerError> for Fault {
+    fn from(error: SequencerError) -> Self {
+        let hint = match error {
+            SequencerError::Log(error) => return error.into(),
+            SequencerError::Diverged { .. } => {
+                "put back a journal that has those entries; or, to begin a log that nobody trusts as yet, move `checkpoint` and \
+                 `log-key` away"
+            }
+            _ => "the folder under --data must be one that this user can read and write",
+        };
+        Self::new(error, hint)
     }
 }

@@ -8,6 +8,7 @@
 use crate::{
     Fault,
     log::{Head, Journal, Log, LogError, Opened},
+    sequencer::LogKeys,
     store::{self, journal_path, view_path},
 };
 use guiju_model::{Digest, Manifest};
@@ -53,6 +54,17 @@ pub fn rebuild(data: &Path) -> Result<Lines, Fault> {
     let registry = store::open_registry(Arc::new(journal), &view)?;
     let (_, applied) = registry.sizes();
     Ok(vec![format!("rebuilt: {applied} entries in {}", view.display())])
+}
+
+/// Gives the log a new key, which the old one signs. No server may have the folder open, or it would go on with the old one.
+pub fn rotate_key(data: &Path) -> Result<Lines, Fault> {
+    read(data)?;
+    let journal = store::open_journal(data)?;
+    let keys = LogKeys::rotate(&store::keys_path(data), journal.head().size)?;
+    Ok(vec![
+        format!("rotated: {} entries are signed with the old key, more with the new", journal.head().size),
+        keys.signing.verifier().to_string(),
+    ])
 }
 
 /// Copies what is committed now.

@@ -15,7 +15,11 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("proto", "guiju-proto", &["guiju-model"]),
     ("sdk/client", "guiju", &["guiju-model", "guiju-validator", "guiju-proto"]),
     ("sdk/cli", "guiju-cli", &["guiju-model", "guiju-validator", "guiju-compat", "guiju"]),
-    ("registry-server", "guiju-server", &["guiju-model", "guiju-validator", "guiju-compat", "guiju-proto", "guiju"]),
+    (
+        "registry-server",
+        "guiju-server",
+        &["guiju-model", "guiju-validator", "guiju-compat", "guiju-tlog", "guiju-proto", "guiju"],
+    ),
     (
         "tests",
         "guiju-tests",

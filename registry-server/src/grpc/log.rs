@@ -1,0 +1,56 @@
+//! `guiju.log.v1`: checkpoints, proofs, entries.
+
+use super::{Answer, Service};
+use crate::status::Refusal;
+use guiju_proto::log::{self as wire, log_service_server::LogService};
+use guiju_tlog::Proof;
+use prost::bytes::Bytes;
+use tonic::{Request, Response};
+
+#[tonic::async_trait]
+impl LogService for Service {
+    async fn get_checkpoint(&self, _: Request<wire::GetCheckpointRequest>) -> Answer<wire::GetCheckpointResponse> {
+        let sequencer = self.sequencer.clone();
+        let note = self.ask(move |_| sequencer.checkpoint().map_err(Refusal::from)).await?;
+        let keys = self.sequencer.keys();
+        Ok(Response::new(wire::GetCheckpointResponse {
+            note: note.to_string(),
+            first_key: keys.first.to_string(),
+            rotations: keys.rotations.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn prove_inclusion(
+        &self,
+        request: Request<wire::ProveInclusionRequest>,
+    ) -> Answer<wire::ProveInclusionResponse> {
+        let (sequencer, wire::ProveInclusionRequest { index, tree_size }) =
+            (self.sequencer.clone(), request.into_inner());
+        let proved = self.ask(move |_| sequencer.prove_inclusion(index, tree_size).map_err(Refusal::from));
+        let (entry, proof, tree_size) = proved.await?;
+        Ok(Response::new(wire::ProveInclusionResponse { entry: entry.into(), hashes: hashes(proof), tree_size }))
+    }
+
+    async fn prove_consistency(
+        &self,
+        request: Request<wire::ProveConsistencyRequest>,
+    ) -> Answer<wire::ProveConsistencyResponse> {
+        let (sequencer, wire::ProveConsistencyRequest { old_size, tree_size }) =
+            (self.sequencer.clone(), request.into_inner());
+        let proved = self.ask(move |_| sequencer.prove_consistency(old_size, tree_size).map_err(Refusal::from));
+        let (proof, tree_size) = proved.await?;
+        Ok(Response::new(wire::ProveConsistencyResponse { hashes: hashes(proof), tree_size }))
+    }
+
+    async fn read_entries(&self, request: Request<wire::ReadEntriesRequest>) -> Answer<wire::ReadEntriesResponse> {
+        let (sequencer, wire::ReadEntriesRequest { from_index, count }) =
+            (self.sequencer.clone(), request.into_inner());
+        let entries = self.ask(move |_| sequencer.entries(from_index, count as usize).map_err(Refusal::from)).await?;
+        let entries = entries.into_iter().map(Bytes::from).collect();
+        Ok(Response::new(wire::ReadEntriesResponse { entries }))
+    }
+}
+
+fn hashes(proof: Proof) -> Vec<Bytes> {
+    proof.0.iter().map(|hash| Bytes::copy_from_slice(hash.as_bytes())).collect()
+}

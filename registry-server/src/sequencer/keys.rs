@@ -1,0 +1,146 @@
+//! The log's secret on disk, and how it changes.
+//!
+//! `log-key/secret` signs. `log-key/first` is the key that the log began with, `log-key/rotation-1` and so on are the notes by
+//! which each key names the next. While a key changes, `log-key/secret.new` is its successor; once the note is there, it counts.
+
+use guiju_tlog::{KeyError, KeyHistory, Note, Rotation, SigningKey, VerifierKey};
+use sha2::{Digest as _, Sha256};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// What a log signs with, and how that came to be.
+#[derive(Debug)]
+pub struct LogKeys {
+    pub signing: SigningKey,
+    pub first: VerifierKey,
+    pub rotations: Vec<Note>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogKeyError {
+    #[error("`{}`: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("`{}` is damaged: {why}", path.display())]
+    Damaged { path: PathBuf, why: String },
+    #[error("the log is named `{found}` and `log_origin` says `{wanted}`; a log keeps its name for ever")]
+    OtherName { found: String, wanted: String },
+    #[error("`log_origin`: {0}")]
+    Name(KeyError),
+    #[error("there is no randomness to make a key of: {0}")]
+    Random(getrandom::Error),
+}
+
+impl LogKeys {
+    /// The keys of a data folder, made where there are none.
+    pub fn open(folder: &Path, origin: Option<&str>) -> Result<Self, LogKeyError> {
+        let secret = folder.join("secret");
+        if !secret.exists() {
+            let made = Self::in_memory(origin)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(at(folder))?;
+            write(&folder.join("first"), &format!("{}\n", made.first), 0o644)?;
+            write(&secret, &format!("{}\n", made.signing.secret_text()), 0o600)?;
+        }
+        let keys = Self::read(folder)?;
+        match origin {
+            Some(wanted) if wanted != keys.signing.name() => {
+                Err(LogKeyError::OtherName { found: keys.signing.name().into(), wanted: wanted.into() })
+            }
+            _ => Ok(keys),
+        }
+    }
+
+    /// A key that is gone when the server ends.
+    pub fn in_memory(origin: Option<&str>) -> Result<Self, LogKeyError> {
+        let seed = seed()?;
+        let signing = match origin {
+            Some(origin) => SigningKey::from_seed(origin, &seed),
+            None => SigningKey::from_seed(&name_of(&seed), &seed),
+        };
+        let signing = signing.map_err(LogKeyError::Name)?;
+        Ok(Self { first: signing.verifier(), signing, rotations: Vec::new() })
+    }
+
+    fn read(folder: &Path) -> Result<Self, LogKeyError> {
+        let damaged = |name: &str, why: String| LogKeyError::Damaged { path: folder.join(name), why };
+        let first = text(&folder.join("first"))?;
+        let first: VerifierKey = first.trim_end().parse().map_err(|why| damaged("first", format!("{why}")))?;
+        let paths = (1..).map(|number| folder.join(format!("rotation-{number}"))).take_while(|path| path.exists());
+        let rotations: Vec<String> = paths.map(|path| text(&path)).collect::<Result<_, _>>()?;
+        let rotations = rotations.iter().map(|note| Note::parse(note.as_bytes())).collect::<Result<Vec<_>, _>>();
+        let rotations = rotations.map_err(|why| damaged("rotation", format!("{why}")))?;
+        // The server knows who it is; the root key is the concern of those who trust it.
+        let history = trusting(&first, &rotations).map_err(|why| damaged("rotation", why))?;
+        for name in ["secret", "secret.new"] {
+            let path = folder.join(name);
+            if !path.exists() {
+                continue;
+            }
+            let signing =
+                SigningKey::from_secret_text(text(&path)?.trim_end()).map_err(|why| damaged(name, format!("{why}")))?;
+            if signing.verifier() == *history.current() {
+                return Ok(Self { signing, first, rotations });
+            }
+        }
+        Err(damaged("secret", format!("it is not the secret of {}", history.current())))
+    }
+
+    /// Puts a new key in the place of the old, from the given size of the log on. The old one signs that, and is then gone.
+    pub fn rotate(folder: &Path, size: u64) -> Result<Self, LogKeyError> {
+        let old = Self::read(folder)?;
+        let new = SigningKey::from_seed(old.signing.name(), &seed()?).map_err(LogKeyError::Name)?;
+        let (secret, successor) = (folder.join("secret"), folder.join("secret.new"));
+        write(&successor, &format!("{}\n", new.secret_text()), 0o600)?;
+        let path = folder.join(format!("rotation-{}", old.rotations.len() + 1));
+        let note = Rotation { size, key: new.verifier() }.note(&old.signing, &new);
+        let note = note.map_err(|why| LogKeyError::Damaged { path: path.clone(), why: why.to_string() })?;
+        write(&path, &note.to_string(), 0o644)?;
+        fs::rename(&successor, &secret).map_err(at(&secret))?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+        Self::read(folder)
+    }
+}
+
+fn trusting(first: &VerifierKey, rotations: &[Note]) -> Result<KeyHistory, String> {
+    KeyHistory::follow(first.clone(), None, rotations).map_err(|why| why.to_string())
+}
+
+/// A name that no other log has, for those who do not choose one.
+fn name_of(seed: &[u8; 32]) -> String {
+    let hash = Sha256::new_with_prefix("guiju log name").chain_update(seed).finalize();
+    format!("guiju-log/{}", hash[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+fn seed() -> Result<[u8; 32], LogKeyError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(LogKeyError::Random)?;
+    Ok(seed)
+}
+
+fn text(path: &Path) -> Result<String, LogKeyError> {
+    fs::read_to_string(path).map_err(at(path))
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), LogKeyError> {
+    write_durably(path, text, mode).map_err(at(path))
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> LogKeyError + '_ {
+    move |source| LogKeyError::Io { path: path.into(), source }
+}
+
+/// A reader finds all of the text or what was there before, also after a crash.
+pub(super) fn write_durably(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".draft");
+    let _ = fs::remove_file(&draft);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
