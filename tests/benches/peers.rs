@@ -45,7 +45,10 @@ impl Peer {
             Host::Python => {
                 let mut command = Command::new(root.join("target/peers/python/bin/python"));
                 command.arg(here.join("python.py"));
-                command.env("SOURCEMETA", node_modules.join(".bin/jsonschema"));
+                // The program itself: what the package puts on the path starts Node first.
+                let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "x86_64" };
+                let program = format!("@sourcemeta/jsonschema/build/github-releases/jsonschema-linux-{arch}");
+                command.env("SOURCEMETA", node_modules.join(program));
                 command
             }
         };

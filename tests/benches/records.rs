@@ -165,7 +165,7 @@ fn resident(dice: &mut Dice, fails: bool) -> String {
             r#""birth_date":"{}","nationality":"CHN","ethnic":"{}","marital":"{}","education":"{}","#,
             r#""domicile_division":"1101{}","domicile_address":"北京市朝阳区{}街道{}号院{}号楼{}单元{}室","#,
             r#""house_code":"{}","reside_from":"{}","household_size":{},"income":{}.{},"#,
-            r#""point":{{"lon":116.{},"lat":39.{},"crs":"EPSG:4490"}},"phones":["1{}{}"],"tags":["常住","{}"]}}"#
+            r#""point":{{"lon":116.{},"lat":39.{},"crs":"EPSG:4490"}},"phones":["1{}{}"],"tags":["常住","{}","登记在册","社区网格服务对象","租住房屋","流动人口动态核查"]}}"#
         ),
         dice.digits(12),
         dice.digits(32),
