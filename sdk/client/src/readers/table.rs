@@ -7,7 +7,7 @@
 use guiju_model::{Date, Finding, Place, Report};
 use guiju_validator::{CheckOptions, Checker, Field, Validator, codes};
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 pub(super) struct Table {
     delimiter: u8,
@@ -174,6 +174,8 @@ impl Columns {
     }
 }
 
+const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
+
 /// The delimiter that occurs most in the header, outside quotes.
 fn delimiter(header: &[u8]) -> u8 {
     let count = |delimiter: u8| {
@@ -185,22 +187,38 @@ fn delimiter(header: &[u8]) -> u8 {
         outside.count()
     };
     // The first of equals wins: a comma where nothing speaks for another.
-    let mut best = (b',', count(b','));
-    for other in [b'\t', b';', b'|'] {
-        if count(other) > best.1 {
-            best = (other, count(other));
+    let mut best = (DELIMITERS[0], count(DELIMITERS[0]));
+    for other in &DELIMITERS[1..] {
+        if count(*other) > best.1 {
+            best = (*other, count(*other));
         }
     }
     best.0
 }
 
+thread_local! {
+    /// Ready to read rows, one for each delimiter: to make the automaton costs more than to read a row with it.
+    static READERS: RefCell<[csv_core::Reader; 4]> =
+        RefCell::new(DELIMITERS.map(|delimiter| csv_core::ReaderBuilder::new().delimiter(delimiter).build()));
+}
+
 fn cells(row: &[u8], delimiter: u8) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(row);
-    let mut record = csv::ByteRecord::new();
-    match reader.read_byte_record(&mut record) {
-        Ok(true) => record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect(),
-        _ => Vec::new(),
+    let known = DELIMITERS.iter().position(|known| *known == delimiter).unwrap_or_default();
+    READERS.with_borrow_mut(|readers| split(row, delimiter, &mut readers[known]))
+}
+
+fn split(row: &[u8], delimiter: u8, reader: &mut csv_core::Reader) -> Vec<String> {
+    reader.reset();
+    // Quotes only take bytes away, and each cell but the last ends with a delimiter.
+    let (mut text, mut ends) = (vec![0; row.len()], vec![0; 1 + row.iter().filter(|byte| **byte == delimiter).count()]);
+    let (_, read, written, mut ended) = reader.read_record(row, &mut text, &mut ends);
+    if read == row.len() {
+        // Without a line end, a row ends where nothing more comes.
+        ended += reader.read_record(&[], &mut text[written..], &mut ends[ended..]).3;
     }
+    let mut begin = 0;
+    let cell = |end: &usize| String::from_utf8_lossy(&text[std::mem::replace(&mut begin, *end)..*end]).into_owned();
+    ends[..ended].iter().map(cell).collect()
 }
 
 fn field(header: &str, fields: &[Field]) -> Option<Field> {
