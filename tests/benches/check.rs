@@ -129,7 +129,10 @@ fn measure(plan: &Plan, shape: &Shape, (spelling, failing_per_mille, _): (Spelli
     let (mut ours, mut others) = (Vec::new(), vec![Vec::new(); if plan.with_peers { ROADS.len() } else { 0 }]);
     let mut counts = (0, 0);
     for round in 0..plan.rounds {
-        let pass = timed(&input.bytes, |line| black_box(validator.check(line, &options)).conforms());
+        let mut checker = validator.checker();
+        let pass = timed(&input.bytes, |line| {
+            checker.is_clean(line, &options) || black_box(checker.check(line, &options)).conforms()
+        });
         counts = (pass.conforming, pass.failing);
         ours.push(pass.seconds);
         for (Road(title, host, name, judges), taken) in ROADS.iter().zip(&mut others) {
