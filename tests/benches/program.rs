@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
+mod built; // where cargo puts programs
 mod records;
 
 use records::{SHAPES, Spelling};
@@ -26,9 +27,7 @@ fn main() {
 }
 
 fn guiju() -> Command {
-    let program = root().join("target/release/guiju");
-    assert!(program.exists(), "build it first: cargo build --release -p guiju-cli");
-    let mut command = Command::new(program);
+    let mut command = Command::new(built::built("guiju-cli", "guiju"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GUIJU_")) {
         command.env_remove(name);
     }

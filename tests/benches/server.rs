@@ -8,6 +8,8 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
+mod built; // where cargo puts programs
+
 use guiju_proto::{
     conformance::{
         CheckRequest, CheckStreamHeader, CheckStreamRequest, check_stream_request, check_stream_response,
@@ -16,7 +18,7 @@ use guiju_proto::{
     registry::{File, Kind, PublishRequest, ResolveRequest, registry_client::RegistryClient},
 };
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -58,11 +60,13 @@ async fn main() {
     let next = Arc::new(AtomicU64::new(0));
     for publishers in [1, 16, 64] {
         let rate = publish(&server, publishers, Stop::After(Duration::from_secs(seconds)), &next).await;
-        println!("| durable publishes, {publishers} publishers | {rate:.0}/s |");
+        println!("| durable publishes, {publishers} at once | {rate:.0}/s |");
     }
     publish(&server, 64, Stop::At(versions), &next).await;
     let held = next.load(Relaxed);
-    look_ups(&server, held, Duration::from_secs(seconds)).await;
+    for callers in [4, 16] {
+        look_ups(&server, callers, held, Duration::from_secs(seconds)).await;
+    }
     checks(&server, Duration::from_secs(seconds)).await;
     println!("| resident memory, {held} versions, after all that | {} MiB |", server.resident_mib());
     drop(server);
@@ -79,8 +83,7 @@ struct Server {
 
 impl Server {
     async fn start(data: &Path) -> Self {
-        let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/release/guiju-server");
-        assert!(program.exists(), "build it first: cargo build --release -p guiju-server");
+        let program = built::built("guiju-server", "guiju-server");
         let address_file = data.join("address");
         let _ = std::fs::remove_file(&address_file);
         let begin = Instant::now();
@@ -167,17 +170,19 @@ async fn publish(server: &Server, publishers: usize, stop: Stop, next: &Arc<Atom
     (next.load(Relaxed) - from) as f64 / begin.elapsed().as_secs_f64()
 }
 
-async fn look_ups(server: &Server, versions: u64, duration: Duration) {
+/// Each caller asks again as soon as it is answered; every tenth asks for a range, the others for one exact version.
+async fn look_ups(server: &Server, callers: u64, versions: u64, duration: Duration) {
     let begin = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
-    for worker in 0..16u64 {
+    for worker in 0..callers {
         let mut client = RegistryClient::new(server.channel.clone());
         tasks.spawn(async move {
             let mut number = worker * 7_919;
             let mut times = Vec::new();
             while begin.elapsed() < duration {
                 number = (number + 104_729) % versions;
-                let reference = format!("bench.load/s{}@=1.{}.0", number / 10, number % 10);
+                let requirement = if times.len() % 10 == 0 { "^" } else { "=" };
+                let reference = format!("bench.load/s{}@{requirement}1.{}.0", number / 10, number % 10);
                 let asked = Instant::now();
                 client.resolve(ResolveRequest { reference }).await.expect("the version is there");
                 times.push(asked.elapsed());
@@ -190,7 +195,7 @@ async fn look_ups(server: &Server, versions: u64, duration: Duration) {
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     println!(
-        "| look-ups, 16 at once, {versions} versions | {rate:.0}/s, p50 {:.2} ms, p99 {:.2} ms |",
+        "| look-ups, {callers} at once, {versions} versions | {rate:.0}/s, p50 {:.2} ms, p99 {:.2} ms |",
         at(0.5),
         at(0.99)
     );
