@@ -64,6 +64,12 @@ struct StandardRow {
     versions: BTreeMap<String, (String, Status)>,
 }
 
+/// As much of a [`StandardRow`] as a look-up needs.
+#[derive(Deserialize)]
+struct Versions {
+    versions: BTreeMap<String, (String, Status)>,
+}
+
 const HEAD: &[u8] = b"head";
 /// A file in the view's folder that says why it is not to be trusted.
 const DOUBT: &str = "doubt";
@@ -250,7 +256,7 @@ impl View {
 
     /// Versions of a standard with digest and status, highest first; empty where there is no such standard.
     pub fn versions(&self, standard: &StandardId) -> Result<Vec<(Version, Digest, Status)>, ViewError> {
-        let row: Option<StandardRow> = self.row(&standard_key(standard))?;
+        let row: Option<Versions> = self.row(&standard_key(standard))?;
         let versions = row.map(|row| row.versions).unwrap_or_default();
         let each = versions
             .into_iter()

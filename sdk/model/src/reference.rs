@@ -1,7 +1,7 @@
 //! What is asked for: a standard and which of its versions will do.
 
 use crate::{Digest, DigestError, IdError, StandardId};
-use semver::{Version, VersionReq};
+use semver::{Comparator, Op, Version, VersionReq};
 use std::{fmt, str::FromStr};
 
 /// `namespace/name@requirement`, `namespace/name@sha256:…`, or `namespace/name` for any version.
@@ -54,6 +54,17 @@ impl Reference {
 
     pub fn selector(&self) -> &Selector {
         &self.selector
+    }
+
+    /// The version that is asked for, where it is one and named in full.
+    pub fn pinned(&self) -> Option<Version> {
+        let Selector::Requirement(requirement) = &self.selector else { return None };
+        match requirement.comparators.as_slice() {
+            [Comparator { op: Op::Exact, major, minor: Some(minor), patch: Some(patch), pre }] => {
+                Some(Version { pre: pre.clone(), ..Version::new(*major, *minor, *patch) })
+            }
+            _ => None,
+        }
     }
 
     /// Whether a version with this number and digest is one that was asked for.
