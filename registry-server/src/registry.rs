@@ -17,9 +17,9 @@ use crate::{
 use commit::Queue;
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Digest, Kind, Manifest, Metadata, MetadataError, Namespace, Package,
-    Reference, ResolveError, SearchHit, StandardId, StandardInfo, Status, Text, VersionInfo, resolve,
+    Reference, ResolveError, SearchHit, Severity, StandardId, StandardInfo, Status, Text, VersionInfo, resolve,
 };
-use guiju_validator::{CompileError, CompileOptions, ExampleFault, Validator, judge_examples};
+use guiju_validator::{CompileError, CompileOptions, ExampleFault, Lint, Validator, judge_examples, lint};
 use semver::Version;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -108,6 +108,10 @@ pub enum PublishError {
         "examples of `{standard}` {version} do not give the verdicts that they announce; mend them or the standard"
     )]
     Examples { standard: StandardId, version: Version, examples: Vec<ExampleFault> },
+    #[error(
+        "`{standard}` {version} breaks rules that every standard must keep; `guiju lint` shows them before publishing"
+    )]
+    Lint { standard: StandardId, version: Version, lints: Vec<Lint> },
     #[error("`{standard}` {version} is published with other content; a published version never changes")]
     Exists { standard: StandardId, version: Version },
     #[error("`{standard}` {version} is not higher than {highest}, which is published; choose a higher number")]
@@ -240,7 +244,7 @@ impl Registry {
     pub fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
         check_operation_id(&submission.operation_id)?;
         let Submission { operation_id, package, metadata_toml, dry_run } = submission;
-        self.metadata(&package, &metadata_toml)?;
+        let metadata = self.metadata(&package, &metadata_toml)?;
         let bundle = Bundle::seal(&package, self)?;
         if let Some(version) = self.published_before(&operation_id, bundle.root())? {
             return Ok(Published { version, is_new: false, warnings: Vec::new() });
@@ -250,14 +254,15 @@ impl Registry {
             let (standard, version) = (package.standard, package.version);
             return Err(PublishError::Examples { standard, version, examples });
         }
+        let warnings = linted(&package, &metadata, &bundle)?;
         let draft = commit::Draft::version(operation_id, bundle.root(), &metadata_toml, (self.clock_ms)());
         if dry_run {
             self.admit(&package.standard, &package.version, bundle.root())?;
             let version = facts::version_info(&bundle.root().manifest, self.log.head().size, draft.time_ms);
-            return Ok(Published { version, is_new: true, warnings: Vec::new() });
+            return Ok(Published { version, is_new: true, warnings });
         }
         let (version, is_new) = self.commit(draft)?;
-        Ok(Published { version, is_new, warnings: Vec::new() })
+        Ok(Published { version, is_new, warnings })
     }
 
     fn metadata(&self, package: &Package, toml: &str) -> Result<Metadata, PublishError> {
@@ -306,6 +311,13 @@ impl Registry {
 
     /// The exact version that a reference means now.
     pub fn resolve(&self, reference: &Reference) -> Result<VersionInfo, AskError> {
+        // One row says all where the version is named in full.
+        if let Some(version) = reference.pinned()
+            && let Some(info) = self.view.version(reference.standard(), &version)?
+            && info.status != Status::Withdrawn
+        {
+            return Ok(info);
+        }
         let found = resolve(self, reference)?;
         self.info(&found.standard, &found.version)
     }
@@ -501,6 +513,18 @@ impl Catalog for Registry {
     fn near(&self, standard: &StandardId) -> Vec<StandardId> {
         self.view.near(standard).unwrap_or_default()
     }
+}
+
+/// What the author should mend; or, where a rule is broken that every standard must keep, why it is not published.
+fn linted(package: &Package, metadata: &Metadata, bundle: &Bundle) -> Result<Vec<Text>, PublishError> {
+    let lints = lint(package, metadata, bundle);
+    let (lints, milder): (Vec<Lint>, _) = lints.into_iter().partition(|lint| lint.severity == Severity::Error);
+    if !lints.is_empty() {
+        let (standard, version) = (package.standard.clone(), package.version.clone());
+        return Err(PublishError::Lint { standard, version, lints });
+    }
+    let warnings = milder.into_iter().filter(|lint| lint.severity == Severity::Warning);
+    Ok(warnings.map(|lint| lint.placed()).collect())
 }
 
 fn check_operation_id(id: &str) -> Result<(), PublishError> {

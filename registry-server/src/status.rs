@@ -274,6 +274,9 @@ impl From<PublishError> for Refusal {
             PublishError::Examples { examples, .. } => examples
                 .into_iter()
                 .fold(refusal(Reason::ExampleVerdict), |refusal, fault| refusal.at(fault.file, fault.message)),
+            PublishError::Lint { lints, .. } => lints.into_iter().fold(refusal(Reason::LintFailed), |refusal, lint| {
+                refusal.at(lint.place(), format!("{}: {}", lint.code, lint.message.en))
+            }),
             PublishError::Exists { standard, version } => {
                 refusal(Reason::VersionExists).about("version", format!("{standard}@={version}"))
             }

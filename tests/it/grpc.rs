@@ -39,7 +39,7 @@ security_level = "S1"
 update_cycle = "1"
 "#;
 
-pub const SCHEMA: &str = r#"{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "required": ["card"],
+pub const SCHEMA: &str = r#"{"$schema": "https://json-schema.org/draft/2020-12/schema", "x-guiju": {"vocabulary": "1"}, "type": "object", "required": ["card"],
     "properties": {"card": {"type": "string", "maxLength": 8, "title": "card number", "x-guiju": {"titleZh": "证号"}}}}"#;
 
 async fn channel(server: &Server) -> Channel {
@@ -121,6 +121,11 @@ async fn refusals_of_a_publication_name_place_and_reason() {
         ),
         (schema(r#"{"$ref": "ftp://x"}"#), bad_file, "nothing else is ever fetched"),
         (schema(&format!(r#"{{"description": "{}"}}"#, "x".repeat(300 << 10))), bad_file, "at most 262144 are taken"),
+        (
+            schema(&SCHEMA.replace(r#"{"vocabulary": "1"}"#, "{}")),
+            (Code::InvalidArgument, "LINT_FAILED"),
+            "vocabulary-version-missing: `x-guiju` is used",
+        ),
         (submission("0.9.0", SCHEMA), (Code::Ok, ""), ""),
         (
             submission("1.0.0", r#"{"type": "object"}"#),

@@ -31,6 +31,7 @@ update_cycle = "1"
 
 SCHEMA = """{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "x-guiju": {"vocabulary": "1"},
   "type": "object",
   "required": ["card", "holder"],
   "properties": {

@@ -26,5 +26,5 @@ pub use guiju_model as model;
 pub use guiju_validator::{CheckOptions, CompileError, CompileOptions, Validator};
 pub use lock::{Lock, LockError, Pin};
 #[cfg(feature = "registry")]
-pub use registry::{ConnectOptions, Registry, RegistryError, Watch, WatchEvent};
+pub use registry::{ConnectOptions, Publication, Registry, RegistryError, Watch, WatchEvent};
 pub use standard::Standard;

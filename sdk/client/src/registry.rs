@@ -3,7 +3,7 @@
 use crate::{Standard, cache::CacheError, lock::LockError};
 use guiju_model::{
     Bundle, BundleError, Digest, Kind, Package, Reference, ReferenceError, Report, SearchHit, StandardId, StandardInfo,
-    Status as VersionStatus, VersionInfo,
+    Status as VersionStatus, Text, VersionInfo,
 };
 use guiju_proto::{
     conformance::{CheckOptions as WireOptions, CheckRequest, conformance_client::ConformanceClient},
@@ -123,6 +123,16 @@ pub struct ConnectOptions {
     /// PEM of the authority that signed the registry's certificate; without it the certificate given must be its own root.
     pub authority_pem: Option<Vec<u8>>,
     pub timeout: Option<Duration>,
+}
+
+/// What became of a version that was sent to be published.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    pub version: VersionInfo,
+    /// Whether this call wrote it; otherwise it was there.
+    pub is_new: bool,
+    /// What its author should mend next time, with code and place.
+    pub warnings: Vec<Text>,
 }
 
 /// A registry. Cheap to clone.
@@ -257,7 +267,7 @@ impl Registry {
         package: &Package,
         metadata_toml: &str,
         dry_run: bool,
-    ) -> Result<(VersionInfo, bool), RegistryError> {
+    ) -> Result<Publication, RegistryError> {
         let mut request = wire::PublishRequest::from(package.clone());
         (request.operation_id, request.metadata_toml, request.dry_run) =
             (operation_id.into(), metadata_toml.into(), dry_run);
@@ -280,7 +290,12 @@ impl Registry {
             }
         };
         let answer = answer.ok_or_else(|| ConvertError::new("result", "it is missing"))?;
-        Ok((version(answer.version)?, answer.is_new))
+        let warnings = answer.warnings_en.into_iter().zip(answer.warnings_zh);
+        Ok(Publication {
+            version: version(answer.version)?,
+            is_new: answer.is_new,
+            warnings: warnings.map(|(en, zh)| Text { en, zh }).collect(),
+        })
     }
 
     pub async fn set_status(

@@ -34,9 +34,22 @@ pub struct Lint {
 
 impl fmt::Display for Lint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { code, severity, file, pointer, message } = self;
-        let place = if pointer.is_empty() { file.clone() } else { format!("{file}#{pointer}") };
-        write!(f, "{severity} {code} {place}: {}", message.en)
+        write!(f, "{} {} {}: {}", self.severity, self.code, self.place(), self.message.en)
+    }
+}
+
+impl Lint {
+    /// File and pointer, as `schema.json#/properties/sex`.
+    pub fn place(&self) -> String {
+        let Self { file, pointer, .. } = self;
+        if pointer.is_empty() { file.clone() } else { format!("{file}#{pointer}") }
+    }
+
+    /// The message after code and place.
+    pub fn placed(&self) -> Text {
+        let (code, place) = (self.code, self.place());
+        let said = |message: &str| format!("{code} {place}: {message}");
+        Text { en: said(&self.message.en), zh: said(&self.message.zh) }
     }
 }
 

@@ -5,7 +5,8 @@ use crate::{
     folder::{Folder, names, refers_to},
     shelf::{Carried, Shelf, refused},
 };
-use guiju_model::{Digest, Package};
+use guiju::Publication;
+use guiju_model::{Digest, Package, Text, VersionInfo};
 use guiju_validator::judge_examples;
 use std::{io::Write, path::PathBuf};
 
@@ -24,7 +25,10 @@ pub struct PublishArgs {
 }
 
 enum Outcome {
-    Published(String),
+    Published {
+        place: String,
+        warnings: Vec<Text>,
+    },
     There,
     /// Judged here alone: what it refers to is not in the registry yet.
     JudgedHere,
@@ -42,13 +46,13 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
         let (toml, _) = &metadata[&package.standard];
         let (standard, version) = (&package.standard, &package.version);
         match publish(&shelf, package, toml, args.dry_run, &packages) {
-            Ok(Outcome::Published(place)) => {
+            Ok(Outcome::Published { place, warnings }) => {
                 published += 1;
-                writeln!(
-                    out,
-                    "{} {standard} {version}  {place}",
-                    if args.dry_run { "would publish" } else { "published" }
-                )?;
+                let done = if args.dry_run { "would publish" } else { "published" };
+                writeln!(out, "{done} {standard} {version}  {place}")?;
+                for warning in warnings {
+                    writeln!(out, "  warning {}", context.lang.of(&warning))?;
+                }
             }
             Ok(Outcome::JudgedHere) => {
                 published += 1;
@@ -93,9 +97,11 @@ fn publish(
         }
     })?;
     match answer {
-        Ok((info, true)) if is_dry => Ok(Outcome::Published(info.digest.to_string())),
-        Ok((info, true)) => Ok(Outcome::Published(format!("{}  log index {}", info.digest, info.log_index))),
-        Ok((_, false)) => Ok(Outcome::There),
+        Ok(Publication { is_new: false, .. }) => Ok(Outcome::There),
+        Ok(Publication { version: VersionInfo { digest, log_index, .. }, warnings, .. }) => {
+            let place = if is_dry { digest.to_string() } else { format!("{digest}  log index {log_index}") };
+            Ok(Outcome::Published { place, warnings })
+        }
         // A whole tree can be tried out: what would have been published before this one is not there in a dry run.
         Err(_) if refers_to(package, &names(all)) => judged_here(package, all),
         Err(error) => Err(refused(error)),
