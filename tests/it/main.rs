@@ -28,4 +28,5 @@ mod tidy;
 mod tlog;
 mod tlog_oracles;
 mod upkeep;
+mod verify;
 mod wire;

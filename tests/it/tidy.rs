@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("sdk/compat", "guiju-compat", &["guiju-model", "guiju-validator"]),
     ("sdk/tlog", "guiju-tlog", &[]),
     ("proto", "guiju-proto", &["guiju-model"]),
-    ("sdk/client", "guiju", &["guiju-model", "guiju-validator", "guiju-proto"]),
+    ("sdk/client", "guiju", &["guiju-model", "guiju-validator", "guiju-tlog", "guiju-proto"]),
     ("sdk/cli", "guiju-cli", &["guiju-model", "guiju-validator", "guiju-compat", "guiju"]),
     (
         "registry-server",

@@ -3,8 +3,9 @@
 use crate::{
     command::{
         check::CheckArgs, completions::CompletionsArgs, diff::DiffArgs, explain::ExplainArgs, fetch::FetchArgs,
-        init::InitArgs, inspect::InspectArgs, lint::LintArgs, list::ListArgs, lock::LockArgs, new::NewArgs,
-        publish::PublishArgs, search::SearchArgs, show::ShowArgs, test::TestArgs, watch::WatchArgs,
+        init::InitArgs, inspect::InspectArgs, lint::LintArgs, list::ListArgs, lock::LockArgs, monitor::MonitorArgs,
+        new::NewArgs, publish::PublishArgs, search::SearchArgs, show::ShowArgs, test::TestArgs, verify::VerifyArgs,
+        watch::WatchArgs,
     },
     terminal::{Color, Lang},
 };
@@ -75,6 +76,8 @@ pub enum Command {
     Test(TestArgs),
     Lint(LintArgs),
     Publish(PublishArgs),
+    Verify(VerifyArgs),
+    Monitor(MonitorArgs),
     Watch(WatchArgs),
     Completions(CompletionsArgs),
     /// Print the manual page, in roff

@@ -11,11 +11,13 @@ pub mod lint;
 pub mod list;
 pub mod lock;
 pub mod man;
+pub mod monitor;
 pub mod new;
 pub mod publish;
 pub mod search;
 pub mod show;
 pub mod test;
+pub mod verify;
 pub mod watch;
 
 use crate::{args::Command, context::Context, failure::Answer};
@@ -36,6 +38,8 @@ pub fn run(command: Command, context: &Context) -> Answer {
         Command::Test(args) => test::run(args, context),
         Command::Lint(args) => lint::run(args, context),
         Command::Publish(args) => publish::run(args, context),
+        Command::Verify(args) => verify::run(args, context),
+        Command::Monitor(args) => monitor::run(args, context),
         Command::Watch(args) => watch::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man => man::run(),

@@ -14,6 +14,7 @@ mod embedded; // the standards that the program carries
 mod failure; // why there is no answer, in the house form
 mod folder; // a folder of standards as authors keep it
 mod inputs; // which files are meant
+mod log; // what is asked of a registry's log
 mod output; // how a check is told
 mod progress; // a bar, on a terminal only
 mod rejects; // what conforms and what does not, as files

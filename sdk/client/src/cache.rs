@@ -1,6 +1,7 @@
 //! Versions on disk, by digest. Safe under any number of processes: a file appears whole or not at all, and is checked when read.
 
 use guiju_model::{Content, Digest, Manifest};
+use guiju_tlog::Hash;
 use std::{
     collections::BTreeMap,
     fs,
@@ -67,6 +68,22 @@ impl Cache {
         }
         // The manifest last: where it is, all it names is.
         self.write(&content.manifest.to_canonical())
+    }
+
+    /// The proof that is kept of a version in the tree with that root. Whoever asks verifies it.
+    pub fn proof(&self, digest: &Digest, root: Hash) -> Option<Vec<u8>> {
+        fs::read(self.proof_path(digest, root)).ok()
+    }
+
+    pub fn put_proof(&self, digest: &Digest, root: Hash, bytes: &[u8]) -> Result<(), CacheError> {
+        let written = write_whole(&self.proof_path(digest, root), bytes);
+        written.map_err(|source| CacheError::Io { path: self.folder.clone(), source })
+    }
+
+    /// Projects that share the cache may hold different checkpoints, so each tree has a proof of its own.
+    fn proof_path(&self, digest: &Digest, root: Hash) -> PathBuf {
+        let tree: String = root.as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        self.path(digest).with_extension(format!("{tree}.proof"))
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {

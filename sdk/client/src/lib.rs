@@ -15,6 +15,8 @@ mod cache; // versions on disk, by digest
 mod folder; // a standards/ tree as a catalog
 mod lock; // which exact versions a project uses
 #[cfg(feature = "registry")]
+mod proofs; // whether what a registry publishes is what it published
+#[cfg(feature = "registry")]
 mod registry; // a registry over gRPC
 mod standard; // a standard at hand
 
@@ -23,8 +25,14 @@ pub mod readers; // records from bytes of any size
 pub use cache::{Cache, CacheError};
 pub use folder::{Folder, FolderError};
 pub use guiju_model as model;
+pub use guiju_tlog as tlog;
 pub use guiju_validator::{CheckOptions, CompileError, CompileOptions, Validator};
-pub use lock::{Lock, LockError, Pin};
+pub use lock::{HeldLog, Lock, LockError, Pin};
+#[cfg(feature = "registry")]
+pub use proofs::{
+    LogDemands, LogEntry, LogSource, PinFault, ProvedEntry, ServedCheckpoint, keep_proof, log_head, prove_pin,
+    prove_pin_offline, replay, what_became_of,
+};
 #[cfg(feature = "registry")]
 pub use registry::{ConnectOptions, Publication, Registry, RegistryError, Watch, WatchEvent};
 pub use standard::Standard;

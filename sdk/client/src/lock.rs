@@ -6,10 +6,15 @@
 //! ```
 //!
 //! A line is a reference as it was asked for, the version and digest it was resolved to, and the index of the log entry that
-//! published it, or `-` where it came from no log.
+//! published it, or `-` where it came from no log. One more line holds the log's first key and the checkpoint that every later
+//! one must begin with:
+//! ```text
+//! log registry.example.org/log+9c1f5d6e+AbCd… 42 CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+//! ```
 
 use crate::cache::write_whole;
 use guiju_model::{Digest, Reference, Resolution};
+use guiju_tlog::{Checkpoint, VerifierKey};
 use semver::Version;
 use std::{
     collections::BTreeMap,
@@ -42,16 +47,25 @@ pub struct Pin {
     pub log_index: Option<u64>,
 }
 
+/// What is believed of the log that pins are in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldLog {
+    /// The key that the log began with; later ones follow from it.
+    pub first_key: VerifierKey,
+    pub checkpoint: Checkpoint,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
     path: PathBuf,
+    log: Option<HeldLog>,
     pins: BTreeMap<String, Pin>,
 }
 
 impl Lock {
     /// Reads a lockfile; an absent one is empty.
     pub fn read(path: &Path) -> Result<Self, LockError> {
-        let mut lock = Self { path: path.into(), pins: BTreeMap::new() };
+        let mut lock = Self { path: path.into(), log: None, pins: BTreeMap::new() };
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(lock),
@@ -59,6 +73,14 @@ impl Lock {
         };
         for (number, line) in text.lines().enumerate() {
             if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if let Some(line) = line.strip_prefix("log ") {
+                let log = held(line).map_err(|why| LockError::Line { path: path.into(), line: number + 1, why })?;
+                if lock.log.replace(log).is_some() {
+                    let why = "the log is held twice, as after a merge".into();
+                    return Err(LockError::Line { path: path.into(), line: number + 1, why });
+                }
                 continue;
             }
             let (reference, pin) =
@@ -73,6 +95,15 @@ impl Lock {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The log that pins are in, as it was last believed.
+    pub fn log(&self) -> Option<&HeldLog> {
+        self.log.as_ref()
+    }
+
+    pub fn hold_log(&mut self, log: HeldLog) {
+        self.log = Some(log);
     }
 
     pub fn get(&self, reference: &Reference) -> Option<&Pin> {
@@ -121,12 +152,24 @@ impl Lock {
 impl std::fmt::Display for Lock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{HEAD}")?;
+        if let Some(HeldLog { first_key, checkpoint }) = &self.log {
+            writeln!(f, "log {first_key} {} {}", checkpoint.size, checkpoint.root)?;
+        }
         for (reference, Pin { resolution, log_index }) in &self.pins {
             let index = log_index.map_or("-".into(), |index| index.to_string());
             writeln!(f, "{reference} {} {} {index}", resolution.version, resolution.digest)?;
         }
         Ok(())
     }
+}
+
+fn held(line: &str) -> Result<HeldLog, String> {
+    let parts: Vec<&str> = line.split(' ').collect();
+    let [key, size, root] = parts[..] else { return Err("a log is its key, a size and a root".into()) };
+    let first_key: VerifierKey = key.parse().map_err(|why| format!("{why}"))?;
+    // A checkpoint's text has one spelling; so does this line.
+    let checkpoint = format!("{}\n{size}\n{root}\n", first_key.name()).parse().map_err(|why| format!("{why}"))?;
+    Ok(HeldLog { first_key, checkpoint })
 }
 
 fn pin(line: &str) -> Result<(String, Pin), String> {

@@ -8,8 +8,10 @@ use guiju_model::{
 use guiju_proto::{
     conformance::{CheckOptions as WireOptions, CheckRequest, conformance_client::ConformanceClient},
     convert::{BundleReceiver, ConvertError, package_parts},
+    log::log_service_client::LogServiceClient,
     registry::{self as wire, registry_client::RegistryClient},
 };
+use guiju_tlog::{LogFault, RotationError};
 use guiju_validator::CompileError;
 use std::time::Duration;
 use tonic::{
@@ -47,6 +49,10 @@ pub enum RegistryError {
     Cache(#[from] CacheError),
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error("{0}; what this registry says is not used")]
+    Log(#[from] LogFault),
+    #[error("the log's key cannot be followed: {0}; what this registry says is not used")]
+    Key(#[from] RotationError),
 }
 
 impl From<Status> for RegistryError {
@@ -67,6 +73,11 @@ impl RegistryError {
     /// Whether there is no such standard or version.
     pub fn is_not_found(&self) -> bool {
         self.status().is_some_and(|status| status.code() == Code::NotFound)
+    }
+
+    /// Whether the registry did answer, and its log is not believed for what it said.
+    pub fn is_distrust(&self) -> bool {
+        matches!(self, Self::Log(_) | Self::Key(_) | Self::Malformed(_))
     }
 
     /// Each fault of the input that the registry named, with its place.
@@ -141,6 +152,7 @@ pub struct Registry {
     url: String,
     registry: RegistryClient<Channel>,
     conformance: ConformanceClient<Channel>,
+    log: LogServiceClient<Channel>,
 }
 
 impl Registry {
@@ -171,7 +183,13 @@ impl Registry {
         let registry = RegistryClient::new(channel.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(MESSAGE_BYTES * 2);
-        Ok(Self { url: url.into(), registry, conformance: ConformanceClient::new(channel) })
+        let log = LogServiceClient::new(channel.clone()).accept_compressed(CompressionEncoding::Gzip);
+        let log = log.max_decoding_message_size(MESSAGE_BYTES * 2);
+        Ok(Self { url: url.into(), registry, conformance: ConformanceClient::new(channel), log })
+    }
+
+    pub(crate) fn log(&self) -> LogServiceClient<Channel> {
+        self.log.clone()
     }
 
     pub fn url(&self) -> &str {

@@ -2,6 +2,7 @@ use crate::{
     command::lock::wanted,
     context::Context,
     failure::{Answer, Verdict},
+    log::prove_pins,
     shelf::{Shelf, locked},
 };
 use guiju_model::{Reference, Resolution};
@@ -36,6 +37,9 @@ pub fn run(args: FetchArgs, context: &Context) -> Answer {
         let Resolution { standard, version, digest } = resolution(&bundle);
         let with = bundle.contents().count() - 1;
         writeln!(out, "{standard} {version}  {digest}  {how}, with {with} that it refers to")?;
+    }
+    if let Some(log) = shelf.lock.log().filter(|_| shelf.url().is_some()) {
+        prove_pins(&shelf, log)?;
     }
     writeln!(out, "the cache is {}", shelf.cache().folder().display())?;
     out.flush()?;

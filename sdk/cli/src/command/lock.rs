@@ -1,6 +1,7 @@
 use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
+    log::{LogArgs, believed, prove_pins},
     settings::FILE,
     shelf::{Shelf, locked},
 };
@@ -16,6 +17,8 @@ pub struct LockArgs {
     /// References to pin beside those of guiju.toml
     #[arg(value_name = "STANDARD")]
     standards: Vec<String>,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 pub fn run(args: LockArgs, context: &Context) -> Answer {
@@ -39,6 +42,17 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
                 shelf.lock.remove(&reference);
             }
         }
+    }
+    if shelf.is_connected() && shelf.lock.pins().any(|(_, pin)| pin.log_index.is_some()) {
+        let head = believed(&shelf, &args.log.demands()?)??;
+        // The lock of those who change nothing stays as it is, though the log has grown.
+        let log = match shelf.lock.log() {
+            Some(held) if changed == 0 => held.clone(),
+            _ => head,
+        };
+        prove_pins(&shelf, &log)?;
+        changed += u64::from(shelf.lock.log().is_none());
+        shelf.lock.hold_log(log);
     }
     let path = shelf.lock.path().display().to_string();
     match (changed, context.shared.locked) {

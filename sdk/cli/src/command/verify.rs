@@ -1,0 +1,81 @@
+use crate::{
+    context::Context,
+    failure::{Answer, Failure, Verdict},
+    log::{LogArgs, believed, prove},
+    shelf::Shelf,
+};
+use guiju::{HeldLog, Pin, prove_pin_offline};
+use std::io::Write;
+
+/// Prove that what guiju.lock pins is what the registry's committee published
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The digest of every pinned version is computed again, and its entry is proved to be in the log's tree: online against a
+checkpoint that must follow from the lock's, with --offline against the lock's own, by the proofs that `guiju lock` and
+`guiju fetch` keep. Exit code 1 says what was tampered with, moved, removed, forked or frozen.")]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+pub fn run(args: VerifyArgs, context: &Context) -> Answer {
+    let shelf = Shelf::open(context)?;
+    let pins: Vec<(&str, &Pin)> = shelf.lock.pins().collect();
+    if pins.is_empty() {
+        return Err(Failure::new(format!("`{}` pins nothing", shelf.lock.path().display()))
+            .hint("run `guiju lock` to pin what the project uses"));
+    }
+    let is_online = shelf.url().is_some();
+    let log = match (is_online, shelf.lock.log()) {
+        (true, _) => match believed(&shelf, &args.log.demands()?)? {
+            Ok(log) => Some(log),
+            Err(failure) => {
+                failure.print(context.paint_error);
+                return Ok(Verdict::DoesNot);
+            }
+        },
+        (false, held) => held.cloned(),
+    };
+    let mut out = context.out();
+    let mut verdict = Verdict::Conforms;
+    for (reference, pin) in pins {
+        match judged(&shelf, pin, log.as_ref(), is_online)? {
+            Ok(how) => {
+                writeln!(out, "ok    {reference}  {}  {}  {how}", pin.resolution.version, pin.resolution.digest)?
+            }
+            Err(fault) => {
+                verdict = Verdict::DoesNot;
+                writeln!(out, "FAIL  {reference}  {fault}")?;
+            }
+        }
+    }
+    if let Some(HeldLog { checkpoint, .. }) = &log {
+        writeln!(out, "log {} with {} entries, root {}", checkpoint.origin, checkpoint.size, checkpoint.root)?;
+    }
+    out.flush()?;
+    Ok(verdict)
+}
+
+/// In words, what was proved of a pin or what is wrong with it.
+fn judged(
+    shelf: &Shelf<'_>,
+    pin: &Pin,
+    log: Option<&HeldLog>,
+    is_online: bool,
+) -> Result<Result<String, String>, Failure> {
+    // Every digest is computed again on the way.
+    shelf.exactly(&pin.resolution)?;
+    let Some(index) = pin.log_index else { return Ok(Ok("the content is whole; it is of no log".into())) };
+    let Some(log) = log else {
+        let failure = Failure::new(format!("`{}` holds no checkpoint", shelf.lock.path().display()));
+        return Err(failure.hint("run `guiju lock` where the registry can be reached"));
+    };
+    let fault = match is_online {
+        true => prove(shelf, pin, log)?.err(),
+        false => prove_pin_offline(pin, shelf.cache(), &log.checkpoint).err(),
+    };
+    Ok(match fault {
+        Some(fault) => Err(fault.to_string()),
+        None => Ok(format!("entry {index}")),
+    })
+}

@@ -1,0 +1,100 @@
+//! What is asked of a registry's log, and how the lock keeps what is believed of it.
+
+use crate::{
+    failure::Failure,
+    shelf::{Shelf, refused},
+};
+use guiju::{
+    HeldLog, LogDemands, LogSource, Pin, PinFault, ProvedEntry, RegistryError, keep_proof, log_head, prove_pin,
+    tlog::{LogFault, VerifierKey},
+    what_became_of,
+};
+use std::{fs, path::PathBuf, time::SystemTime};
+
+/// Flags of every command that believes a log.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "The registry's log")]
+pub struct LogArgs {
+    /// Policy file (C2SP tlog-policy): the logs that are trusted, and the witnesses that must have cosigned
+    #[arg(long, value_name = "FILE", env = "GUIJU_LOG_POLICY", hide_env_values = true)]
+    log_policy: Option<PathBuf>,
+    /// Key, kept offline, that must have signed each change of the log's key
+    #[arg(long, value_name = "KEY", env = "GUIJU_LOG_ROOT_KEY", hide_env_values = true)]
+    log_root_key: Option<VerifierKey>,
+    /// Greatest age of the log's checkpoint
+    #[arg(long, value_name = "SECONDS", env = "GUIJU_LOG_AGE_MAX", hide_env_values = true, default_value_t = 3600)]
+    log_age_max: u64,
+}
+
+impl LogArgs {
+    pub fn demands(&self) -> Result<LogDemands, Failure> {
+        let policy = match &self.log_policy {
+            Some(path) => {
+                let text = fs::read_to_string(path).map_err(|error| Failure::file("read", path.display(), &error))?;
+                let fault = |why| Failure::new(format!("`{}` is no policy: {why}", path.display()));
+                Some(text.parse().map_err(fault)?)
+            }
+            None => None,
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Ok(LogDemands { policy, root_key: self.log_root_key.clone(), now_and_age_max_s: Some((now, self.log_age_max)) })
+    }
+}
+
+/// The log's checkpoint now, following from what the lock holds, or why the log is not believed: where it does not follow, what
+/// became of the pins is told too.
+pub fn believed(shelf: &Shelf<'_>, demands: &LogDemands) -> Result<Result<HeldLog, Failure>, Failure> {
+    let held = shelf.lock.log();
+    let head = shelf.ask(|registry| async move { Ok(log_head(&registry, held, demands).await) })?;
+    let error = match head {
+        Ok(head) => return Ok(Ok(head)),
+        Err(error) => error,
+    };
+    let rewrote = matches!(
+        error,
+        RegistryError::Log(LogFault::Rewritten { .. } | LogFault::Forked { .. } | LogFault::Rewound { .. })
+    );
+    let failure = distrust(error)?;
+    if !rewrote {
+        return Ok(Err(failure));
+    }
+    let lock = &shelf.lock;
+    // What it serves is not believed any more; it only helps to say what was done.
+    let faults = shelf.ask(|registry| async move { what_became_of(&registry, lock).await }).unwrap_or_default();
+    Ok(Err(faults.into_iter().fold(failure, Failure::at)))
+}
+
+/// What is wrong with a log; an `Err` where there is no telling, because no answer came.
+pub fn distrust(error: RegistryError) -> Result<Failure, Failure> {
+    match error.is_distrust() {
+        true => Ok(refused(error)),
+        false => Err(refused(error)),
+    }
+}
+
+/// Proves each pin in the tree of a checkpoint, and keeps the proofs for when there is no network.
+pub fn prove_pins(shelf: &Shelf<'_>, log: &HeldLog) -> Result<(), Failure> {
+    let mut faults = Vec::new();
+    for (_, pin) in shelf.lock.pins().filter(|(_, pin)| pin.log_index.is_some()) {
+        match prove(shelf, pin, log)? {
+            Ok(proved) => keep_proof(pin, &proved, &log.checkpoint, shelf.cache())
+                .map_err(|error| Failure::new(error.to_string()))?,
+            Err(fault) => faults.push(fault),
+        }
+    }
+    faults.dedup();
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(faults.into_iter().fold(Failure::new("the log does not prove what is pinned"), Failure::at)),
+    }
+}
+
+/// The entry of a pin, proved, or what is wrong with it.
+pub fn prove(shelf: &Shelf<'_>, pin: &Pin, log: &HeldLog) -> Result<Result<ProvedEntry, PinFault>, Failure> {
+    let (index, size) = (pin.log_index.unwrap_or_default(), log.checkpoint.size);
+    if index >= size {
+        return Ok(Err(PinFault::Removed { what: pin.resolution.standard.to_string(), index }));
+    }
+    let proved = shelf.ask(|registry| async move { registry.proved_entry(index, size).await })?;
+    Ok(prove_pin(pin, &proved, &log.checkpoint).map(|()| proved))
+}

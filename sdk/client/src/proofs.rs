@@ -1,0 +1,269 @@
+//! Whether what a registry publishes is what it published: checkpoints followed, pins proved, tampering told apart.
+//!
+//! # Invariants
+//! - A checkpoint is believed only if its signature holds, it is young enough, and it begins with the one that was held.
+//! - A pin is proved only if the entry at its index publishes that version with that digest, and is in the held checkpoint's tree.
+
+use crate::{Cache, CacheError, Lock, Pin, Registry, RegistryError, lock::HeldLog};
+use guiju_proto::{
+    convert::ConvertError,
+    log::{self as wire, Entry, entry::Event},
+};
+use guiju_tlog::{Checkpoint, Hash, KeyHistory, LogFault, Note, Policy, Proof, Replay, Seen, VerifierKey, follow};
+use prost::Message;
+use std::collections::BTreeMap;
+
+/// What is asked of a log beyond its own signature.
+#[derive(Clone, Debug, Default)]
+pub struct LogDemands {
+    /// Witnesses that must have cosigned.
+    pub policy: Option<Policy>,
+    /// The key, kept offline, that must have signed each change of the log's key.
+    pub root_key: Option<VerifierKey>,
+    /// The time now and the greatest age of a checkpoint, in seconds.
+    pub now_and_age_max_s: Option<(u64, u64)>,
+}
+
+/// What is wrong with one pin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PinFault {
+    #[error("`{what}` is tampered with: entry {index} of the log publishes it with other content than the lock's")]
+    Tampered { what: String, index: u64 },
+    #[error("`{what}` was moved: the lock has it at entry {index}, the log at {found}")]
+    Moved { what: String, index: u64, found: u64 },
+    #[error("`{what}` was removed: entry {index} of the log is another, and no entry publishes it")]
+    Removed { what: String, index: u64 },
+    #[error("`{what}` is not proved: entry {index} is not in the tree of the lock's checkpoint as it was given")]
+    Unproved { what: String, index: u64 },
+    #[error("no proof of `{what}` is at hand; run `guiju lock` where the registry can be reached")]
+    NoProof { what: String },
+}
+
+/// An entry, with what shows that it is in a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvedEntry {
+    pub entry: Vec<u8>,
+    pub proof: Proof,
+}
+
+/// One entry of a log, for those who watch over a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    pub index: u64,
+    pub time_ms: u64,
+    pub principal: String,
+    /// `published`, or the status that it got. `?` for an entry that this program is too old to know.
+    pub event: String,
+    pub standard: String,
+    pub version: String,
+}
+
+impl LogEntry {
+    fn read(index: u64, bytes: &[u8]) -> Result<Self, RegistryError> {
+        let Entry { time_ms, principal, event, .. } =
+            Entry::decode(bytes).map_err(|why| ConvertError::new(format!("entries[{index}]"), why))?;
+        let (event, standard, version) = match event {
+            Some(Event::VersionPublished(event)) => ("published".into(), event.standard, event.version),
+            Some(Event::StatusChanged(event)) => (event.status, event.standard, event.version),
+            None => ("?".into(), String::new(), String::new()),
+        };
+        Ok(Self { index, time_ms, principal, event, standard, version })
+    }
+}
+
+/// What a log says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServedCheckpoint {
+    pub note: String,
+    /// The key that the log began with.
+    pub first_key: String,
+    /// Notes by which each key names the next, in order.
+    pub rotations: Vec<String>,
+}
+
+/// Where a log is read from. Nothing of what it answers is believed before it is proved.
+pub trait LogSource: Sync {
+    fn checkpoint(&self) -> impl Future<Output = Result<ServedCheckpoint, RegistryError>> + Send;
+
+    /// An entry, with its proof for the tree of that size.
+    fn proved_entry(&self, index: u64, size: u64) -> impl Future<Output = Result<ProvedEntry, RegistryError>> + Send;
+
+    /// What shows that the tree of the one size begins with that of the other.
+    fn growth(&self, old: u64, size: u64) -> impl Future<Output = Result<Proof, RegistryError>> + Send;
+
+    /// Entries from an index on, as many as fit an answer; none at the end.
+    fn entries(&self, from: u64) -> impl Future<Output = Result<Vec<Vec<u8>>, RegistryError>> + Send;
+}
+
+impl LogSource for Registry {
+    async fn checkpoint(&self) -> Result<ServedCheckpoint, RegistryError> {
+        let answer = self.log().get_checkpoint(wire::GetCheckpointRequest {}).await?.into_inner();
+        let wire::GetCheckpointResponse { note, first_key, rotations } = answer;
+        Ok(ServedCheckpoint { note, first_key, rotations })
+    }
+
+    async fn proved_entry(&self, index: u64, size: u64) -> Result<ProvedEntry, RegistryError> {
+        let request = wire::ProveInclusionRequest { index, tree_size: size };
+        let answer = self.log().prove_inclusion(request).await?.into_inner();
+        Ok(ProvedEntry { entry: answer.entry.to_vec(), proof: hashes(&answer.hashes)? })
+    }
+
+    async fn growth(&self, old: u64, size: u64) -> Result<Proof, RegistryError> {
+        let request = wire::ProveConsistencyRequest { old_size: old, tree_size: size };
+        Ok(hashes(&self.log().prove_consistency(request).await?.into_inner().hashes)?)
+    }
+
+    async fn entries(&self, from: u64) -> Result<Vec<Vec<u8>>, RegistryError> {
+        let request = wire::ReadEntriesRequest { from_index: from, count: 0 };
+        let entries = self.log().read_entries(request).await?.into_inner().entries;
+        Ok(entries.iter().map(|entry| entry.to_vec()).collect())
+    }
+}
+
+/// The log's checkpoint now, believed: it follows from what is held. Where nothing is held, the key that the log names is taken
+/// for its own, this once.
+pub async fn log_head(
+    source: &impl LogSource,
+    held: Option<&HeldLog>,
+    demands: &LogDemands,
+) -> Result<HeldLog, RegistryError> {
+    let served = source.checkpoint().await?;
+    let named: VerifierKey =
+        served.first_key.parse().map_err(|why| ConvertError::new("first_key", format!("{why}")))?;
+    if let Some(held) = held.filter(|held| held.first_key != named) {
+        return Err(LogFault::OtherLog { found: named.to_string(), trusted: held.first_key.to_string() }.into());
+    }
+    let logs = demands.policy.as_ref().map_or(&[][..], Policy::logs);
+    if !logs.is_empty() && !logs.contains(&named) {
+        let trusted = logs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return Err(LogFault::OtherLog { found: named.to_string(), trusted }.into());
+    }
+    let notes = served.rotations.iter().map(|note| Note::parse(note.as_bytes())).collect::<Result<Vec<_>, _>>();
+    let notes = notes.map_err(|why| ConvertError::new("rotations", why))?;
+    let keys = KeyHistory::follow(named.clone(), demands.root_key.as_ref(), &notes)?;
+    let note = Note::parse(served.note.as_bytes()).map_err(LogFault::Note)?;
+    let seen = Seen::verified(&note, &keys, demands.policy.as_ref())?;
+    if let Some(held) = held {
+        follows(source, &held.checkpoint, &seen.checkpoint).await?;
+    }
+    if let Some((now_s, age_max_s)) = demands.now_and_age_max_s {
+        seen.is_fresh(now_s, age_max_s)?;
+    }
+    Ok(HeldLog { first_key: named, checkpoint: seen.checkpoint })
+}
+
+async fn follows(source: &impl LogSource, held: &Checkpoint, new: &Checkpoint) -> Result<(), RegistryError> {
+    // Only where it can exist is a proof asked for; what else is wrong is said without.
+    let proof = match held.size < new.size {
+        true => source.growth(held.size, new.size).await?,
+        false => Proof::default(),
+    };
+    Ok(follow(held, new, &proof)?)
+}
+
+/// Reads the whole log, holds it against a checkpoint and against the one held before, and tells each entry.
+pub async fn replay(
+    source: &impl LogSource,
+    held: Option<&Checkpoint>,
+    head: &Checkpoint,
+    mut tell: impl FnMut(LogEntry),
+) -> Result<(), RegistryError> {
+    let mut replay = Replay::new(held, head);
+    while replay.size() < head.size {
+        let entries = source.entries(replay.size()).await?;
+        if entries.is_empty() {
+            break;
+        }
+        for entry in entries.iter().take((head.size - replay.size()) as usize) {
+            let index = replay.size();
+            replay.take(entry)?;
+            tell(LogEntry::read(index, entry)?);
+        }
+    }
+    Ok(replay.finish()?)
+}
+
+/// Where the log does not follow from what is held: what became of each pin, as far as its entries tell.
+pub async fn what_became_of(source: &impl LogSource, lock: &Lock) -> Result<Vec<PinFault>, RegistryError> {
+    let mut entries = Vec::new();
+    loop {
+        match source.entries(entries.len() as u64).await? {
+            more if more.is_empty() => break,
+            more => entries.extend(more),
+        }
+    }
+    let wanted: BTreeMap<String, &Pin> = lock.pins().map(|(_, pin)| (name(pin), pin)).collect();
+    let faults = wanted.into_iter().filter_map(|(what, pin)| {
+        let index = pin.log_index?;
+        let publishes = |entry: &[u8]| said_of(pin, entry);
+        match entries.get(index as usize).and_then(|entry| publishes(entry)) {
+            Some(true) => None,
+            Some(false) => Some(PinFault::Tampered { what, index }),
+            None => Some(match entries.iter().position(|entry| publishes(entry).is_some()) {
+                Some(found) => PinFault::Moved { what, index, found: found as u64 },
+                None => PinFault::Removed { what, index },
+            }),
+        }
+    });
+    Ok(faults.collect())
+}
+
+/// `namespace/name@=version`, for messages.
+fn name(pin: &Pin) -> String {
+    format!("{}@={}", pin.resolution.standard, pin.resolution.version)
+}
+
+/// Whether an entry publishes a pin's version with its digest; none where it is about something else.
+fn said_of(pin: &Pin, entry: &[u8]) -> Option<bool> {
+    let Some(Event::VersionPublished(event)) = Entry::decode(entry).ok()?.event else { return None };
+    let resolution = &pin.resolution;
+    let is_it = event.standard == resolution.standard.to_string() && event.version == resolution.version.to_string();
+    is_it.then(|| event.manifest.as_ref() == resolution.digest.as_bytes())
+}
+
+/// Whether an entry, with its proof, shows that a pin was published, in the tree of a checkpoint. A pin of no log has nothing to
+/// show.
+pub fn prove_pin(pin: &Pin, proved: &ProvedEntry, checkpoint: &Checkpoint) -> Result<(), PinFault> {
+    let Some(index) = pin.log_index else { return Ok(()) };
+    let what = name(pin);
+    match proved.proof.shows_entry(&proved.entry, index, checkpoint.size, checkpoint.root) {
+        Err(_) => Err(PinFault::Unproved { what, index }),
+        Ok(()) => match said_of(pin, &proved.entry) {
+            Some(true) => Ok(()),
+            Some(false) => Err(PinFault::Tampered { what, index }),
+            None => Err(PinFault::Removed { what, index }),
+        },
+    }
+}
+
+/// Proves a pin with what the cache keeps.
+pub fn prove_pin_offline(pin: &Pin, cache: &Cache, checkpoint: &Checkpoint) -> Result<(), PinFault> {
+    if pin.log_index.is_none() {
+        return Ok(());
+    }
+    let kept =
+        cache.proof(&pin.resolution.digest, checkpoint.root).and_then(|bytes| read_kept(&bytes, checkpoint.size));
+    prove_pin(pin, &kept.ok_or_else(|| PinFault::NoProof { what: name(pin) })?, checkpoint)
+}
+
+/// Keeps the proof of a pin for the tree of a checkpoint.
+pub fn keep_proof(pin: &Pin, proved: &ProvedEntry, checkpoint: &Checkpoint, cache: &Cache) -> Result<(), CacheError> {
+    let kept = wire::ProveInclusionResponse {
+        entry: proved.entry.clone().into(),
+        hashes: proved.proof.0.iter().map(|hash| hash.as_bytes().to_vec().into()).collect(),
+        tree_size: checkpoint.size,
+    };
+    cache.put_proof(&pin.resolution.digest, checkpoint.root, &kept.encode_to_vec())
+}
+
+fn read_kept(bytes: &[u8], size: u64) -> Option<ProvedEntry> {
+    let kept = wire::ProveInclusionResponse::decode(bytes).ok().filter(|kept| kept.tree_size == size)?;
+    Some(ProvedEntry { entry: kept.entry.to_vec(), proof: hashes(&kept.hashes).ok()? })
+}
+
+fn hashes(list: &[impl AsRef<[u8]>]) -> Result<Proof, ConvertError> {
+    let hash = |hash: &[u8]| hash.try_into().map(Hash::from_bytes);
+    let hashes: Result<Vec<Hash>, _> = list.iter().map(|bytes| hash(bytes.as_ref())).collect();
+    hashes.map(Proof).map_err(|_| ConvertError::new("hashes", "one of them has not 32 bytes"))
+}

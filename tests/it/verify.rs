@@ -1,0 +1,108 @@
+//! The lock's log: `guiju lock`, `verify`, `monitor` against a real server, an honest one and ones that rewrote their past.
+
+use crate::{
+    grpc::METADATA,
+    support::{Server, guiju, said},
+};
+use guiju::Registry;
+use guiju_model::{Kind, Package};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+    thread,
+    time::Duration,
+};
+
+/// A program run in a project's folder, with a cache of its own.
+fn run(project: &Path, url: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(guiju());
+    command.args(arguments).current_dir(project).env("GUIJU_CACHE", project.join("cache"));
+    command.env("GUIJU_REGISTRY", url).env("GUIJU_LANG", "en").output().expect("it runs")
+}
+
+fn expect(output: &Output, code: i32, words: &[&str]) {
+    let text = said(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for word in words {
+        assert!(text.contains(word), "expected `{word}` in:\n{text}");
+    }
+}
+
+async fn publish(server: &Server, names: &[(&str, u64)]) {
+    let registry = Registry::connect(&server.url()).await.expect("connected");
+    for (name, size) in names {
+        let package = Package {
+            standard: format!("bj.test/{name}").parse().expect("a standard"),
+            version: semver::Version::new(1, 0, 0),
+            kind: Kind::Record,
+            files: [("schema.json".to_owned(), format!(r#"{{"type":"object","maxProperties":{size}}}"#).into_bytes())]
+                .into(),
+        };
+        registry.publish(&format!("{name}-{size}"), &package, METADATA, false).await.expect("published");
+    }
+}
+
+/// A server on a new log, signing with the key of another.
+async fn impostor(of: &Path, names: &[(&str, u64)]) -> Server {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().join("data/log-key");
+    fs::create_dir_all(&keys).expect("a folder");
+    for name in ["first", "secret"] {
+        fs::copy(of.join("data/log-key").join(name), keys.join(name)).expect("copied");
+    }
+    let server = Server::start_in(folder, &[]);
+    publish(&server, names).await;
+    server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_to_a_log_is_told_apart() {
+    let honest = Server::start();
+    publish(&honest, &[("a", 1), ("b", 1), ("c", 1)]).await;
+    let project = tempfile::tempdir().expect("a folder");
+    let project = project.path();
+    let url = honest.url();
+    expect(&run(project, &url, &["lock", "bj.test/b@^1", "bj.test/c@^1"]), 0, &["wrote"]);
+    let lock = fs::read_to_string(project.join("guiju.lock")).expect("a lock");
+    assert!(lock.lines().any(|line| line.starts_with("log guiju-log/") && line.contains(" 3 ")), "{lock}");
+    expect(&run(project, &url, &["verify"]), 0, &["ok    bj.test/b@^1", "entry 1", "entry 2", "with 3 entries"]);
+    expect(&run(project, &url, &["verify", "--offline"]), 0, &["ok    bj.test/b@^1", "entry 1", "with 3 entries"]);
+    publish(&honest, &[("d", 1)]).await;
+    expect(&run(project, &url, &["verify"]), 0, &["with 4 entries"]);
+    expect(&run(project, &url, &["monitor", "bj.test"]), 0, &["published", "bj.test/d 1.0.0", "4 entries are what"]);
+
+    // A checkpoint is given again for some seconds; whoever allows none of them is told its age.
+    let frozen = (0..10).any(|_| {
+        thread::sleep(Duration::from_millis(1100));
+        let output = run(project, &url, &["verify", "--log-age-max", "0"]);
+        output.status.code() == Some(1) && said(&output).contains("the log is frozen: its latest checkpoint is")
+    });
+    assert!(frozen);
+
+    let data = honest.folder.path();
+    for (names, words) in [
+        (vec![("a", 1), ("b", 2), ("c", 1), ("d", 1)], ["the log is rewritten", "`bj.test/b@=1.0.0` is tampered with"]),
+        (vec![("a", 1), ("c", 1), ("d", 1), ("e", 1)], ["the log is rewritten", "`bj.test/b@=1.0.0` was removed"]),
+        (vec![("a", 1), ("c", 1), ("b", 1), ("d", 1)], ["the log is rewritten", "`bj.test/b@=1.0.0` was moved"]),
+        (vec![("z", 1), ("b", 1), ("c", 1)], ["the log is forked", "both checkpoints together prove it"]),
+        (vec![("a", 1), ("b", 1)], ["the log went back", "`bj.test/c@=1.0.0` was removed"]),
+    ] {
+        let server = impostor(data, &names).await;
+        for command in [["verify"].as_slice(), &["monitor"]] {
+            expect(&run(project, &server.url(), command), 1, &words);
+        }
+        let before = fs::read(project.join("guiju.lock")).expect("a lock");
+        expect(&run(project, &server.url(), &["lock", "bj.test/a@^1", "bj.test/b@^1"]), 2, &[]);
+        assert_eq!(fs::read(project.join("guiju.lock")).expect("a lock"), before, "nothing is written");
+    }
+    let stranger = Server::start();
+    publish(&stranger, &[("a", 1), ("b", 1), ("c", 1)]).await;
+    expect(&run(project, &stranger.url(), &["verify"]), 1, &["the checkpoint is of the log `guiju-log/"]);
+
+    // What the lock says is proved too, not only what the registry says.
+    let other = lock.replace(" 1\n", " 0\n");
+    fs::write(project.join("guiju.lock"), other).expect("written");
+    expect(&run(project, &url, &["verify"]), 1, &["FAIL  bj.test/b@^1"]);
+    expect(&run(project, &url, &["verify", "--offline"]), 1, &["FAIL  bj.test/b@^1", "is not proved"]);
+}
