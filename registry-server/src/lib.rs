@@ -18,6 +18,7 @@ mod metrics; // what is counted, for Prometheus
 mod serve; // opens everything, answers until told to stop, closes everything
 mod store; // the folder of the log and the view
 mod upkeep; // verify, rebuild, back up, restore, export
+mod verdict; // a verdict on the wire
 
 pub use commands::run;
 pub use fault::Fault;

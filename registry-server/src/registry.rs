@@ -9,17 +9,20 @@
 
 mod commit; // several waiting changes, one durable append
 mod facts; // from entries and blobs to what the view takes in
+mod judge; // what the number of a new version must raise
 
 use crate::{
     log::{Log, LogError},
     view::{View, ViewError},
 };
 use commit::Queue;
+use guiju_compat::{Budget, Side, Verdict, compare};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Digest, Kind, Manifest, Metadata, MetadataError, Namespace, Package,
     Reference, ResolveError, SearchHit, Severity, StandardId, StandardInfo, Status, Text, VersionInfo, resolve,
 };
 use guiju_validator::{CompileError, CompileOptions, ExampleFault, Lint, Validator, judge_examples, lint};
+pub use judge::Judged;
 use semver::Version;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -30,6 +33,8 @@ use std::{
 
 /// All files of a version together.
 const VERSION_BYTES_MAX: usize = 64 << 20;
+/// Times that a version is judged anew because another of its standard came first.
+const OVERTAKEN_MAX: usize = 5;
 /// Compiled standards kept for checking.
 const COMPILED_MAX: usize = 64;
 
@@ -51,6 +56,8 @@ pub struct Published {
     /// Whether this call wrote the entry.
     pub is_new: bool,
     pub warnings: Vec<Text>,
+    /// Against the highest published version below it.
+    pub verdict: Option<Judged>,
 }
 
 /// A version to deprecate or withdraw.
@@ -116,6 +123,13 @@ pub enum PublishError {
     Exists { standard: StandardId, version: Version },
     #[error("`{standard}` {version} is not higher than {highest}, which is published; choose a higher number")]
     NotHigher { standard: StandardId, version: Version, highest: Version },
+    /// A record that conforms to the baseline would be refused, or the engine cannot say that none would.
+    #[error("`{standard}` {version} {}", judged.too_small())]
+    BumpTooSmall { standard: StandardId, version: Version, judged: Box<Judged> },
+    #[error("`{standard}` {version} {}", judged.forbidden())]
+    Forbidden { standard: StandardId, version: Version, judged: Box<Judged> },
+    #[error("another version of `{standard}` was published meanwhile; try again")]
+    Overtaken { standard: StandardId },
     #[error("`{standard}` {version} cannot become {wanted}: it is {status}")]
     Status { standard: StandardId, version: Version, status: Status, wanted: Status },
     #[error(transparent)]
@@ -247,22 +261,45 @@ impl Registry {
         let metadata = self.metadata(&package, &metadata_toml)?;
         let bundle = Bundle::seal(&package, self)?;
         if let Some(version) = self.published_before(&operation_id, bundle.root())? {
-            return Ok(Published { version, is_new: false, warnings: Vec::new() });
+            return Ok(Published { version, is_new: false, warnings: Vec::new(), verdict: None });
         }
-        let examples = judge_examples(&bundle, &package)?;
-        if !examples.is_empty() {
-            let (standard, version) = (package.standard, package.version);
-            return Err(PublishError::Examples { standard, version, examples });
+        let warnings = examined(&package, &metadata, &bundle)?;
+        for _ in 0..OVERTAKEN_MAX {
+            let baseline = self.admitted(&bundle)?;
+            let judged = self.judged(&bundle, baseline.as_ref())?;
+            let verdict = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
+            let (operation_id, baseline) = (operation_id.clone(), baseline.map(|(version, _)| version));
+            let draft =
+                commit::Draft::version(operation_id, bundle.root(), baseline, &metadata_toml, (self.clock_ms)());
+            let committed = match dry_run {
+                true => Ok((facts::version_info(&bundle.root().manifest, self.log.head().size, draft.time_ms), true)),
+                false => self.commit(draft),
+            };
+            match committed {
+                Err(PublishError::Overtaken { .. }) => {}
+                Err(error) => return Err(error),
+                Ok((version, is_new)) => {
+                    let warnings = warnings.into_iter().chain(verdict.as_ref().and_then(Judged::warning)).collect();
+                    return Ok(Published { version, is_new, warnings, verdict });
+                }
+            }
         }
-        let warnings = linted(&package, &metadata, &bundle)?;
-        let draft = commit::Draft::version(operation_id, bundle.root(), &metadata_toml, (self.clock_ms)());
-        if dry_run {
-            self.admit(&package.standard, &package.version, bundle.root())?;
-            let version = facts::version_info(&bundle.root().manifest, self.log.head().size, draft.time_ms);
-            return Ok(Published { version, is_new: true, warnings });
-        }
-        let (version, is_new) = self.commit(draft)?;
-        Ok(Published { version, is_new, warnings })
+        Err(PublishError::Overtaken { standard: package.standard })
+    }
+
+    /// Whether a version may be published under its number, and why.
+    pub fn can_publish(&self, submission: &Submission) -> Result<Option<Judged>, PublishError> {
+        let Submission { package, metadata_toml, .. } = submission;
+        let metadata = self.metadata(package, metadata_toml)?;
+        let bundle = Bundle::seal(package, self)?;
+        examined(package, &metadata, &bundle)?;
+        self.judged(&bundle, self.admitted(&bundle)?.as_ref())
+    }
+
+    /// Compares two published versions.
+    pub fn compare(&self, old: &Reference, new: &Reference) -> Result<Verdict, AskError> {
+        let (old, new) = (self.bundle(old, true)?, self.bundle(new, true)?);
+        Ok(compare(&Side::new(&old, true)?, &Side::new(&new, true)?, &Budget::default()))
     }
 
     fn metadata(&self, package: &Package, toml: &str) -> Result<Metadata, PublishError> {
@@ -307,6 +344,13 @@ impl Registry {
             Some(highest) if highest > version => Err(PublishError::NotHigher { standard, version, highest }),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a candidate may have its number, and what it must be compatible with.
+    fn admitted(&self, candidate: &Bundle) -> Result<Option<(Version, Digest)>, PublishError> {
+        let Manifest { standard, version, .. } = &candidate.root().manifest;
+        self.admit(standard, version, candidate.root())?;
+        self.baseline(standard, version)
     }
 
     /// The exact version that a reference means now.
@@ -513,6 +557,16 @@ impl Catalog for Registry {
     fn near(&self, standard: &StandardId) -> Vec<StandardId> {
         self.view.near(standard).unwrap_or_default()
     }
+}
+
+/// Whether a version does what its examples announce, and what its author should mend.
+fn examined(package: &Package, metadata: &Metadata, bundle: &Bundle) -> Result<Vec<Text>, PublishError> {
+    let examples = judge_examples(bundle, package)?;
+    if !examples.is_empty() {
+        let (standard, version) = (package.standard.clone(), package.version.clone());
+        return Err(PublishError::Examples { standard, version, examples });
+    }
+    linted(package, metadata, bundle)
 }
 
 /// What the author should mend; or, where a rule is broken that every standard must keep, why it is not published.

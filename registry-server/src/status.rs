@@ -3,16 +3,19 @@
 //! # Invariants
 //! - Every error that leaves the server carries `ErrorInfo` with domain `guiju` and a reason of the table.
 //! - The reason is stable; the message may improve.
-//! - Nothing of a record is in a message.
+//! - Nothing of a record that was sent to be checked is in a message.
 
 use crate::{
     log::LogError,
     registry::{AskError, PublishError, StoreError},
     sequencer::SequencerError,
+    verdict,
 };
 use axum::response::Response;
 use guiju_model::{BundleError, FileError, LinkError, ResolveError};
 use guiju_tlog::ProofError;
+use prost::Message;
+use prost_types::Any;
 use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -72,6 +75,11 @@ table! {
         "an example does not give the verdict that it announces", "mend the example, its announcement or the standard";
     VersionNotHigher = "VERSION_NOT_HIGHER", FailedPrecondition, 409, None,
         "the version is not higher than those of its major line", "choose a higher version";
+    BumpTooSmall = "BUMP_TOO_SMALL", FailedPrecondition, 409, None,
+        "the version number is too small for what it changes; the details hold the `Verdict` with its witnesses",
+        "choose `required` of `ErrorInfo.metadata`, or do what each violation says instead";
+    ChangeForbidden = "CHANGE_FORBIDDEN", FailedPrecondition, 409, None,
+        "a change that no version number allows", "do what the violation says instead";
     VersionExists = "VERSION_EXISTS", AlreadyExists, 409, None,
         "the version is published with other content", "a published version never changes; choose the next number";
     OperationReused = "OPERATION_REUSED", AlreadyExists, 409, None,
@@ -133,12 +141,14 @@ pub struct Refusal {
     metadata: HashMap<String, String>,
     violations: Vec<(String, String)>,
     resource: Option<(&'static str, String)>,
+    /// One more message of ours for the details.
+    attached: Option<Any>,
 }
 
 impl Refusal {
     pub fn new(reason: Reason, message: impl ToString) -> Self {
         let message = message.to_string();
-        Self { reason, message, metadata: HashMap::new(), violations: Vec::new(), resource: None }
+        Self { reason, message, metadata: HashMap::new(), violations: Vec::new(), resource: None, attached: None }
     }
 
     /// Adds to `ErrorInfo.metadata`. Header space is scarce, so long values are cut.
@@ -152,6 +162,12 @@ impl Refusal {
         if self.violations.len() < 20 {
             self.violations.push((cut(field.into(), 512), cut(why.to_string(), 512)));
         }
+        self
+    }
+
+    /// Adds a message of ours to the details.
+    pub fn attach(mut self, message: Any) -> Self {
+        self.attached = Some(message);
         self
     }
 
@@ -184,7 +200,21 @@ impl From<Refusal> for Status {
         if row.retry.is_some() {
             details.set_retry_info(row.retry);
         }
-        Status::with_error_details(row.code, cut(refusal.message, 2048), details)
+        let status = Status::with_error_details(row.code, cut(refusal.message, 2048), details);
+        match refusal.attached {
+            Some(message) => with_one_more(status, message),
+            None => status,
+        }
+    }
+}
+
+fn with_one_more(status: Status, message: Any) -> Status {
+    match tonic_types::pb::Status::decode(status.details()) {
+        Ok(mut details) => {
+            details.details.push(message);
+            Status::with_details(status.code(), status.message(), details.encode_to_vec().into())
+        }
+        Err(_) => status,
     }
 }
 
@@ -283,6 +313,17 @@ impl From<PublishError> for Refusal {
             PublishError::NotHigher { standard, version, highest } => refusal(Reason::VersionNotHigher)
                 .with("highest", highest)
                 .about("version", format!("{standard}@={version}")),
+            PublishError::BumpTooSmall { standard, version, judged } => {
+                let required = judged.required.as_ref().map(ToString::to_string).unwrap_or_default();
+                let refusal =
+                    refusal(Reason::BumpTooSmall).with("baseline", &judged.baseline).with("required", required);
+                verdict::told(refusal, &judged.verdict).about("version", format!("{standard}@={version}"))
+            }
+            PublishError::Overtaken { standard } => refusal(Reason::Conflict).about("standard", standard),
+            PublishError::Forbidden { standard, version, judged } => {
+                let refusal = refusal(Reason::ChangeForbidden).with("baseline", &judged.baseline);
+                verdict::told(refusal, &judged.verdict).about("version", format!("{standard}@={version}"))
+            }
             PublishError::Status { standard, version, status, .. } => refusal(Reason::StatusUnreachable)
                 .with("status", status)
                 .about("version", format!("{standard}@={version}")),

@@ -3,10 +3,15 @@
 //! What is said is held against records besides: a witness is checked by both validators, and whatever is said to lie inside
 //! is attacked with records made of both sides.
 
-use crate::support::{expect_file, root};
+use crate::{
+    grpc,
+    support::{Server, expect_file, root},
+};
 use guiju_compat::{Budget, Bump, Fit, Inclusion, Side, Verdict, compare, page, pages};
 use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Package, StandardId};
+use guiju_proto::registry as wire;
 use proptest::{prelude::*, test_runner::Config};
+use prost::Message;
 use semver::Version;
 use serde_json::{Value, json};
 use std::{
@@ -14,6 +19,7 @@ use std::{
     fs,
     path::Path,
 };
+use tonic::Code;
 
 /// No standards but those at hand.
 struct Nothing;
@@ -253,7 +259,7 @@ fn real() -> Vec<Value> {
     let mut found = Vec::new();
     walk(&root().join("standards"), &mut found);
     for schema in &mut found {
-        schema["$defs"]["Elsewhere"] = json!({"type": "string", "maxLength": 9});
+        schema["$defs"]["Elsewhere"] = json!({"maxLength": 9});
     }
     found
 }
@@ -403,4 +409,43 @@ proptest! {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_number_that_is_too_small_is_refused_with_a_witness() {
+    let server = Server::start();
+    let mut client = grpc::published(&server).await;
+    let narrower = grpc::SCHEMA.replace("8", "7");
+    let asked = wire::CanPublishRequest { candidate: Some(grpc::submission("1.1.0", &narrower)) };
+    let told = client.can_publish(asked).await.expect("an answer").into_inner();
+    assert_eq!((told.is_allowed, told.required_version.as_str()), (false, "2.0.0"));
+
+    let refusal = client.publish(grpc::submission("1.1.0", &narrower)).await.expect_err("it breaks");
+    let details = tonic_types::pb::Status::decode(refusal.details()).expect("details");
+    let verdict = details.details.iter().find(|detail| detail.type_url.ends_with("guiju.registry.v1.Verdict"));
+    let verdict = wire::Verdict::decode(verdict.expect("the verdict").value.as_slice()).expect("a verdict");
+    assert_eq!((verdict.bump(), verdict.changes[0].code.as_str()), (wire::Bump::Major, "length-narrowed"));
+    let said = grpc::refused::<()>(Err(refusal), Code::FailedPrecondition, "BUMP_TOO_SMALL");
+    assert!(said.contains("`bj.library/card` 1.1.0 breaks 1.0.0, so it must be 2.0.0 or higher"), "{said}");
+    assert!(
+        said.contains("higher: length-narrowed at `/properties/card/maxLength`, as {\"card\":\"aaaaaaaa\"} shows"),
+        "{said}"
+    );
+    assert!(said.contains("conforms to bj.library/card@1.0.0 and not to bj.library/card@1.1.0"), "{said}");
+
+    let receipt = client.publish(grpc::submission("2.0.0", &narrower)).await.expect("published").into_inner();
+    assert_eq!(receipt.verdict.map(|verdict| verdict.bump()), Some(wire::Bump::Major));
+    let wider = client.publish(grpc::submission("2.0.1", grpc::SCHEMA)).await;
+    grpc::refused(wider, Code::FailedPrecondition, "BUMP_TOO_SMALL");
+    client.publish(grpc::submission("2.1.0", grpc::SCHEMA)).await.expect("it only widens");
+    let dry = wire::PublishRequest { dry_run: true, ..grpc::submission("3.0.0", grpc::SCHEMA) };
+    let told = client.publish(dry).await.expect("more than is needed is allowed").into_inner();
+    let warned = told.warnings_en.iter().any(|warning| warning.contains("2.1.1 would do"));
+    assert!(warned, "{:?}", told.warnings_en);
+
+    let asked = wire::CompareRequest { old: "bj.library/card@=2.1.0".into(), new: "bj.library/card@=1.0.0".into() };
+    let verdict = client.compare(asked).await.expect("compared").into_inner().verdict.expect("a verdict");
+    assert_eq!(verdict.bump(), wire::Bump::Patch);
+    let asked = wire::CompareRequest { old: "bj.library/card@=9.0.0".into(), new: "bj.library/card".into() };
+    grpc::refused(client.compare(asked).await, Code::NotFound, "UNKNOWN_VERSION");
 }

@@ -24,7 +24,6 @@ mod samples;
 mod server;
 mod standards;
 mod support;
-mod tampering;
 mod tidy;
 mod tlog;
 mod tlog_oracles;

@@ -37,7 +37,6 @@ const PURE: &[(&str, &[&str])] = &[
             "jsonschema-regex",
             "jsonschema-value",
             "memchr",
-            "simdutf8",
             "num-bigint",
             "regex",
             "regex-syntax",

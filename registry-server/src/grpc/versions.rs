@@ -8,7 +8,9 @@ use super::{
 use crate::{
     registry::{Event, Happening, StatusChange, Submission},
     status::{self, Reason, Refusal},
+    verdict,
 };
+use guiju_compat::Fit;
 use guiju_model::{Kind, Namespace, Package, Reference, StandardId, Status as VersionStatus};
 use guiju_proto::{
     convert::{self, ConvertError, PackageReceiver, parsed},
@@ -144,6 +146,29 @@ impl Registry for Service {
         Ok(Response::new(wire::SetStatusResponse { version: Some(version.into()) }))
     }
 
+    async fn compare(&self, request: Request<wire::CompareRequest>) -> Answer<wire::CompareResponse> {
+        let wire::CompareRequest { old, new } = request.into_inner();
+        let (old, new) = (parsed::<Reference>("old", &old), parsed::<Reference>("new", &new));
+        let (old, new) = (old.map_err(Refusal::from)?, new.map_err(Refusal::from)?);
+        let verdict = self.ask(move |registry| registry.compare(&old, &new)).await?;
+        Ok(Response::new(wire::CompareResponse { verdict: Some(verdict::whole(&verdict)) }))
+    }
+
+    async fn can_publish(&self, request: Request<wire::CanPublishRequest>) -> Answer<wire::CanPublishResponse> {
+        let Some(candidate) = request.into_inner().candidate else {
+            return Err(field("candidate", "it is missing").into());
+        };
+        let submission = submission(candidate)?;
+        let judged = self.ask(move |registry| registry.can_publish(&submission)).await?;
+        let Some(judged) = judged else {
+            return Ok(Response::new(wire::CanPublishResponse { is_allowed: true, ..Default::default() }));
+        };
+        let is_allowed = matches!(judged.fit(), Fit::Enough | Fit::Ample);
+        let required_version = judged.required.as_ref().map(ToString::to_string).unwrap_or_default();
+        let verdict = Some(verdict::whole(&judged.verdict));
+        Ok(Response::new(wire::CanPublishResponse { is_allowed, required_version, verdict }))
+    }
+
     type WatchStream = Answers<wire::WatchResponse>;
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Answer<Self::WatchStream> {
@@ -174,7 +199,8 @@ impl Service {
         }
         let (warnings_en, warnings_zh) = receipt.warnings.into_iter().map(|text| (text.en, text.zh)).unzip();
         let version = Some(receipt.version.into());
-        Ok(wire::PublishResponse { version, is_new: receipt.is_new, warnings_en, warnings_zh })
+        let verdict = receipt.verdict.map(|judged| verdict::whole(&judged.verdict));
+        Ok(wire::PublishResponse { version, is_new: receipt.is_new, warnings_en, warnings_zh, verdict })
     }
 }
 

@@ -30,11 +30,19 @@ pub(super) struct Draft {
     version: Version,
     /// What is published; none where only the status changes.
     content: Option<Arc<Content>>,
+    /// What it was compared with.
+    baseline: Option<Version>,
     append: Append,
 }
 
 impl Draft {
-    pub fn version(operation_id: String, content: &Content, metadata_toml: &str, time_ms: u64) -> Self {
+    pub fn version(
+        operation_id: String,
+        content: &Content,
+        baseline: Option<Version>,
+        metadata_toml: &str,
+        time_ms: u64,
+    ) -> Self {
         let manifest = content.manifest.to_canonical();
         let event = VersionPublished {
             standard: content.manifest.standard.to_string(),
@@ -50,6 +58,7 @@ impl Draft {
             standard: content.manifest.standard.clone(),
             version: content.manifest.version.clone(),
             content: Some(Arc::new(content.clone())),
+            baseline,
             append: Append { operation_id, entry, blobs },
         }
     }
@@ -72,7 +81,7 @@ impl Draft {
         };
         let entry = entry_bytes(&operation_id, time_ms, entry::Event::StatusChanged(event));
         let append = Append { operation_id, entry, blobs: Vec::new() };
-        Self { time_ms, standard: standard.clone(), version: version.clone(), content: None, append }
+        Self { time_ms, standard: standard.clone(), version: version.clone(), content: None, baseline: None, append }
     }
 }
 
@@ -193,7 +202,13 @@ impl Registry {
             return Err(PublishError::NotHigher { standard, version, highest: highest.clone() });
         }
         self.admit(&standard, &version, content)?;
-        Ok(None)
+        let before = taken.iter().filter(|(name, other)| *name == standard && *other < version && other.pre.is_empty());
+        let known = self.baseline(&standard, &version)?.map(|(version, _)| version);
+        let baseline = before.map(|(_, version)| version.clone()).chain(known).max();
+        match baseline == draft.baseline {
+            true => Ok(None),
+            false => Err(PublishError::Overtaken { standard }),
+        }
     }
 
     fn append(&self, accepted: &[Waiting]) -> Result<(), StoreError> {

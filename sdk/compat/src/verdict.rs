@@ -8,7 +8,7 @@ use crate::{
 };
 use guiju_model::{Date, Finding, Kind};
 use semver::Version;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// Records tried as a witness, for one question.
@@ -172,6 +172,14 @@ impl Verdict {
         }
     }
 
+    /// What defeated the engine where it cannot say whether the new version breaks the old.
+    pub fn undecided(&self) -> Option<&str> {
+        match &self.old_in_new {
+            Inclusion::Undecided(why) => Some(why),
+            _ => None,
+        }
+    }
+
     pub(crate) fn of(
         old: &Side,
         new: &Side,
@@ -205,8 +213,52 @@ pub fn compare(old: &Side, new: &Side, budget: &Budget) -> Verdict {
             let why = "the kinds of the two cannot be compared with each other";
             Verdict::of(old, new, undecided(why), undecided(why), Vec::new())
         }
+        (Kind::Elements, Kind::Elements) => elements(old, new),
         _ => records(old, new, budget),
     }
+}
+
+/// A dictionary refuses no record by itself: what others refer to in it must stay as it is, and more may come.
+fn elements(old: &Side, new: &Side) -> Verdict {
+    let definitions = |side: &Side| side.root.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
+    let (one, other) = (definitions(old), definitions(new));
+    let kept = |from: &Map<String, Value>, to: &Map<String, Value>| {
+        let changed = from.iter().find(|(name, element)| to.get(*name).map(plain) != Some(plain(element)));
+        match changed {
+            None => Inclusion::Included(Proof { steps: from.len() as u64, parts: from.len() }),
+            Some((name, _)) => {
+                Inclusion::Undecided(format!("the data element at /$defs/{name}: it was changed or removed"))
+            }
+        }
+    };
+    Verdict::of(old, new, kept(&one, &other), kept(&other, &one), Vec::new())
+}
+
+/// A schema without what refuses nothing.
+fn plain(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Value::Object(members) = &mut schema {
+        ["title", "description", "examples", "$comment", "default"].iter().for_each(|name| drop(members.remove(*name)));
+    }
+    schema
+}
+
+/// Rules over whole data sets: none may come that was not there, since no single record shows whom it breaks.
+fn data_set_rule(from: &Side, to: &Side) -> Option<String> {
+    ["keys", "references", "dataset"].iter().find_map(|name| {
+        let rules = |side: &Side| -> Vec<Value> {
+            let all = side.root.get("x-guiju").and_then(|own| own.get(*name)).and_then(Value::as_array).cloned();
+            let mut all = all.unwrap_or_default();
+            all.retain(|rule| rule.get("severity").is_none_or(|severity| severity == "error"));
+            for rule in all.iter_mut().filter_map(Value::as_object_mut) {
+                ["id", "messageEn", "messageZh", "dimension"].iter().for_each(|name| drop(rule.remove(*name)));
+            }
+            all
+        };
+        let known = rules(from);
+        let is_new = rules(to).iter().any(|rule| !known.contains(rule));
+        is_new.then(|| format!("x-guiju/{name}: a rule between records, which no single record shows"))
+    })
 }
 
 fn records(old: &Side, new: &Side, budget: &Budget) -> Verdict {
@@ -228,8 +280,12 @@ fn records(old: &Side, new: &Side, budget: &Budget) -> Verdict {
         .telling_spelling(pair.tells_spelling())
         .with_samples(pair.samples());
     let mut judge = Judge { pair: &pair, solver, budget };
-    let old_in_new = judge.direction(old, new, one, other);
-    let new_in_old = judge.direction(new, old, other, one);
+    let between = |inclusion: Inclusion, from: &Side, to: &Side| match (inclusion, data_set_rule(from, to)) {
+        (Inclusion::Included(_), Some(why)) => Inclusion::Undecided(why),
+        (inclusion, _) => inclusion,
+    };
+    let old_in_new = between(judge.direction(old, new, one, other), old, new);
+    let new_in_old = between(judge.direction(new, old, other, one), new, old);
     let changes = change::explain(&mut judge, one, other, &old_in_new, &new_in_old);
     Verdict::of(old, new, old_in_new, new_in_old, changes)
 }
