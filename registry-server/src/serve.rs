@@ -34,6 +34,7 @@ use tonic_health::{
 pub async fn serve(settings: Settings) -> Result<(), Fault> {
     settings.check_serving()?;
     logs::start(&settings);
+    fail_rather_than_die().map_err(|error| Fault::new(error, "the system must allow signal handlers"))?;
     let store = Arc::new(Store::open(&settings)?);
     let listener = Listener::bind(&settings).await?;
     let address = listener.address().map_err(|error| Fault::new(error, "try again"))?;
@@ -57,6 +58,13 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A file that may grow no further is like a full disk: the write fails, and the server goes on. Without a handler the system
+/// would end the process; once there, a handler stays.
+fn fail_rather_than_die() -> io::Result<()> {
+    const SIGXFSZ: i32 = 25;
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop)
 }
 
 /// Completes when the signal came and the time for requests in flight is over.

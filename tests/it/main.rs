@@ -24,6 +24,7 @@ mod samples;
 mod server;
 mod standards;
 mod support;
+mod tampering;
 mod tidy;
 mod tlog;
 mod tlog_oracles;

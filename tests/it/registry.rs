@@ -5,7 +5,7 @@ use guiju_server::{
     log::{Journal, Log},
     registry::{Happening, PublishError, Registry, StatusChange, Submission},
 };
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 const METADATA: &str = r#"
 kind = "record"
@@ -74,6 +74,39 @@ fn what_is_published_is_found_again_after_a_restart_and_without_the_view() {
         }
         assert!(registry.search("水表", 10).unwrap().is_empty());
     }
+}
+
+/// Pages of the view are read when they are asked for, so damage can show after the start: the answer is an error, and the next
+/// start makes the view anew.
+#[test]
+fn a_view_in_doubt_is_made_anew_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (view, name) = (folder.path().join("view"), "bj.population/person".parse().unwrap());
+    let registry = open(folder.path());
+    // So many that a start does not read all of it.
+    let schema = |number| SCHEMA.replace("Name", &format!("Name{number}"));
+    let published: Vec<_> = (0..40)
+        .map(|number| registry.publish(submission("bj.population/person", &format!("1.{number}.0"), &schema(number))))
+        .map(|receipt| receipt.unwrap().version)
+        .collect();
+    drop(registry);
+
+    let registry = open(folder.path());
+    let db = fs::metadata(view.join("db")).unwrap().len();
+    let file = fs::File::options().write(true).open(view.join("db")).unwrap();
+    file.write_all_at(&vec![0xff; db as usize], 0).unwrap();
+    let error = registry.resolve(&name).map(drop).unwrap_err().to_string();
+    assert!(error.contains("the view at"), "{error}");
+    assert!(fs::read_to_string(view.join("doubt")).is_ok_and(|why| error.ends_with(&why)), "{error}");
+    drop(registry);
+
+    let (journal, _) = Journal::open(&folder.path().join("journal")).unwrap();
+    let (registry, opened) = Registry::open(Arc::new(journal), &view, || 1_700_000_000_000).unwrap();
+    assert!(opened.rebuilt_because.is_some_and(|why| error.contains(&why)) && opened.entries_applied == 40);
+    assert_eq!(registry.resolve(&name).unwrap(), published[39]);
+    assert!(folder.path().join("view.doubtful/doubt").exists() && !view.join("doubt").exists());
+    drop(registry);
+    assert_eq!(open(folder.path()).resolve(&name).unwrap(), published[39]);
 }
 
 #[test]

@@ -37,6 +37,7 @@ const PURE: &[(&str, &[&str])] = &[
             "jsonschema-regex",
             "jsonschema-value",
             "memchr",
+            "simdutf8",
             "num-bigint",
             "regex",
             "regex-syntax",

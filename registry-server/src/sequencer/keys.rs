@@ -96,7 +96,7 @@ impl LogKeys {
         let (secret, successor) = (folder.join("secret"), folder.join("secret.new"));
         write(&successor, &format!("{}\n", new.secret_text()), 0o600)?;
         let path = folder.join(format!("rotation-{}", old.rotations.len() + 1));
-        let note = Rotation { size, key: new.verifier() }.note(&old.signing, &new);
+        let note = Rotation { size, old: old.signing.verifier(), key: new.verifier() }.note(&old.signing, &new);
         let note = note.map_err(|why| LogKeyError::Damaged { path: path.clone(), why: why.to_string() })?;
         write(&path, &note.to_string(), 0o644)?;
         fs::rename(&successor, &secret).map_err(at(&secret))?;

@@ -11,6 +11,7 @@
 //! ```text
 //! log registry.example.org/log+9c1f5d6e+AbCd… 42 CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 //! ```
+//! Where the log has changed its key, the one that it signed with stands at the end.
 
 use crate::cache::write_whole;
 use guiju_model::{Digest, Reference, Resolution};
@@ -52,6 +53,8 @@ pub struct Pin {
 pub struct HeldLog {
     /// The key that the log began with; later ones follow from it.
     pub first_key: VerifierKey,
+    /// The key that it signed with when that was last seen.
+    pub current_key: VerifierKey,
     pub checkpoint: Checkpoint,
 }
 
@@ -152,8 +155,9 @@ impl Lock {
 impl std::fmt::Display for Lock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{HEAD}")?;
-        if let Some(HeldLog { first_key, checkpoint }) = &self.log {
-            writeln!(f, "log {first_key} {} {}", checkpoint.size, checkpoint.root)?;
+        if let Some(HeldLog { first_key, current_key, checkpoint }) = &self.log {
+            let current = if current_key == first_key { String::new() } else { format!(" {current_key}") };
+            writeln!(f, "log {first_key} {} {}{current}", checkpoint.size, checkpoint.root)?;
         }
         for (reference, Pin { resolution, log_index }) in &self.pins {
             let index = log_index.map_or("-".into(), |index| index.to_string());
@@ -165,11 +169,14 @@ impl std::fmt::Display for Lock {
 
 fn held(line: &str) -> Result<HeldLog, String> {
     let parts: Vec<&str> = line.split(' ').collect();
-    let [key, size, root] = parts[..] else { return Err("a log is its key, a size and a root".into()) };
-    let first_key: VerifierKey = key.parse().map_err(|why| format!("{why}"))?;
+    let ([first, size, root] | [first, size, root, _]) = parts[..] else {
+        return Err("a log is its first key, a size, a root, and the key it signed with where that is another".into());
+    };
+    let key = |text: &str| text.parse::<VerifierKey>().map_err(|why| format!("{why}"));
+    let (first_key, current_key) = (key(first)?, key(parts.get(3).unwrap_or(&first))?);
     // A checkpoint's text has one spelling; so does this line.
     let checkpoint = format!("{}\n{size}\n{root}\n", first_key.name()).parse().map_err(|why| format!("{why}"))?;
-    Ok(HeldLog { first_key, checkpoint })
+    Ok(HeldLog { first_key, current_key, checkpoint })
 }
 
 fn pin(line: &str) -> Result<(String, Pin), String> {

@@ -142,6 +142,9 @@ pub async fn log_head(
     let notes = served.rotations.iter().map(|note| Note::parse(note.as_bytes())).collect::<Result<Vec<_>, _>>();
     let notes = notes.map_err(|why| ConvertError::new("rotations", why))?;
     let keys = KeyHistory::follow(named.clone(), demands.root_key.as_ref(), &notes)?;
+    if let Some(held) = held {
+        keys.remembers(&held.current_key)?;
+    }
     let note = Note::parse(served.note.as_bytes()).map_err(LogFault::Note)?;
     let seen = Seen::verified(&note, &keys, demands.policy.as_ref())?;
     if let Some(held) = held {
@@ -150,7 +153,7 @@ pub async fn log_head(
     if let Some((now_s, age_max_s)) = demands.now_and_age_max_s {
         seen.is_fresh(now_s, age_max_s)?;
     }
-    Ok(HeldLog { first_key: named, checkpoint: seen.checkpoint })
+    Ok(HeldLog { first_key: named, current_key: keys.current().clone(), checkpoint: seen.checkpoint })
 }
 
 async fn follows(source: &impl LogSource, held: &Checkpoint, new: &Checkpoint) -> Result<(), RegistryError> {

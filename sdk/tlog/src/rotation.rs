@@ -6,9 +6,10 @@
 //! example.org/log
 //! 1024
 //! example.org/log+9c1f5d6e+AbCd…
+//! example.org/log+55aa66bb+ARst…
 //! ```
-//! From a log of 1024 entries on, the new key signs; up to 1024, the old one. Sizes are the measure of validity because they
-//! need no clock and a proof binds them.
+//! From a log of 1024 entries on, the second key signs; up to 1024, the first one. Sizes are the measure of validity because they
+//! need no clock and a proof binds them. Each note names the key it ends, so that none can be left out.
 
 use crate::{Note, NoteError, SIZE_MAX, SigningKey, VerifierKey};
 
@@ -19,6 +20,7 @@ const HEAD: &str = "guiju/key-rotation/v1";
 pub struct Rotation {
     /// The log's size at which the new key takes over.
     pub size: u64,
+    pub old: VerifierKey,
     pub key: VerifierKey,
 }
 
@@ -27,21 +29,26 @@ pub struct Rotation {
 pub enum RotationError {
     #[error(transparent)]
     Note(#[from] NoteError),
-    #[error("rotation {0} is not written as a head, a log's name, a size and a key")]
+    #[error("rotation {0} is not written as a head, a log's name, a size, the old key and the new")]
     Form(usize),
     #[error("rotation {number} is of the log `{found}`, not of `{wanted}`")]
     OtherLog { number: usize, found: String, wanted: String },
     #[error("rotation {0} takes effect before the one ahead of it")]
     Order(usize),
+    #[error("rotation {0} ends another key than the one that signed ahead of it")]
+    OtherKey(usize),
+    #[error("the log has signed with the key {key}, and no rotation leads to it any more")]
+    Forgotten { key: String },
     #[error("rotation {number} is not signed by {by}")]
     Unsigned { number: usize, by: &'static str },
 }
 
 impl Rotation {
-    /// The note that both keys sign. The old one may be the root key.
-    pub fn note(&self, old: &SigningKey, new: &SigningKey) -> Result<Note, NoteError> {
-        let mut note = Note::unsigned(format!("{HEAD}\n{}\n{}\n{}\n", self.key.name(), self.size, self.key))?;
-        note.sign(old);
+    /// The note that both keys sign. In place of the old one, the root key may.
+    pub fn note(&self, old_or_root: &SigningKey, new: &SigningKey) -> Result<Note, NoteError> {
+        let Self { size, old, key } = self;
+        let mut note = Note::unsigned(format!("{HEAD}\n{}\n{size}\n{old}\n{key}\n", key.name()))?;
+        note.sign(old_or_root);
         note.sign(new);
         Ok(note)
     }
@@ -49,9 +56,10 @@ impl Rotation {
     fn parse(text: &str, number: usize) -> Result<(&str, Self), RotationError> {
         let form = || RotationError::Form(number);
         let lines: Vec<&str> = text.strip_suffix('\n').ok_or_else(form)?.split('\n').collect();
-        let [HEAD, origin, size, key] = lines[..] else { return Err(form()) };
+        let [HEAD, origin, size, old, key] = lines[..] else { return Err(form()) };
         let parsed = size.parse().ok().filter(|parsed: &u64| parsed.to_string() == size && *parsed <= SIZE_MAX);
-        let rotation = Self { size: parsed.ok_or_else(form)?, key: key.parse().map_err(|_| form())? };
+        let [old, key] = [old, key].map(|key| key.parse().map_err(|_| form()));
+        let rotation = Self { size: parsed.ok_or_else(form)?, old: old?, key: key? };
         Ok((origin, rotation))
     }
 }
@@ -85,6 +93,9 @@ impl KeyHistory {
         if let Some(found) = names.into_iter().find(|found| *found != old.name()) {
             return Err(RotationError::OtherLog { number, found: found.into(), wanted: old.name().into() });
         }
+        if rotation.old != *old {
+            return Err(RotationError::OtherKey(number));
+        }
         if rotation.size < since {
             return Err(RotationError::Order(number));
         }
@@ -106,6 +117,14 @@ impl KeyHistory {
     /// The key that signs now.
     pub fn current(&self) -> &VerifierKey {
         self.latest().1
+    }
+
+    /// Whether a key that was current once is still one of them.
+    pub fn remembers(&self, key: &VerifierKey) -> Result<(), RotationError> {
+        match self.keys.iter().any(|(_, known)| known == key) {
+            true => Ok(()),
+            false => Err(RotationError::Forgotten { key: key.to_string() }),
+        }
     }
 
     /// The keys that may sign a log of that size: two where one took over from the other there.

@@ -12,6 +12,7 @@
 //! - A program is plain data; it holds no memory of records. What helps the next record is in [`Memory`].
 
 mod build; // from the survey of a bundle to states
+mod moment; // dates and date-times
 mod print; // the program as text
 mod prove; // one record through the states
 mod scan; // where a string ends
@@ -21,13 +22,9 @@ pub(crate) use prove::Memory;
 
 use crate::{formats::Format, membership::Membership, plan::Engine, record::Pointer, rules::Rules};
 use guiju_model::CodeList;
+use moment::Moment;
 use shape::Matcher;
-use std::{
-    cmp::Ordering,
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-    sync::Arc,
-};
+use std::{cmp::Ordering, sync::Arc};
 
 pub(crate) type StateId = u32;
 
@@ -122,9 +119,10 @@ struct TextState {
 #[derive(Debug)]
 enum TextCheck {
     Matcher(Arc<Matcher>),
-    Format(Format),
-    /// A format of JSON Schema's own.
-    Engine(Box<Engine>),
+    /// Settled where the form holds; asked where it does not.
+    Format(Format, Option<Moment>),
+    /// A format of JSON Schema's own, in the same way.
+    Engine(Box<Engine>, Option<Moment>),
     List(Box<Membership>, Arc<CodeList>),
     /// A list whose codes must hold on a day that the record tells.
     DatedList(Box<Membership>, Arc<CodeList>),
@@ -185,13 +183,15 @@ struct Member {
     state: StateId,
 }
 
-/// Which member has a name.
+/// Which member has a name: a table of hashes, at most half full.
 #[derive(Debug, Default)]
-struct Names(HashMap<Box<[u8]>, u8, BuildHasherDefault<NameHasher>>);
+struct Names {
+    names: Box<[Box<[u8]>]>,
+    /// Places in `names`, or [`NOBODY`].
+    slots: Box<[u8]>,
+}
 
-/// Spreads names of the standard, which nobody chooses against us: those of the record are only looked up.
-#[derive(Clone, Copy, Debug, Default)]
-struct NameHasher(u64);
+const NOBODY: u8 = u8::MAX;
 
 #[derive(Debug)]
 struct RuleSet {
@@ -244,22 +244,7 @@ struct View {
     branches: Box<[Branch]>,
 }
 
-impl Hasher for NameHasher {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let words = words.iter().map(|word| u64::from_le_bytes(*word));
-        self.0 = words
-            .chain([short_word(rest)])
-            .fold(self.0, |hash, word| (hash.rotate_left(5) ^ word).wrapping_mul(0x517C_C1B7_2722_0A95));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-}
-
-/// At most eight bytes as one word.
+/// The first eight bytes, or fewer, as one word.
 #[inline]
 fn short_word(bytes: &[u8]) -> u64 {
     match bytes.len() {
@@ -284,9 +269,36 @@ impl Values {
 }
 
 impl Names {
+    fn of(names: impl Iterator<Item = Box<[u8]>>) -> Self {
+        let names: Box<[Box<[u8]>]> = names.collect();
+        let mut slots = vec![NOBODY; (2 * names.len()).next_power_of_two()];
+        for (member, name) in names.iter().enumerate() {
+            let mut at = Self::hash(name) & (slots.len() - 1);
+            while slots[at] != NOBODY {
+                at = (at + 1) & (slots.len() - 1);
+            }
+            slots[at] = member as u8;
+        }
+        Self { names, slots: slots.into() }
+    }
+
     #[inline]
     fn get(&self, name: &[u8]) -> Option<u8> {
-        self.0.get(name).copied()
+        let mut at = Self::hash(name);
+        loop {
+            let member = *self.slots.get(at & self.slots.len().wrapping_sub(1))?;
+            if member == NOBODY || *self.names[usize::from(member)] == *name {
+                return Some(member).filter(|member| *member != NOBODY);
+            }
+            at += 1;
+        }
+    }
+
+    /// Of both ends of a name. Nobody chooses names of a standard against us, and those of a record are only looked up.
+    #[inline]
+    fn hash(name: &[u8]) -> usize {
+        let ends = short_word(name) ^ short_word(&name[name.len().saturating_sub(8)..]).rotate_left(29);
+        ((ends ^ name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
     }
 }
 

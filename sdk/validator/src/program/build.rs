@@ -1,8 +1,8 @@
 //! From the survey of a bundle to states.
 
 use super::{
-    ArrayState, Bound, Branch, Contains, Matcher, Member, Names, NumberState, ObjectState, Program, Proof, RuleSet,
-    Short, State, StateId, Target, TextCheck, TextState, Values, View, short_word, types,
+    ArrayState, Bound, Branch, Contains, Matcher, Member, Moment, Names, NumberState, ObjectState, Program, Proof,
+    RuleSet, Short, State, StateId, Target, TextCheck, TextState, Values, View, short_word, types,
 };
 use crate::{
     own::Own,
@@ -206,7 +206,7 @@ impl<'b> Builder<'b> {
         }
         let own = &self.owns[id];
         if let Some(format) = own.format() {
-            parts.checks.push(TextCheck::Format(format));
+            parts.checks.push(TextCheck::Format(format, Moment::of(format.name())));
         }
         if let Some((membership, list)) = own.list() {
             let (membership, list) = (Box::new(membership.clone()), Arc::clone(list));
@@ -249,7 +249,10 @@ impl<'b> Builder<'b> {
             "$schema" if !value.as_str().is_some_and(is_published) => parts.refuse("$schema", types::ALL),
             "format" if !self.assert_formats || self.owns[id].format().is_some() => {}
             "format" => match (self.engine)(&json!({"$schema": dialect(draft), "format": value})) {
-                Some(engine) => parts.checks.push(TextCheck::Engine(Box::new(engine))),
+                Some(engine) => {
+                    let moment = value.as_str().and_then(Moment::of);
+                    parts.checks.push(TextCheck::Engine(Box::new(engine), moment));
+                }
                 None => parts.refuse("format", types::STRING),
             },
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => match Bound::of(keyword, value) {
@@ -307,7 +310,7 @@ impl<'b> Builder<'b> {
         let bit = |name: &str| ordered.iter().position(|known| known == name).map_or(0, |at| 1_u128 << at);
         let mut object = ObjectState {
             members: Box::default(),
-            names: Names::default(),
+            names: Names::of(ordered.iter().map(|name| name.as_bytes().into())),
             required: 0,
             dependent: Box::default(),
             min: 0,
@@ -342,7 +345,7 @@ impl<'b> Builder<'b> {
         }
         object.dependent = dependent.into();
         let mut members = Vec::new();
-        for (at, name) in ordered.iter().enumerate() {
+        for name in &ordered {
             let mut state = self.for_name(set, name)?;
             match self.name_fits(set, name)? {
                 Proof::Yes => {}
@@ -351,7 +354,6 @@ impl<'b> Builder<'b> {
                 Proof::Unknown => return Err(Beyond),
             }
             let spelled = serde_json::to_string(name).map_err(|_| Beyond)?.into_bytes();
-            object.names.0.insert(name.as_bytes().into(), at as u8);
             members.push(Member::new(spelled, state));
         }
         object.members = members.into();

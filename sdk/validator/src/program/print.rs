@@ -42,8 +42,8 @@ impl State {
                     Matcher::Shape(_) => f.write_str(", shape")?,
                     Matcher::Regex(regex) => write!(f, ", pattern {}", regex.as_str())?,
                 },
-                TextCheck::Format(format) => write!(f, ", format {}", format.name())?,
-                TextCheck::Engine(_) => f.write_str(", format of JSON Schema")?,
+                TextCheck::Format(format, _) => write!(f, ", format {}", format.name())?,
+                TextCheck::Engine(..) => f.write_str(", format of JSON Schema")?,
                 TextCheck::List(list, _) => write!(f, ", code of {}", list.reference())?,
                 TextCheck::DatedList(list, _) => write!(f, ", code of {} on a day of the record", list.reference())?,
             }

@@ -269,14 +269,15 @@ impl<'r> Run<'r> {
         }
         let place = (from, found.end);
         if !found.has_escapes {
-            return match found.is_wide && std::str::from_utf8(bytes).is_err() {
-                true => Proof::Unknown,
-                false => self.text_fits(id, state, Text { bytes, is_wide: found.is_wide }, place),
+            let wide = match found.is_wide {
+                true => Some(known!(simdutf8::basic::from_utf8(bytes).ok())),
+                false => None,
             };
+            return self.text_fits(id, state, Text { bytes, wide }, place);
         }
         let mut text = std::mem::take(&mut self.memory.text);
         let proof = match unescaped(bytes, &mut text) {
-            true => self.text_fits(id, state, Text { bytes: text.as_bytes(), is_wide: true }, place),
+            true => self.text_fits(id, state, Text::of(&text), place),
             false => Proof::Unknown,
         };
         self.memory.text = text;
@@ -294,6 +295,8 @@ impl<'r> Run<'r> {
                     Matcher::Regex(regex) if text.as_str().is_some_and(|text| regex.is_match(text)) => {}
                     _ => return Proof::No,
                 },
+                TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment)) if moment.holds(text.bytes) => {
+                }
                 TextCheck::DatedList(..) if self.in_branch > 0 => return Proof::Unknown,
                 TextCheck::DatedList(..) => self.memory.dated.push((id, at as u32, from as u32, to as u32)),
                 check => match check_text(check, known!(text.as_str()), self.today) {
@@ -756,13 +759,18 @@ fn dependents(dependent: &[(u128, u128)], seen: u128) -> Proof {
 #[derive(Clone, Copy)]
 struct Text<'t> {
     bytes: &'t [u8],
-    /// It may hold bytes beyond ASCII.
-    is_wide: bool,
+    /// The same, where it may hold bytes beyond ASCII.
+    wide: Option<&'t str>,
 }
 
 impl<'t> Text<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { bytes: text.as_bytes(), wide: Some(text) }
+    }
+
+    #[inline]
     fn as_str(self) -> Option<&'t str> {
-        std::str::from_utf8(self.bytes).ok()
+        self.wide.or_else(|| std::str::from_utf8(self.bytes).ok())
     }
 }
 
@@ -770,7 +778,7 @@ impl<'t> Text<'t> {
 fn plain_text_fits(state: &State, text: Text<'_>) -> Proof {
     prove!(Run::typed(state, types::STRING));
     if state.text.min > 0 || state.text.max.is_some() {
-        let length = if text.is_wide { scan::code_points(text.bytes) } else { text.bytes.len() };
+        let length = if text.wide.is_some() { scan::code_points(text.bytes) } else { text.bytes.len() };
         if length < state.text.min as usize || state.text.max.is_some_and(|max| length > max as usize) {
             return Proof::No;
         }
@@ -783,7 +791,7 @@ fn check_text(check: &TextCheck, text: &str, today: Today) -> Proof {
     match check {
         TextCheck::Matcher(matcher) if matcher.is_match(text) => Proof::Yes,
         TextCheck::Matcher(_) => Proof::No,
-        TextCheck::Format(format) => {
+        TextCheck::Format(format, _) => {
             let faults = format.check(text, today);
             let worst = faults.iter().map(|fault| fault.severity);
             if faults.is_empty() {
@@ -792,7 +800,7 @@ fn check_text(check: &TextCheck, text: &str, today: Today) -> Proof {
                 worst.map(fault).find(|p| *p == Proof::No).unwrap_or(Proof::Unknown)
             }
         }
-        TextCheck::Engine(engine) => match json::fits(engine, text) {
+        TextCheck::Engine(engine, _) => match json::fits(engine, text) {
             true => Proof::Yes,
             false => Proof::No,
         },
@@ -808,7 +816,7 @@ pub(super) fn text_fits(state: &State, text: &str) -> Proof {
     if !state.branches.is_empty() {
         return Proof::Unknown;
     }
-    prove!(plain_text_fits(state, Text { bytes: text.as_bytes(), is_wide: true }));
+    prove!(plain_text_fits(state, Text::of(text)));
     let mut proof = Proof::Yes;
     for check in &state.text.checks {
         match check_text(check, text, None) {
@@ -818,35 +826,39 @@ pub(super) fn text_fits(state: &State, text: &str) -> Proof {
         }
     }
     // What asks for today is not answered here.
-    let asks = state.text.checks.iter().any(|check| !matches!(check, TextCheck::Matcher(_) | TextCheck::Engine(_)));
+    let asks = state.text.checks.iter().any(|check| !matches!(check, TextCheck::Matcher(_) | TextCheck::Engine(..)));
     if asks { Proof::Unknown } else { proof }
 }
 
 /// Reads the escapes of a string; false where one is no escape, or the bytes are no text.
 fn unescaped(bytes: &[u8], text: &mut String) -> bool {
     text.clear();
-    let Ok(mut rest) = std::str::from_utf8(bytes) else { return false };
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        text.push_str(&rest[..at]);
-        let Some((c, length)) = escape(&rest.as_bytes()[at..]) else { return false };
-        text.push(c);
-        rest = &rest[at + length..];
+    let Ok(mut rest) = simdutf8::basic::from_utf8(bytes) else { return false };
+    text.reserve(rest.len());
+    loop {
+        // Escapes come in runs.
+        while rest.as_bytes().first() == Some(&b'\\') {
+            let Some((c, length)) = escape(rest.as_bytes()) else { return false };
+            text.push(c);
+            rest = &rest[length..];
+        }
+        match memchr::memchr(b'\\', rest.as_bytes()) {
+            Some(at) => {
+                text.push_str(&rest[..at]);
+                rest = &rest[at..];
+            }
+            None => {
+                text.push_str(rest);
+                return true;
+            }
+        }
     }
-    text.push_str(rest);
-    true
 }
 
 /// The character that an escape stands for, and its length.
+#[inline]
 fn escape(bytes: &[u8]) -> Option<(char, usize)> {
     let simple = match bytes.get(1)? {
-        b'"' => '"',
-        b'\\' => '\\',
-        b'/' => '/',
-        b'b' => '\u{8}',
-        b'f' => '\u{C}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
         b'u' => {
             let first = hex(bytes.get(2..6)?)?;
             if !(0xD800..0xDC00).contains(&first) {
@@ -857,11 +869,36 @@ fn escape(bytes: &[u8]) -> Option<(char, usize)> {
             let pair = is_low.then(|| 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00));
             return pair.and_then(char::from_u32).map(|c| (c, 12));
         }
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        b'b' => '\u{8}',
+        b'f' => '\u{C}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
         _ => return None,
     };
     Some((simple, 2))
 }
 
+#[inline]
 fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
+    let [a, b, c, d] = digits else { return None };
+    let digit = |byte: &u8| HEX[usize::from(*byte)];
+    let value = digit(a) << 12 | digit(b) << 8 | digit(c) << 4 | digit(d);
+    (value <= 0xFFFF).then_some(value)
 }
+
+/// The value of each hexadecimal digit; of anything else, one beyond all of them wherever it stands.
+static HEX: [u32; 256] = {
+    let mut values = [0x1_0000; 256];
+    let mut digit = 0_u8;
+    while digit < 16 {
+        let lower = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        values[lower as usize] = digit as u32;
+        values[lower.to_ascii_uppercase() as usize] = digit as u32;
+        digit += 1;
+    }
+    values
+};
