@@ -1,20 +1,27 @@
 //! The quick road against the exact one: what it accepts, the other has nothing to say about.
 //!
-//! Every record goes down both. A quick road that accepts too little is slow; one that accepts too much is wrong, and that is
+//! Every record goes down both, and twice down the quick one, which remembers what it told. A quick road that accepts too little is slow; one that accepts too much is wrong, and that is
 //! what is hunted here: with the shipped standards and their examples, and with schemas and records at random, whole and
 //! damaged. `GUIJU_ROUNDS=1000000 cargo test --release -p guiju-tests program` goes on for longer.
 
 use crate::support::root;
 use guiju::Folder;
 use guiju_model::Kind;
-use guiju_validator::{CheckOptions, CompileOptions, Validator};
+use guiju_validator::{CheckOptions, Checker, CompileOptions, Validator};
 use serde_json::{Value, json};
 
 /// Whether the quick road accepts; it may not where the exact one finds anything.
-fn hold(validator: &Validator, record: &[u8], options: &CheckOptions, about: &str) -> bool {
-    let is_clean = validator.checker().is_clean(record, options);
-    let exact = validator.check_exactly(record, options);
+fn hold(checker: &mut Checker<'_>, record: &[u8], options: &CheckOptions, about: &str) -> bool {
+    let is_clean = checker.is_clean(record, options);
+    let exact = checker.validator().check_exactly(record, options);
     let found = exact.errors + exact.warnings + exact.infos;
+    for quick in [checker.check(record, options), checker.check(record, options)] {
+        assert!(
+            quick == exact,
+            "another report\nrecord: {}\nof: {about}\nquick: {quick:#?}\nexact: {exact:#?}",
+            String::from_utf8_lossy(record),
+        );
+    }
     assert!(
         !is_clean || found == 0,
         "accepted, but the exact road finds {:?}\nrecord: {}\nof: {about}",
@@ -28,6 +35,16 @@ fn options() -> CheckOptions {
     CheckOptions { reference_date: "2026-11-01".parse().ok(), ..CheckOptions::default() }
 }
 
+/// The usual options most of the time, and now and then others.
+fn some_options(dice: &mut Dice) -> CheckOptions {
+    match dice.below(8) {
+        0 => CheckOptions { with_values: true, ..options() },
+        1 => CheckOptions { findings_max: 1, ..options() },
+        2 => CheckOptions::default(),
+        _ => options(),
+    }
+}
+
 #[test]
 fn shipped_standards_take_the_quick_road() {
     let folder = Folder::read(&root().join("standards")).expect("the standards");
@@ -38,16 +55,18 @@ fn shipped_standards_take_the_quick_road() {
         let name = format!("{} {}", package.standard, package.version);
         let validator =
             Validator::compile(bundle, &CompileOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+        let mut checker = validator.checker();
         let examples =
             package.files.iter().filter(|(file, _)| file.starts_with("examples/") && file.ends_with(".json"));
         for (file, record) in examples {
-            let is_clean = hold(&validator, record, &options(), &name);
+            let is_clean = hold(&mut checker, record, &options(), &name);
             let exact = validator.check_exactly(record, &options());
             if !is_clean && exact.errors + exact.warnings + exact.infos == 0 {
                 slow.push(format!("{name} {file}"));
             }
             for _ in 0..rounds(12) {
-                hold(&validator, &damaged(record, &mut dice), &options(), &name);
+                let options = some_options(&mut dice);
+                hold(&mut checker, &damaged(record, &mut dice), &options, &name);
                 records += 1;
             }
         }
@@ -70,10 +89,11 @@ fn random_schemas_and_records() {
         }
         let bytes = schema.to_string().into_bytes();
         let Ok(validator) = Validator::compile_schema(&bytes, &CompileOptions::default()) else { continue };
+        let mut checker = validator.checker();
         for _ in 0..12 {
             let record = value(&mut dice, 3).to_string().into_bytes();
             let record = if dice.below(4) == 0 { damaged(&record, &mut dice) } else { record };
-            accepted += u64::from(hold(&validator, &record, &options(), &schema.to_string()));
+            accepted += u64::from(hold(&mut checker, &record, &some_options(&mut dice), &schema.to_string()));
             judged += 1;
         }
     }

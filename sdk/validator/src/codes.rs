@@ -80,9 +80,26 @@ pub fn is_unreadable(code: &str) -> bool {
     CODES.contains(&code)
 }
 
-fn text(page: &Page, args: &[(&str, &str)]) -> Text {
-    let fill = |template: &str| {
-        args.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
-    };
-    Text { en: fill(&page.message_en), zh: fill(&page.message_zh) }
+pub(crate) fn text(page: &Page, args: &[(&str, &str)]) -> Text {
+    Text { en: filled(&page.message_en, args), zh: filled(&page.message_zh, args) }
+}
+
+/// A template with its `{places}` filled; what is filled in is not read again.
+fn filled(template: &str, args: &[(&str, &str)]) -> String {
+    let mut text = String::with_capacity(template.len() + args.iter().map(|(_, value)| value.len()).sum::<usize>());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        match after.split_once('}').and_then(|(name, rest)| Some((args.iter().find(|arg| arg.0 == name)?.1, rest))) {
+            Some((value, behind)) => {
+                text.push_str(value);
+                rest = behind;
+            }
+            None => {
+                text.push('{');
+                rest = after;
+            }
+        }
+    }
+    text + rest
 }

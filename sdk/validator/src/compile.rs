@@ -7,7 +7,7 @@ use crate::{
     own::{self, KEYWORD},
     plan::Plan,
     program::Program,
-    run::Validator,
+    run::{Leaves, Validator},
     survey::{Source, Surveyor},
 };
 use guiju_model::{Bundle, CodeList, Content, Digest, Kind, Place, StandardId};
@@ -212,6 +212,7 @@ fn build(
     root: &str,
     options: &CompileOptions,
 ) -> Result<Validator, Vec<Fault>> {
+    let assert_formats = options.assert_formats;
     bounds::shape(&sources[root].value).map_err(|fault| vec![fault])?;
     well_formed(&sources[root].value)?;
     let survey = Surveyor::survey(&sources, root)?;
@@ -227,9 +228,10 @@ fn build(
     };
     let documents =
         Documents(Arc::new(sources.iter().map(|(uri, source)| (uri.clone(), source.engine.clone())).collect()));
-    let engine = |schema: &Value, base: &str| {
-        let owns = Arc::clone(&owns);
-        engine_options(&documents, base, options)
+    let (known, options) = (Arc::clone(&owns), options.clone());
+    let engine = move |schema: &Value, base: &str| {
+        let owns = Arc::clone(&known);
+        engine_options(&documents, base, &options)
             .with_keyword(KEYWORD, move |_, value, _| {
                 own::keyword(&owns, value)
                     .ok_or_else(|| ValidationError::custom("`x-guiju` stands where no schema is read"))
@@ -239,7 +241,7 @@ fn build(
     };
     let judge = engine(&sources[root].engine, root).map_err(|fault| vec![fault])?;
     // A condition is a document of its own: under the root's name it would be looked up in itself.
-    let engine = |condition: &Value| engine(condition, CONDITION);
+    let engine = move |condition: &Value| engine(condition, CONDITION);
     let plan = Plan::new(survey, &owns, &sources, &engine).map_err(|fault| vec![fault])?;
     let format = |schema: &Value| {
         jsonschema::options_for::<Tree>()
@@ -248,9 +250,9 @@ fn build(
             .build(schema)
             .ok()
     };
-    let program =
-        Program::build(&plan.survey, &owns, plan.all_that_may_remark(), &sources, options.assert_formats, &format);
-    Ok(Validator::of_record(subject, judge, plan, program, data_set))
+    let program = Program::build(&plan.survey, &owns, plan.all_that_may_remark(), &sources, assert_formats, &format);
+    let leaves = Leaves::new(program.len(), move |schema| engine(schema).ok());
+    Ok(Validator::of_record(subject, judge, plan, program, leaves, data_set))
 }
 
 /// The rules over all records of a data set, which the root declares.

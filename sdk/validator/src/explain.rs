@@ -308,13 +308,14 @@ impl Hit {
         if let Some(message) = &self.message {
             return message.clone();
         }
-        let args: Vec<(&str, &str)> = self.args.iter().map(|(name, value)| (&**name, value.as_str())).collect();
-        let mut text = codes::finding(self.code, "", &args).message;
-        if !self.args_zh.is_empty() {
-            let args: Vec<(&str, &str)> = self.args_zh.iter().map(|(name, value)| (&**name, value.as_str())).collect();
-            text.zh = codes::finding(self.code, "", &args).message.zh;
+        let filled = |args: &Args| {
+            let args: Vec<(&str, &str)> = args.iter().map(|(name, value)| (&**name, value.as_str())).collect();
+            codes::finding(self.code, "", &args).message
+        };
+        match self.args_zh.is_empty() {
+            true => filled(&self.args),
+            false => Text { en: filled(&self.args).en, zh: filled(&self.args_zh).zh },
         }
-        text
     }
 }
 
@@ -322,24 +323,31 @@ impl Hit {
 pub(crate) struct Teller<'t, 's> {
     pub plan: Option<&'t Plan>,
     pub document: Option<&'t Document<'s>>,
-    pub places: Places<'t>,
+    pub places: &'t mut Places<'s>,
     pub with_values: bool,
+    /// The path in the record at which the document stands.
+    pub base: &'t str,
 }
 
 impl Teller<'_, '_> {
     pub fn finding(&mut self, hit: Hit) -> Finding {
         let node = self.document.zip(hit.node).map(|(document, at)| document.node(at));
-        let mut finding = codes::finding(hit.code, "", &[]);
-        finding.message = hit.words();
-        finding.severity = hit.severity;
-        finding.dimension = hit.dimension.unwrap_or(finding.dimension);
-        finding.place = Some(self.places.of(hit.offset));
-        finding.path = hit.path.unwrap_or_else(|| node.map(Node::pointer).unwrap_or_default());
-        finding.field = self.title(&finding.path);
-        finding.rule = hit.rule;
-        finding.suggestion = hit.suggestion;
-        finding.value = node.filter(|node| self.with_values && !node.is_container()).map(shown);
-        finding
+        let message = hit.words();
+        let below = hit.path.unwrap_or_else(|| node.map(Node::pointer).unwrap_or_default());
+        let path = if self.base.is_empty() { below } else { [self.base, &below].concat() };
+        let dimension = hit.dimension.or_else(|| codes::page(hit.code).map(|page| page.dimension));
+        Finding {
+            code: Cow::Borrowed(hit.code),
+            severity: hit.severity,
+            dimension: dimension.unwrap_or(Dimension::Normativity),
+            place: Some(self.places.of(hit.offset)),
+            rule: hit.rule,
+            field: self.title(&path),
+            path,
+            message,
+            suggestion: hit.suggestion,
+            value: node.filter(|node| self.with_values && !node.is_container()).map(shown),
+        }
     }
 
     /// Titles of the field at a path, by the schemas that always apply to it.

@@ -1042,13 +1042,13 @@ impl<'s> Places<'s> {
             *self =
                 if offset < 3 && at { Self { at: offset, ..Self::new(self.source) } } else { Self::new(self.source) };
         }
-        for byte in &self.source[self.at..offset] {
-            match byte {
-                b'\n' => (self.line, self.column) = (self.line + 1, 1),
-                byte if byte & 0xC0 != 0x80 => self.column += 1,
-                _ => {}
-            }
+        let mut passed = self.source.get(self.at..offset).unwrap_or_default();
+        if let Some(last) = memchr::memrchr(b'\n', passed) {
+            self.line += memchr::memchr_iter(b'\n', passed).count() as u64;
+            self.column = 1;
+            passed = &passed[last + 1..];
         }
+        self.column += passed.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64;
         self.at = self.at.max(offset);
         guiju_model::Place::Text { line: self.line, column: self.column, offset: offset as u64 }
     }

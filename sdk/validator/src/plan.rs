@@ -12,7 +12,7 @@ use crate::{
     json::Tree,
     own::Own,
     pattern,
-    survey::{SchemaId, Source, Survey, Way},
+    survey::{Schema, SchemaId, Source, Survey, Way},
 };
 use regex::Regex;
 use serde_json::{Value, json};
@@ -70,11 +70,16 @@ impl Plan {
                     );
                     return Err(Fault::new("schema-too-costly", &schema.pointer, message));
                 }
-                let reference = format!("{}#{}", schema.document, percent_encoded(&schema.pointer));
-                conditions.insert(condition, engine(&json!({"$ref": reference}))?);
+                conditions.insert(condition, engine(&self.reference(condition))?);
             }
         }
         Ok(conditions)
+    }
+
+    /// A schema that says what one of ours says.
+    pub fn reference(&self, schema: SchemaId) -> Value {
+        let Schema { document, pointer, .. } = &self.survey.schemas[schema];
+        json!({"$ref": format!("{document}#{}", percent_encoded(pointer))})
     }
 
     /// The schemas on which it depends whether remarks of one schema's branches count.

@@ -4,6 +4,9 @@
 //! Whatever it cannot prove (a failing record, a member given twice, a number beyond what it compares exactly, a keyword that it
 //! does not know) goes to the engine, which decides and explains. So a fault here could only be a wrong acceptance.
 //!
+//! Where all of a record is proved but some texts, numbers or words of states without branches, only these **doubts** go to the
+//! engine, each by itself: what is found at such a value depends on nothing else in the record.
+//!
 //! A **state** is what holds for one value: the conjunction of all schemas that apply to it whatever the record says. Those
 //! that apply only to some records hang on the state as **branches**.
 //!
@@ -18,9 +21,9 @@ mod prove; // one record through the states
 mod scan; // where a string ends
 mod shape; // patterns as sequences of character classes
 
-pub(crate) use prove::Memory;
+pub(crate) use prove::{Doubt, Memory};
 
-use crate::{formats::Format, membership::Membership, plan::Engine, record::Pointer, rules::Rules};
+use crate::{formats::Format, membership::Membership, plan::Engine, record::Pointer, rules::Rules, survey::SchemaId};
 use guiju_model::CodeList;
 use moment::Moment;
 use shape::Matcher;
@@ -81,6 +84,8 @@ pub(super) mod types {
 /// What holds for one value.
 #[derive(Debug)]
 struct State {
+    /// The schemas that it is made of.
+    schemas: Box<[SchemaId]>,
     types: u8,
     /// Each `enum` or `const`: the value is one of all of them.
     values: Box<[Values]>,
@@ -258,6 +263,28 @@ fn short_word(bytes: &[u8]) -> u64 {
     }
 }
 
+impl Program {
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// The schemas that hold for every value of a state.
+    pub fn schemas(&self, state: StateId) -> &[SchemaId] {
+        &self.states[state as usize].schemas
+    }
+}
+
+impl State {
+    /// Whether all that can be found at a value of this state is found by looking at that value alone.
+    fn stands_alone(&self) -> bool {
+        let looks_elsewhere = |check: &TextCheck| matches!(check, TextCheck::DatedList(..));
+        !self.schemas.is_empty()
+            && self.branches.is_empty()
+            && self.opaque.is_none()
+            && !self.text.checks.iter().any(looks_elsewhere)
+    }
+}
+
 impl Values {
     #[inline]
     fn has_text(&self, text: &[u8]) -> bool {
@@ -280,6 +307,10 @@ impl Names {
             slots[at] = member as u8;
         }
         Self { names, slots: slots.into() }
+    }
+
+    fn name(&self, member: u8) -> &[u8] {
+        &self.names[usize::from(member)]
     }
 
     #[inline]

@@ -7,12 +7,18 @@ use crate::{
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
     plan::{Engine, Plan},
-    program::{Memory, Program},
+    program::{Doubt, Memory, Program, StateId},
     survey::{SchemaId, Way},
 };
-use guiju_model::{CodeList, Date, Digest, Report, StandardId};
+use guiju_model::{CodeList, Date, Digest, Finding, Report, StandardId};
 use semver::Version;
-use std::collections::HashSet;
+use serde_json::{Value, json};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::OnceLock,
+};
 
 /// How one record is checked.
 #[derive(Clone, Debug)]
@@ -60,7 +66,7 @@ pub struct Validator {
 }
 
 enum Judge {
-    Record { engine: Box<Engine>, plan: Box<Plan>, program: Box<Program> },
+    Record { engine: Box<Engine>, plan: Box<Plan>, program: Box<Program>, leaves: Box<Leaves> },
     List(Box<CodeList>),
 }
 
@@ -73,12 +79,13 @@ impl Validator {
         engine: Engine,
         plan: Plan,
         program: Program,
+        leaves: Leaves,
         data_set: DataSetRules,
     ) -> Self {
         let mut fields = Vec::new();
         gather_fields(&plan, plan.survey.root, "", 0, &mut fields);
-        let (engine, plan, program) = (Box::new(engine), Box::new(plan), Box::new(program));
-        Self { subject, judge: Judge::Record { engine, plan, program }, fields, data_set }
+        let (engine, plan, program, leaves) = (Box::new(engine), Box::new(plan), Box::new(program), Box::new(leaves));
+        Self { subject, judge: Judge::Record { engine, plan, program, leaves }, fields, data_set }
     }
 
     pub(crate) fn of_list(subject: Subject, list: CodeList) -> Self {
@@ -140,7 +147,7 @@ impl Validator {
             Judge::Record { program, .. } => Memory::of(program),
             Judge::List(_) => Memory::default(),
         };
-        Checker { validator: self, memory }
+        Checker { validator: self, memory, told: Told::default() }
     }
 
     /// The same report by the exact road, even where the quick one would do: what tests hold that one against.
@@ -154,16 +161,61 @@ impl Validator {
         }
         let json::Read { document, faults, twice } = json::read(record, options.depth_max.min(DEPTH_MAX));
         let mut hits: Vec<Hit> = faults.into_iter().map(Hit::of_text).collect();
+        let mut places = Places::new(record);
         match document {
-            None => self.tell(record, None, hits, options, &mut report),
+            None => self.tell(None, "", hits, options, &mut places, &mut report),
             Some(mut document) => {
                 document.reference_date = options.reference_date;
                 hits.extend(twice.into_iter().map(|twice| Hit::of_twice(twice, &document)));
                 self.judge(&document, &mut hits);
-                self.tell(record, Some(&document), hits, options, &mut report);
+                self.tell(Some(&document), "", hits, options, &mut places, &mut report);
             }
         }
         report
+    }
+
+    /// The report on a record of which all is proved but some plain values. None where the exact road has to be taken.
+    fn check_doubts(&self, record: &[u8], doubts: &[Doubt], options: &CheckOptions, told: &mut Told) -> Option<Report> {
+        let (mut report, mut places) = (self.empty_report(), Places::new(record));
+        for doubt in doubts {
+            let value = &record[doubt.from..doubt.to];
+            let place = places.of(doubt.from);
+            for finding in &*told.get_or_tell(doubt, value, || self.tell_alone(value, doubt, options))? {
+                if report.findings.len() < options.findings_max {
+                    report.push(Finding { place: Some(place.clone()), ..finding.clone() }, options.findings_max);
+                } else {
+                    report.count(finding.severity);
+                }
+            }
+        }
+        Some(report)
+    }
+
+    /// All that is to be found at a value that stands alone.
+    fn tell_alone(
+        &self,
+        value: &[u8],
+        Doubt { state, path, .. }: &Doubt,
+        options: &CheckOptions,
+    ) -> Option<Vec<Finding>> {
+        let Judge::Record { plan, program, leaves, .. } = &self.judge else { return None };
+        let json::Read { document, faults, twice } = json::read(value, DEPTH_MAX);
+        let mut document = document.filter(|_| faults.is_empty() && twice.is_empty())?;
+        document.reference_date = options.reference_date;
+        document.refuel();
+        let errors: Vec<_> = leaves.engine(*state, program, plan)?.iter_errors(document.root()).collect();
+        if document.is_spent() {
+            return None;
+        }
+        let mut hits = Vec::new();
+        errors.into_iter().for_each(|error| explain::hits(plan, &document, error, &mut hits));
+        let mut walk = Walk { plan, told: HashSet::new(), hits: &mut hits };
+        document.refuel();
+        program.schemas(*state).iter().for_each(|schema| walk.schema(*schema, document.root()));
+        let options = CheckOptions { findings_max: usize::MAX, ..options.clone() };
+        let mut report = self.empty_report();
+        self.tell(Some(&document), path, hits, &options, &mut Places::new(value), &mut report);
+        Some(report.findings)
     }
 
     fn judge(&self, document: &Document<'_>, hits: &mut Vec<Hit>) {
@@ -181,12 +233,13 @@ impl Validator {
     }
 
     /// Puts findings in order: that of the record; what stands at one place, in the order of the standard.
-    fn tell(
+    fn tell<'s>(
         &self,
-        source: &[u8],
-        document: Option<&Document<'_>>,
+        document: Option<&Document<'s>>,
+        base: &str,
         mut hits: Vec<Hit>,
         options: &CheckOptions,
+        places: &mut Places<'s>,
         report: &mut Report,
     ) {
         hits.sort_by(Hit::order);
@@ -195,8 +248,7 @@ impl Validator {
             Judge::Record { plan, .. } => Some(&**plan),
             Judge::List(_) => None,
         };
-        let mut teller =
-            explain::Teller { plan, document, places: Places::new(source), with_values: options.with_values };
+        let mut teller = explain::Teller { plan, document, places, with_values: options.with_values, base };
         for hit in hits {
             if report.findings.len() < options.findings_max {
                 report.push(teller.finding(hit), options.findings_max);
@@ -211,6 +263,7 @@ impl Validator {
 pub struct Checker<'v> {
     validator: &'v Validator,
     memory: Memory,
+    told: Told,
 }
 
 impl<'v> Checker<'v> {
@@ -220,10 +273,19 @@ impl<'v> Checker<'v> {
 
     /// The same report as that of [`Validator::check`].
     pub fn check(&mut self, record: &[u8], options: &CheckOptions) -> Report {
-        match self.is_clean(record, options) {
-            true => self.validator.empty_report(),
-            false => self.validator.check_exactly(record, options),
+        self.quickly(record, options).unwrap_or_else(|| self.validator.check_exactly(record, options))
+    }
+
+    fn quickly(&mut self, record: &[u8], options: &CheckOptions) -> Option<Report> {
+        let Judge::Record { program, .. } = &self.validator.judge else { return None };
+        let (memory, depth_max) = (&mut self.memory, options.depth_max.min(DEPTH_MAX));
+        let is_told = record.len() <= options.record_bytes_max
+            && program.proves_all_but(record, options.reference_date, depth_max, memory);
+        if !is_told {
+            return None;
         }
+        self.told.under(options);
+        self.validator.check_doubts(record, &memory.doubts, options, &mut self.told)
     }
 
     /// Whether nothing at all is to be found, told without a report where it can be; false where a report would tell.
@@ -231,6 +293,80 @@ impl<'v> Checker<'v> {
         let Judge::Record { program, .. } = &self.validator.judge else { return false };
         record.len() <= options.record_bytes_max
             && program.proves(record, options.reference_date, options.depth_max.min(DEPTH_MAX), &mut self.memory)
+    }
+}
+
+/// What was told of values that failed: in bad data the same value is wrong a thousand times.
+#[derive(Default)]
+struct Told {
+    slots: Vec<Option<Remembered>>,
+    /// What findings depend on beside the value.
+    under: (Option<Date>, bool),
+}
+
+struct Remembered {
+    state: StateId,
+    path: String,
+    value: Box<[u8]>,
+    findings: Vec<Finding>,
+}
+
+/// One value a slot; another that falls into it takes its place.
+const SLOTS: usize = 256;
+/// Longer values are not remembered.
+const REMEMBERED_BYTES_MAX: usize = 128;
+
+impl Told {
+    fn under(&mut self, options: &CheckOptions) {
+        let under = (options.reference_date, options.with_values);
+        if self.slots.is_empty() || self.under != under {
+            self.slots = (0..SLOTS).map(|_| None).collect();
+            self.under = under;
+        }
+    }
+
+    fn get_or_tell(
+        &mut self,
+        doubt: &Doubt,
+        value: &[u8],
+        tell: impl FnOnce() -> Option<Vec<Finding>>,
+    ) -> Option<Cow<'_, [Finding]>> {
+        if value.len() > REMEMBERED_BYTES_MAX {
+            return tell().map(Cow::Owned);
+        }
+        let mut hasher = DefaultHasher::new();
+        (doubt.state, &doubt.path, value).hash(&mut hasher);
+        let slot = self.slots.get_mut(hasher.finish() as usize % SLOTS)?;
+        let is_known = slot
+            .as_ref()
+            .is_some_and(|known| known.state == doubt.state && *known.value == *value && known.path == doubt.path);
+        if !is_known {
+            let (state, path, findings) = (doubt.state, doubt.path.clone(), tell()?);
+            *slot = Some(Remembered { state, path, value: value.into(), findings });
+        }
+        slot.as_ref().map(|known| Cow::Borrowed(known.findings.as_slice()))
+    }
+}
+
+/// Engines that judge one value by itself, each made when a value of its state first fails.
+pub(crate) struct Leaves {
+    engines: Box<[OnceLock<Option<Engine>>]>,
+    make: Box<MakeEngine>,
+}
+
+type MakeEngine = dyn Fn(&Value) -> Option<Engine> + Send + Sync;
+
+impl Leaves {
+    pub fn new(states: usize, make: impl Fn(&Value) -> Option<Engine> + Send + Sync + 'static) -> Self {
+        Self { engines: (0..states).map(|_| OnceLock::new()).collect(), make: Box::new(make) }
+    }
+
+    fn engine(&self, state: StateId, program: &Program, plan: &Plan) -> Option<&Engine> {
+        let make = || {
+            let all: Vec<Value> = program.schemas(state).iter().map(|schema| plan.reference(*schema)).collect();
+            (self.make)(&json!({"allOf": all}))
+        };
+        self.engines.get(state as usize)?.get_or_init(make).as_ref()
     }
 }
 

@@ -171,6 +171,7 @@ impl<'b> Builder<'b> {
         let array = if parts.types & types::ARRAY == 0 { None } else { self.array(set, &parts)? };
         let may_remark = set.iter().any(|id| self.remarks[*id]);
         Ok(State {
+            schemas: set.into(),
             types: parts.types,
             values: parts.values.into(),
             text: TextState { min: parts.min_length, max: parts.max_length, checks: parts.checks.into() },
@@ -822,6 +823,7 @@ impl Parts {
 impl State {
     fn anything() -> Self {
         Self {
+            schemas: Box::default(),
             types: types::ALL,
             values: Box::default(),
             text: TextState::default(),

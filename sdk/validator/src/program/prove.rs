@@ -25,6 +25,20 @@ pub(crate) struct Memory {
     items: Vec<(u32, u32)>,
     /// A string with its escapes read.
     text: String,
+    /// At each depth the state of the container, and which of its members or items is being read.
+    trail: Vec<(StateId, u32)>,
+    /// Values that were passed over.
+    pub doubts: Vec<Doubt>,
+}
+
+/// A plain value that was not proved, in a record of which all else was.
+#[derive(Clone, Debug)]
+pub(crate) struct Doubt {
+    pub state: StateId,
+    /// JSON Pointer.
+    pub path: String,
+    pub from: usize,
+    pub to: usize,
 }
 
 /// What the record cannot tell.
@@ -36,6 +50,10 @@ const DEPTH_MAX: u32 = 64;
 const NAMES_MAX: usize = 32;
 /// Items told apart one by one.
 const ITEMS_MAX: usize = 32;
+/// Values passed over in one record; with more, all of it is judged anew.
+const DOUBTS_MAX: usize = 16;
+/// Marks the place of an item in a trail.
+const ITEM: u32 = 1 << 31;
 /// How often a value may be looked at for each byte of the record, so that branches in branches end.
 const LOOKS_PER_BYTE: u64 = 4;
 const LOOKS: u64 = 1_000;
@@ -49,6 +67,16 @@ impl Memory {
 impl Program {
     /// Whether the record is well-formed, conforms, and gives nothing to remark.
     pub fn proves(&self, record: &[u8], today: Today, depth_max: usize, memory: &mut Memory) -> bool {
+        self.run(record, today, depth_max, memory, false)
+    }
+
+    /// The same, passing over plain values that may be wrong; whether there is nothing to say of the record but what is to be
+    /// said of the values in [`Memory::doubts`].
+    pub fn proves_all_but(&self, record: &[u8], today: Today, depth_max: usize, memory: &mut Memory) -> bool {
+        self.run(record, today, depth_max, memory, true)
+    }
+
+    fn run(&self, record: &[u8], today: Today, depth_max: usize, memory: &mut Memory, passes_over: bool) -> bool {
         let Some(root) = self.root else { return false };
         if record.len() >= u32::MAX as usize {
             return false;
@@ -60,10 +88,22 @@ impl Program {
         memory.names.clear();
         memory.items.clear();
         memory.dated.clear();
+        memory.doubts.clear();
+        memory.trail.resize(DEPTH_MAX as usize + 2, (0, 0));
         let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
         let looks = LOOKS + LOOKS_PER_BYTE * record.len() as u64;
-        let mut run =
-            Run { program: self, bytes: record, at: 0, memory, today, depth: 0, depth_max, in_branch: 0, looks };
+        let mut run = Run {
+            program: self,
+            bytes: record,
+            at: 0,
+            memory,
+            today,
+            depth: 0,
+            depth_max,
+            in_branch: 0,
+            looks,
+            passes_over,
+        };
         run.space();
         if run.value(root) != Proof::Yes {
             return false;
@@ -83,6 +123,7 @@ struct Run<'r> {
     depth_max: u32,
     in_branch: u32,
     looks: u64,
+    passes_over: bool,
 }
 
 /// Goes on where something is proved, and leaves with anything else.
@@ -135,6 +176,7 @@ impl<'r> Run<'r> {
             Some(b'"') => self.text(id, state),
             Some(b'{') => {
                 let (places, names) = (self.memory.places.len(), self.memory.names.len());
+                self.memory.trail[self.depth as usize].0 = id;
                 let proof = self.object(state);
                 self.memory.names.truncate(names);
                 let proof = match proof {
@@ -335,7 +377,13 @@ impl<'r> Run<'r> {
         } else {
             loop {
                 let from = self.at;
-                prove!(self.value(array.first.get(count as usize).copied().unwrap_or(array.rest)));
+                let state = array.first.get(count as usize).copied().unwrap_or(array.rest);
+                self.memory.trail[self.depth as usize - 1].1 = ITEM | count;
+                match self.value(state) {
+                    Proof::Yes => {}
+                    _ if self.passes_over && self.pass_over(state, from) => {}
+                    other => return other,
+                }
                 if keeps {
                     self.memory.items.push((from as u32, self.at as u32));
                 }
@@ -419,6 +467,29 @@ impl<'r> Run<'r> {
         Proof::Yes
     }
 
+    /// Goes behind a plain value of which all can be said later, if it is one.
+    #[cold]
+    fn pass_over(&mut self, state: StateId, from: usize) -> bool {
+        if self.in_branch > 0 || self.memory.doubts.len() == DOUBTS_MAX || !self.state(state).stands_alone() {
+            return false;
+        }
+        let Some(to) = scalar_end(self.bytes, from) else { return false };
+        let mut path = String::new();
+        for (container, place) in &self.memory.trail[..self.depth as usize] {
+            path.push('/');
+            match (place & ITEM, self.state(*container).object.as_deref()) {
+                (0, Some(object)) => match std::str::from_utf8(object.names.name(*place as u8)) {
+                    Ok(name) => path.push_str(&json::escape(name)),
+                    Err(_) => return false,
+                },
+                _ => path.push_str(&(place & !ITEM).to_string()),
+            }
+        }
+        self.memory.doubts.push(Doubt { state, path, from, to });
+        self.at = to;
+        true
+    }
+
     /// Which known members there are, and how many of all.
     fn members(&mut self, object: &'r ObjectState, base: usize) -> Result<(u128, u32), Proof> {
         let names = self.memory.names.len();
@@ -463,8 +534,11 @@ impl<'r> Run<'r> {
                     seen |= bit;
                     order = object.memory as usize + 1 + member;
                     let start = self.at;
-                    match self.value(object.members[member].state) {
+                    let state = object.members[member].state;
+                    self.memory.trail[self.depth as usize - 1].1 = member as u32;
+                    match self.value(state) {
                         Proof::Yes => {}
+                        _ if self.passes_over && self.pass_over(state, start) => {}
                         other => return Err(other),
                     }
                     if object.kept & bit != 0 {
@@ -738,6 +812,26 @@ fn scalar(spelled: &[u8]) -> Option<Scalar<'_>> {
         b"false" => Some(Scalar::Bool(false)),
         b"null" => Some(Scalar::Null),
         _ => None,
+    }
+}
+
+/// Where a string, a number or a word ends that begins here, if it is well-formed.
+fn scalar_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let rest = &bytes[from..];
+    match rest.first()? {
+        b'"' => {
+            let end = scan::string(bytes, from + 1)?.end;
+            unescaped(&bytes[from + 1..end], &mut String::new()).then_some(end + 1)
+        }
+        b'-' | b'0'..=b'9' => {
+            let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+            let length = rest.iter().take_while(|byte| is_part(byte)).count();
+            serde_json::from_slice::<serde_json::Number>(&rest[..length]).ok().map(|_| from + length)
+        }
+        _ => [&b"true"[..], b"false", b"null"]
+            .into_iter()
+            .find(|word| rest.starts_with(word))
+            .map(|word| from + word.len()),
     }
 }
 
