@@ -44,6 +44,7 @@ impl Access {
             "/healthz" => "/healthz".into(),
             "/metrics" => "/metrics".into(),
             "/checkpoint" => "/checkpoint".into(),
+            "/add-checkpoint" => "/add-checkpoint".into(),
             path if path.starts_with("/tile/") => "/tile/*".into(),
             path if path.starts_with("/grpc.health.v1.Health/") => "/grpc.health.v1.Health/*".into(),
             path if path.starts_with("/grpc.reflection.") => "/grpc.reflection/*".into(),

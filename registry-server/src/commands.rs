@@ -12,6 +12,17 @@ use std::{
 pub fn run() -> Result<ExitCode, Fault> {
     let matches = command().get_matches();
     let Some((name, matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
+    match name {
+        "make-key" => {
+            let name = matches.get_one::<String>("name").map_or("", String::as_str);
+            return print(upkeep::make_key(name, folder(matches, "key"))?.into_iter());
+        }
+        "endorse" => {
+            let lines = upkeep::endorse(folder(matches, "key"), folder(matches, "rotation"))?;
+            return print(lines.into_iter());
+        }
+        _ => {}
+    }
     let given = settings::Given::collect(matches)?;
     if name == "settings" {
         return print(given.lines());
@@ -43,6 +54,18 @@ fn command() -> Command {
         .subcommand(with_settings("verify", "Read everything in the log again; exit code 1 where it is damaged"))
         .subcommand(with_settings("rebuild", "Throw the view away and make it anew from the log"))
         .subcommand(with_settings("rotate-key", "Sign the log with a new key from now on; the server must be stopped"))
+        .subcommand(
+            Command::new("make-key")
+                .about("Make a key to keep offline: it endorses each change of the log's key")
+                .arg(Arg::new("name").long("name").value_name("NAME").required(true).help("Name that it signs under"))
+                .arg(file_argument("key", "File for the secret; it must not be there")),
+        )
+        .subcommand(
+            Command::new("endorse")
+                .about("Sign a change of the log's key with the key that is kept offline")
+                .arg(file_argument("key", "File with the secret, from `make-key`"))
+                .arg(file_argument("rotation", "The note to sign: `log-key/rotation-1` and so on, or a copy")),
+        )
         .subcommand(with_settings("backup", "Copy the log, also while a server is serving it").arg(to(BACKUP)))
         .subcommand(
             with_settings("restore", "Make a data folder of a backup")
@@ -56,6 +79,10 @@ const EXPORT: &str = "Folder for `standards/` and `log.ndjson`, new or empty";
 
 fn folder_argument(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name("DIR").value_parser(value_parser!(PathBuf)).required(true).help(help)
+}
+
+fn file_argument(name: &'static str, help: &'static str) -> Arg {
+    folder_argument(name, help).value_name("FILE")
 }
 
 fn folder<'m>(matches: &'m ArgMatches, name: &str) -> &'m Path {

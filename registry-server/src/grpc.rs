@@ -53,6 +53,11 @@ impl Service {
         Self { registry, sequencer, settings, metrics, check_streams, log_size, stopping }
     }
 
+    /// The log's size, each time it grows.
+    pub fn log_size(&self) -> watch::Receiver<u64> {
+        self.log_size.clone()
+    }
+
     pub fn registry(&self) -> RegistryServer<Self> {
         RegistryServer::new(self.clone())
             .accept_compressed(CompressionEncoding::Gzip)

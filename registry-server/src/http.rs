@@ -1,6 +1,7 @@
 //! What answers HTTP beside gRPC, on the same port: health, metrics, the transparency log, a word of greeting.
 
 mod tiles; // checkpoint and tiles
+mod witness; // cosignatures for others' logs
 
 use crate::{access::is_grpc, metrics::Metrics, store::Store};
 use axum::{
@@ -29,6 +30,7 @@ pub fn routes(pages: Pages) -> Router {
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
         .merge(tiles::routes())
+        .merge(witness::routes())
         .fallback(unknown)
         .with_state(pages)
 }
@@ -47,6 +49,7 @@ guiju.log.v1.LogService, grpc.health.v1.Health, and reflection.
 /healthz  whether it lives and is ready
 /metrics  what it counts, for Prometheus
 /checkpoint, /tile/...  the log, for those who verify it (C2SP tlog-tiles)
+/add-checkpoint  cosigns a log that this registry is a witness of (C2SP tlog-witness)
 "
 );
 

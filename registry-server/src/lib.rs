@@ -19,6 +19,8 @@ mod serve; // opens everything, answers until told to stop, closes everything
 mod store; // the folder of the log and the view
 mod upkeep; // verify, rebuild, back up, restore, export
 mod verdict; // a verdict on the wire
+mod witness; // cosigns others' logs
+mod witnesses; // those who cosign ours
 
 pub use commands::run;
 pub use fault::Fault;

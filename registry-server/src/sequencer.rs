@@ -7,21 +7,27 @@
 
 mod keys; // the secret on disk, and how it changes
 
-pub use keys::{LogKeyError, LogKeys};
+pub use keys::{LogKeyError, LogKeys, seed, write_durably};
 
 use crate::log::{Log, LogError};
 use guiju_tlog::{
-    BundleError, Checkpoint, Hash, Note, NoteError, Proof, ProofError, TilePath, Tree, bundle, hash_tile,
-    prove_consistency, prove_inclusion, root,
+    BundleError, Checkpoint, Hash, Note, NoteError, NoteSignature, Proof, ProofError, TilePath, Tree, bundle,
+    hash_tile, prove_consistency, prove_inclusion, root,
 };
 use std::{
     fs, io,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 /// How long a checkpoint is given again before it is signed anew, so that its time shows that the log is alive.
 const SIGNED_FOR_MS: u64 = 10_000;
+/// How long a checkpoint waits for witnesses who are being asked for it.
+const WITNESSES_WITHIN: Duration = Duration::from_secs(3);
 /// Entries that are read at a time.
 const ENTRIES: usize = 1024;
 /// Entries in one answer, and their bytes together.
@@ -57,12 +63,16 @@ pub struct Sequencer {
     /// Where the last checkpoint is kept; a log in memory keeps none.
     held_path: Option<PathBuf>,
     state: Mutex<State>,
+    expects_witnesses: AtomicBool,
+    witnesses_answered: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     tree: Tree,
     signed: Option<Signed>,
+    /// The last checkpoint that witnesses were asked for, with what they gave.
+    cosigned: Option<(Checkpoint, Note)>,
 }
 
 #[derive(Clone)]
@@ -80,7 +90,8 @@ impl Sequencer {
         held_path: Option<PathBuf>,
         clock_ms: fn() -> u64,
     ) -> Result<Self, SequencerError> {
-        let sequencer = Self { log, keys, clock_ms, held_path, state: Mutex::default() };
+        let (state, expects_witnesses, witnesses_answered) = Default::default();
+        let sequencer = Self { log, keys, clock_ms, held_path, state, expects_witnesses, witnesses_answered };
         let state = sequencer.caught_up()?;
         if let Some((path, held)) = sequencer.held()? {
             let now = root(&state.tree, held.size);
@@ -121,9 +132,44 @@ impl Sequencer {
         }
     }
 
-    /// The signed checkpoint of all entries there are.
+    /// The signed checkpoint of all entries there are. While witnesses are being asked for it, it waits for them a little.
     pub fn checkpoint(&self) -> Result<Arc<str>, SequencerError> {
         let mut state = self.caught_up()?;
+        if self.expects_witnesses.load(Ordering::Relaxed) {
+            let is_asking = |state: &mut State| {
+                state.cosigned.as_ref().is_none_or(|(checkpoint, _)| checkpoint.size < state.tree.size())
+            };
+            let waited = self.witnesses_answered.wait_timeout_while(state, WITNESSES_WITHIN, is_asking);
+            state = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+        }
+        self.signed(state)
+    }
+
+    /// The same, at once, for the witnesses.
+    pub fn own_checkpoint(&self) -> Result<Note, SequencerError> {
+        Ok(Note::parse(self.signed(self.caught_up()?)?.as_bytes())?)
+    }
+
+    /// From now on checkpoints wait until `cosigned` was told of them.
+    pub fn expect_witnesses(&self) {
+        self.expects_witnesses.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes in what the witnesses gave for a checkpoint, beside what they gave for it before.
+    pub fn cosigned(&self, checkpoint: &Checkpoint, signatures: Vec<NoteSignature>) -> Result<(), SequencerError> {
+        let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut note = match state.cosigned.take() {
+            Some((known, note)) if known == *checkpoint => note,
+            _ => Note::unsigned(checkpoint.to_string())?,
+        };
+        signatures.into_iter().for_each(|signature| note.add(signature));
+        state.cosigned = Some((checkpoint.clone(), note));
+        state.signed = None;
+        self.witnesses_answered.notify_all();
+        Ok(())
+    }
+
+    fn signed(&self, mut state: MutexGuard<'_, State>) -> Result<Arc<str>, SequencerError> {
         let (size, time_ms) = (state.tree.size(), (self.clock_ms)());
         if let Some(signed) = &state.signed
             && signed.size == size
@@ -132,13 +178,17 @@ impl Sequencer {
             return Ok(signed.note.clone());
         }
         let origin = self.keys.signing.name().to_owned();
-        let text = Checkpoint { origin, size, root: root(&state.tree, size)? }.to_string();
+        let checkpoint = Checkpoint { origin, size, root: root(&state.tree, size)? };
+        let text = checkpoint.to_string();
         if state.signed.as_ref().is_none_or(|signed| signed.size != size) {
             self.hold(&text)?;
         }
         let mut note = Note::unsigned(text)?;
         note.sign(&self.keys.signing);
         note.cosign(&self.keys.signing, time_ms / 1000);
+        if let Some((_, cosigned)) = state.cosigned.as_ref().filter(|(known, _)| *known == checkpoint) {
+            cosigned.signatures().iter().for_each(|signature| note.add(signature.clone()));
+        }
         let note: Arc<str> = note.to_string().into();
         state.signed = Some(Signed { size, time_ms, note: note.clone() });
         Ok(note)
@@ -147,7 +197,7 @@ impl Sequencer {
     /// Keeps the text of a checkpoint before anybody sees it signed.
     fn hold(&self, text: &str) -> Result<(), SequencerError> {
         let Some(path) = &self.held_path else { return Ok(()) };
-        keys::write_durably(path, text, 0o644).map_err(|source| SequencerError::Io { path: path.clone(), source })
+        write_durably(path, text, 0o644).map_err(|source| SequencerError::Io { path: path.clone(), source })
     }
 
     /// An entry, with what shows that it is in a tree of that size; 0 means the size now.

@@ -10,6 +10,7 @@ use crate::{
     metrics::Metrics,
     settings::Settings,
     store::Store,
+    witnesses,
 };
 use axum::middleware;
 use guiju_proto::{
@@ -97,6 +98,7 @@ async fn router(
         stopping.clone(),
     );
     let reporter = HealthReporter::new();
+    witnesses::ask(settings, &store.sequencer, service.log_size(), stopping.clone())?;
     set_health(&reporter, ServingStatus::Serving).await;
     let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
     let pages = Pages { metrics: metrics.clone(), store: store.clone(), stopping: stopping.clone() };

@@ -56,6 +56,14 @@ settings! {
     /// Name of the transparency log, at its first start: the address under which others know it, without a scheme. One of its own
     /// where none is given.
     log_origin: Optional<String> = "", "NAME";
+    /// Policy file (C2SP tlog-policy) with the witnesses that are asked to cosign the log: `witness NAME KEY ADDRESS` each.
+    witnesses: Optional<PathBuf> = "", "FILE";
+    /// Certificate in PEM of the authority that signed those of the witnesses.
+    witnesses_authority: Optional<PathBuf> = "", "FILE";
+    /// Policy file with the logs that this registry cosigns as a witness: `log KEY` each, one more for each change of key.
+    witness_logs: Optional<PathBuf> = "", "FILE";
+    /// Name of this witness, at its first start: the address under which others know it, without a scheme.
+    witness_name: Optional<String> = "", "NAME";
     /// Address for gRPC and HTTP. Port 0 takes a free one. Other than a loopback address needs TLS or `insecure`.
     listen: SocketAddr = "127.0.0.1:8420", "IP:PORT";
     /// File that gets the bound address once the server answers.

@@ -1,5 +1,6 @@
 //! The folder of the log and the view: `journal/` is the truth, `view/` can be thrown away. `log-key/` is what the log signs
-//! with, `checkpoint` what it signed last; neither can be made again.
+//! with, `checkpoint` what it signed last, `witness/` what it cosigned for others;
+//! none of these can be made again.
 
 use crate::{
     Fault,
@@ -7,6 +8,7 @@ use crate::{
     registry::{Opened, Registry, StoreError},
     sequencer::{LogKeyError, LogKeys, Sequencer, SequencerError},
     settings::{Engine, Settings},
+    witness::Witness,
 };
 use std::{
     fs,
@@ -20,6 +22,8 @@ use tempfile::TempDir;
 pub struct Store {
     pub registry: Arc<Registry>,
     pub sequencer: Arc<Sequencer>,
+    /// For the logs of others, where the settings name some.
+    pub witness: Option<Arc<Witness>>,
     /// Where the log's files are, if it has any.
     journal: Option<PathBuf>,
     /// The view of a log in memory; gone when this is dropped.
@@ -55,16 +59,23 @@ impl Store {
         let keys = LogKeys::open(&keys_path(data), settings.log_origin.as_deref())?;
         let sequencer = Sequencer::open(journal.clone(), keys, Some(data.join("checkpoint")), now_ms)?;
         let registry = open_registry(journal, &view_path(data))?;
-        Ok(Self { registry, sequencer: Arc::new(sequencer), journal: Some(journal_path(data)), _scratch: None })
+        let witness = Witness::open(settings, now_ms)?.map(Arc::new);
+        let (sequencer, journal) = (Arc::new(sequencer), Some(journal_path(data)));
+        Ok(Self { registry, sequencer, witness, journal, _scratch: None })
     }
 
     fn in_memory(settings: &Settings) -> Result<Self, Fault> {
+        if settings.witness_logs.is_some() {
+            let why = "`witness_logs`: a witness must remember, and the engine is `memory`";
+            return Err(Fault::new(why, "use the engine `journal`"));
+        }
         let scratch = tempfile::tempdir().map_err(|error| Fault::new(error, "make room in the temporary folder"))?;
         let log: Arc<dyn Log> = Arc::new(Memory::default());
         let keys = LogKeys::in_memory(settings.log_origin.as_deref())?;
         let sequencer = Sequencer::open(log.clone(), keys, None, now_ms)?;
         let registry = open_registry(log, &view_path(scratch.path()))?;
-        Ok(Self { registry, sequencer: Arc::new(sequencer), journal: None, _scratch: Some(scratch) })
+        let (sequencer, _scratch) = (Arc::new(sequencer), Some(scratch));
+        Ok(Self { registry, sequencer, witness: None, journal: None, _scratch })
     }
 
     /// Bytes that the log takes on disk.

@@ -8,11 +8,12 @@
 use crate::{
     Fault,
     log::{Head, Journal, Log, LogError, Opened},
-    sequencer::LogKeys,
+    sequencer::{self, LogKeys, seed},
     store::{self, journal_path, view_path},
 };
 use guiju_model::{Digest, Manifest};
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry::Event};
+use guiju_tlog::{self as tlog, Rotation, SigningKey};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -65,6 +66,39 @@ pub fn rotate_key(data: &Path) -> Result<Lines, Fault> {
         format!("rotated: {} entries are signed with the old key, more with the new", journal.head().size),
         keys.signing.verifier().to_string(),
     ])
+}
+
+/// Makes a key to keep offline, away from the server.
+pub fn make_key(name: &str, path: &Path) -> Result<Lines, Fault> {
+    let taken = "choose a file that is not there yet";
+    if path.exists() {
+        return Err(Fault::new(format!("{} is there already", path.display()), taken));
+    }
+    let seed =
+        seed().map_err(|why| Fault::new(format!("there is no randomness to make a key of: {why}"), "try again"))?;
+    let key = SigningKey::from_seed(name, &seed);
+    let key = key.map_err(|why| Fault::new(why, "write a name such as root.example.org"))?;
+    sequencer::write_durably(path, &format!("{}\n", key.secret_text()), 0o600).map_err(at(path))?;
+    Ok(vec![
+        format!("made: {}; whoever reads it can sign. Clients name this with --log-root-key:", path.display()),
+        key.verifier().to_string(),
+    ])
+}
+
+/// Puts the signature of a key that is kept offline under a change of the log's key.
+pub fn endorse(key: &Path, rotation: &Path) -> Result<Lines, Fault> {
+    let text = |path: &Path| fs::read_to_string(path).map_err(at(path));
+    let fault = |path: &Path, why: String, hint| Fault::new(format!("{}: {why}", path.display()), hint);
+    let signer = SigningKey::from_secret_text(text(key)?.trim_end());
+    let signer =
+        signer.map_err(|why| fault(key, why.to_string(), "name the file that `guiju-server make-key` wrote"))?;
+    let hint = "name a file `rotation-1` and so on, as `guiju-server rotate-key` wrote it";
+    let mut note =
+        tlog::Note::parse(text(rotation)?.as_bytes()).map_err(|why| fault(rotation, why.to_string(), hint))?;
+    let change = Rotation::of_note(&note).map_err(|why| fault(rotation, why.to_string(), hint))?;
+    note.sign(&signer);
+    sequencer::write_durably(rotation, &note.to_string(), 0o644).map_err(at(rotation))?;
+    Ok(vec![format!("endorsed: from {} entries on, {} signs", change.size, change.key)])
 }
 
 /// Copies what is committed now.

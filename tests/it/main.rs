@@ -31,3 +31,4 @@ mod tlog_oracles;
 mod upkeep;
 mod verify;
 mod wire;
+mod witness;

@@ -3,8 +3,8 @@
 use crate::support::{expect_file, root as workspace};
 use guiju_tlog::{
     Checkpoint, Edge, Hash, KeyHistory, LogFault, Nodes, Note, NoteError, Policy, Proof, Rotation, Seen, SigningKey,
-    TILE_WIDTH, TilePath, Tree, VerifierKey, bundle, bundle_entries, follow, hash_tile, prove_consistency,
-    prove_inclusion, root, tiles_of,
+    TILE_WIDTH, TilePath, Tree, VerifierKey, WitnessFault, Witnessing, bundle, bundle_entries, follow, hash_tile,
+    prove_consistency, prove_inclusion, root, tiles_of,
 };
 use proptest::prelude::*;
 use std::{fs, path::Path, sync::LazyLock};
@@ -411,6 +411,52 @@ fn keys_change_in_order_and_each_signs_its_own_sizes() {
     let rooted = rotation(10, &first, &second).note(&third, &second).expect("a note");
     let keys = KeyHistory::follow(first.verifier(), Some(&third.verifier()), &[rooted]).expect("a history");
     assert_eq!(keys.current(), &second.verifier());
+}
+
+#[test]
+fn a_witness_cosigns_what_begins_with_what_it_saw() {
+    let tree = tree_of(12);
+    let checkpoint =
+        |size| Checkpoint { origin: "example.org/log".into(), size, root: root(&tree, size).expect("a root") };
+    let asked = |old_size: u64, size: u64, by: &SigningKey| {
+        let mut note = Note::unsigned(checkpoint(size).to_string()).expect("text");
+        note.sign(by);
+        let proof = prove_consistency(&tree, old_size, size).unwrap_or_default();
+        Witnessing { old_size, proof, note }
+    };
+    let [log, other] = [1, 3].map(|number| key("example.org/log", number));
+    let logs = [log.verifier(), key("example.org/elsewhere", 4).verifier()];
+    let (seven, request) = (checkpoint(7), asked(7, 12, &log));
+    assert_eq!(Witnessing::parse(request.to_string().as_bytes()), Ok(request.clone()));
+    assert_eq!(request.judge(&logs, Some(&seven)), Ok(checkpoint(12)));
+    assert_eq!(asked(0, 12, &log).judge(&logs, None), Ok(checkpoint(12)));
+    assert_eq!(asked(7, 7, &log).judge(&logs, Some(&seven)), Ok(seven.clone()), "again, for the time");
+    assert_eq!(request.judge(&logs[1..], None), Err(WitnessFault::UnknownLog("example.org/log".into())));
+    assert!(matches!(asked(7, 12, &other).judge(&logs, Some(&seven)), Err(WitnessFault::Unsigned(_))));
+    for (request, held, size) in [
+        (&asked(6, 12, &log), Some(&seven), 7),
+        (&request, None, 0),
+        (&asked(0, 12, &log), Some(&seven), 7),
+        (&asked(7, 7, &log), Some(&Checkpoint { root: Hash::of_nothing(), ..seven.clone() }), 7),
+    ] {
+        assert_eq!(request.judge(&logs, held), Err(WitnessFault::Conflict { held: size }));
+    }
+    let mut unproved = request.clone();
+    unproved.proof.0.pop();
+    assert_eq!(unproved.judge(&logs, Some(&seven)), Err(WitnessFault::Inconsistent));
+    assert!(matches!(asked(12, 7, &log).judge(&logs, Some(&checkpoint(12))), Err(WitnessFault::Form(_))));
+    let body = request.to_string();
+    for wrong in [
+        body.replacen("old 7", "old 07", 1),
+        body.replacen("old ", "", 1),
+        body.replacen("\n\n", "\n", 1),
+        body.replacen("old 7\n", "old 7\nx\n", 1),
+        body.replacen("old 7\n", &format!("old 7\n{}", format!("{}\n", Hash::of_nothing()).repeat(64)), 1),
+        body.replace("12\n", "x\n"),
+    ] {
+        let judged = Witnessing::parse(wrong.as_bytes()).and_then(|request| request.judge(&logs, Some(&seven)));
+        assert!(matches!(judged, Err(WitnessFault::Form(_))), "{wrong}");
+    }
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn name_of(seed: &[u8; 32]) -> String {
     format!("guiju-log/{}", hash[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-fn seed() -> Result<[u8; 32], LogKeyError> {
+pub fn seed() -> Result<[u8; 32], LogKeyError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(LogKeyError::Random)?;
     Ok(seed)
@@ -134,7 +134,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> LogKeyError + '_ {
 }
 
 /// A reader finds all of the text or what was there before, also after a crash.
-pub(super) fn write_durably(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+pub fn write_durably(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".draft");
     let _ = fs::remove_file(&draft);
@@ -142,5 +142,6 @@ pub(super) fn write_durably(path: &Path, text: &str, mode: u32) -> io::Result<()
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&draft, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }

@@ -25,7 +25,7 @@ pub enum LogFault {
     OtherLog { found: String, trusted: String },
     #[error("the checkpoint of {size} entries is not signed by a key that `{origin}` signs with at that size")]
     Unsigned { origin: String, size: u64 },
-    #[error("too few witnesses have cosigned the checkpoint; {} did", if .seen.is_empty() { "none".into() } else { .seen.join(", ") })]
+    #[error("too few witnesses have cosigned the checkpoint: {} did", if .seen.is_empty() { "none".into() } else { .seen.join(", ") })]
     Unwitnessed { seen: Vec<String> },
     #[error("the log went back: it had {held} entries and now says {size}")]
     Rewound { held: u64, size: u64 },

@@ -1,7 +1,7 @@
 //! The transparency log: who holds an earlier checkpoint can tell that nothing before it was changed, moved or taken away.
 //!
 //! One definition for the side that writes and the side that verifies, after RFC 6962 and the C2SP specifications signed-note,
-//! tlog-checkpoint, tlog-tiles, tlog-cosignature and tlog-policy, so that other programs can verify what we serve.
+//! tlog-checkpoint, tlog-tiles, tlog-cosignature, tlog-witness and tlog-policy, so that other programs can verify what we serve.
 //!
 //! # Invariants
 //! - Pure: no file, network, clock, thread, async or randomness. Secrets come in as bytes, "now" as a number.
@@ -25,6 +25,7 @@ mod replay; // all entries, held against a checkpoint
 mod rotation; // the old key names the new
 mod tile; // the tree and its entries as files of 256
 mod tree; // roots and proofs, from the hashes of complete subtrees
+mod witness; // what a log asks of a witness
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use edge::Edge;
@@ -39,3 +40,4 @@ pub use tile::{
     BundleError, ENTRY_BYTES_MAX, TILE_WIDTH, TilePath, TilePathError, bundle, bundle_entries, hash_tile, tiles_of,
 };
 pub use tree::{Nodes, Proof, ProofError, SIZE_MAX, Tree, prove_consistency, prove_inclusion, root};
+pub use witness::{WitnessFault, Witnessing};

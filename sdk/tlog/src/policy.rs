@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! log example.org/log+9c1f5d6e+AbCd…
-//! witness city city.example.org/w+11a0b3c2+BEfg…
+//! witness city city.example.org/w+11a0b3c2+BEfg… https://city.example.org
 //! witness district district.example.org/w+5566aa77+BHij…
 //! group both 2 city district
 //! quorum both
@@ -24,7 +24,8 @@ pub struct Policy {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Member {
-    Witness(VerifierKey),
+    /// Its key, and where it is asked.
+    Witness(Box<VerifierKey>, Option<String>),
     /// How many of which earlier members.
     Group(usize, Vec<usize>),
 }
@@ -55,14 +56,18 @@ impl Policy {
         self.quorum.is_some()
     }
 
+    /// Every witness by the policy's name for it, with its key, and the address where it is asked if there is one.
+    pub fn witnesses(&self) -> impl Iterator<Item = (&str, &VerifierKey, Option<&str>)> {
+        self.members.iter().filter_map(|(name, member)| match member {
+            Member::Witness(key, url) => Some((name.as_str(), &**key, url.as_deref())),
+            Member::Group(..) => None,
+        })
+    }
+
     /// The witnesses that have cosigned a note, by the policy's names for them, and when. A forged cosignature of a known
     /// witness is an error.
     pub fn witnesses_of(&self, note: &Note) -> Result<Vec<(&str, u64)>, NoteError> {
-        let witnesses = self.members.iter().filter_map(|(name, member)| match member {
-            Member::Witness(key) => Some((name.as_str(), key)),
-            Member::Group(..) => None,
-        });
-        let times = witnesses.map(|(name, key)| Ok(note.cosigned_at(key)?.map(|time_s| (name, time_s))));
+        let times = self.witnesses().map(|(name, key, _)| Ok(note.cosigned_at(key)?.map(|time_s| (name, time_s))));
         times.filter_map(Result::transpose).collect()
     }
 
@@ -75,7 +80,7 @@ impl Policy {
     fn member_since(&self, member: usize, witnesses: &[(&str, u64)]) -> Option<u64> {
         let (name, member) = &self.members[member];
         match member {
-            Member::Witness(_) => witnesses.iter().find(|(known, _)| known == name).map(|(_, time_s)| *time_s),
+            Member::Witness(..) => witnesses.iter().find(|(known, _)| known == name).map(|(_, time_s)| *time_s),
             Member::Group(count, members) => {
                 let times = members.iter().filter_map(|member| self.member_since(*member, witnesses));
                 let mut times: Vec<u64> = times.collect();
@@ -92,9 +97,9 @@ impl Policy {
                 self.logs.push(key);
                 Ok(())
             }
-            ["witness", name, key] | ["witness", name, key, _] => {
+            ["witness", name, key, url @ ..] if url.len() < 2 => {
                 let key = self.new_key(key, KeyKind::Cosignature)?;
-                self.define(name, Member::Witness(key))
+                self.define(name, Member::Witness(Box::new(key), url.first().map(|url| (*url).into())))
             }
             ["group", name, count, members @ ..] if !members.is_empty() => {
                 let group = self.group(count, members)?;
@@ -115,10 +120,7 @@ impl Policy {
 
     fn new_key(&self, text: &str, kind: KeyKind) -> Result<VerifierKey, String> {
         let key: VerifierKey = text.parse().map_err(|why| format!("{why}"))?;
-        let witnesses = self.members.iter().filter_map(|(_, member)| match member {
-            Member::Witness(key) => Some(key),
-            Member::Group(..) => None,
-        });
+        let witnesses = self.witnesses().map(|(_, key, _)| key);
         let mut known = witnesses.chain(&self.logs).filter(|known| known.kind() == kind);
         match key.kind() == kind {
             false => Err("the key is of the other kind: logs sign notes, witnesses cosign them".into()),
@@ -144,7 +146,7 @@ impl Policy {
         let members: Vec<usize> = names.iter().map(|name| self.member(name)).collect::<Result<_, _>>()?;
         let in_groups = self.members.iter().flat_map(|(_, member)| match member {
             Member::Group(_, members) => members.as_slice(),
-            Member::Witness(_) => &[],
+            Member::Witness(..) => &[],
         });
         let mut taken: BTreeSet<usize> = in_groups.copied().collect();
         if let Some(twice) = members.iter().zip(names).find(|(member, _)| !taken.insert(**member)) {

@@ -53,6 +53,11 @@ impl Rotation {
         Ok(note)
     }
 
+    /// What a note changes. Nothing is known of who signed it.
+    pub fn of_note(note: &Note) -> Result<Self, RotationError> {
+        Self::parse(note.text(), 1).map(|(_, rotation)| rotation)
+    }
+
     fn parse(text: &str, number: usize) -> Result<(&str, Self), RotationError> {
         let form = || RotationError::Form(number);
         let lines: Vec<&str> = text.strip_suffix('\n').ok_or_else(form)?.split('\n').collect();

@@ -1,0 +1,123 @@
+//! This registry as a witness of others' logs: C2SP tlog-witness.
+//!
+//! `witness/secret` cosigns, `witness/public` is what others verify that with, and `witness/<hash of a log's name>` is the last
+//! checkpoint of that log that was cosigned.
+//!
+//! # Invariants
+//! - What is cosigned is on disk first, and begins with all that was cosigned of that log before. So a log that shows this witness
+//!   two histories gets the cosignature for one.
+
+use crate::{
+    Fault,
+    sequencer::{seed, write_durably},
+    settings::Settings,
+};
+use guiju_tlog::{Checkpoint, KeyKind, NoteError, Policy, SigningKey, VerifierKey, WitnessFault, Witnessing};
+use sha2::{Digest as _, Sha256};
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+pub struct Witness {
+    key: SigningKey,
+    logs: Vec<VerifierKey>,
+    folder: PathBuf,
+    clock_ms: fn() -> u64,
+    /// One request at a time: what it saw last must not change between reading and writing.
+    turn: Mutex<()>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    #[error(transparent)]
+    Refused(#[from] WitnessFault),
+    #[error("`{}`: {why}", path.display())]
+    Io { path: PathBuf, why: String },
+    #[error(transparent)]
+    Note(#[from] NoteError),
+}
+
+impl Witness {
+    /// The witness that the settings ask for, if they do.
+    pub fn open(settings: &Settings, clock_ms: fn() -> u64) -> Result<Option<Self>, Fault> {
+        let Some(path) = &settings.witness_logs else { return Ok(None) };
+        let policy = read_policy(path, "witness_logs")?;
+        if policy.logs().is_empty() {
+            return Err(Fault::new(
+                format!("`witness_logs`: {} names no log", path.display()),
+                "write `log KEY`, with the key that `/checkpoint` of that log is signed with",
+            ));
+        }
+        let folder = settings.data.join("witness");
+        let hint = "the folder under --data must be one that this user can read and write";
+        let key = key(&folder, settings.witness_name.as_deref())
+            .map_err(|why| Fault::new(format!("{}: {why}", folder.display()), hint))?;
+        let cosigner = key.verifier().of_kind(KeyKind::Cosignature);
+        tracing::info!(%cosigner, logs = policy.logs().len(), "cosigning as a witness");
+        Ok(Some(Self { key, logs: policy.logs().to_vec(), folder, clock_ms, turn: Mutex::default() }))
+    }
+
+    /// The line with the cosignature that a log asks for.
+    pub fn cosign(&self, body: &[u8]) -> Result<String, WitnessError> {
+        let request = Witnessing::parse(body)?;
+        let path = self.held_path(&request.checkpoint()?.origin);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let io = |why: String| WitnessError::Io { path: path.clone(), why };
+        let held: Option<Checkpoint> = match fs::read_to_string(&path) {
+            Ok(text) => Some(text.parse().map_err(|why| io(format!("{why}")))?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(io(error.to_string())),
+        };
+        let new = request.judge(&self.logs, held.as_ref())?;
+        if held.as_ref() != Some(&new) {
+            write_durably(&path, &new.to_string(), 0o644).map_err(|error| io(error.to_string()))?;
+        }
+        let mut note = guiju_tlog::Note::unsigned(request.note.text().into())?;
+        note.cosign(&self.key, (self.clock_ms)() / 1000);
+        Ok(note.signatures().iter().map(|signature| format!("{signature}\n")).collect())
+    }
+
+    fn held_path(&self, origin: &str) -> PathBuf {
+        let hash = Sha256::digest(origin);
+        self.folder.join(hash[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    }
+}
+
+/// A policy file that a setting names.
+pub fn read_policy(path: &Path, setting: &str) -> Result<Policy, Fault> {
+    let fault = |why: String| {
+        Fault::new(
+            format!("`{setting}`: {}: {why}", path.display()),
+            "name a policy file as C2SP tlog-policy writes it",
+        )
+    };
+    let text = fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
+    text.parse().map_err(|why| fault(format!("{why}")))
+}
+
+/// The key of a data folder, made where there is none.
+fn key(folder: &Path, name: Option<&str>) -> Result<SigningKey, String> {
+    let secret = folder.join("secret");
+    if !secret.exists() {
+        let name = name.ok_or("a new witness needs a name: set `witness_name`, for example to w.example.org")?;
+        let made = SigningKey::from_seed(name, &seed().map_err(|why| why.to_string())?);
+        let made = made.map_err(|why| format!("`witness_name`: {why}"))?;
+        let public = made.verifier().of_kind(KeyKind::Cosignature);
+        let written = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        let written = written.and_then(|()| write_durably(&folder.join("public"), &format!("{public}\n"), 0o644));
+        let written = written.and_then(|()| write_durably(&secret, &format!("{}\n", made.secret_text()), 0o600));
+        written.map_err(|error| error.to_string())?;
+    }
+    let text = fs::read_to_string(&secret).map_err(|error| format!("secret: {error}"))?;
+    let key = SigningKey::from_secret_text(text.trim_end()).map_err(|why| format!("secret: {why}"))?;
+    match name {
+        Some(name) if name != key.name() => Err(format!(
+            "the witness is named `{}` and `witness_name` says `{name}`; a witness keeps its name for ever",
+            key.name()
+        )),
+        _ => Ok(key),
+    }
+}
