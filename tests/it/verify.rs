@@ -15,13 +15,13 @@ use std::{
 };
 
 /// A program run in a project's folder, with a cache of its own.
-fn run(project: &Path, url: &str, arguments: &[&str]) -> Output {
+pub fn run(project: &Path, url: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(guiju());
     command.args(arguments).current_dir(project).env("GUIJU_CACHE", project.join("cache"));
     command.env("GUIJU_REGISTRY", url).env("GUIJU_LANG", "en").output().expect("it runs")
 }
 
-fn expect(output: &Output, code: i32, words: &[&str]) {
+pub fn expect(output: &Output, code: i32, words: &[&str]) {
     let text = said(output);
     assert_eq!(output.status.code(), Some(code), "{text}");
     for word in words {
@@ -29,7 +29,7 @@ fn expect(output: &Output, code: i32, words: &[&str]) {
     }
 }
 
-async fn publish(server: &Server, names: &[(&str, u64)]) {
+pub async fn publish(server: &Server, names: &[(&str, u64)]) {
     let registry = Registry::connect(&server.url()).await.expect("connected");
     for (name, size) in names {
         let package = Package {
@@ -71,6 +71,12 @@ async fn what_was_done_to_a_log_is_told_apart() {
     publish(&honest, &[("d", 1)]).await;
     expect(&run(project, &url, &["verify"]), 0, &["with 4 entries"]);
     expect(&run(project, &url, &["monitor", "bj.test"]), 0, &["published", "bj.test/d 1.0.0", "4 entries are what"]);
+    let remembering = ["monitor", "bj.test", "--state", "seen"];
+    expect(&run(project, &url, &remembering), 0, &["bj.test/a 1.0.0", "bj.test/d 1.0.0"]);
+    publish(&honest, &[("e", 1)]).await;
+    let news = run(project, &url, &remembering);
+    expect(&news, 0, &["     4  published   bj.test/e 1.0.0"]);
+    assert!(!said(&news).contains("bj.test/d"), "{}", said(&news));
 
     // A checkpoint is given again for some seconds; whoever allows none of them is told its age.
     let frozen = (0..10).any(|_| {
@@ -91,6 +97,8 @@ async fn what_was_done_to_a_log_is_told_apart() {
         let server = impostor(data, &names).await;
         for command in [["verify"].as_slice(), &["monitor"]] {
             expect(&run(project, &server.url(), command), 1, &words);
+            let remembering = run(project, &server.url(), &remembering);
+            assert_eq!(remembering.status.code(), Some(1), "{}", said(&remembering));
         }
         let before = fs::read(project.join("guiju.lock")).expect("a lock");
         expect(&run(project, &server.url(), &["lock", "bj.test/a@^1", "bj.test/b@^1"]), 2, &[]);

@@ -2,17 +2,17 @@ use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
     log::{LogArgs, believed, distrust},
-    shelf::Shelf,
+    shelf::{Shelf, locked},
 };
-use guiju::{LogDemands, LogEntry, replay};
+use guiju::{HeldLog, Lock, LogDemands, LogEntry, replay};
 use guiju_model::Namespace;
 use serde_json::json;
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
 /// Read the registry's whole log, prove that it is what was signed, and report every entry under a namespace
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The entries are hashed again and held against the signed checkpoint, and against the one in guiju.lock if it has one. Nothing
+The entries are hashed again and held against the signed checkpoint, and against the one of --state, else of guiju.lock, if there is one. Nothing
 is reported of a log that does not hold: exit code 1 says what is wrong with it.")]
 pub struct MonitorArgs {
     /// Only this namespace and all under it
@@ -20,22 +20,32 @@ pub struct MonitorArgs {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+    /// File that remembers the log from one run to the next: it must go on from there, and only what came since is reported
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
     #[command(flatten)]
     log: LogArgs,
 }
 
 pub fn run(args: MonitorArgs, context: &Context) -> Answer {
-    let shelf = Shelf::open(context)?;
+    let mut shelf = Shelf::open(context)?;
+    let mut state = args.state.as_deref().map(Lock::read).transpose().map_err(locked)?;
+    let remembered = state.as_ref().and_then(Lock::log).cloned();
+    let since = remembered.as_ref().map_or(0, |log| log.checkpoint.size);
+    if let Some(log) = remembered {
+        shelf.lock.hold_log(log);
+    }
     let demands = args.log.demands()?;
-    let entries = match replayed(&shelf, &demands)? {
-        Ok(entries) => entries,
+    let (head, entries) = match replayed(&shelf, &demands)? {
+        Ok(replayed) => replayed,
         Err(failure) => {
             failure.print(context.paint_error);
             return Ok(Verdict::DoesNot);
         }
     };
     let mut out = context.out();
-    for entry in entries.iter().filter(|entry| is_under(args.namespace.as_ref(), entry)) {
+    let new = entries.iter().filter(|entry| entry.index >= since);
+    for entry in new.filter(|entry| is_under(args.namespace.as_ref(), entry)) {
         let LogEntry { index, time_ms, principal, event, standard, version } = entry;
         match args.json {
             true => {
@@ -49,21 +59,27 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
         }
     }
     out.flush()?;
+    // Only what was told is remembered.
+    if let Some(state) = &mut state {
+        state.hold_log(head);
+        state.write().map_err(locked)?;
+    }
     context.say(&format!("{} entries are what the log signed", entries.len()));
     Ok(Verdict::Conforms)
 }
 
-/// Every entry, or why the log is not believed.
-fn replayed(shelf: &Shelf<'_>, demands: &LogDemands) -> Result<Result<Vec<LogEntry>, Failure>, Failure> {
+/// The log's head and every entry, or why the log is not believed.
+fn replayed(shelf: &Shelf<'_>, demands: &LogDemands) -> Result<Result<(HeldLog, Vec<LogEntry>), Failure>, Failure> {
     let head = match believed(shelf, demands)? {
-        Ok(log) => log.checkpoint,
+        Ok(log) => log,
         Err(failure) => return Ok(Err(failure)),
     };
     let held = shelf.lock.log().map(|log| &log.checkpoint);
     let mut entries = Vec::new();
     let told = |entry| entries.push(entry);
-    match shelf.ask(|registry| async move { Ok(replay(&registry, held, &head, told).await) })? {
-        Ok(()) => Ok(Ok(entries)),
+    let checkpoint = &head.checkpoint;
+    match shelf.ask(|registry| async move { Ok(replay(&registry, held, checkpoint, told).await) })? {
+        Ok(()) => Ok(Ok((head, entries))),
         Err(error) => distrust(error).map(Err),
     }
 }
