@@ -1,3 +1,4 @@
+mod attack;
 mod between;
 mod cli;
 mod compat;
@@ -15,6 +16,7 @@ mod log;
 mod log_served;
 mod membership;
 mod oracles;
+mod pairs;
 mod program;
 mod python;
 mod readers;

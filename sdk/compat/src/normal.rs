@@ -445,8 +445,11 @@ impl<'d> Reader<'_, 'd> {
         if depth > 256 {
             return;
         }
+        // Beside a lone reference an identifier says nothing, and must not take the place of what it stands in.
+        let lone_reference = self.is_old() && schema.get("$ref").is_some();
+        let has_own = schema.get(self.id_keyword()).and_then(Value::as_str).is_some_and(|id| !id.starts_with('#'));
         let base = self.own_base(schema, base);
-        if depth == 0 || schema.get(self.id_keyword()).and_then(Value::as_str).is_some_and(|id| !id.starts_with('#')) {
+        if depth == 0 || has_own && !lone_reference {
             self.resources.insert(base.clone(), schema);
         }
         match schema {

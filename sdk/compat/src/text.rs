@@ -2,6 +2,9 @@
 //!
 //! Each pattern is an automaton over bytes; the product of all is searched breadth first, counting code points, so the first
 //! string found is a shortest one, and an exhausted search is a proof that there is none.
+//!
+//! One byte stands for all that no automaton tells apart. Texts that are ruled out are followed byte by byte beside the
+//! automata, so that a byte of theirs stands for itself alone.
 
 use regex_automata::{
     Anchored, Input, MatchKind,
@@ -28,13 +31,16 @@ pub struct Wanted<'a> {
     pub failing: Vec<&'a str>,
     pub length_min: u64,
     pub length_max: Option<u64>,
+    /// Texts that will not do.
+    pub excluded: Vec<&'a str>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Strings {
-    /// Shortest first, as many as were asked for; fewer only where there are no others.
+    /// Shortest first, at most as many as were asked for.
     Found {
         strings: Vec<String>,
+        /// Whether there are no others.
         are_all: bool,
     },
     Unknown(String),
@@ -113,6 +119,7 @@ fn plain(wanted: &Wanted<'_>, count: usize) -> Strings {
     if wanted.length_min > 1 << 20 {
         return Strings::Unknown(format!("a string of {} code points is too long to write down", wanted.length_min));
     }
+    let count = count + wanted.excluded.len();
     let mut length = wanted.length_min;
     while strings.len() < count && length <= most {
         match length {
@@ -129,6 +136,7 @@ fn plain(wanted: &Wanted<'_>, count: usize) -> Strings {
         length += 1;
     }
     let are_all = most == 0 && wanted.length_min == 0;
+    strings.retain(|text| !wanted.excluded.contains(&text.as_str()));
     Strings::Found { strings, are_all }
 }
 
@@ -136,15 +144,57 @@ struct Search<'a, 'w> {
     automata: &'a [(Rc<Compiled>, bool)],
     caches: Vec<Cache>,
     wanted: &'a Wanted<'w>,
-    letters: Vec<u8>,
+    letters: Vec<Letter>,
+    excluded: Tree,
     start: Vec<LazyStateID>,
+}
+
+/// A byte, and whether it stands for others.
+#[derive(Clone, Copy)]
+struct Letter {
+    byte: u8,
+    stands_for_others: bool,
+}
+
+/// Texts by their prefixes.
+struct Tree(Vec<(HashMap<u8, usize>, bool)>);
+
+/// No prefix of any text.
+const OFF: usize = usize::MAX;
+
+impl Tree {
+    fn of(texts: &[&str]) -> Self {
+        let mut tree = Self(vec![(HashMap::new(), false)]);
+        for text in texts {
+            let mut at = 0;
+            for byte in text.bytes() {
+                let next = tree.0.len();
+                at = *tree.0[at].0.entry(byte).or_insert(next);
+                if at == next {
+                    tree.0.push((HashMap::new(), false));
+                }
+            }
+            tree.0[at].1 = true;
+        }
+        tree
+    }
+
+    fn next(&self, at: usize, byte: u8) -> usize {
+        self.0.get(at).and_then(|(below, _)| below.get(&byte)).copied().unwrap_or(OFF)
+    }
+
+    fn is_text(&self, at: usize) -> bool {
+        self.0.get(at).is_some_and(|(_, is_text)| *is_text)
+    }
 }
 
 struct Step {
     states: Vec<LazyStateID>,
+    /// How far a text that is ruled out has been followed.
+    prefix: usize,
     length: u64,
     from: usize,
-    byte: u8,
+    letter: Letter,
 }
 
 impl<'a, 'w> Search<'a, 'w> {
@@ -155,8 +205,8 @@ impl<'a, 'w> Search<'a, 'w> {
             let input = Input::new("").anchored(Anchored::Yes);
             begin.push(compiled.automaton.start_state(cache, &start::Config::from_input_forward(&input)).ok()?);
         }
-        let letters = letters(automata);
-        Some(Self { automata, caches, wanted, letters, start: begin })
+        let (letters, excluded) = (letters(automata, &wanted.excluded), Tree::of(&wanted.excluded));
+        Some(Self { automata, caches, wanted, letters, excluded, start: begin })
     }
 
     fn run(mut self, count: usize) -> Strings {
@@ -165,38 +215,45 @@ impl<'a, 'w> Search<'a, 'w> {
         if self.wanted.length_min > LENGTH_MAX {
             return Strings::Unknown("a pattern together with a very long minimum length".into());
         }
-        let mut steps = vec![Step { states: self.start.clone(), length: 0, from: 0, byte: 0 }];
+        let letter = Letter { byte: 0, stands_for_others: false };
+        let mut steps = vec![Step { states: self.start.clone(), prefix: 0, length: 0, from: 0, letter }];
+        let mut are_all = true;
         let mut queue = VecDeque::from([0usize]);
         let mut strings = Vec::new();
         // Where a state has been met by as many strings as are wanted, no further one is needed.
-        let mut visits: HashMap<(Vec<LazyStateID>, u64), usize> = HashMap::new();
+        let mut visits: HashMap<(Vec<LazyStateID>, usize, u64), usize> = HashMap::new();
         while let Some(at) = queue.pop_front() {
-            let (states, length) = (steps[at].states.clone(), steps[at].length);
-            let visit = visits.entry((states.clone(), length.min(counted))).or_insert(0);
+            let Step { states, prefix, length, .. } = &steps[at];
+            let (states, prefix, length) = (states.clone(), *prefix, *length);
+            let visit = visits.entry((states.clone(), prefix, length.min(counted))).or_insert(0);
             *visit += 1;
             if *visit > count {
                 continue;
             }
-            if length >= self.wanted.length_min && self.accepts(&states) == Some(true) {
-                strings.push(spelled(&steps, at));
+            if length >= self.wanted.length_min && !self.excluded.is_text(prefix) && self.accepts(&states) == Some(true)
+            {
+                let (text, is_alone) = spelled(&steps, at);
+                are_all &= is_alone;
+                strings.push(text);
                 if strings.len() == count {
                     return Strings::Found { strings, are_all: false };
                 }
             }
             for letter in self.letters.clone() {
-                let starts_code_point = letter & 0xC0 != 0x80;
+                let starts_code_point = letter.byte & 0xC0 != 0x80;
                 let length = length + u64::from(starts_code_point);
                 if length > limit && starts_code_point {
                     continue;
                 }
-                let Some(states) = self.next(&states, letter) else {
+                let Some(states) = self.next(&states, letter.byte) else {
                     return Strings::Unknown("an automaton gave up".into());
                 };
                 let Some(states) = states else { continue };
                 if steps.len() >= STATES_MAX {
                     return Strings::Unknown("the patterns together have too many states".into());
                 }
-                steps.push(Step { states, length, from: at, byte: letter });
+                let prefix = self.excluded.next(prefix, letter.byte);
+                steps.push(Step { states, prefix, length, from: at, letter });
                 // A continuation byte adds no code point, so it goes before everything that does.
                 match starts_code_point {
                     true => queue.push_back(steps.len() - 1),
@@ -204,7 +261,7 @@ impl<'a, 'w> Search<'a, 'w> {
                 }
             }
         }
-        Strings::Found { strings, are_all: true }
+        Strings::Found { strings, are_all }
     }
 
     /// The next states; the inner `None` where no string can be reached any more.
@@ -235,24 +292,33 @@ impl<'a, 'w> Search<'a, 'w> {
     }
 }
 
-/// One byte for each class of bytes that no automaton tells apart, friendly ones first.
-fn letters(automata: &[(Rc<Compiled>, bool)]) -> Vec<u8> {
+/// One byte for each class of bytes that nothing tells apart, friendly ones first.
+fn letters(automata: &[(Rc<Compiled>, bool)], excluded: &[&str]) -> Vec<Letter> {
+    let own: HashSet<u8> = excluded.iter().flat_map(|text| text.bytes()).collect();
     let friendly = (b'a'..=b'z').chain(b'0'..=b'9').chain(b'A'..=b'Z').chain(b' '..=b'~').chain(0..=255u8);
-    let mut seen = HashSet::new();
-    let class = |byte: u8| -> Vec<u8> {
-        automata.iter().map(|(compiled, _)| compiled.automaton.byte_classes().get(byte)).collect()
+    let class = |byte: u8| -> (Vec<u8>, bool, Option<u8>) {
+        let classes = automata.iter().map(|(compiled, _)| compiled.automaton.byte_classes().get(byte)).collect();
+        (classes, byte >= 0x80, own.contains(&byte).then_some(byte))
     };
-    friendly.filter(|byte| seen.insert((class(*byte), *byte >= 0x80))).collect()
+    let mut sizes: HashMap<_, usize> = HashMap::new();
+    (0..=255u8).for_each(|byte| *sizes.entry(class(byte)).or_default() += 1);
+    let mut seen = HashSet::new();
+    let first = friendly.filter(|byte| seen.insert(class(*byte)));
+    first
+        .map(|byte| Letter { byte, stands_for_others: sizes.get(&class(byte)).is_some_and(|size| *size > 1) })
+        .collect()
 }
 
-fn spelled(steps: &[Step], mut at: usize) -> String {
-    let mut bytes = Vec::new();
+/// The text of a step, and whether none of its bytes stands for others.
+fn spelled(steps: &[Step], mut at: usize) -> (String, bool) {
+    let (mut bytes, mut is_alone) = (Vec::new(), true);
     while at != 0 {
-        bytes.push(steps[at].byte);
+        bytes.push(steps[at].letter.byte);
+        is_alone &= !steps[at].letter.stands_for_others;
         at = steps[at].from;
     }
     bytes.reverse();
-    String::from_utf8_lossy(&bytes).into_owned()
+    (String::from_utf8_lossy(&bytes).into_owned(), is_alone)
 }
 
 #[cfg(test)]
@@ -260,7 +326,8 @@ mod tests {
     use super::*;
 
     fn found(matching: &[&str], failing: &[&str], length_min: u64, length_max: Option<u64>, count: usize) -> Strings {
-        let wanted = Wanted { matching: matching.to_vec(), failing: failing.to_vec(), length_min, length_max };
+        let (matching, failing) = (matching.to_vec(), failing.to_vec());
+        let wanted = Wanted { matching, failing, length_min, length_max, excluded: Vec::new() };
         Patterns::default().find(&wanted, count)
     }
 
@@ -279,5 +346,20 @@ mod tests {
         assert_eq!(found(&["b"], &["^b", "b$"], 0, None, 1), strings(&["aba"], false));
         assert_eq!(found(&[], &["^$"], 0, Some(0), 1), strings(&[], true));
         assert_eq!(found(&[], &[], 2, Some(2), 1), strings(&["aa"], false));
+    }
+
+    #[test]
+    fn what_is_ruled_out_rules_out_nothing_beside_it() {
+        let found = |pattern: &str, excluded: &[&str], count: usize| {
+            let wanted = Wanted { matching: vec![pattern], excluded: excluded.to_vec(), ..Wanted::default() };
+            Patterns::default().find(&wanted, count)
+        };
+        assert_eq!(found("^[0-9]$", &["0"], 1), strings(&["1"], false));
+        assert_eq!(found("^[01]$", &["0", "1"], 1), strings(&[], true));
+        assert_eq!(found("^[01]$", &["0"], 2), strings(&["1"], true));
+        assert_eq!(found("^(男|女)$", &["男"], 5), strings(&["女"], true));
+        // One text stands for a thousand here, and says so.
+        assert_eq!(found("^[0-9]{3}$", &[], 12), strings(&["000"], false));
+        assert_eq!(found("^a$", &["b", "ab"], 2), strings(&["a"], true));
     }
 }

@@ -132,13 +132,16 @@ impl Solver<'_> {
                 _ => is_exact = false,
             }
         }
+        let excluded = leaf.excluded.iter().filter_map(|index| self.graph.value(*index).as_str());
+        let excluded: Vec<String> = excluded.map(str::to_owned).collect();
         let wanted = Wanted {
             matching: matching.iter().map(String::as_str).collect(),
             failing: failing.iter().map(String::as_str).collect(),
             length_min,
             length_max,
+            excluded: excluded.iter().map(String::as_str).collect(),
         };
-        let count = leaf.excluded.len() + if is_exact { 1 } else { 12 };
+        let count = if is_exact { 1 } else { 12 };
         let mut best = Best::new();
         let are_all = match self.patterns.find(&wanted, count) {
             Strings::Found { strings, are_all } => {
