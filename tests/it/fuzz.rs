@@ -4,6 +4,8 @@
 
 #[path = "../fuzz/targets/journal.rs"]
 mod journal;
+#[path = "../fuzz/targets/note.rs"]
+mod note;
 #[path = "../fuzz/targets/record.rs"]
 mod record;
 #[path = "../fuzz/targets/schema.rs"]
@@ -33,6 +35,11 @@ fn any_bytes_are_a_file_of_records() {
 #[test]
 fn any_bytes_are_a_journal_or_damage_with_a_place() {
     replay("journal", journal::run, 1_500);
+}
+
+#[test]
+fn any_bytes_are_a_note_or_a_fault() {
+    replay("note", note::run, 20_000);
 }
 
 /// Every seed as it is, then so many mutations.

@@ -108,6 +108,10 @@ async fn what_was_done_to_a_log_is_told_apart() {
     publish(&stranger, &[("a", 1), ("b", 1), ("c", 1)]).await;
     expect(&run(project, &stranger.url(), &["verify"]), 1, &["the checkpoint is of the log `guiju-log/"]);
 
+    // A lock whose pin lies beyond the log.
+    fs::write(project.join("guiju.lock"), lock.replace(" 2\n", " 9\n")).expect("written");
+    expect(&run(project, &url, &["verify"]), 1, &["`bj.test/c@=1.0.0` is not there: the lock has it at entry 9"]);
+
     // What the lock says is proved too, not only what the registry says.
     let other = lock.replace(" 1\n", " 0\n");
     fs::write(project.join("guiju.lock"), other).expect("written");

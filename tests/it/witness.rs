@@ -4,7 +4,13 @@ use crate::{
     support::{Server, said, server_command},
     verify::{expect, publish, run},
 };
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+};
 
 fn key(server: &Server, name: &str) -> String {
     fs::read_to_string(server.folder.path().join("data").join(name)).expect(name).trim_end().to_owned()
@@ -104,6 +110,46 @@ async fn a_key_kept_offline_endorses_each_change_of_key() {
     assert!(endorsed.starts_with("endorsed: from 1 entries on, guiju-log/"), "{endorsed}");
     let log = Server::start_in(folder, &[]);
     expect(&run(project, &log.url(), &asks), 0, &["wrote"]);
+}
+
+/// As a stranger may ask, over plain HTTP.
+#[test]
+fn a_witness_refuses_what_it_cannot_cosign() {
+    let log = Server::start();
+    let first = key(&log, "log-key/first");
+    let witness = witness("w.example.org", tempfile::tempdir().expect("a folder"), &[&first]);
+    let (_, checkpoint) = ask(&log, "GET", "/checkpoint", "");
+    let asks = |body: &str| ask(&witness, "POST", "/add-checkpoint", body);
+    let asked = format!("old 0\n\n{checkpoint}");
+    let (status, line) = asks(&asked);
+    assert!(status == 200 && line.starts_with("— w.example.org ") && line.ends_with("=\n"), "{status} {line}");
+    let stranger = asked.replace("guiju-log/", "other-log/");
+    let unsigned = asked.replacen("\n0\n", "\n1\n", 1);
+    let (unproved, ahead) = (asked.replacen("old 0\n", &format!("old 0\n{}\n", "A".repeat(43) + "="), 1), "old 1\n\n");
+    for (body, expected, why) in [
+        ("old", 400, "there is no empty line"),
+        (&stranger, 404, "this witness knows no log `other-log/"),
+        (&unsigned, 403, "the text was changed, or the signature forged"),
+        (&unproved, 422, "does not show that the log begins with"),
+        (&format!("{ahead}{checkpoint}"), 400, "the old size is larger"),
+    ] {
+        let (status, answer) = asks(body);
+        assert!(status == expected && answer.contains(why), "{status} {answer}");
+    }
+    assert_eq!(ask(&log, "POST", "/add-checkpoint", &asked).0, 404, "not a witness");
+    assert_eq!(asks(&"x".repeat(200 << 10)).0, 413);
+}
+
+fn ask(server: &Server, method: &str, path: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(&server.address).expect("connected");
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}", body.len());
+    // A server that has refused may not read on.
+    let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("{answer}"));
+    (status, answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub enum PinFault {
     Moved { what: String, index: u64, found: u64 },
     #[error("`{what}` was removed: entry {index} of the log is another, and no entry publishes it")]
     Removed { what: String, index: u64 },
+    #[error("`{what}` is not there: the lock has it at entry {index}, and the log has {size}")]
+    Beyond { what: String, index: u64, size: u64 },
     #[error("`{what}` is not proved: entry {index} is not in the tree of the lock's checkpoint as it was given")]
     Unproved { what: String, index: u64 },
     #[error("no proof of `{what}` is at hand; run `guiju lock` where the registry can be reached")]
@@ -41,7 +43,7 @@ pub enum PinFault {
 }
 
 /// An entry, with what shows that it is in a tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProvedEntry {
     pub entry: Vec<u8>,
     pub proof: Proof,
@@ -229,8 +231,11 @@ fn said_of(pin: &Pin, entry: &[u8]) -> Option<bool> {
 /// show.
 pub fn prove_pin(pin: &Pin, proved: &ProvedEntry, checkpoint: &Checkpoint) -> Result<(), PinFault> {
     let Some(index) = pin.log_index else { return Ok(()) };
-    let what = name(pin);
-    match proved.proof.shows_entry(&proved.entry, index, checkpoint.size, checkpoint.root) {
+    let (what, size) = (name(pin), checkpoint.size);
+    if index >= size {
+        return Err(PinFault::Beyond { what, index, size });
+    }
+    match proved.proof.shows_entry(&proved.entry, index, size, checkpoint.root) {
         Err(_) => Err(PinFault::Unproved { what, index }),
         Ok(()) => match said_of(pin, &proved.entry) {
             Some(true) => Ok(()),
