@@ -84,7 +84,7 @@ fn what_cannot_be_served_is_refused_in_one_line() {
 }
 
 /// A self-signed certificate for localhost and its key, as files.
-fn certificate(folder: &tempfile::TempDir) -> (String, String) {
+pub fn certificate(folder: &tempfile::TempDir) -> (String, String) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into(), "127.0.0.1".into()]).expect("a certificate");
     let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
     fs::write(&certificate, made.cert.pem()).expect("written");

@@ -1,6 +1,7 @@
 //! Witnesses and changes of key, from the settings of servers to the policy of a client.
 
 use crate::{
+    server::certificate,
     support::{Server, said, server_command},
     verify::{expect, publish, run},
 };
@@ -138,6 +139,28 @@ fn a_witness_refuses_what_it_cannot_cosign() {
     }
     assert_eq!(ask(&log, "POST", "/add-checkpoint", &asked).0, 404, "not a witness");
     assert_eq!(asks(&"x".repeat(200 << 10)).0, 413);
+}
+
+#[test]
+fn a_witness_is_asked_over_tls_by_those_who_know_its_authority() {
+    let log = Server::start();
+    let first = key(&log, "log-key/first");
+    let (folder, theirs) = (log.kill(), tempfile::tempdir().expect("a folder"));
+    let (certificate, secret) = certificate(&theirs);
+    let logs = theirs.path().join("logs");
+    fs::write(&logs, format!("log {first}\nquorum none\n")).expect("written");
+    let names = ["--witness-name", "w.example.org", "--witness-logs", text(&logs)];
+    let tls = ["--tls-certificate", &certificate, "--tls-key", &secret];
+    let witness = Server::start_in(theirs, &[names, tls].concat());
+    let policy = folder.path().join("policy");
+    let address = witness.url().replace("http://127.0.0.1", "https://localhost");
+    let line = format!("witness w {} {address}\nquorum w\n", key(&witness, "witness/public"));
+    fs::write(&policy, line).expect("written");
+    let cosigned = |server: &Server| ask(server, "GET", "/checkpoint", "").1.contains("\n— w.example.org ");
+    let log = Server::start_in(folder, &["--witnesses", text(&policy)]);
+    assert!(!cosigned(&log) && log.log().contains("not cosigned"), "{}", log.log());
+    let log = Server::start_in(log.kill(), &["--witnesses", text(&policy), "--witnesses-authority", &certificate]);
+    assert!(cosigned(&log), "{}", log.log());
 }
 
 fn ask(server: &Server, method: &str, path: &str, body: &str) -> (u16, String) {

@@ -36,7 +36,8 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
         shelf.lock.hold_log(log);
     }
     let demands = args.log.demands()?;
-    let (head, entries) = match replayed(&shelf, &demands)? {
+    let is_told = |entry: &LogEntry| entry.index >= since && is_under(args.namespace.as_ref(), entry);
+    let (head, entries) = match replayed(&shelf, &demands, is_told)? {
         Ok(replayed) => replayed,
         Err(failure) => {
             failure.print(context.paint_error);
@@ -44,8 +45,7 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
         }
     };
     let mut out = context.out();
-    let new = entries.iter().filter(|entry| entry.index >= since);
-    for entry in new.filter(|entry| is_under(args.namespace.as_ref(), entry)) {
+    for entry in &entries {
         let LogEntry { index, time_ms, principal, event, standard, version } = entry;
         match args.json {
             true => {
@@ -61,22 +61,26 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
     out.flush()?;
     // Only what was told is remembered.
     if let Some(state) = &mut state {
-        state.hold_log(head);
+        state.hold_log(head.clone());
         state.write().map_err(locked)?;
     }
-    context.say(&format!("{} entries are what the log signed", entries.len()));
+    context.say(&format!("{} entries are what the log signed", head.checkpoint.size));
     Ok(Verdict::Conforms)
 }
 
-/// The log's head and every entry, or why the log is not believed.
-fn replayed(shelf: &Shelf<'_>, demands: &LogDemands) -> Result<Result<(HeldLog, Vec<LogEntry>), Failure>, Failure> {
+/// The log's head and the entries that are to be told, or why the log is not believed.
+fn replayed(
+    shelf: &Shelf<'_>,
+    demands: &LogDemands,
+    is_told: impl Fn(&LogEntry) -> bool,
+) -> Result<Result<(HeldLog, Vec<LogEntry>), Failure>, Failure> {
     let head = match believed(shelf, demands)? {
         Ok(log) => log,
         Err(failure) => return Ok(Err(failure)),
     };
     let held = shelf.lock.log().map(|log| &log.checkpoint);
     let mut entries = Vec::new();
-    let told = |entry| entries.push(entry);
+    let told = |entry| entries.extend(Some(entry).filter(&is_told));
     let checkpoint = &head.checkpoint;
     match shelf.ask(|registry| async move { Ok(replay(&registry, held, checkpoint, told).await) })? {
         Ok(()) => Ok(Ok((head, entries))),
