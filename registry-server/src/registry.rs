@@ -22,7 +22,7 @@ use guiju_model::{
     Reference, ResolveError, SearchHit, Severity, StandardId, StandardInfo, Status, Text, VersionInfo, resolve,
 };
 use guiju_validator::{CompileError, CompileOptions, ExampleFault, Lint, Validator, judge_examples, lint};
-pub use judge::Judged;
+pub use judge::{Findings, Narrowing};
 use semver::Version;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -56,8 +56,8 @@ pub struct Published {
     /// Whether this call wrote the entry.
     pub is_new: bool,
     pub warnings: Vec<Text>,
-    /// Against the highest published version below it.
-    pub verdict: Option<Judged>,
+    /// Of what is new; nothing is found out about a version that is there.
+    pub findings: Findings,
 }
 
 /// A version to deprecate or withdraw.
@@ -125,9 +125,11 @@ pub enum PublishError {
     NotHigher { standard: StandardId, version: Version, highest: Version },
     /// A record that conforms to the baseline would be refused, or the engine cannot say that none would.
     #[error("`{standard}` {version} {}", judged.too_small())]
-    BumpTooSmall { standard: StandardId, version: Version, judged: Box<Judged> },
+    BumpTooSmall { standard: StandardId, version: Version, judged: Box<judge::Judged> },
     #[error("`{standard}` {version} {}", judged.forbidden())]
-    Forbidden { standard: StandardId, version: Version, judged: Box<Judged> },
+    Forbidden { standard: StandardId, version: Version, judged: Box<judge::Judged> },
+    #[error("`{standard}` {version} {}", narrowing.refusal())]
+    ProfileWidens { standard: StandardId, version: Version, narrowing: Box<Narrowing> },
     #[error("another version of `{standard}` was published meanwhile; try again")]
     Overtaken { standard: StandardId },
     #[error("`{standard}` {version} cannot become {wanted}: it is {status}")]
@@ -261,13 +263,14 @@ impl Registry {
         let metadata = self.metadata(&package, &metadata_toml)?;
         let bundle = Bundle::seal(&package, self)?;
         if let Some(version) = self.published_before(&operation_id, bundle.root())? {
-            return Ok(Published { version, is_new: false, warnings: Vec::new(), verdict: None });
+            return Ok(Published { version, is_new: false, warnings: Vec::new(), findings: Findings::default() });
         }
         let warnings = examined(&package, &metadata, &bundle)?;
         for _ in 0..OVERTAKEN_MAX {
             let baseline = self.admitted(&bundle)?;
-            let judged = self.judged(&bundle, baseline.as_ref())?;
-            let verdict = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
+            let mut findings = self.found_out(&bundle, baseline.as_ref())?;
+            let judged = findings.judged.take();
+            findings.judged = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
             let (operation_id, baseline) = (operation_id.clone(), baseline.map(|(version, _)| version));
             let draft =
                 commit::Draft::version(operation_id, bundle.root(), baseline, &metadata_toml, (self.clock_ms)());
@@ -279,8 +282,8 @@ impl Registry {
                 Err(PublishError::Overtaken { .. }) => {}
                 Err(error) => return Err(error),
                 Ok((version, is_new)) => {
-                    let warnings = warnings.into_iter().chain(verdict.as_ref().and_then(Judged::warning)).collect();
-                    return Ok(Published { version, is_new, warnings, verdict });
+                    let warnings = warnings.into_iter().chain(findings.warnings()).collect();
+                    return Ok(Published { version, is_new, warnings, findings });
                 }
             }
         }
@@ -288,12 +291,12 @@ impl Registry {
     }
 
     /// Whether a version may be published under its number, and why.
-    pub fn can_publish(&self, submission: &Submission) -> Result<Option<Judged>, PublishError> {
+    pub fn can_publish(&self, submission: &Submission) -> Result<Findings, PublishError> {
         let Submission { package, metadata_toml, .. } = submission;
         let metadata = self.metadata(package, metadata_toml)?;
         let bundle = Bundle::seal(package, self)?;
         examined(package, &metadata, &bundle)?;
-        self.judged(&bundle, self.admitted(&bundle)?.as_ref())
+        self.found_out(&bundle, self.admitted(&bundle)?.as_ref())
     }
 
     /// Compares two published versions.

@@ -80,6 +80,9 @@ table! {
         "choose `required` of `ErrorInfo.metadata`, or do what each violation says instead";
     ChangeForbidden = "CHANGE_FORBIDDEN", FailedPrecondition, 409, None,
         "a change that no version number allows", "do what the violation says instead";
+    ProfileWidens = "PROFILE_WIDENS", FailedPrecondition, 409, None,
+        "a profile accepts what its base refuses; the details hold the `Narrowing` with its witness",
+        "refuse in the profile what the base refuses";
     VersionExists = "VERSION_EXISTS", AlreadyExists, 409, None,
         "the version is published with other content", "a published version never changes; choose the next number";
     OperationReused = "OPERATION_REUSED", AlreadyExists, 409, None,
@@ -318,6 +321,10 @@ impl From<PublishError> for Refusal {
                 let refusal =
                     refusal(Reason::BumpTooSmall).with("baseline", &judged.baseline).with("required", required);
                 verdict::told(refusal, &judged.verdict).about("version", format!("{standard}@={version}"))
+            }
+            PublishError::ProfileWidens { standard, version, narrowing } => {
+                let refusal = refusal(Reason::ProfileWidens).with("base", &narrowing.base);
+                verdict::told_of_profile(refusal, &narrowing).about("version", format!("{standard}@={version}"))
             }
             PublishError::Overtaken { standard } => refusal(Reason::Conflict).about("standard", standard),
             PublishError::Forbidden { standard, version, judged } => {

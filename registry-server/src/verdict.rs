@@ -1,6 +1,6 @@
 //! A verdict on the wire: whole as an answer, cut to what fits beside a refusal.
 
-use crate::status::Refusal;
+use crate::{registry::Narrowing, status::Refusal};
 use guiju_compat::{Bump, Change, Inclusion, Verdict, Witness};
 use guiju_proto::registry as wire;
 use prost::Message;
@@ -43,6 +43,17 @@ pub fn told(refusal: Refusal, verdict: &Verdict) -> Refusal {
         refusal = refusal.at(format!("#{place}"), why);
     }
     refusal.attach(attached(verdict))
+}
+
+pub fn narrowing(narrowing: &Narrowing) -> wire::Narrowing {
+    let Narrowing { profile, base, inclusion: found } = narrowing;
+    wire::Narrowing { profile: profile.clone(), base: base.clone(), inclusion: Some(inclusion(found)) }
+}
+
+/// Adds a profile that does not narrow to the refusal of it.
+pub fn told_of_profile(refusal: Refusal, found: &Narrowing) -> Refusal {
+    let value = narrowing(found).encode_to_vec();
+    refusal.attach(Any { type_url: "type.googleapis.com/guiju.registry.v1.Narrowing".into(), value })
 }
 
 fn attached(verdict: &Verdict) -> Any {

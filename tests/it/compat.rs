@@ -449,3 +449,46 @@ async fn a_number_that_is_too_small_is_refused_with_a_witness() {
     let asked = wire::CompareRequest { old: "bj.library/card@=9.0.0".into(), new: "bj.library/card".into() };
     grpc::refused(client.compare(asked).await, Code::NotFound, "UNKNOWN_VERSION");
 }
+
+#[tokio::test]
+async fn a_profile_narrows_and_hears_of_a_base_that_refuses_its_records() {
+    let server = Server::start();
+    let mut client = grpc::published(&server).await;
+    let profile = |version: &str, own: &str| {
+        let schema = format!(
+            r#"{{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
+                "x-guiju": {{"vocabulary": "1", "profileOf": "bj.library/card@^1", "allowOpen": "as its base"}}, {own}}}"#
+        );
+        let mut request = grpc::submission(version, &schema);
+        request.standard = "bj.branch/card".into();
+        request.kind = wire::Kind::Profile.into();
+        request.metadata_toml = grpc::METADATA.replace(r#"kind = "record""#, r#"kind = "profile""#);
+        request
+    };
+    let base = r#""$ref": "guiju:bj.library/card@1.0""#;
+    let card = |length: u32| {
+        format!(
+            r#""properties": {{"card": {{"type": "string", "maxLength": {length}, "title": "number", "x-guiju": {{"titleZh": "证号"}}}}}}"#
+        )
+    };
+    let wider = profile("1.0.0", &format!(r#""required": ["card"], {}"#, card(9)));
+    let said = grpc::refused(client.publish(wider).await, Code::FailedPrecondition, "PROFILE_WIDENS");
+    assert!(said.contains(r#"accepts what that refuses, as {"card":"aaaaaaaaa"} shows"#), "{said}");
+    // It adds to its base, so it can only narrow, whatever it says.
+    client.publish(profile("1.0.0", &format!("{base}, {}", card(9)))).await.expect("it narrows");
+    client.publish(profile("1.1.0", &format!("{base}, {}", card(6)))).await.expect_err("it breaks its own records");
+    client.publish(profile("2.0.0", &format!("{base}, {}", card(6)))).await.expect("it narrows");
+
+    let narrower = |length: &str| grpc::SCHEMA.replace("8", length);
+    let asked = wire::CanPublishRequest { candidate: Some(grpc::submission("2.0.0", &narrower("5"))) };
+    let told = client.can_publish(asked).await.expect("an answer").into_inner();
+    let affected = &told.affected_profiles[0];
+    assert_eq!((affected.profile.as_str(), affected.base.as_str()), ("bj.branch/card@2.0.0", "bj.library/card@2.0.0"));
+    let answer = affected.inclusion.as_ref().and_then(|inclusion| inclusion.answer.clone());
+    let Some(wire::inclusion::Answer::Witness(witness)) = answer else { panic!("{answer:?}") };
+    assert_eq!(witness.record, r#"{"card":"aaaaaa"}"#);
+    let receipt = client.publish(grpc::submission("2.0.0", &narrower("7"))).await.expect("published").into_inner();
+    assert_eq!(receipt.affected_profiles, Vec::new(), "all that the profile accepts is accepted");
+    let receipt = client.publish(grpc::submission("3.0.0", &narrower("5"))).await.expect("published").into_inner();
+    assert!(receipt.warnings_en.iter().any(|warning| warning.contains("bj.branch/card@2.0.0")), "{receipt:?}");
+}

@@ -10,7 +10,7 @@ fn a_grpc_client_by_reflection() {
     let output = Command::new(python()).arg(script).arg(&server.address).output().expect("python runs");
     let text = said(&output);
     assert!(output.status.success(), "{text}\nserver:\n{}", server.log());
-    for step in ["reflected", "published", "resolved", "searched", "checked", "streamed"] {
+    for step in ["reflected", "published", "resolved", "searched", "checked", "streamed", "compared"] {
         assert!(text.lines().any(|line| line == step), "no `{step}` in:\n{text}");
     }
 }

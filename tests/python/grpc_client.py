@@ -81,8 +81,9 @@ def refusal(call):
         details = {}
         for detail in rpc_status.from_call(error).details:
             name = detail.TypeName().rsplit(".", 1)[1]
-            details[name] = getattr(error_details_pb2, name)()
-            detail.Unpack(details[name])
+            details[name] = getattr(error_details_pb2, name)() if hasattr(error_details_pb2, name) else detail
+            if details[name] is not detail:
+                detail.Unpack(details[name])
         assert details["ErrorInfo"].domain == "guiju", details
         return error.code(), details["ErrorInfo"].reason, details
     raise AssertionError("it was not refused")
@@ -142,6 +143,28 @@ def resolve(server, published):
     equal(details["BadRequest"].field_violations[0].field, "reference")
 
 
+def compare(server):
+    """A candidate that breaks is refused; the details hold the verdict, in a type that reflection brought."""
+    file = server.type("guiju.registry.v1.File")
+    narrower = SCHEMA.replace(b'"maxLength": 8', b'"maxLength": 7')
+    fields = dict(standard="bj.library/card", version="1.2.0", kind=1, metadata_toml=METADATA)
+    fields.update(files=[file(path="schema.json", content=narrower)], operation_id=str(uuid.uuid4()))
+    candidate = server.type("guiju.registry.v1.PublishRequest")(**fields)
+    told = server.registry("CanPublish", candidate=candidate)
+    equal((told.is_allowed, told.required_version), (False, "2.0.0"))
+    code, reason, details = refusal(lambda: server.registry("Publish", **fields))
+    equal((code, reason), (grpc.StatusCode.FAILED_PRECONDITION, "BUMP_TOO_SMALL"))
+    equal(details["ErrorInfo"].metadata["required"], "2.0.0")
+    verdict = server.type("guiju.registry.v1.Verdict")()
+    assert details["Verdict"].Unpack(verdict), details
+    change = verdict.changes[0]
+    equal((change.code, change.witness.record), ("length-narrowed", '{"card":"aaaaaaaa","holder":"a"}'))
+    server.registry("Publish", **{**fields, "version": "2.0.0", "operation_id": str(uuid.uuid4())})
+    verdict = server.registry("Compare", old="bj.library/card@=2.0.0", new="bj.library/card@=1.0.0").verdict
+    equal(verdict.old_in_new.WhichOneof("answer"), "proved_in_steps")
+    equal(verdict.new_in_old.witness.record, '{"card":"aaaaaaaa","holder":"a"}')
+
+
 def search(server):
     for query in ["借阅证", "library", "holder"]:
         hits = server.registry("Search", query=query).hits
@@ -196,6 +219,8 @@ def main(address):
         print("checked")
         stream(server)
         print("streamed")
+        compare(server)
+        print("compared")
 
 
 main(sys.argv[1])

@@ -6,7 +6,7 @@ use super::{
     reference,
 };
 use crate::{
-    registry::{Event, Happening, StatusChange, Submission},
+    registry::{Event, Findings, Happening, StatusChange, Submission},
     status::{self, Reason, Refusal},
     verdict,
 };
@@ -159,14 +159,17 @@ impl Registry for Service {
             return Err(field("candidate", "it is missing").into());
         };
         let submission = submission(candidate)?;
-        let judged = self.ask(move |registry| registry.can_publish(&submission)).await?;
+        let Findings { judged, affected } = self.ask(move |registry| registry.can_publish(&submission)).await?;
+        let affected_profiles = affected.iter().map(verdict::narrowing).collect();
         let Some(judged) = judged else {
-            return Ok(Response::new(wire::CanPublishResponse { is_allowed: true, ..Default::default() }));
+            let (is_allowed, required_version, verdict) = (true, String::new(), None);
+            let answer = wire::CanPublishResponse { is_allowed, required_version, verdict, affected_profiles };
+            return Ok(Response::new(answer));
         };
         let is_allowed = matches!(judged.fit(), Fit::Enough | Fit::Ample);
         let required_version = judged.required.as_ref().map(ToString::to_string).unwrap_or_default();
         let verdict = Some(verdict::whole(&judged.verdict));
-        Ok(Response::new(wire::CanPublishResponse { is_allowed, required_version, verdict }))
+        Ok(Response::new(wire::CanPublishResponse { is_allowed, required_version, verdict, affected_profiles }))
     }
 
     type WatchStream = Answers<wire::WatchResponse>;
@@ -199,8 +202,17 @@ impl Service {
         }
         let (warnings_en, warnings_zh) = receipt.warnings.into_iter().map(|text| (text.en, text.zh)).unzip();
         let version = Some(receipt.version.into());
-        let verdict = receipt.verdict.map(|judged| verdict::whole(&judged.verdict));
-        Ok(wire::PublishResponse { version, is_new: receipt.is_new, warnings_en, warnings_zh, verdict })
+        let Findings { judged, affected } = &receipt.findings;
+        let verdict = judged.as_ref().map(|judged| verdict::whole(&judged.verdict));
+        let affected_profiles = affected.iter().map(verdict::narrowing).collect();
+        Ok(wire::PublishResponse {
+            version,
+            is_new: receipt.is_new,
+            warnings_en,
+            warnings_zh,
+            verdict,
+            affected_profiles,
+        })
     }
 }
 

@@ -4,14 +4,80 @@
 //! - The bump is computed, not asserted: a number that raises too little is refused, one that raises too much is told.
 //! - The baseline is the highest published version below the candidate that is neither withdrawn nor a pre-release, which
 //!   promises nothing. Where another came in between, the question is asked again.
+//! - A profile that accepts a record that its base refuses is not published. A base is, and those are told whose profiles
+//!   accept what it refuses now: they are bound to the version that they were published with.
 
 use super::{PublishError, Registry};
-use guiju_compat::{Budget, Bump, Change, Fit, Side, Verdict, Witness, compare};
-use guiju_model::{Bundle, Digest, Kind, Manifest, StandardId, Status, Text};
+use guiju_compat::{Budget, Bump, Change, Fit, Inclusion, Side, Verdict, Witness, compare, lies_in};
+use guiju_model::{Bundle, Content, Digest, Kind, Manifest, Reference, StandardId, Status, Text};
 use semver::Version;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Longest witness in a message, in bytes; the details hold more.
 const WITNESS_BYTES_MAX: usize = 300;
+/// Profiles looked at when their base is published.
+const PROFILES_MAX: usize = 100;
+
+/// What was found out about a candidate.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Against the highest published version below it; none for a first version and for contracts.
+    pub judged: Option<Judged>,
+    /// Profiles of it that accept what it refuses, or of which that cannot be said.
+    pub affected: Vec<Narrowing>,
+}
+
+impl Findings {
+    /// What its author should know though it may be published.
+    pub fn warnings(&self) -> impl Iterator<Item = Text> {
+        self.judged.iter().filter_map(Judged::warning).chain(self.affected.iter().map(Narrowing::warning))
+    }
+}
+
+/// A profile beside the record that it must narrow.
+#[derive(Clone, Debug)]
+pub struct Narrowing {
+    pub profile: String,
+    pub base: String,
+    /// Whether every record of the profile is one of the base.
+    pub inclusion: Inclusion,
+}
+
+impl Narrowing {
+    /// Why it may not be published, and what to do.
+    pub(super) fn refusal(&self) -> String {
+        let base = &self.base;
+        match &self.inclusion {
+            Inclusion::NotIncluded(witness) => format!(
+                "is a profile of {base} and accepts what that refuses, as {} shows; a profile may only narrow: refuse that, too",
+                cut(&witness.record.to_string())
+            ),
+            Inclusion::Undecided(why) => format!(
+                "is a profile of {base}, and whether it only narrows that could not be decided because of {why}; refer to the \
+                 base with `$ref` and add to it"
+            ),
+            Inclusion::Included(_) => format!("narrows {base}"),
+        }
+    }
+
+    fn warning(&self) -> Text {
+        let Self { profile, base, inclusion } = self;
+        match inclusion {
+            Inclusion::NotIncluded(witness) => {
+                let record = cut(&witness.record.to_string());
+                Text {
+                    en: format!("{base} refuses what the profile {profile} accepts: {record}; tell its steward"),
+                    zh: format!("{base} 拒绝专规 {profile} 所接受的记录：{record}；请告知其管理单位"),
+                }
+            }
+            _ => Text {
+                en: format!("whether {base} still accepts what the profile {profile} accepts could not be decided"),
+                zh: format!("未能判定 {base} 是否仍接受专规 {profile} 所接受的记录"),
+            },
+        }
+    }
+}
 
 /// A version against the one before it.
 #[derive(Clone, Debug)]
@@ -113,11 +179,7 @@ fn cut(text: &str) -> String {
 
 impl Registry {
     /// A candidate against its baseline. Contracts are not compared.
-    pub(super) fn judged(
-        &self,
-        candidate: &Bundle,
-        baseline: Option<&(Version, Digest)>,
-    ) -> Result<Option<Judged>, PublishError> {
+    fn judged(&self, candidate: &Bundle, baseline: Option<&(Version, Digest)>) -> Result<Option<Judged>, PublishError> {
         let Manifest { version, kind, .. } = &candidate.root().manifest;
         let Some((baseline, digest)) = baseline.filter(|_| *kind != Kind::Contract) else { return Ok(None) };
         let old = Bundle::gather(self.load(digest, true)?, self)?;
@@ -142,4 +204,71 @@ impl Registry {
             versions.filter(|(known, _, status)| counts(known, *status)).map(|(known, digest, _)| (known, digest));
         Ok(below.max_by(|one, other| one.0.cmp(&other.0)))
     }
+
+    /// Everything about a candidate but what stands in its files; what stands against publishing it, where something does.
+    pub(super) fn found_out(
+        &self,
+        candidate: &Bundle,
+        baseline: Option<&(Version, Digest)>,
+    ) -> Result<Findings, PublishError> {
+        if let Some(narrowing) = self.narrowing(candidate)?
+            && !narrowing.inclusion.is_included()
+        {
+            let Manifest { standard, version, .. } = candidate.root().manifest.clone();
+            return Err(PublishError::ProfileWidens { standard, version, narrowing: Box::new(narrowing) });
+        }
+        Ok(Findings { judged: self.judged(candidate, baseline)?, affected: self.affected(candidate)? })
+    }
+
+    /// A profile against the version of its base that it was bound to.
+    fn narrowing(&self, candidate: &Bundle) -> Result<Option<Narrowing>, PublishError> {
+        let Some(written) = profile_of(candidate.root()) else { return Ok(None) };
+        let Manifest { dependencies, .. } = &candidate.root().manifest;
+        let Some(base) = dependencies.iter().find(|dependency| dependency.reference == written) else {
+            return Ok(None);
+        };
+        let base = Bundle::gather(self.load(&base.digest, true)?, self)?;
+        Ok(Some(narrowing(candidate, &base)?))
+    }
+
+    /// The highest version of each profile of the candidate that is not narrower than it.
+    fn affected(&self, candidate: &Bundle) -> Result<Vec<Narrowing>, PublishError> {
+        let Manifest { standard, kind, .. } = &candidate.root().manifest;
+        let mut profiles: BTreeMap<StandardId, Content> = BTreeMap::new();
+        for (dependent, version) in self.view.dependents(standard)?.into_iter().filter(|_| *kind == Kind::Record) {
+            let Some(info) = self.view.version(&dependent, &version)?.filter(|info| info.status != Status::Withdrawn)
+            else {
+                continue;
+            };
+            let is_higher = profiles.get(&dependent).is_none_or(|known| known.manifest.version < version);
+            let content = self.load(&info.digest, true)?;
+            let base = profile_of(&content).and_then(|written| written.parse::<Reference>().ok());
+            if is_higher && base.is_some_and(|base| base.standard() == standard) {
+                profiles.insert(dependent, content);
+            }
+        }
+        let mut affected = Vec::new();
+        for content in profiles.into_values().take(PROFILES_MAX) {
+            let found = narrowing(&Bundle::gather(content, self)?, candidate)?;
+            if !found.inclusion.is_included() {
+                affected.push(found);
+            }
+        }
+        Ok(affected)
+    }
+}
+
+fn narrowing(profile: &Bundle, base: &Bundle) -> Result<Narrowing, PublishError> {
+    let (inner, outer) = (Side::new(profile, true)?, Side::new(base, true)?);
+    let inclusion = lies_in(&inner, &outer, &Budget::default());
+    Ok(Narrowing { profile: inner.name, base: outer.name, inclusion })
+}
+
+/// The reference of a profile to the record that it narrows.
+fn profile_of(content: &Content) -> Option<String> {
+    if content.manifest.kind != Kind::Profile {
+        return None;
+    }
+    let schema: Value = serde_json::from_slice(content.document()?).ok()?;
+    Some(schema.get("x-guiju")?.get("profileOf")?.as_str()?.to_owned())
 }

@@ -20,6 +20,14 @@ mod proofs; // whether what a registry publishes is what it published
 mod registry; // a registry over gRPC
 mod standard; // a standard at hand
 
+/// One version against another, as a registry says it.
+#[cfg(feature = "registry")]
+pub mod verdict {
+    pub use guiju_proto::registry::{
+        Bump, CanPublishResponse, Change, Inclusion, Narrowing, Verdict, Witness, inclusion::Answer,
+    };
+}
+
 pub mod readers; // records from bytes of any size
 
 pub use cache::{Cache, CacheError};

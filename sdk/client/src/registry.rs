@@ -13,6 +13,7 @@ use guiju_proto::{
 };
 use guiju_tlog::{LogFault, RotationError};
 use guiju_validator::CompileError;
+use prost::Message;
 use std::time::Duration;
 use tonic::{
     Code, Status, Streaming,
@@ -80,6 +81,13 @@ impl RegistryError {
         matches!(self, Self::Log(_) | Self::Key(_) | Self::Malformed(_))
     }
 
+    /// Why a version's number is too small, where that is why it was not published.
+    pub fn verdict(&self) -> Option<wire::Verdict> {
+        let details = tonic_types::pb::Status::decode(self.status()?.details()).ok()?;
+        let found = details.details.into_iter().find(|detail| detail.type_url.ends_with("guiju.registry.v1.Verdict"));
+        wire::Verdict::decode(found?.value.as_slice()).ok()
+    }
+
     /// Each fault of the input that the registry named, with its place.
     pub fn places(&self) -> Vec<String> {
         let violations = self.status().and_then(StatusExt::get_details_bad_request).map(|bad| bad.field_violations);
@@ -144,6 +152,10 @@ pub struct Publication {
     pub is_new: bool,
     /// What its author should mend next time, with code and place.
     pub warnings: Vec<Text>,
+    /// Against the highest published version below it; none for a first version.
+    pub verdict: Option<wire::Verdict>,
+    /// Profiles of it that accept what it refuses.
+    pub affected_profiles: Vec<wire::Narrowing>,
 }
 
 /// A registry. Cheap to clone.
@@ -313,7 +325,28 @@ impl Registry {
             version: version(answer.version)?,
             is_new: answer.is_new,
             warnings: warnings.map(|(en, zh)| Text { en, zh }).collect(),
+            verdict: answer.verdict,
+            affected_profiles: answer.affected_profiles,
         })
+    }
+
+    /// Lets the registry compare two published versions.
+    pub async fn compare(&self, old: &Reference, new: &Reference) -> Result<wire::Verdict, RegistryError> {
+        let request = wire::CompareRequest { old: old.to_string(), new: new.to_string() };
+        let answer = self.registry.clone().compare(request).await?.into_inner();
+        Ok(answer.verdict.ok_or_else(|| ConvertError::new("verdict", "it is missing"))?)
+    }
+
+    /// Whether a version may be published under its number, and the verdict that says so. Nothing is written.
+    pub async fn can_publish(
+        &self,
+        package: &Package,
+        metadata_toml: &str,
+    ) -> Result<wire::CanPublishResponse, RegistryError> {
+        let mut candidate = wire::PublishRequest::from(package.clone());
+        candidate.metadata_toml = metadata_toml.into();
+        let request = wire::CanPublishRequest { candidate: Some(candidate) };
+        Ok(self.registry.clone().can_publish(request).await?.into_inner())
     }
 
     pub async fn set_status(

@@ -31,7 +31,7 @@ mod verdict; // what follows for the next version number
 
 pub use change::{Change, Page, page, pages};
 pub use side::Side;
-pub use verdict::{Budget, Bump, Fit, Inclusion, Proof, Verdict, Witness, compare};
+pub use verdict::{Budget, Bump, Fit, Inclusion, Proof, Verdict, Witness, compare, lies_in};
 
 #[cfg(test)]
 mod tests {

@@ -261,33 +261,52 @@ fn data_set_rule(from: &Side, to: &Side) -> Option<String> {
     })
 }
 
-fn records(old: &Side, new: &Side, budget: &Budget) -> Verdict {
-    let pair = Pair::new(old, new);
-    if let Some(uri) = pair.other_draft() {
-        let why = format!("`$schema` at {uri}: it follows another draft than what refers to it");
-        return Verdict::of(old, new, Inclusion::Undecided(why.clone()), Inclusion::Undecided(why), Vec::new());
+/// Whether every record that `inner` accepts is one that `outer` accepts: what a profile must keep to. Rules between records,
+/// which judge no single one, have no say.
+pub fn lies_in(inner: &Side, outer: &Side, budget: &Budget) -> Inclusion {
+    let contains_records = |kind: Kind| matches!(kind, Kind::Record | Kind::Profile);
+    if !contains_records(inner.kind) || !contains_records(outer.kind) {
+        return Inclusion::Undecided("the kinds of the two cannot be compared with each other".into());
     }
-    let mut graph = Graph::default();
-    let read = |graph: &mut Graph, side: &Side| pair.read(graph, &side.root, side, None);
-    let (one, other) = match (read(&mut graph, old), read(&mut graph, new)) {
-        (Ok(one), Ok(other)) => (one, other),
-        (one, other) => {
-            let why = one.err().or(other.err()).map_or(String::new(), |error: NormalError| error.to_string());
-            return Verdict::of(old, new, Inclusion::Undecided(why.clone()), Inclusion::Undecided(why), Vec::new());
-        }
-    };
-    let solver = Solver::new(&mut graph, old.draft, budget.steps)
-        .telling_spelling(pair.tells_spelling())
-        .with_samples(pair.samples());
-    let mut judge = Judge { pair: &pair, solver, budget };
+    let judged = with_judge(inner, outer, budget, |judge, one, other| judge.direction(inner, outer, one, other));
+    judged.unwrap_or_else(Inclusion::Undecided)
+}
+
+fn records(old: &Side, new: &Side, budget: &Budget) -> Verdict {
     let between = |inclusion: Inclusion, from: &Side, to: &Side| match (inclusion, data_set_rule(from, to)) {
         (Inclusion::Included(_), Some(why)) => Inclusion::Undecided(why),
         (inclusion, _) => inclusion,
     };
-    let old_in_new = between(judge.direction(old, new, one, other), old, new);
-    let new_in_old = between(judge.direction(new, old, other, one), new, old);
-    let changes = change::explain(&mut judge, one, other, &old_in_new, &new_in_old);
+    let judged = with_judge(old, new, budget, |judge, one, other| {
+        let old_in_new = between(judge.direction(old, new, one, other), old, new);
+        let new_in_old = between(judge.direction(new, old, other, one), new, old);
+        let changes = change::explain(judge, one, other, &old_in_new, &new_in_old);
+        (old_in_new, new_in_old, changes)
+    });
+    let (old_in_new, new_in_old, changes) =
+        judged.unwrap_or_else(|why| (Inclusion::Undecided(why.clone()), Inclusion::Undecided(why), Vec::new()));
     Verdict::of(old, new, old_in_new, new_in_old, changes)
+}
+
+/// Reads both sides into one graph and asks something of them; why not, where one cannot be read.
+fn with_judge<T>(
+    old: &Side,
+    new: &Side,
+    budget: &Budget,
+    ask: impl FnOnce(&mut Judge<'_, '_>, Id, Id) -> T,
+) -> Result<T, String> {
+    let pair = Pair::new(old, new);
+    if let Some(uri) = pair.other_draft() {
+        return Err(format!("`$schema` at {uri}: it follows another draft than what refers to it"));
+    }
+    let mut graph = Graph::default();
+    let mut read = |side: &Side| pair.read(&mut graph, &side.root, side, None);
+    let said = |error: NormalError| error.to_string();
+    let (one, other) = (read(old).map_err(said)?, read(new).map_err(said)?);
+    let solver = Solver::new(&mut graph, old.draft, budget.steps)
+        .telling_spelling(pair.tells_spelling())
+        .with_samples(pair.samples());
+    Ok(ask(&mut Judge { pair: &pair, solver, budget }, one, other))
 }
 
 /// The engine with both sides at hand.
