@@ -56,7 +56,16 @@ impl Store {
     fn on_disk(settings: &Settings) -> Result<Self, Fault> {
         let data = &settings.data;
         let journal: Arc<dyn Log> = Arc::new(open_journal(data)?);
-        let keys = LogKeys::open(&keys_path(data), settings.log_origin.as_deref())?;
+        let (folder, entries) = (keys_path(data), journal.head().size);
+        if entries > 0 && !folder.exists() {
+            tracing::warn!(
+                entries,
+                "the log gets a new key: clients that knew another one will not believe it; if it had one, stop, and put back {} \
+                 and `checkpoint` from where they are kept safe",
+                folder.display()
+            );
+        }
+        let keys = LogKeys::open(&folder, settings.log_origin.as_deref())?;
         let sequencer = Sequencer::open(journal.clone(), keys, Some(data.join("checkpoint")), now_ms)?;
         let registry = open_registry(journal, &view_path(data))?;
         let witness = Witness::open(settings, now_ms)?.map(Arc::new);

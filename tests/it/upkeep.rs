@@ -73,6 +73,8 @@ async fn a_backup_taken_while_serving_is_restored_whole() {
     let second = Server::start_with(&["--data", restored.to_str().expect("UTF-8")]);
     assert_eq!(versions(&second).await, expected, "all but what was published after the backup");
     assert_eq!(expected.len(), 3);
+    let new_key = "the log gets a new key";
+    assert!(second.log().contains(new_key) && !server.log().contains(new_key), "a backup is without the log's key");
 }
 
 #[tokio::test]
