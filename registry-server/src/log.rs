@@ -5,6 +5,7 @@
 //!   a crash once it has returned `Ok`, and none is visible before it is durable.
 //! - It takes effect only where the log's size is the expected one; else `Conflict` says the size there is.
 //! - An operation id never makes two entries: appending one again gives the index it has, whatever size is expected.
+//! - An entry is no longer than a tile of entries can hold; one that is refuses all that come with it.
 //! - `entries` gives what was appended, byte for byte, in order and without gaps; `blob` gives what has that digest.
 //! - Damage is an error that names the place. It is never repaired by forgetting what was acknowledged.
 
@@ -15,6 +16,7 @@ pub use journal::{Journal, Opened};
 pub use memory::Memory;
 
 use guiju_model::Digest;
+use guiju_tlog::ENTRY_BYTES_MAX;
 use std::{path::PathBuf, time::Duration};
 
 /// How much there is, and the hash chain over all of it.
@@ -47,11 +49,23 @@ pub struct Append {
     pub blobs: Vec<Vec<u8>>,
 }
 
+impl Append {
+    /// Whether the log can hold it.
+    pub fn fits(&self) -> Result<(), LogError> {
+        match self.entry.len() {
+            bytes if bytes > ENTRY_BYTES_MAX => Err(LogError::EntryTooLong { bytes }),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
     #[error("the log has {size} entries, not {expected}")]
     Conflict { expected: u64, size: u64 },
+    #[error("an entry has {bytes} bytes, and the log takes at most {ENTRY_BYTES_MAX} of each")]
+    EntryTooLong { bytes: usize },
     #[error("there is no room left under `{}`; nothing was written", path.display())]
     Full { path: PathBuf },
     #[error("the log takes no more writes since `{why}`; restart the server once the disk is sound")]

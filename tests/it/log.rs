@@ -18,6 +18,7 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("appends at the expected size are chained", appends_are_chained),
     ("another size is a conflict and changes nothing", another_size_is_a_conflict),
     ("an operation never makes two entries", an_operation_never_makes_two_entries),
+    ("a longer entry than a tile can hold is refused", a_long_entry_is_refused),
     ("entries are read in order, from anywhere", entries_are_read_in_order),
     ("blobs are found by their digest", blobs_are_found_by_their_digest),
     ("a waiter hears of growth, or of the time", a_waiter_hears_of_growth),
@@ -87,6 +88,17 @@ fn another_size_is_a_conflict(log: &dyn Log) {
     }
     assert_eq!((log.head(), log.operation("c")), (before, None));
     assert_eq!(log.blob(&Digest::of(b"blob of c")).unwrap(), None, "nothing of what was refused is visible");
+}
+
+fn a_long_entry_is_refused(log: &dyn Log) {
+    let of = |operation: &str, bytes| Append { entry: vec![7; bytes], ..append(operation, &[b"a blob"]) };
+    log.append(&[of("longest", 65_535)], 0).unwrap();
+    let before = log.head();
+    match log.append(&[append("short", &[]), of("longer", 65_536)], 1) {
+        Err(LogError::EntryTooLong { bytes }) => assert_eq!(bytes, 65_536),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((log.head(), log.operation("short")), (before, None));
 }
 
 fn an_operation_never_makes_two_entries(log: &dyn Log) {

@@ -176,6 +176,7 @@ impl Log for Journal {
     }
 
     fn append(&self, entries: &[Append], expected_size: u64) -> Result<Vec<u64>, LogError> {
+        entries.iter().try_for_each(Append::fits)?;
         let mut held = self.held();
         let known: Option<Vec<u64>> =
             entries.iter().map(|entry| held.operations.get(&entry.operation_id).copied()).collect();

@@ -129,6 +129,8 @@ impl Queue {
 impl Registry {
     /// Appends a change, with whatever others are waiting, and takes it into the view.
     pub(super) fn commit(&self, draft: Draft) -> Answer {
+        // Here, so that those it would share a batch with are not refused with it.
+        draft.append.fits().map_err(StoreError::Log)?;
         let answer = Arc::new(Mutex::new(None));
         let mut state = self.queue.state();
         state.waiting.push(Waiting { draft, answer: Arc::clone(&answer) });
