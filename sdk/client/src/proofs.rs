@@ -125,6 +125,25 @@ impl LogSource for Registry {
 
 /// The log's checkpoint now, believed: it follows from what is held. Where nothing is held, the key that the log names is taken
 /// for its own, this once.
+///
+/// ```no_run
+/// use guiju::{Lock, LogDemands, LogSource, Registry, log_head, prove_pin};
+/// # async fn example() -> Result<(), guiju::RegistryError> {
+/// let registry = Registry::connect("http://127.0.0.1:8420").await?;
+/// let mut lock = Lock::read("guiju.lock".as_ref())?;
+/// let head = log_head(&registry, lock.log(), &LogDemands::default()).await?;
+/// for (reference, pin) in lock.pins() {
+///     let Some(index) = pin.log_index else { continue };
+///     let proved = registry.proved_entry(index, head.checkpoint.size).await?;
+///     if let Err(fault) = prove_pin(pin, &proved, &head.checkpoint) {
+///         panic!("{reference}: {fault}");
+///     }
+/// }
+/// lock.hold_log(head);
+/// lock.write()?;
+/// # Ok(())
+/// # }
+/// ```
 pub async fn log_head(
     source: &impl LogSource,
     held: Option<&HeldLog>,
