@@ -1,6 +1,6 @@
 //! The program `guiju` as a person or a CI job meets it: commands, and all that comes back.
 //!
-//! A case is a text file in `cases/cli/`, with a folder of the same name beside it where it needs files. It runs in a
+//! A case is a text file in `cases/cli/`, or in `cases/check/` for all that `guiju check` meets, with a folder of the same name beside it where it needs files. It runs in a
 //! copy of that folder, in a shell, with no settings but those it makes:
 //!
 //! ```text
@@ -26,7 +26,16 @@ const WITH_A_REGISTRY: &str = "# with a registry";
 
 #[test]
 fn every_case_comes_out_as_written() {
-    let folder = support::root().join("tests/cases/cli");
+    assert_cases("cli");
+}
+
+#[test]
+fn every_case_of_check_comes_out_as_written() {
+    assert_cases("check");
+}
+
+fn assert_cases(name: &str) {
+    let folder = support::root().join("tests/cases").join(name);
     let mut cases: Vec<PathBuf> =
         fs::read_dir(&folder).expect("the cases").flatten().map(|entry| entry.path()).collect();
     cases.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use guiju_model::{Severity, Text};
-use std::{env, io::IsTerminal};
+use std::{borrow::Cow, env, io::IsTerminal};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Lang {
@@ -16,6 +16,19 @@ pub enum Color {
     Auto,
     Always,
     Never,
+}
+
+/// A text of others on one line, so that it cannot move the cursor, paint, or pass for a line of ours.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let is_told = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    match text.contains(is_told) {
+        false => Cow::Borrowed(text),
+        true => text
+            .chars()
+            .map(|c| if is_told(c) { c.escape_default().to_string() } else { c.to_string() })
+            .collect::<String>()
+            .into(),
+    }
 }
 
 /// Paints words, or leaves them as they are.

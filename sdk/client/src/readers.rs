@@ -186,6 +186,8 @@ fn alone(
 const BATCH_RECORDS: usize = 512;
 const BATCH_BYTES: usize = 256 << 10;
 
+const BATCHES_PER_JOB: usize = 4;
+
 type Batch = (u64, Vec<Raw>);
 
 /// One thread splits, the others judge, the caller's tells in order. Channels are bounded, so whoever is slow is waited for.
@@ -199,8 +201,13 @@ fn together(
     // Held by the workers alone: when the last has ended, so does the splitter.
     let take = Arc::new(Mutex::new(take));
     let (done, results) = mpsc::sync_channel::<(u64, Vec<Checked>)>(jobs);
-    thread::scope(|scope| {
-        let split = scope.spawn(move || batches(splitter, &give));
+    // Batches that finished before their turn wait here; so many may be under way in all, and no more.
+    let (told, turns) = mpsc::channel();
+    for _ in 0..jobs * BATCHES_PER_JOB {
+        let _ = told.send(());
+    }
+    thread::scope(move |scope| {
+        let split = scope.spawn(move || batches(splitter, &give, &turns));
         for _ in 0..jobs {
             let (take, done) = (take.clone(), done.clone());
             scope.spawn(move || {
@@ -222,6 +229,7 @@ fn together(
             early.insert(number, batch);
             while let Some(batch) = early.remove(&next) {
                 next += 1;
+                let _ = told.send(());
                 for checked in batch {
                     if tell(checked).is_break() {
                         // With nobody to hand on to, every worker ends at its next batch.
@@ -235,7 +243,11 @@ fn together(
     })
 }
 
-fn batches(splitter: &mut Splitter<impl Read>, give: &mpsc::SyncSender<Batch>) -> Result<(), ReadError> {
+fn batches(
+    splitter: &mut Splitter<impl Read>,
+    give: &mpsc::SyncSender<Batch>,
+    turns: &mpsc::Receiver<()>,
+) -> Result<(), ReadError> {
     let (mut number, mut batch, mut bytes) = (0, Vec::new(), 0);
     loop {
         let next = splitter.next();
@@ -250,7 +262,7 @@ fn batches(splitter: &mut Splitter<impl Read>, give: &mpsc::SyncSender<Batch>) -
             Err(error) => Some(error),
         };
         if is_end || batch.len() == BATCH_RECORDS || bytes >= BATCH_BYTES {
-            if give.send((number, std::mem::take(&mut batch))).is_err() {
+            if turns.recv().is_err() || give.send((number, std::mem::take(&mut batch))).is_err() {
                 return Ok(());
             }
             (number, bytes) = (number + 1, 0);

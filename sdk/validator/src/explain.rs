@@ -72,8 +72,9 @@ impl Hit {
     }
 
     pub fn of_text(fault: TextFault) -> Self {
-        let args = fault.args.into_iter().map(|(name, value)| (name.into(), value)).collect();
-        Self { args, ..Self::at(fault.code, fault.offset) }
+        let owned =
+            |args: Vec<(&'static str, String)>| args.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        Self { args: owned(fault.args), args_zh: owned(fault.args_zh), ..Self::at(fault.code, fault.offset) }
     }
 
     pub fn of_twice(twice: Twice, document: &Document<'_>) -> Self {
@@ -149,7 +150,12 @@ pub(crate) fn hits(plan: &Plan, document: &Document<'_>, error: ValidationError<
     let hit = |code| Hit::new(code, node).by(path, &rule);
     let limit = |code, limit: &dyn ToString| hit(code).with("limit", limit.to_string());
     let found = match error.kind() {
-        Why::Type { kind } => hit("type-mismatch").with("expected", expected(kind)).with("found", node.type_name()),
+        Why::Type { kind } => {
+            if wants_text(kind) && node.loses_digits() {
+                hits.push(hit("number-loses-digits"));
+            }
+            hit("type-mismatch").with("expected", expected(kind)).with("found", node.type_name())
+        }
         Why::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             Hit::new("required-missing", node).by(&format!("{path}/{}", escape(name)), &rule).with("name", name)
@@ -214,6 +220,14 @@ fn nearest_node<'d>(document: &'d Document<'_>, path: &str) -> (Node<'d>, bool) 
         }
     }
     (node, true)
+}
+
+fn wants_text(kind: &TypeKind) -> bool {
+    use jsonschema::types::JsonType::{Integer, Number, String};
+    match kind {
+        TypeKind::Single(one) => *one == String,
+        TypeKind::Multiple(all) => all.contains(String) && !all.contains(Number) && !all.contains(Integer),
+    }
 }
 
 fn expected(kind: &TypeKind) -> String {

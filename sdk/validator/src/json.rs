@@ -74,11 +74,13 @@ pub(crate) struct TextFault {
     pub code: &'static str,
     pub offset: usize,
     pub args: Vec<(&'static str, String)>,
+    /// The same for the Chinese message, where they differ.
+    pub args_zh: Vec<(&'static str, String)>,
 }
 
 impl TextFault {
     fn new(code: &'static str, offset: usize) -> Self {
-        Self { code, offset, args: Vec::new() }
+        Self { code, offset, args: Vec::new(), args_zh: Vec::new() }
     }
 
     fn with(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -177,7 +179,11 @@ impl Reader<'_> {
     /// One more item or member of the innermost container, or its end.
     fn inside(&mut self, container: u32) -> Parsed<()> {
         let Entry { kind, count, .. } = self.document.entries[container as usize];
-        let (close, otherwise) = if kind == Kind::Array { (b']', "`,` or `]`") } else { (b'}', "`,` or `}`") };
+        let (close, otherwise) = if kind == Kind::Array {
+            (b']', ("`,` or `]`", "`,` 或 `]`"))
+        } else {
+            (b'}', ("`,` or `}`", "`,` 或 `}`"))
+        };
         self.space();
         match self.peek() {
             Some(byte) if byte == close => {
@@ -201,12 +207,12 @@ impl Reader<'_> {
 
     fn name(&mut self) -> Parsed<()> {
         if self.peek() != Some(b'"') {
-            return self.expected("a member name in double quotes");
+            return self.expected(("a member name in double quotes", "双引号括起的成员名"));
         }
         self.string(Kind::Name, Kind::EscapedName)?;
         self.space();
         if self.peek() != Some(b':') {
-            return self.expected("`:`");
+            return self.expected(("`:`", "`:`"));
         }
         self.at += 1;
         self.space();
@@ -223,13 +229,17 @@ impl Reader<'_> {
         }
     }
 
-    fn expected<T>(&self, what: &str) -> Parsed<T> {
-        let found = match self.bytes.get(self.at) {
-            None => "the end".to_owned(),
-            Some(byte) if byte.is_ascii_graphic() => format!("`{}`", char::from(*byte)),
-            Some(byte) => format!("byte 0x{byte:02X}"),
+    fn expected<T>(&self, (what, what_zh): (&str, &str)) -> Parsed<T> {
+        let (found, found_zh) = match self.bytes.get(self.at) {
+            None => ("the end".to_owned(), "文本结尾".to_owned()),
+            Some(byte) if byte.is_ascii_graphic() => {
+                let sign = format!("`{}`", char::from(*byte));
+                (sign.clone(), sign)
+            }
+            Some(byte) => (format!("byte 0x{byte:02X}"), format!("字节 0x{byte:02X}")),
         };
-        Err(TextFault::new("json-malformed", self.at).with("expected", what).with("found", found))
+        let fault = TextFault::new("json-malformed", self.at).with("expected", what).with("found", found);
+        Err(TextFault { args_zh: vec![("expected", what_zh.to_owned()), ("found", found_zh)], ..fault })
     }
 
     fn value(&mut self) -> Parsed<()> {
@@ -244,7 +254,7 @@ impl Reader<'_> {
             Some(b'N' | b'I') if self.rest().starts_with(b"NaN") || self.rest().starts_with(b"Infinity") => {
                 Err(TextFault::new("number-not-a-number", self.at))
             }
-            _ => self.expected("a value"),
+            _ => self.expected(("a value", "一个值")),
         }
     }
 
@@ -330,7 +340,7 @@ impl Reader<'_> {
         let start = self.at;
         self.at += length;
         if length < word.len() {
-            return self.expected(&format!("the rest of `{word}`"));
+            return self.expected((&format!("the rest of `{word}`"), &format!("`{word}` 的其余部分")));
         }
         self.push(start, kind);
         Ok(())
@@ -348,23 +358,23 @@ impl Reader<'_> {
         if self.peek() == Some(b'0') && self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit) {
             return Err(TextFault::new("number-leading-zero", self.at));
         }
-        self.digits("a digit")?;
+        self.digits(("a digit", "数字"))?;
         if self.peek() == Some(b'.') {
             self.at += 1;
-            self.digits("a digit after the decimal point")?;
+            self.digits(("a digit after the decimal point", "小数点后的数字"))?;
         }
         if matches!(self.peek(), Some(b'e' | b'E')) {
             self.at += 1;
             if matches!(self.peek(), Some(b'+' | b'-')) {
                 self.at += 1;
             }
-            self.digits("a digit of the exponent")?;
+            self.digits(("a digit of the exponent", "指数的数字"))?;
         }
         self.push(start, Kind::Number);
         Ok(())
     }
 
-    fn digits(&mut self, what: &str) -> Parsed<()> {
+    fn digits(&mut self, what: (&str, &str)) -> Parsed<()> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
@@ -391,7 +401,7 @@ impl Reader<'_> {
                 Some(byte) => {
                     return Err(TextFault::new("control-character", self.at).with("byte", format!("0x{byte:02X}")));
                 }
-                None => return self.expected("`\"`"),
+                None => return self.expected(("`\"`", "`\"`")),
             }
         }
         let has_escapes = from > start + 1;
@@ -421,7 +431,12 @@ impl Reader<'_> {
                 self.at += 1;
                 return self.unicode(start);
             }
-            _ => return self.expected("an escape of JSON (\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u)"),
+            _ => {
+                return self.expected((
+                    "an escape of JSON (\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u)",
+                    "JSON 转义 (\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u)",
+                ));
+            }
         };
         self.at += 1;
         Ok(letter)
@@ -446,7 +461,7 @@ impl Reader<'_> {
         for _ in 0..4 {
             match self.peek().and_then(|byte| char::from(byte).to_digit(16)) {
                 Some(digit) => value = value << 4 | digit,
-                None => return self.expected("four hexadecimal digits"),
+                None => return self.expected(("four hexadecimal digits", "四位十六进制数字")),
             }
             self.at += 1;
         }
@@ -709,6 +724,13 @@ impl<'a> Node<'a> {
 
     fn number(self) -> Number {
         self.spelled().parse().unwrap_or_else(|_| Number::from(0))
+    }
+
+    /// Whether it is a number that a double does not hold as it is written, or that was written by one that did not.
+    pub fn loses_digits(self) -> bool {
+        let spelled = self.spelled();
+        let digits = spelled.bytes().filter(u8::is_ascii_digit).count();
+        self.entry().kind == Kind::Number && (digits > 15 || spelled.contains(['e', 'E']))
     }
 
     pub fn scalar(self) -> Scalar<'a> {

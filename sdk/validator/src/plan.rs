@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     patterns: BTreeMap<String, Regex>,
     /// JSON types that a schema asks for.
     types: Vec<Vec<String>>,
+    /// Members that every record has.
+    required: Vec<String>,
 }
 
 /// Conditions are compiled one by one, each with all it refers to.
@@ -48,8 +50,10 @@ impl Plan {
         let types = survey.schemas.iter().map(|schema| types(sources, &schema.document, &schema.pointer)).collect();
         let remarks = remarks(&survey, owns);
         let patterns = patterns(&survey);
-        let mut plan = Self { survey, owns: Arc::clone(owns), remarks, conditions: HashMap::new(), patterns, types };
+        let (owns, conditions, required) = (Arc::clone(owns), HashMap::new(), Vec::new());
+        let mut plan = Self { survey, owns, remarks, conditions, patterns, types, required };
         plan.conditions = plan.compiled_conditions(engine)?;
+        plan.required = plan.required_of_all(sources);
         Ok(plan)
     }
 
@@ -74,6 +78,21 @@ impl Plan {
             }
         }
         Ok(conditions)
+    }
+
+    fn required_of_all(&self, sources: &BTreeMap<String, Source>) -> Vec<String> {
+        let schemas = self.together(self.survey.root).into_iter().map(|schema| &self.survey.schemas[schema]);
+        let lists = schemas.filter_map(|Schema { document, pointer, .. }| {
+            sources.get(document)?.value.pointer(pointer)?.get("required")?.as_array()
+        });
+        let mut names: Vec<String> = lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    pub fn is_required(&self, name: &str) -> bool {
+        self.required.iter().any(|known| known == name)
     }
 
     /// A schema that says what one of ours says.

@@ -55,6 +55,8 @@ pub struct Field {
     pub item_types: Vec<String>,
     pub null_words: Vec<String>,
     pub input_formats: Vec<String>,
+    /// Whether every record has it, whatever else it has; told of the record's own members only.
+    pub is_required: bool,
 }
 
 /// A standard, compiled.
@@ -220,7 +222,7 @@ impl Validator {
 
     fn judge(&self, document: &Document<'_>, hits: &mut Vec<Hit>) {
         match &self.judge {
-            Judge::List(list) => hits.extend(list_member(list, document)),
+            Judge::List(list) => hits.extend(list_member(list, &self.subject.standard, document)),
             Judge::Record { engine, plan, .. } => {
                 refusals(engine, plan, document, hits);
                 let mut walk = Walk { plan, told: HashSet::new(), hits };
@@ -391,17 +393,17 @@ fn refusals(engine: &Engine, plan: &Plan, document: &Document<'_>, hits: &mut Ve
     errors.into_iter().for_each(|error| explain::hits(plan, document, error, hits));
 }
 
-fn list_member(list: &CodeList, document: &Document<'_>) -> Option<Hit> {
+fn list_member(list: &CodeList, name: &StandardId, document: &Document<'_>) -> Option<Hit> {
     let root = document.root();
     let Some(text) = root.text() else {
         return Some(Hit::new("type-mismatch", root).with("expected", "string").with("found", root.type_name()));
     };
     let Some(code) = list.get(text) else {
-        return Some(Hit::new("code-not-in-list", root).with("list", "this list"));
+        return Some(Hit::new("code-not-in-list", root).with("list", name));
     };
     let day: Date = document.reference_date.filter(|date| code.on(*date).is_none())?;
     let periods = crate::membership::periods(&code);
-    Some(Hit::new("code-not-valid-on-date", root).with("list", "this list").with("date", day).with("periods", periods))
+    Some(Hit::new("code-not-valid-on-date", root).with("list", name).with("date", day).with("periods", periods))
 }
 
 /// Looks along the record for what remarks without refusing.
@@ -457,7 +459,8 @@ fn gather_fields(plan: &Plan, schema: SchemaId, prefix: &str, depth: usize, fiel
                 if fields.len() >= FIELDS_MAX || fields.iter().any(|field| field.pointer == pointer) {
                     continue;
                 }
-                let mut field = Field { pointer: pointer.clone(), ..Field::default() };
+                let is_required = prefix.is_empty() && plan.is_required(name);
+                let mut field = Field { pointer: pointer.clone(), is_required, ..Field::default() };
                 describe(plan, *to, &mut field);
                 fields.push(field);
                 gather_fields(plan, *to, &pointer, depth + 1, fields);

@@ -228,7 +228,10 @@ impl<'d> Surveyor<'d> {
         }
         self.context(&document, &pointer)
             .map(|(value, base, draft)| Some(self.schema(&document, pointer, value, base, draft)))
-            .ok_or_else(|| format!("leads to nothing in `{}`", self.label(&document)))
+            .ok_or_else(|| match self.label(&document) {
+                label if label.is_empty() => "leads to nothing in the schema".to_owned(),
+                label => format!("leads to nothing in `{label}`"),
+            })
     }
 
     fn label(&self, document: &str) -> String {

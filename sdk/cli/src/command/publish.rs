@@ -77,7 +77,8 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
     }
     let done = if args.dry_run { "would be published" } else { "published" };
     let place = url.unwrap_or_default();
-    writeln!(out, "{all} versions: {published} {done}, {there} there already, {failed} refused  ({place})")?;
+    let versions = if all == 1 { "version" } else { "versions" };
+    writeln!(out, "{all} {versions}: {published} {done}, {there} there already, {failed} refused  ({place})")?;
     out.flush()?;
     Ok(if failed == 0 { Verdict::Conforms } else { Verdict::NotJudged })
 }

@@ -1,7 +1,10 @@
 //! For people: grouped by file and record, capped for each code, with totals and what to do next.
 
 use super::{Output, Seen, Style, Subject, Tally, field, place};
-use crate::{failure::Failure, terminal::Lang};
+use crate::{
+    failure::Failure,
+    terminal::{Lang, plain},
+};
 use guiju_model::{Finding, Severity};
 use std::{
     collections::BTreeMap,
@@ -25,17 +28,17 @@ impl<W: Write> Text<W> {
         let Style { lang, paint, .. } = self.style;
         let head = format!("{}[{}]", severity(finding.severity, lang), finding.code);
         let field = field(finding, lang).map(|field| format!(", {field}")).unwrap_or_default();
-        let (place, message) = (place(file, finding), lang.of(&finding.message));
-        writeln!(self.out, "{} {place}{field}: {message}", paint.severity(finding.severity, &head))?;
+        let told = format!("{}{field}: {}", place(file, finding), lang.of(&finding.message));
+        writeln!(self.out, "{} {}", paint.severity(finding.severity, &head), plain(&told))?;
         if let Some(value) = &finding.value {
-            writeln!(self.out, "  {}: {value}", lang.pick("value", "值"))?;
+            writeln!(self.out, "  {}: {}", lang.pick("value", "值"), plain(value))?;
         }
         if !finding.rule.is_empty() {
             let rule = format!("{}: {}", lang.pick("rule", "规则"), finding.rule);
             writeln!(self.out, "  {}", paint.quiet(&rule))?;
         }
         if let Some(suggestion) = &finding.suggestion {
-            writeln!(self.out, "  {} {}", paint.help(lang.pick("help:", "建议：")), lang.of(suggestion))?;
+            writeln!(self.out, "  {} {}", paint.help(lang.pick("help:", "建议：")), plain(lang.of(suggestion)))?;
         }
         Ok(())
     }

@@ -65,6 +65,23 @@ impl Table {
             }
             columns.push(Column { header: cell, field });
         }
+        // A column may give a member of a nested field instead.
+        let gives = |pointer: &str| {
+            let fields = columns.iter().filter_map(|column| column.field.as_ref());
+            fields.map(|field| &field.pointer).any(|given| {
+                given.strip_prefix(pointer).is_some_and(|below| below.is_empty() || below.starts_with('/'))
+            })
+        };
+        for field in validator.fields().iter().filter(|field| field.is_required && !gives(&field.pointer)) {
+            let name = field.pointer.trim_start_matches('/');
+            let titles = [&field.title_en, &field.title_zh].map(|title| title.as_deref().unwrap_or(name));
+            let mut finding =
+                codes::finding("csv-header-missing", &field.pointer, &[("name", name), ("title", titles[0])]);
+            finding.message.zh =
+                codes::finding("csv-header-missing", "", &[("name", name), ("title", titles[1])]).message.zh;
+            finding.place = Some(Place::Text { line: 1, column: 1, offset: 0 });
+            findings.push(finding);
+        }
         (Self { delimiter, columns: Columns(columns.into()) }, findings)
     }
 
@@ -91,11 +108,8 @@ impl Table {
                 );
             }
         };
-        let mut cells = cells(text.as_bytes(), self.delimiter);
-        // A spreadsheet may leave empty cells behind the last column.
-        while cells.len() > self.columns.0.len() && cells.last().is_some_and(|cell| cell.is_empty()) {
-            cells.pop();
-        }
+        // An empty cell too many is no better than a full one: it may be that of a comma which shifted all behind it.
+        let cells = cells(text.as_bytes(), self.delimiter);
         if cells.len() != self.columns.0.len() {
             let (found, expected) = (cells.len().to_string(), self.columns.0.len().to_string());
             let finding = codes::finding("csv-ragged-row", "", &[("found", &found), ("expected", &expected)]);

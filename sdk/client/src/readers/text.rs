@@ -46,6 +46,9 @@ pub(super) fn open<R: Read>(mut input: R, format: Option<Format>) -> Result<Open
             if !is_gb {
                 // Broken UTF-8 rather than anything else: the record that holds the byte says so.
                 let format = format.unwrap_or_else(|| detect::format(&head, is_all));
+                if let Some(finding) = no_text(&head, format) {
+                    return Err(ReadError::Refused(Box::new(finding)));
+                }
                 return Ok(Opened { reader: Text::Plain(io::Cursor::new(head).chain(input)), format, findings });
             }
             findings.push(at_start(codes::finding("encoding-gb18030", "", &[])));
@@ -79,6 +82,16 @@ fn refused(head: &[u8]) -> Option<Finding> {
         _ => return None,
     };
     Some(at_start(codes::finding("spreadsheet-renamed", "", &[("kind", kind)])))
+}
+
+/// Bytes that are valid in neither encoding, where they are no text with a slip either: control characters stand among them.
+fn no_text(head: &[u8], format: Format) -> Option<Finding> {
+    let is_control = |byte: &u8| matches!(byte, 0..=8 | 14..=31);
+    if format != Format::Csv || !head.iter().any(is_control) {
+        return None;
+    }
+    let offset = std::str::from_utf8(head).map_or_else(|error| error.valid_up_to(), str::len);
+    Some(at_start(codes::finding("encoding-unknown", "", &[("offset", &offset.to_string())])))
 }
 
 /// Decodes GB 18030 as it comes; what cannot be decoded becomes U+FFFD, which no standard's text allows unseen.
