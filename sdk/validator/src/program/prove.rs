@@ -54,6 +54,8 @@ const ITEMS_MAX: usize = 32;
 const DOUBTS_MAX: usize = 16;
 /// Marks the place of an item in a trail.
 const ITEM: u32 = 1 << 31;
+/// A member that the standard does not know by name.
+const UNNAMED: u32 = u32::MAX;
 /// How often a value may be looked at for each byte of the record, so that branches in branches end.
 const LOOKS_PER_BYTE: u64 = 4;
 const LOOKS: u64 = 1_000;
@@ -473,9 +475,12 @@ impl<'r> Run<'r> {
         if self.in_branch > 0 || self.memory.doubts.len() == DOUBTS_MAX || !self.state(state).stands_alone() {
             return false;
         }
-        let Some(to) = scalar_end(self.bytes, from) else { return false };
+        let trail = &self.memory.trail[..self.depth as usize];
+        let Some(to) = scalar_end(self.bytes, from).filter(|_| trail.iter().all(|(_, place)| *place != UNNAMED)) else {
+            return false;
+        };
         let mut path = String::new();
-        for (container, place) in &self.memory.trail[..self.depth as usize] {
+        for (container, place) in trail {
             path.push('/');
             match (place & ITEM, self.state(*container).object.as_deref()) {
                 (0, Some(object)) => match std::str::from_utf8(object.names.name(*place as u8)) {
@@ -596,6 +601,7 @@ impl<'r> Run<'r> {
         }
         let matched = object.patterns.iter().enumerate().filter(|(_, pattern)| pattern.is_match(text));
         let matched = matched.fold(0, |all, (at, _)| all | 1 << at);
+        self.memory.trail[self.depth as usize - 1].1 = UNNAMED;
         match self.value(object.others[matched]) {
             Proof::Yes => Ok(()),
             other => Err(other),
