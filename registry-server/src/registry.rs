@@ -19,7 +19,8 @@ use commit::Queue;
 use guiju_compat::{Budget, Side, Verdict, compare};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Digest, Kind, Manifest, Metadata, MetadataError, Namespace, Package,
-    Reference, ResolveError, SearchHit, Severity, StandardId, StandardInfo, Status, Text, VersionInfo, resolve,
+    Reading, Reference, ResolveError, SearchHit, Severity, StandardId, StandardInfo, Status, Text, VersionInfo,
+    resolve,
 };
 use guiju_validator::{CompileError, CompileOptions, ExampleFault, Lint, Validator, judge_examples, lint};
 pub use judge::{Findings, Narrowing};
@@ -268,7 +269,7 @@ impl Registry {
         let warnings = examined(&package, &metadata, &bundle)?;
         for _ in 0..OVERTAKEN_MAX {
             let baseline = self.admitted(&bundle)?;
-            let mut findings = self.found_out(&bundle, baseline.as_ref())?;
+            let mut findings = self.found_out(&bundle, &metadata.reading, baseline.as_ref())?;
             let judged = findings.judged.take();
             findings.judged = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
             let (operation_id, baseline) = (operation_id.clone(), baseline.map(|(version, _)| version));
@@ -296,13 +297,14 @@ impl Registry {
         let metadata = self.metadata(package, metadata_toml)?;
         let bundle = Bundle::seal(package, self)?;
         examined(package, &metadata, &bundle)?;
-        self.found_out(&bundle, self.admitted(&bundle)?.as_ref())
+        self.found_out(&bundle, &metadata.reading, self.admitted(&bundle)?.as_ref())
     }
 
-    /// Compares two published versions.
+    /// Compares two published versions, under the reading of the new one's standard.
     pub fn compare(&self, old: &Reference, new: &Reference) -> Result<Verdict, AskError> {
+        let reading = self.view.metadata(new.standard())?.map_or_else(Reading::default, |metadata| metadata.reading);
         let (old, new) = (self.bundle(old, true)?, self.bundle(new, true)?);
-        Ok(compare(&Side::new(&old, true)?, &Side::new(&new, true)?, &Budget::default()))
+        Ok(compare(&Side::read(&old, &reading)?, &Side::read(&new, &reading)?, &Budget::default()))
     }
 
     fn metadata(&self, package: &Package, toml: &str) -> Result<Metadata, PublishError> {

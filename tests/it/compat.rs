@@ -8,7 +8,7 @@ use crate::{
     support::{Server, expect_file, root},
 };
 use guiju_compat::{Budget, Bump, Fit, Inclusion, Side, Verdict, compare, page, pages};
-use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Package, StandardId};
+use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Package, Properties, Reading, StandardId};
 use guiju_proto::registry as wire;
 use proptest::{prelude::*, test_runner::Config};
 use prost::Message;
@@ -491,4 +491,51 @@ async fn a_profile_narrows_and_hears_of_a_base_that_refuses_its_records() {
     assert_eq!(receipt.affected_profiles, Vec::new(), "all that the profile accepts is accepted");
     let receipt = client.publish(grpc::submission("3.0.0", &narrower("5"))).await.expect("published").into_inner();
     assert!(receipt.warnings_en.iter().any(|warning| warning.contains("bj.branch/card@2.0.0")), "{receipt:?}");
+}
+
+/// Under which reading an edit breaks whom.
+#[test]
+fn readings_are_transformations_with_a_name() {
+    let side = |schema: Value, properties: Properties| bare(&schema, true).unwrap().read_as(properties).unwrap();
+    let open = |names: &[&str]| {
+        let typed: serde_json::Map<String, Value> =
+            names.iter().map(|name| ((*name).into(), json!({"type": "string"}))).collect();
+        json!({"type": "object", "properties": {"deep": {"type": "object", "properties": typed}}})
+    };
+    let judged = |old: &[&str], new: &[&str], properties: Properties| {
+        let (old, new) = (side(open(old), properties), side(open(new), properties));
+        let verdict = compare(&old, &new, &Budget::default());
+        if let Inclusion::NotIncluded(witness) = &verdict.old_in_new {
+            assert!(old.writes(&witness.record, None) && !new.accepts(&witness.record, None));
+        }
+        if let Inclusion::NotIncluded(witness) = &verdict.new_in_old {
+            assert!(new.writes(&witness.record, None) && !old.writes(&witness.record, None));
+        }
+        assert!(verdict.changes.iter().all(|change| change.witness.is_some()), "{:?}", verdict.changes);
+        let codes: Vec<String> = verdict.changes.iter().map(|change| change.code.clone()).collect();
+        (verdict.bump.unwrap(), codes.join(" "), verdict.reading.join(", "))
+    };
+    let told =
+        |bump: Bump, codes: &str, reading: &str| (bump, codes.to_owned(), format!("{reading}, formats asserted"));
+    let (strict, closed) = (Properties::Strict, Properties::ClosedWriter);
+    assert_eq!(judged(&["a"], &["a", "b"], strict), told(Bump::Major, "field-added-narrowed", "strict"));
+    assert_eq!(judged(&["a"], &["a", "b"], closed), told(Bump::Minor, "field-added-widened", "closed-writer"));
+    assert_eq!(judged(&["a", "b"], &["a"], strict), told(Bump::Minor, "field-removed-widened", "strict"));
+    // Whoever wrote it goes on to, and nobody refuses it.
+    assert_eq!(judged(&["a", "b"], &["a"], closed), told(Bump::Patch, "", "closed-writer"));
+
+    let constant = |version: &str| {
+        let schema = json!({"type": "object", "properties": {"schema": {"const": format!("a/case@{version}")}}});
+        let files = [("schema.json".to_owned(), schema.to_string().into_bytes())].into();
+        let (standard, kind) = ("a/case".parse().unwrap(), Kind::Record);
+        let package = Package { standard, version: version.parse().unwrap(), kind, files };
+        Bundle::seal(&package, &Nothing).unwrap()
+    };
+    for (version_constants_pinned, bump) in [(true, Bump::Major), (false, Bump::Patch)] {
+        let reading = Reading { version_constants_pinned, ..Reading::default() };
+        let read = |version: &str| Side::read(&constant(version), &reading).unwrap();
+        let verdict = compare(&read("1.0.0"), &read("1.0.1"), &Budget::default());
+        assert_eq!(verdict.bump, Some(bump));
+        assert_eq!(verdict.reading.len(), if version_constants_pinned { 2 } else { 3 });
+    }
 }

@@ -9,7 +9,7 @@
 
 use super::{PublishError, Registry};
 use guiju_compat::{Budget, Bump, Change, Fit, Inclusion, Side, Verdict, Witness, compare, lies_in};
-use guiju_model::{Bundle, Content, Digest, Kind, Manifest, Reference, StandardId, Status, Text};
+use guiju_model::{Bundle, Content, Digest, Kind, Manifest, Reading, Reference, StandardId, Status, Text};
 use semver::Version;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -179,14 +179,20 @@ fn cut(text: &str) -> String {
 
 impl Registry {
     /// A candidate against its baseline. Contracts are not compared.
-    fn judged(&self, candidate: &Bundle, baseline: Option<&(Version, Digest)>) -> Result<Option<Judged>, PublishError> {
+    fn judged(
+        &self,
+        candidate: &Bundle,
+        reading: &Reading,
+        baseline: Option<&(Version, Digest)>,
+    ) -> Result<Option<Judged>, PublishError> {
         let Manifest { version, kind, .. } = &candidate.root().manifest;
         let Some((baseline, digest)) = baseline.filter(|_| *kind != Kind::Contract) else { return Ok(None) };
         let old = Bundle::gather(self.load(digest, true)?, self)?;
         if old.root().manifest.kind == Kind::Contract {
             return Ok(None);
         }
-        let verdict = compare(&Side::new(&old, true)?, &Side::new(candidate, true)?, &Budget::default());
+        let (old, new) = (Side::read(&old, reading)?, Side::read(candidate, reading)?);
+        let verdict = compare(&old, &new, &Budget::default());
         let (declared, required) = (Bump::declared(baseline, version), verdict.bump.map(|bump| bump.after(baseline)));
         Ok(Some(Judged { baseline: baseline.clone(), declared, required, verdict }))
     }
@@ -209,6 +215,7 @@ impl Registry {
     pub(super) fn found_out(
         &self,
         candidate: &Bundle,
+        reading: &Reading,
         baseline: Option<&(Version, Digest)>,
     ) -> Result<Findings, PublishError> {
         if let Some(narrowing) = self.narrowing(candidate)?
@@ -217,7 +224,7 @@ impl Registry {
             let Manifest { standard, version, .. } = candidate.root().manifest.clone();
             return Err(PublishError::ProfileWidens { standard, version, narrowing: Box::new(narrowing) });
         }
-        Ok(Findings { judged: self.judged(candidate, baseline)?, affected: self.affected(candidate)? })
+        Ok(Findings { judged: self.judged(candidate, reading, baseline)?, affected: self.affected(candidate)? })
     }
 
     /// A profile against the version of its base that it was bound to.

@@ -11,7 +11,7 @@ use crate::{
     shelf::{Carried, Shelf, not_compiled},
 };
 use guiju_compat::Side;
-use guiju_model::{Bundle, Kind, Package, StandardId};
+use guiju_model::{Bundle, Kind, Metadata, Package, Properties, Reading, StandardId};
 use semver::Version;
 use std::{
     collections::BTreeMap,
@@ -24,19 +24,40 @@ use tempfile::TempDir;
 /// Something that can be compared: one document, or standards by name.
 pub enum Sides {
     One(Box<Side>),
-    /// The highest version of each standard of a folder.
-    Many(BTreeMap<StandardId, Bundle>),
+    /// The highest version of each standard of a folder, and how its `standard.toml` says that versions are compared.
+    Many(BTreeMap<StandardId, (Bundle, Reading)>),
+}
+
+/// How both sides are read, where the caller says so.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub properties: Option<Properties>,
+    pub formats_ignored: bool,
+    pub constants_unpinned: bool,
+    /// The reading of the other side, which both must share.
+    pub shared: Option<Reading>,
+}
+
+impl Asked {
+    /// What was asked for, over what the standard says, over the strict reading.
+    pub fn over(&self, own: Option<&Reading>) -> Reading {
+        let mut reading = self.shared.as_ref().or(own).cloned().unwrap_or_default();
+        reading.properties = self.properties.unwrap_or(reading.properties);
+        reading.formats_asserted &= !self.formats_ignored;
+        reading.version_constants_pinned &= !self.constants_unpinned;
+        reading
+    }
 }
 
 /// Reads one argument of `guiju diff`.
-pub fn read(written: &str, formats: bool, context: &Context) -> Result<Sides, Failure> {
+pub fn read(written: &str, asked: &Asked, context: &Context) -> Result<Sides, Failure> {
     let path = Path::new(written);
     if path.exists() {
-        return of_path(path, written, formats);
+        return of_path(path, written, asked);
     }
     if let Some((revision, inside)) = written.split_once(':').filter(|(revision, _)| is_revision(revision)) {
         let taken = checked_out(revision, inside)?;
-        return of_path(&taken.path, written, formats);
+        return of_path(&taken.path, written, asked);
     }
     if looks_like_path(written) {
         return Err(Failure::new(format!("there is no file or folder `{written}`"))
@@ -44,25 +65,26 @@ pub fn read(written: &str, formats: bool, context: &Context) -> Result<Sides, Fa
     }
     let shelf = Shelf::open(context)?;
     let bundle = shelf.bundle(&context.settings.reference(written)?)?;
-    Ok(Sides::One(Box::new(side(&bundle, formats)?)))
+    let own = crate::carried::metadata(&bundle.root().manifest.standard).map(|metadata| metadata.reading);
+    Ok(Sides::One(Box::new(side(&bundle, &asked.over(own.as_ref()))?)))
 }
 
-pub fn side(bundle: &Bundle, formats: bool) -> Result<Side, Failure> {
-    Side::new(bundle, formats).map_err(|error| not_compiled(&error))
+pub fn side(bundle: &Bundle, reading: &Reading) -> Result<Side, Failure> {
+    Side::read(bundle, reading).map_err(|error| not_compiled(&error))
 }
 
 fn looks_like_path(written: &str) -> bool {
     written.ends_with(".json") || written.ends_with(".csv") || written.starts_with(['.', '/'])
 }
 
-fn of_path(path: &Path, written: &str, formats: bool) -> Result<Sides, Failure> {
+fn of_path(path: &Path, written: &str, asked: &Asked) -> Result<Sides, Failure> {
     let home = path.parent().unwrap_or(Path::new("."));
     let is_in_standard = home.parent().is_some_and(|above| above.join("standard.toml").is_file());
     if path.is_file() && !is_in_standard {
-        return of_file(path, written, formats).map(|side| Sides::One(Box::new(side)));
+        return of_file(path, written, &asked.over(None)).map(|side| Sides::One(Box::new(side)));
     }
     let folder = if path.is_file() { home } else { path };
-    let Folder { packages, .. } = crate::command::test::read(folder)?;
+    let Folder { packages, metadata } = crate::command::test::read(folder)?;
     let sealed = Folder::seal(packages, &Carried);
     if let Some(fault) = sealed.unsealed.first() {
         let failure = Failure::new(format!("`{}` {}: {}", fault.standard, fault.version, fault.why));
@@ -75,12 +97,16 @@ fn of_path(path: &Path, written: &str, formats: bool) -> Result<Sides, Failure> 
             highest.insert(package.standard, (package.version, bundle));
         }
     }
-    let mut bundles: BTreeMap<StandardId, Bundle> =
-        highest.into_iter().map(|(standard, (_, bundle))| (standard, bundle)).collect();
+    let own = |standard: &StandardId| metadata.get(standard).map(|(_, Metadata { reading, .. })| reading);
+    let read = |(standard, (_, bundle)): (StandardId, (Version, Bundle))| {
+        let reading = asked.over(own(&standard));
+        (standard, (bundle, reading))
+    };
+    let mut bundles: BTreeMap<StandardId, (Bundle, Reading)> = highest.into_iter().map(read).collect();
     let is_one = folder.join("standard.toml").is_file()
         || folder.parent().is_some_and(|above| above.join("standard.toml").is_file());
     match bundles.pop_first() {
-        Some((_, bundle)) if is_one => Ok(Sides::One(Box::new(side(&bundle, formats)?))),
+        Some((_, (bundle, reading))) if is_one => Ok(Sides::One(Box::new(side(&bundle, &reading)?))),
         Some((standard, bundle)) => {
             bundles.insert(standard, bundle);
             Ok(Sides::Many(bundles))
@@ -89,7 +115,7 @@ fn of_path(path: &Path, written: &str, formats: bool) -> Result<Sides, Failure> 
     }
 }
 
-fn of_file(path: &Path, written: &str, formats: bool) -> Result<Side, Failure> {
+fn of_file(path: &Path, written: &str, reading: &Reading) -> Result<Side, Failure> {
     let bytes = fs::read(path).map_err(|error| Failure::file("read", written, &error))?;
     let is_list = path.extension().is_some_and(|extension| extension == "csv");
     let (kind, file) = if is_list { (Kind::CodeList, "codes.csv") } else { (Kind::Record, "schema.json") };
@@ -100,8 +126,9 @@ fn of_file(path: &Path, written: &str, formats: bool) -> Result<Side, Failure> {
     let package = Package { standard, version, kind, files: [(file.to_owned(), bytes.clone())].into() };
     // A schema that is no standard of ours may have numbers or a form that a standard may not.
     let mut side = match Bundle::seal(&package, &Carried) {
-        Ok(bundle) => Side::new(&bundle, formats),
-        Err(_) if !is_list => Side::of_schema(written, &bytes, BTreeMap::new(), formats),
+        Ok(bundle) => Side::read(&bundle, reading),
+        Err(_) if !is_list => Side::of_schema(written, &bytes, BTreeMap::new(), reading.formats_asserted)
+            .and_then(|side| side.read_as(reading.properties)),
         Err(error) => return Err(broken(&error)),
     }
     .map_err(|error| not_compiled(&error).at(format!("in {written}")))?;

@@ -4,10 +4,9 @@
 //! part nor the new version does, are what the part takes away; the other way round, what it gives.
 
 use crate::{
-    normal::{Id, escape},
-    side::Side,
+    normal::escape,
     solve::{fails, holds},
-    verdict::{Bump, Found, Inclusion, Judge, Witness},
+    verdict::{Bump, Found, Ids, Inclusion, Judge, Way, Witness},
 };
 use guiju_model::Text;
 use serde::Deserialize;
@@ -91,8 +90,7 @@ impl Change {
 /// Takes the difference of two documents apart and judges each part.
 pub(crate) fn explain(
     judge: &mut Judge<'_, '_>,
-    one: Id,
-    other: Id,
+    ids: &Ids,
     old_in_new: &Inclusion,
     new_in_old: &Inclusion,
 ) -> Vec<Change> {
@@ -103,7 +101,7 @@ pub(crate) fn explain(
     let mut changes = Vec::new();
     let is_cut = finder.edits.len() > judge.budget.changes_max;
     for edit in finder.edits.into_iter().take(judge.budget.changes_max) {
-        changes.extend(judged(judge, &edit, &base, one, other, old_in_new, new_in_old));
+        changes.extend(judged(judge, &edit, &base, ids, old_in_new, new_in_old));
     }
     let told = |bump: Bump, changes: &[Change]| changes.iter().any(|change| change.bump == Some(bump));
     // What no part shows by itself, all of them do together.
@@ -134,8 +132,7 @@ fn judged(
     judge: &mut Judge<'_, '_>,
     edit: &Edit,
     base: &Value,
-    one: Id,
-    other: Id,
+    ids: &Ids,
     old_in_new: &Inclusion,
     new_in_old: &Inclusion,
 ) -> Vec<Change> {
@@ -144,20 +141,22 @@ fn judged(
     edit.set.iter().for_each(|(pointer, value)| put(&mut changed, pointer, value.clone()));
     let mut found = Vec::new();
     let Ok(edited) = judge.pair.read(judge.solver.graph, &changed, old, None) else { return found };
+    let Ok(written) = judge.pair.read_written(judge.solver.graph, &changed, old, None) else { return found };
     let mut ask = |judge: &mut Judge<'_, '_>, narrower: bool| {
         judge.solver.refill(judge.budget.change_steps);
-        let (from, to, goal): (&Side, &Side, _) = match narrower {
-            true => (old, new, vec![holds(one), fails(edited), fails(other)]),
-            false => (new, old, vec![fails(one), holds(edited), holds(other)]),
+        let (from, to, goal) = match narrower {
+            true => (old, new, vec![holds(ids.old), fails(edited), fails(ids.new)]),
+            false => (new, old, vec![fails(ids.old), holds(written), holds(ids.new_written)]),
         };
+        let way = Way { from, to, is_gain: !narrower };
         let (suffix, bump) = if narrower { ("narrowed", Bump::Major) } else { ("widened", Bump::Minor) };
         let code = format!("{}-{suffix}", edit.what);
         let detail = edit.detail.clone();
         let places = [edit.old_place.clone(), edit.new_place.clone()];
-        let answer = match judge.search(from, to, goal, None) {
+        let answer = match judge.search(way, goal, None) {
             Found::Unknown(why) => {
                 let parts = [(&from.root, from, true), (&changed, old, !narrower), (&to.root, to, false)];
-                judge.on_days(from, to, &parts).map_or(Found::Unknown(why), Found::Witness)
+                judge.on_days(way, &parts).map_or(Found::Unknown(why), Found::Witness)
             }
             answer => answer,
         };

@@ -3,8 +3,11 @@
 //! # Invariants
 //! - References are made exact: what the same spelling means on either side is told apart by digest.
 
-use crate::normal::{Document, Graph, Id, Lists, NormalError};
-use guiju_model::{Bundle, CodeList, Content, Date, Digest, Kind};
+use crate::{
+    normal::{Document, Graph, Id, Lists, NormalError},
+    reading,
+};
+use guiju_model::{Bundle, CodeList, Content, Date, Digest, Kind, Properties, Reading};
 use guiju_validator::{CheckOptions, CompileError, CompileOptions, Fault, Validator};
 use jsonschema::Draft;
 use semver::Version;
@@ -31,13 +34,27 @@ pub struct Side {
     pub(crate) draft: Draft,
     /// Records that announce that they conform.
     pub(crate) records: Vec<Value>,
-    formats_asserted: bool,
+    reading: Reading,
     validator: Validator,
+    /// Under the reading `closed-writer`: what refuses records that a writer by this version never writes.
+    closed: Option<Closed>,
+}
+
+struct Closed {
+    others: BTreeMap<String, Value>,
+    validators: [Validator; 2],
 }
 
 impl Side {
-    /// A sealed version.
+    /// A sealed version, read strictly.
     pub fn new(bundle: &Bundle, formats_asserted: bool) -> Result<Self, CompileError> {
+        Self::read(bundle, &Reading { formats_asserted, ..Reading::default() })
+    }
+
+    /// A sealed version under a reading.
+    pub fn read(bundle: &Bundle, reading: &Reading) -> Result<Self, CompileError> {
+        let unpinned = if reading.version_constants_pinned { None } else { reading::unpinned(bundle) };
+        let (bundle, formats_asserted) = (unpinned.as_ref().unwrap_or(bundle), reading.formats_asserted);
         let content = bundle.root();
         let name = format!("{}@{}", content.manifest.standard, content.manifest.version);
         let validator = Validator::compile(bundle, &CompileOptions { assert_formats: formats_asserted })?;
@@ -63,7 +80,10 @@ impl Side {
         let records = examples(content);
         let (kind, draft) = (content.manifest.kind, draft(&root));
         let version = Some(content.manifest.version.clone());
-        Ok(Self { name, version, kind, root, others, lists, list, draft, records, formats_asserted, validator })
+        let reading = reading.clone();
+        let side =
+            Self { name, version, kind, root, others, lists, list, draft, records, reading, validator, closed: None };
+        side.closed_where_read_so()
     }
 
     /// A schema that is no registered standard, with other documents by URI.
@@ -86,42 +106,83 @@ impl Side {
             lists: Lists::new(),
             list: None,
             records: Vec::new(),
-            formats_asserted,
+            reading: Reading { formats_asserted, ..Reading::default() },
             validator,
+            closed: None,
         })
+    }
+
+    /// The same under another reading of undeclared properties.
+    pub fn read_as(mut self, properties: Properties) -> Result<Self, CompileError> {
+        (self.reading.properties, self.closed) = (properties, None);
+        self.closed_where_read_so()
+    }
+
+    fn closed_where_read_so(mut self) -> Result<Self, CompileError> {
+        let has_records = matches!(self.kind, Kind::Record | Kind::Profile);
+        if self.reading.properties == Properties::Strict || !has_records {
+            return Ok(self);
+        }
+        let others = reading::all_closed(&self.others);
+        let (root, top) = reading::closed(&self.root, &self.others);
+        let options = CompileOptions { assert_formats: false };
+        let compiled =
+            |schema: &Value| Validator::compile_schema_with(schema.to_string().as_bytes(), others.clone(), &options);
+        let validators = [compiled(&root)?, compiled(&top)?];
+        self.closed = Some(Closed { others, validators });
+        Ok(self)
+    }
+
+    pub fn read_under(&self) -> &Reading {
+        &self.reading
     }
 
     /// The named transformations under which it is compared.
     pub fn reading(&self) -> Vec<String> {
-        let formats = if self.formats_asserted { "formats asserted" } else { "formats not asserted" };
-        vec!["strict".into(), formats.into()]
+        let Reading { properties, formats_asserted, version_constants_pinned } = &self.reading;
+        let properties = match properties {
+            Properties::Strict => "strict",
+            Properties::ClosedWriter => "closed-writer",
+        };
+        let formats = if *formats_asserted { "formats asserted" } else { "formats not asserted" };
+        let constants = (!version_constants_pinned).then_some("version constants unpinned");
+        [Some(properties), Some(formats), constants].into_iter().flatten().map(str::to_owned).collect()
+    }
+
+    /// Whether the record conforms and, as it is read, is one that a writer by this version may write.
+    pub fn writes(&self, record: &Value, day: Option<Date>) -> bool {
+        self.accepts(record, day)
+            && self.closed.iter().flat_map(|closed| &closed.validators).all(|closed| accepted(closed, record, day))
     }
 
     /// Whether the record conforms, by the validator.
     pub fn accepts(&self, record: &Value, day: Option<Date>) -> bool {
-        let text = record.to_string();
-        let options = CheckOptions {
-            reference_date: day,
-            findings_max: 1,
-            record_bytes_max: 4 << 20,
-            depth_max: 256,
-            ..CheckOptions::default()
-        };
-        self.validator.check(text.as_bytes(), &options).conforms()
+        accepted(&self.validator, record, day)
     }
 
-    /// The first findings that refuse the record.
+    /// The first findings that refuse the record, or that keep a writer from writing it.
     pub fn findings(&self, record: &Value, day: Option<Date>) -> Vec<guiju_model::Finding> {
-        let options = CheckOptions {
-            reference_date: day,
-            findings_max: 20,
-            record_bytes_max: 4 << 20,
-            depth_max: 256,
-            ..CheckOptions::default()
-        };
-        let mut findings = self.validator.check(record.to_string().as_bytes(), &options).findings;
-        findings.retain(|finding| finding.severity == guiju_model::Severity::Error);
-        findings
+        let closed = self.closed.iter().flat_map(|closed| &closed.validators);
+        let each = [&self.validator].into_iter().chain(closed).map(|validator| {
+            let mut findings = validator.check(record.to_string().as_bytes(), &options(day, 20)).findings;
+            findings.retain(|finding| finding.severity == guiju_model::Severity::Error);
+            findings
+        });
+        each.into_iter().find(|findings| !findings.is_empty()).unwrap_or_default()
+    }
+}
+
+fn accepted(validator: &Validator, record: &Value, day: Option<Date>) -> bool {
+    validator.check(record.to_string().as_bytes(), &options(day, 1)).conforms()
+}
+
+fn options(day: Option<Date>, findings_max: usize) -> CheckOptions {
+    CheckOptions {
+        reference_date: day,
+        findings_max,
+        record_bytes_max: 4 << 20,
+        depth_max: 256,
+        ..CheckOptions::default()
     }
 }
 
@@ -130,6 +191,7 @@ pub(crate) struct Pair<'s> {
     pub old: &'s Side,
     pub new: &'s Side,
     others: BTreeMap<String, Value>,
+    closed_others: BTreeMap<String, Value>,
     lists: Lists,
     wider: BTreeSet<(Digest, Digest, bool)>,
 }
@@ -142,7 +204,39 @@ impl<'s> Pair<'s> {
         let lists: Lists =
             old.lists.iter().chain(&new.lists).map(|(name, list)| (name.clone(), list.clone())).collect();
         let wider = wider(&lists);
-        Self { old, new, others: merged(&old.others, &new.others), lists, wider }
+        let none = BTreeMap::new();
+        let closed = |side: &'s Side| side.closed.as_ref().map(|closed| &closed.others);
+        let closed_others = merged(closed(old).unwrap_or(&none), closed(new).unwrap_or(&none));
+        Self { old, new, others: merged(&old.others, &new.others), closed_others, lists, wider }
+    }
+
+    /// Reads a root document as the set of records that are written by it; without a reading that says otherwise, all that
+    /// it accepts.
+    pub fn read_written(
+        &self,
+        graph: &mut Graph,
+        root: &Value,
+        side: &Side,
+        day: Option<Date>,
+    ) -> Result<Id, NormalError> {
+        let whole = self.read(graph, root, side, day)?;
+        if side.closed.is_none() {
+            return Ok(whole);
+        }
+        let (below, top) = reading::closed(root, &self.others);
+        let mut closed = |root: &Value| {
+            graph.read(&Document {
+                root,
+                draft: side.draft,
+                others: &self.closed_others,
+                lists: &Lists::new(),
+                formats_asserted: false,
+                day: None,
+                wider: &BTreeSet::new(),
+            })
+        };
+        let (below, top) = (closed(&below)?, closed(&top)?);
+        Ok(graph.all(vec![whole, below, top]))
     }
 
     /// Reads a root document of either side.
@@ -152,7 +246,7 @@ impl<'s> Pair<'s> {
             draft: side.draft,
             others: &self.others,
             lists: &self.lists,
-            formats_asserted: side.formats_asserted,
+            formats_asserted: side.reading.formats_asserted,
             day,
             wider: &self.wider,
         })

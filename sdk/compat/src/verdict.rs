@@ -268,7 +268,10 @@ pub fn lies_in(inner: &Side, outer: &Side, budget: &Budget) -> Inclusion {
     if !contains_records(inner.kind) || !contains_records(outer.kind) {
         return Inclusion::Undecided("the kinds of the two cannot be compared with each other".into());
     }
-    let judged = with_judge(inner, outer, budget, |judge, one, other| judge.direction(inner, outer, one, other));
+    let judged = with_judge(inner, outer, budget, |judge, ids| {
+        let Ids { old, new, .. } = ids;
+        judge.direction(Way { from: inner, to: outer, is_gain: false }, old, new)
+    });
     judged.unwrap_or_else(Inclusion::Undecided)
 }
 
@@ -277,10 +280,11 @@ fn records(old: &Side, new: &Side, budget: &Budget) -> Verdict {
         (Inclusion::Included(_), Some(why)) => Inclusion::Undecided(why),
         (inclusion, _) => inclusion,
     };
-    let judged = with_judge(old, new, budget, |judge, one, other| {
-        let old_in_new = between(judge.direction(old, new, one, other), old, new);
-        let new_in_old = between(judge.direction(new, old, other, one), new, old);
-        let changes = change::explain(judge, one, other, &old_in_new, &new_in_old);
+    let judged = with_judge(old, new, budget, |judge, ids| {
+        let (loss, gain) = (Way { from: old, to: new, is_gain: false }, Way { from: new, to: old, is_gain: true });
+        let old_in_new = between(judge.direction(loss, ids.old, ids.new), old, new);
+        let new_in_old = between(judge.direction(gain, ids.new_written, ids.old), new, old);
+        let changes = change::explain(judge, &ids, &old_in_new, &new_in_old);
         (old_in_new, new_in_old, changes)
     });
     let (old_in_new, new_in_old, changes) =
@@ -293,20 +297,47 @@ fn with_judge<T>(
     old: &Side,
     new: &Side,
     budget: &Budget,
-    ask: impl FnOnce(&mut Judge<'_, '_>, Id, Id) -> T,
+    ask: impl FnOnce(&mut Judge<'_, '_>, Ids) -> T,
 ) -> Result<T, String> {
     let pair = Pair::new(old, new);
     if let Some(uri) = pair.other_draft() {
         return Err(format!("`$schema` at {uri}: it follows another draft than what refers to it"));
     }
     let mut graph = Graph::default();
-    let mut read = |side: &Side| pair.read(&mut graph, &side.root, side, None);
     let said = |error: NormalError| error.to_string();
-    let (one, other) = (read(old).map_err(said)?, read(new).map_err(said)?);
+    let mut written = |side: &Side| pair.read_written(&mut graph, &side.root, side, None).map_err(said);
+    let (written_old, new_written) = (written(old)?, written(new)?);
+    let accepted = pair.read(&mut graph, &new.root, new, None).map_err(said)?;
+    let ids = Ids { old: written_old, new: accepted, new_written };
     let solver = Solver::new(&mut graph, old.draft, budget.steps)
         .telling_spelling(pair.tells_spelling())
         .with_samples(pair.samples());
-    Ok(ask(&mut Judge { pair: &pair, solver, budget }, one, other))
+    Ok(ask(&mut Judge { pair: &pair, solver, budget }, ids))
+}
+
+/// The sets of records that are compared. They differ from what is accepted only under a reading that says so.
+pub(crate) struct Ids {
+    /// What is written by the old version.
+    pub old: Id,
+    /// What the new version accepts.
+    pub new: Id,
+    pub new_written: Id,
+}
+
+/// From which side a record is looked for that the other has not: what is written by the old and refused by the new, which is
+/// a loss; or what is written by the new and was not by the old, which is a gain.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'s> {
+    pub from: &'s Side,
+    pub to: &'s Side,
+    pub is_gain: bool,
+}
+
+impl Way<'_> {
+    fn shows(&self, record: &Value, day: Option<Date>) -> bool {
+        let is_known = if self.is_gain { self.to.writes(record, day) } else { self.to.accepts(record, day) };
+        !is_known && self.from.writes(record, day)
+    }
 }
 
 /// The engine with both sides at hand.
@@ -317,10 +348,11 @@ pub(crate) struct Judge<'j, 's> {
 }
 
 impl Judge<'_, '_> {
-    fn direction(&mut self, from: &Side, to: &Side, one: Id, other: Id) -> Inclusion {
+    fn direction(&mut self, way: Way<'_>, one: Id, other: Id) -> Inclusion {
         self.solver.refill(self.budget.steps);
         let goal = vec![holds(one), fails(other)];
-        let found = self.search(from, to, goal, None);
+        let found = self.search(way, goal, None);
+        let Way { from, to, .. } = way;
         match found {
             Found::None => {
                 let proof =
@@ -328,7 +360,7 @@ impl Judge<'_, '_> {
                 Inclusion::Included(proof)
             }
             Found::Witness(witness) => Inclusion::NotIncluded(witness),
-            Found::Unknown(why) => match self.on_days(from, to, &[(&from.root, from, true), (&to.root, to, false)]) {
+            Found::Unknown(why) => match self.on_days(way, &[(&from.root, from, true), (&to.root, to, false)]) {
                 Some(witness) => Inclusion::NotIncluded(witness),
                 None => Inclusion::Undecided(why),
             },
@@ -336,7 +368,8 @@ impl Judge<'_, '_> {
     }
 
     /// A record that `from` accepts, `to` refuses, and that is as the goal says besides.
-    pub fn search(&mut self, from: &Side, to: &Side, goal: Vec<Literal>, day: Option<Date>) -> Found {
+    pub fn search(&mut self, way: Way<'_>, goal: Vec<Literal>, day: Option<Date>) -> Found {
+        let Way { from, to, .. } = way;
         let (candidate, why) = match self.solver.solve(goal.clone()) {
             Outcome::Empty => return Found::None,
             Outcome::Unknown(why) => (None, why),
@@ -354,7 +387,7 @@ impl Judge<'_, '_> {
                 .iter()
                 .all(|literal| judge.solver.is(literal >> 1, value, 0).is_none_or(|truth| truth == (literal & 1 == 0)));
             judge.solver.any_day = false;
-            as_said && from.accepts(value, day) && !to.accepts(value, day)
+            as_said && way.shows(value, day)
         };
         let mut tries = self.budget.shrink_tries;
         for value in candidates.into_iter().take(CANDIDATES_MAX) {
@@ -369,17 +402,20 @@ impl Judge<'_, '_> {
 
     /// The same question on each day on which a code list of the one side has lost a code. `parts` are the documents that
     /// must hold, and those that must not.
-    pub fn on_days(&mut self, from: &Side, to: &Side, parts: &[(&Value, &Side, bool)]) -> Option<Box<Witness>> {
-        for day in self.pair.days_of_change(from, to).into_iter().take(DAYS_MAX) {
+    pub fn on_days(&mut self, way: Way<'_>, parts: &[(&Value, &Side, bool)]) -> Option<Box<Witness>> {
+        for day in self.pair.days_of_change(way.from, way.to).into_iter().take(DAYS_MAX) {
             self.solver.refill(self.budget.change_steps);
             let mut goal = Vec::new();
             for (document, side, must_hold) in parts {
-                let id = self.pair.read(self.solver.graph, document, side, Some(day)).ok()?;
+                let id = match *must_hold || way.is_gain {
+                    true => self.pair.read_written(self.solver.graph, document, side, Some(day)).ok()?,
+                    false => self.pair.read(self.solver.graph, document, side, Some(day)).ok()?,
+                };
                 goal.push(if *must_hold { holds(id) } else { fails(id) });
             }
             let fields: Vec<String> = self.solver.graph.as_of().map(str::to_owned).collect();
             goal.extend(fields.iter().map(|pointer| holds(on_day(self.solver.graph, pointer, day))));
-            if let Found::Witness(witness) = self.search(from, to, goal, Some(day)) {
+            if let Found::Witness(witness) = self.search(way, goal, Some(day)) {
                 return Some(witness);
             }
         }

@@ -29,6 +29,6 @@ pub use id::{IdError, Name, Namespace, StandardId};
 pub use info::{SearchHit, StandardInfo, VersionInfo};
 pub use links::{Link, LinkError, links};
 pub use manifest::{Content, Dependency, FileError, Manifest, Package, document_name};
-pub use metadata::{Metadata, MetadataError};
+pub use metadata::{Metadata, MetadataError, Properties, Reading};
 pub use reference::{Reference, ReferenceError, Selector};
 pub use words::{Dimension, Kind, MatchedIn, SecurityLevel, Severity, ShareClass, Status, WordError};

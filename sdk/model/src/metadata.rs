@@ -47,15 +47,27 @@ pub struct Metadata {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reading {
-    /// `strict`: pure validator semantics; `closed-writer`: undeclared properties never occur.
-    pub properties: String,
+    pub properties: Properties,
     /// Of comparisons only: a record's format is always judged, so that a verdict follows from the digest alone.
     pub formats_asserted: bool,
+    /// Whether a constant that names the version itself must stay what it is.
+    pub version_constants_pinned: bool,
+}
+
+/// What is presumed of properties that a version does not declare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Properties {
+    /// Nothing: the validator decides.
+    #[default]
+    Strict,
+    /// Whoever writes records by a version writes none that it does not declare.
+    ClosedWriter,
 }
 
 impl Default for Reading {
     fn default() -> Self {
-        Self { properties: "strict".into(), formats_asserted: true }
+        Self { properties: Properties::Strict, formats_asserted: true, version_constants_pinned: true }
     }
 }
 

@@ -4,10 +4,11 @@ mod told; // a verdict in words, as JSON, as Markdown
 use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
-    sides::{self, Sides},
+    sides::{self, Asked, Sides},
 };
 use clap::ValueEnum;
 use guiju_compat::{Budget, Bump, Fit, Side, Verdict as Comparison, compare};
+use guiju_model::Properties;
 use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
@@ -33,6 +34,12 @@ pub struct DiffArgs {
     /// Take `format` for a remark that refuses nothing
     #[arg(long)]
     formats_ignored: bool,
+    /// What is presumed of properties that a version does not declare; without it, what `standard.toml` says
+    #[arg(long, value_enum, value_name = "READING")]
+    reading: Option<Writers>,
+    /// Take a constant that names the version itself for any text
+    #[arg(long)]
+    version_constants_unpinned: bool,
     /// Allow no more than this, whatever the version numbers say
     #[arg(long, value_enum, value_name = "BUMP")]
     allow: Option<Allowed>,
@@ -53,6 +60,14 @@ pub enum Form {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Writers {
+    /// Nothing: the validator decides
+    Strict,
+    /// Whoever writes records by a version writes none that it does not declare
+    ClosedWriter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Allowed {
     Patch,
     Minor,
@@ -69,15 +84,26 @@ pub struct Compared {
 }
 
 pub fn run(args: DiffArgs, context: &Context) -> Answer {
-    let formats = !args.formats_ignored;
-    let (old, new) = (sides::read(&args.old, formats, context)?, sides::read(&args.new, formats, context)?);
+    let properties = args.reading.map(|reading| match reading {
+        Writers::Strict => Properties::Strict,
+        Writers::ClosedWriter => Properties::ClosedWriter,
+    });
+    let (formats_ignored, constants_unpinned) = (args.formats_ignored, args.version_constants_unpinned);
+    let mut asked = Asked { properties, formats_ignored, constants_unpinned, shared: None };
+    // The new side says how both are read.
+    let new = sides::read(&args.new, &asked, context)?;
+    if let Sides::One(side) = &new {
+        asked.shared = Some(side.read_under().clone());
+    }
+    let old = sides::read(&args.old, &asked, context)?;
     let mut compared = Vec::new();
     match (&old, &new) {
         (Sides::One(old), Sides::One(new)) => compared.push(one(old, new, &args)?),
         (Sides::Many(old), Sides::Many(new)) => {
-            for (standard, before) in old {
-                let Some(after) = new.get(standard).filter(|after| after.digest() != before.digest()) else { continue };
-                compared.push(one(&sides::side(before, formats)?, &sides::side(after, formats)?, &args)?);
+            for (standard, (before, _)) in old {
+                let changed = new.get(standard).filter(|(after, _)| after.digest() != before.digest());
+                let Some((after, reading)) = changed else { continue };
+                compared.push(one(&sides::side(before, reading)?, &sides::side(after, reading)?, &args)?);
             }
         }
         _ => {
