@@ -12,6 +12,23 @@ use std::{cell::RefCell, sync::Arc};
 pub(super) struct Table {
     delimiter: u8,
     columns: Columns,
+    /// How a row is written as JSON, in the order of names; none where a column gives a part of a field.
+    members: Option<Vec<Member>>,
+}
+
+/// A column as a member of the record.
+struct Member {
+    column: usize,
+    /// Its name as JSON has it, with the colon.
+    spelled: Vec<u8>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Number,
+    Text,
+    Other,
 }
 
 /// A row of a table as a record.
@@ -39,10 +56,10 @@ impl Table {
         let cells = cells(header, delimiter);
         let mut findings = Vec::new();
         let mut columns: Vec<Column> = Vec::new();
-        for cell in cells {
-            let field = field(&cell, validator.fields());
+        for cell in cells.iter() {
+            let field = field(cell, validator.fields());
             let at = |mut finding: Finding| {
-                finding.place = Some(Place::Cell { row: 0, line: 1, column: cell.clone() });
+                finding.place = Some(Place::Cell { row: 0, line: 1, column: cell.to_owned() });
                 finding
             };
             match &field {
@@ -63,7 +80,7 @@ impl Table {
                     }
                 }
             }
-            columns.push(Column { header: cell, field });
+            columns.push(Column { header: cell.to_owned(), field });
         }
         // A column may give a member of a nested field instead.
         let gives = |pointer: &str| {
@@ -82,7 +99,8 @@ impl Table {
             finding.place = Some(Place::Text { line: 1, column: 1, offset: 0 });
             findings.push(finding);
         }
-        (Self { delimiter, columns: Columns(columns.into()) }, findings)
+        let members = members(&columns);
+        (Self { delimiter, columns: Columns(columns.into()), members }, findings)
     }
 
     /// Checks one row; whether it could be read, and the record it stands for.
@@ -115,29 +133,28 @@ impl Table {
             let finding = codes::finding("csv-ragged-row", "", &[("found", &found), ("expected", &expected)]);
             return (self.unread(finding, place(""), validator, options), false, self.row(Vec::new()));
         }
-        let mut record = Value::Object(Map::new());
-        for (column, cell) in self.columns.0.iter().zip(&cells) {
+        for (column, cell) in self.columns.0.iter().zip(cells.iter()) {
             let Some(field) = &column.field else { continue };
             let cell = cell.trim();
-            if cell.is_empty() {
-                continue;
-            }
-            if field.null_words.iter().any(|word| word == cell) {
+            if is_null_word(field, cell) {
                 own.push((codes::finding("null-word", &field.pointer, &[("word", cell)]), &column.header));
-                continue;
-            }
-            if is_exponent(cell)
+            } else if is_exponent(cell)
                 && field.types.iter().any(|name| name == "string")
                 && !field.types.iter().any(|name| name == "number")
             {
                 own.push((codes::finding("csv-number-exponent", &field.pointer, &[("value", cell)]), &column.header));
             }
-            put(&mut record, &field.pointer, value(cell, field));
         }
-        let bytes = serde_json::to_vec(&record).unwrap_or_default();
+        let bytes = match &self.members {
+            Some(members) => self.written(members, &cells),
+            None => self.put_together(&cells),
+        };
         let mut report = checker.check(&bytes, options);
         for finding in &mut report.findings {
             finding.place = place(self.columns.header_of(&finding.path));
+        }
+        if own.is_empty() && report.errors + report.warnings + report.infos == 0 {
+            return (report, true, self.row(bytes));
         }
         let found = std::mem::take(&mut report.findings);
         let mut whole = Report { errors: 0, warnings: 0, infos: 0, ..report.clone() };
@@ -155,6 +172,43 @@ impl Table {
             whole.infos = whole.infos.max(report.infos);
         }
         (whole, true, self.row(bytes))
+    }
+
+    /// The record of a row whose columns are its members.
+    fn written(&self, members: &[Member], cells: &Cells) -> Vec<u8> {
+        let mut json =
+            Vec::with_capacity(cells.text.len() + members.iter().map(|m| m.spelled.len() + 3).sum::<usize>());
+        json.push(b'{');
+        for Member { column, spelled, kind } in members {
+            let (cell, field) = (cells.get(*column).trim(), self.columns.0[*column].field.as_ref());
+            let Some(field) = field.filter(|field| !cell.is_empty() && !is_null_word(field, cell)) else { continue };
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            json.extend_from_slice(spelled);
+            // Writing into memory does not fail.
+            let _ = match kind {
+                Kind::Number if is_plain_number(cell) => {
+                    json.extend_from_slice(cell.as_bytes());
+                    Ok(())
+                }
+                Kind::Text => serde_json::to_writer(&mut json, cell),
+                _ => serde_json::to_writer(&mut json, &value(cell, field)),
+            };
+        }
+        json.push(b'}');
+        json
+    }
+
+    fn put_together(&self, cells: &Cells) -> Vec<u8> {
+        let mut record = Value::Object(Map::new());
+        for (column, cell) in self.columns.0.iter().zip(cells.iter()) {
+            let (cell, field) = (cell.trim(), column.field.as_ref());
+            if let Some(field) = field.filter(|field| !cell.is_empty() && !is_null_word(field, cell)) {
+                put(&mut record, &field.pointer, value(cell, field));
+            }
+        }
+        serde_json::to_vec(&record).unwrap_or_default()
     }
 
     fn unread(
@@ -216,12 +270,52 @@ thread_local! {
         RefCell::new(DELIMITERS.map(|delimiter| csv_core::ReaderBuilder::new().delimiter(delimiter).build()));
 }
 
-fn cells(row: &[u8], delimiter: u8) -> Vec<String> {
+/// The cells of a row, without their quotes.
+struct Cells {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Cells {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn get(&self, at: usize) -> &str {
+        let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.text.get(begin..self.ends[at]).unwrap_or_default()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|at| self.get(at))
+    }
+}
+
+fn members(columns: &[Column]) -> Option<Vec<Member>> {
+    let mut members = Vec::new();
+    for (at, column) in columns.iter().enumerate() {
+        let Some(field) = &column.field else { continue };
+        let name = field.pointer.strip_prefix('/').filter(|name| !name.contains(['/', '~']))?;
+        let is_one = |name: &str| matches!(field.types.as_slice(), [one] if one == name);
+        let kind = match () {
+            () if is_one("integer") || is_one("number") => Kind::Number,
+            () if is_one("string") && field.input_formats.is_empty() => Kind::Text,
+            () => Kind::Other,
+        };
+        members.push((name, Member { column: at, spelled: format!("{}:", Value::from(name)).into_bytes(), kind }));
+    }
+    members.sort_by_key(|(name, _)| *name);
+    // Of two columns for one field the later one counts.
+    let is_twice = members.windows(2).any(|pair| pair[0].0 == pair[1].0);
+    (!is_twice).then(|| members.into_iter().map(|(_, member)| member).collect())
+}
+
+fn cells(row: &[u8], delimiter: u8) -> Cells {
     let known = DELIMITERS.iter().position(|known| *known == delimiter).unwrap_or_default();
     READERS.with_borrow_mut(|readers| split(row, delimiter, &mut readers[known]))
 }
 
-fn split(row: &[u8], delimiter: u8, reader: &mut csv_core::Reader) -> Vec<String> {
+fn split(row: &[u8], delimiter: u8, reader: &mut csv_core::Reader) -> Cells {
     reader.reset();
     // Quotes only take bytes away, and each cell but the last ends with a delimiter.
     let (mut text, mut ends) = (vec![0; row.len()], vec![0; 1 + row.iter().filter(|byte| **byte == delimiter).count()]);
@@ -230,9 +324,20 @@ fn split(row: &[u8], delimiter: u8, reader: &mut csv_core::Reader) -> Vec<String
         // Without a line end, a row ends where nothing more comes.
         ended += reader.read_record(&[], &mut text[written..], &mut ends[ended..]).3;
     }
-    let mut begin = 0;
-    let cell = |end: &usize| String::from_utf8_lossy(&text[std::mem::replace(&mut begin, *end)..*end]).into_owned();
-    ends[..ended].iter().map(cell).collect()
+    ends.truncate(ended);
+    text.truncate(ends.last().copied().unwrap_or_default());
+    // Each cell for itself: what stands for a damaged byte has another length.
+    match String::from_utf8(text) {
+        Ok(text) => Cells { text, ends },
+        Err(damaged) => {
+            let (bytes, mut text, mut begin) = (damaged.as_bytes(), String::new(), 0);
+            for end in &mut ends {
+                text += &String::from_utf8_lossy(&bytes[std::mem::replace(&mut begin, *end)..*end]);
+                *end = text.len();
+            }
+            Cells { text, ends }
+        }
+    }
 }
 
 fn field(header: &str, fields: &[Field]) -> Option<Field> {
@@ -252,6 +357,11 @@ fn plain(text: &str) -> String {
         c => c,
     };
     text.chars().filter(|c| !c.is_whitespace() && *c != '\u{feff}').map(half).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether the cell says in words that there is nothing.
+fn is_null_word(field: &Field, cell: &str) -> bool {
+    !cell.is_empty() && field.null_words.iter().any(|word| word == cell)
 }
 
 fn value(cell: &str, field: &Field) -> Value {
@@ -309,6 +419,14 @@ fn serial(cell: &str) -> Option<Date> {
     each.find(|date| date.day_number() - first == days)
 }
 
+/// A number of JSON without an exponent.
+fn is_plain_number(cell: &str) -> bool {
+    let unsigned = cell.strip_prefix('-').unwrap_or(cell);
+    let (whole, part) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits(whole) && is_digits(part) && (whole.len() == 1 || !whole.starts_with('0'))
+}
+
 fn is_exponent(cell: &str) -> bool {
     let Some((mantissa, exponent)) = cell.split_once(['E', 'e']) else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -326,4 +444,34 @@ fn put(record: &mut Value, pointer: &str, value: Value) {
         at = members.entry(token).or_insert_with(|| Value::Object(Map::new()));
     }
     *at = value;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use guiju_validator::CompileOptions;
+
+    #[test]
+    fn a_row_is_written_as_it_would_be_put_together() {
+        let schema = br#"{"properties": {"name": {"type": "string", "x-guiju": {"nullWords": ["-"]}}, "on": {"type": "string",
+            "x-guiju": {"inputFormats": ["YYYY/M/D"]}}, "count": {"type": "integer"}, "size": {"type": "number"}, "is": {"type":
+            "boolean"}, "all": {"type": "array", "items": {"type": "number"}}, "any": {}, "code": {"type": ["string", "null"]}}}"#;
+        let validator = Validator::compile_schema(schema, &CompileOptions::default()).unwrap();
+        let (table, findings) = Table::new("size,name,on,count,is,all,any,code,nobody".as_bytes(), &validator);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let members = table.members.as_ref().expect("every column is a member");
+        let words = [
+            "", " ", "-", "0", "-0", "007", "1.50", "1e5", "1E+5", ".5", "5.", "--1", "true", "TRUE", "2024/2/9",
+            "a\"\"b",
+        ];
+        let more = ["1;2；x", "张三", "\u{1}", "9007199254740993", "\\", "null"];
+        let words: Vec<&str> = words.into_iter().chain(more).collect();
+        for shift in 0..words.len() {
+            let row: Vec<String> = (0..9).map(|at| format!("\"{}\"", words[(shift + 7 * at) % words.len()])).collect();
+            let cells = cells(row.join(",").as_bytes(), b',');
+            assert_eq!(cells.len(), 9);
+            let (one, other) = (table.written(members, &cells), table.put_together(&cells));
+            assert_eq!(String::from_utf8(one), String::from_utf8(other), "{row:?}");
+        }
+    }
 }
