@@ -407,15 +407,19 @@ impl Finder {
         let (old, new) = (own(one, "codeList"), own(other, "codeList"));
         if old != new {
             let set = vec![(place(old_at, "codeList"), new.clone())];
-            let list = |value: &Option<Value>| {
+            // The digest says nothing to people, but where it alone tells two lists apart.
+            let list = |value: &Option<Value>, digest_chars: usize| {
                 let mut list = value.clone()?;
                 if let Some(Value::String(reference)) = list.get_mut("ref") {
-                    // The digest says nothing to people.
-                    *reference = reference.split('/').take(2).collect::<Vec<_>>().join("/").replace("@=", "@");
+                    let (name, digest) = reference.rsplit_once("/sha256:").unwrap_or((reference.as_str(), ""));
+                    let digest: String = digest.chars().take(digest_chars).collect();
+                    let name = name.replace("@=", "@");
+                    *reference = if digest.is_empty() { name } else { format!("{name} sha256:{digest}") };
                 }
                 Some(list)
             };
-            let detail = said(list(&old).as_ref(), list(&new).as_ref());
+            let told = if list(&old, 0) == list(&new, 0) { 12 } else { 0 };
+            let detail = said(list(&old, told).as_ref(), list(&new, told).as_ref());
             self.push("code-list", &place(old_at, "codeList"), &place(new_at, "codeList"), set, detail);
         }
         self.rules(own(one, "rules"), own(other, "rules"), &place(old_at, "rules"), &place(new_at, "rules"));
