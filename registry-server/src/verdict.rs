@@ -2,6 +2,7 @@
 
 use crate::{registry::Narrowing, status::Refusal};
 use guiju_compat::{Bump, Change, Inclusion, Verdict, Witness};
+use guiju_model::Kind;
 use guiju_proto::registry as wire;
 use prost::Message;
 use prost_types::Any;
@@ -37,6 +38,9 @@ pub fn told(refusal: Refusal, verdict: &Verdict) -> Refusal {
                 _ => (&verdict.old, &verdict.new),
             };
             let day = witness.day.map_or(String::new(), |day| format!(" on {day}"));
+            if verdict.kind == Kind::Contract {
+                return format!("; witness: {}", record(witness));
+            }
             format!("; witness: {} conforms to {accepts} and not to {refuses}{day}", record(witness))
         });
         let why = format!("{}: {}{witness}; instead: {}", change.code, change.message.en, change.remedy.en);

@@ -18,6 +18,7 @@ mod membership;
 mod oracles;
 mod pairs;
 mod program;
+mod protobuf;
 mod python;
 mod readers;
 mod registry;

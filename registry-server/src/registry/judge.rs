@@ -22,7 +22,7 @@ const PROFILES_MAX: usize = 100;
 /// What was found out about a candidate.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    /// Against the highest published version below it; none for a first version and for contracts.
+    /// Against the highest published version below it; none for a first version and for contracts that are not protobuf.
     pub judged: Option<Judged>,
     /// Profiles of it that accept what it refuses, or of which that cannot be said.
     pub affected: Vec<Narrowing>,
@@ -148,6 +148,9 @@ impl Judged {
             |change: &&Change| if verdict.forbidden { change.is_forbidden() } else { change.bump == verdict.bump };
         let shown = |witness: &Witness| {
             let record = cut(&witness.record.to_string());
+            if verdict.kind == Kind::Contract {
+                return format!(", as {record} shows");
+            }
             let day = witness.day.map_or(String::new(), |day| format!(" on {day}"));
             let (accepts, refuses) = match verdict.bump {
                 Some(Bump::Minor) => (&verdict.new, &verdict.old),
@@ -178,7 +181,7 @@ fn cut(text: &str) -> String {
 }
 
 impl Registry {
-    /// A candidate against its baseline. Contracts are not compared.
+    /// A candidate against its baseline. Of contracts, those of protobuf are compared.
     fn judged(
         &self,
         candidate: &Bundle,
@@ -186,12 +189,20 @@ impl Registry {
         baseline: Option<&(Version, Digest)>,
     ) -> Result<Option<Judged>, PublishError> {
         let Manifest { version, kind, .. } = &candidate.root().manifest;
-        let Some((baseline, digest)) = baseline.filter(|_| *kind != Kind::Contract) else { return Ok(None) };
+        // A contract that cannot be read is refused, though there is nothing to compare it with.
+        let new = match *kind == Kind::Contract || baseline.is_some() {
+            true => Side::read(candidate, reading)?,
+            false => return Ok(None),
+        };
+        let Some((baseline, digest)) = baseline else { return Ok(None) };
         let old = Bundle::gather(self.load(digest, true)?, self)?;
-        if old.root().manifest.kind == Kind::Contract {
+        if old.root().manifest.kind == Kind::Contract && *kind != Kind::Contract {
             return Ok(None);
         }
-        let (old, new) = (Side::read(&old, reading)?, Side::read(candidate, reading)?);
+        let old = Side::read(&old, reading)?;
+        if !old.is_comparable() || !new.is_comparable() {
+            return Ok(None);
+        }
         let verdict = compare(&old, &new, &Budget::default());
         let (declared, required) = (Bump::declared(baseline, version), verdict.bump.map(|bump| bump.after(baseline)));
         Ok(Some(Judged { baseline: baseline.clone(), declared, required, verdict }))

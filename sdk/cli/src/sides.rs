@@ -74,7 +74,10 @@ pub fn side(bundle: &Bundle, reading: &Reading) -> Result<Side, Failure> {
 }
 
 fn looks_like_path(written: &str) -> bool {
-    written.ends_with(".json") || written.ends_with(".csv") || written.starts_with(['.', '/'])
+    written.ends_with(".json")
+        || written.ends_with(".csv")
+        || written.ends_with(".proto")
+        || written.starts_with(['.', '/'])
 }
 
 fn of_path(path: &Path, written: &str, asked: &Asked) -> Result<Sides, Failure> {
@@ -84,6 +87,10 @@ fn of_path(path: &Path, written: &str, asked: &Asked) -> Result<Sides, Failure> 
         return of_file(path, written, &asked.over(None)).map(|side| Sides::One(Box::new(side)));
     }
     let folder = if path.is_file() { home } else { path };
+    let is_bare = path.is_dir() && !is_in_standard && !path.join("standard.toml").is_file();
+    if is_bare && holds_protobuf(path) {
+        return of_protobuf(path, written).map(|side| Sides::One(Box::new(side)));
+    }
     let Folder { packages, metadata } = crate::command::test::read(folder)?;
     let sealed = Folder::seal(packages, &Carried);
     if let Some(fault) = sealed.unsealed.first() {
@@ -117,6 +124,10 @@ fn of_path(path: &Path, written: &str, asked: &Asked) -> Result<Sides, Failure> 
 
 fn of_file(path: &Path, written: &str, reading: &Reading) -> Result<Side, Failure> {
     let bytes = fs::read(path).map_err(|error| Failure::file("read", written, &error))?;
+    if path.extension().is_some_and(|extension| extension == "proto") {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        return bare_contract([(name, bytes)].into(), written);
+    }
     let is_list = path.extension().is_some_and(|extension| extension == "csv");
     let (kind, file) = if is_list { (Kind::CodeList, "codes.csv") } else { (Kind::Record, "schema.json") };
     let broken = |error: &dyn std::fmt::Display| Failure::new(format!("`{written}`: {error}"));
@@ -132,6 +143,40 @@ fn of_file(path: &Path, written: &str, reading: &Reading) -> Result<Side, Failur
         Err(error) => return Err(broken(&error)),
     }
     .map_err(|error| not_compiled(&error).at(format!("in {written}")))?;
+    (side.name, side.version) = (written.to_owned(), None);
+    Ok(side)
+}
+
+fn holds_protobuf(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|extension| extension == "proto"))
+}
+
+/// All `.proto` files under a folder, which are imported by their paths from there.
+fn of_protobuf(folder: &Path, written: &str) -> Result<Side, Failure> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for path in fs::read_dir(next).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if name.ends_with(".proto") || name == "breaking.toml" => {
+                    let bytes = fs::read(&path).map_err(|error| Failure::file("read", path.display(), &error))?;
+                    files.insert(name, bytes);
+                }
+                false => {}
+            }
+        }
+    }
+    bare_contract(files, written)
+}
+
+fn bare_contract(files: BTreeMap<String, Vec<u8>>, written: &str) -> Result<Side, Failure> {
+    let broken = |error: &dyn std::fmt::Display| Failure::new(format!("`{written}`: {error}"));
+    let standard = "contract/bare".parse::<StandardId>().map_err(|error| broken(&error))?;
+    let package = Package { standard, version: Version::new(0, 0, 0), kind: Kind::Contract, files };
+    let bundle = Bundle::seal(&package, &Carried).map_err(|error| broken(&error))?;
+    let mut side = Side::new(&bundle, true).map_err(|error| not_compiled(&error).at(format!("in {written}")))?;
     (side.name, side.version) = (written.to_owned(), None);
     Ok(side)
 }

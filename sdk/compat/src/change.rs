@@ -30,10 +30,14 @@ pub struct Page {
     /// What to do instead, or besides.
     pub remedy_en: String,
     pub remedy_zh: String,
+    /// Of the rules for protobuf: the categories of `buf breaking` that it is in.
+    #[serde(default)]
+    pub categories: Vec<String>,
 }
 
 static PAGES: LazyLock<BTreeMap<String, Page>> = LazyLock::new(|| {
     let mut pages: BTreeMap<String, Page> = toml::from_str(include_str!("../codes.toml")).unwrap_or_default();
+    pages.extend(toml::from_str::<BTreeMap<String, Page>>(include_str!("../protobuf.toml")).unwrap_or_default());
     pages.iter_mut().for_each(|(code, page)| page.code.clone_from(code));
     pages
 });

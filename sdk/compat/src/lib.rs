@@ -24,6 +24,7 @@ mod change; // the parts of a difference, each with its code
 mod exact; // values compared as JSON Schema compares them
 mod lists; // code lists, by codes and days
 mod normal; // one form for every spelling of the same schema
+mod protobuf; // contracts of messages and services
 mod reading; // named transformations under which a comparison holds
 mod side; // a version with all that it refers to
 mod solve; // is there a value that is all of these and none of those?

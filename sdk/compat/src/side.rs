@@ -5,6 +5,7 @@
 
 use crate::{
     normal::{Document, Graph, Id, Lists, NormalError},
+    protobuf::Files,
     reading,
 };
 use guiju_model::{Bundle, CodeList, Content, Date, Digest, Kind, Properties, Reading};
@@ -35,7 +36,10 @@ pub struct Side {
     /// Records that announce that they conform.
     pub(crate) records: Vec<Value>,
     reading: Reading,
-    validator: Validator,
+    /// The files of a protobuf contract.
+    pub(crate) contract: Option<Files>,
+    /// None: a contract, which has no records.
+    validator: Option<Validator>,
     /// Under the reading `closed-writer`: what refuses records that a writer by this version never writes.
     closed: Option<Closed>,
 }
@@ -57,7 +61,10 @@ impl Side {
         let (bundle, formats_asserted) = (unpinned.as_ref().unwrap_or(bundle), reading.formats_asserted);
         let content = bundle.root();
         let name = format!("{}@{}", content.manifest.standard, content.manifest.version);
-        let validator = Validator::compile(bundle, &CompileOptions { assert_formats: formats_asserted })?;
+        if content.manifest.kind == Kind::Contract {
+            return Self::of_contract(name, content);
+        }
+        let validator = Some(Validator::compile(bundle, &CompileOptions { assert_formats: formats_asserted })?);
         let (mut others, mut lists, mut list) = (BTreeMap::new(), Lists::new(), None);
         for content in bundle.contents() {
             let bytes = content.document().unwrap_or_default();
@@ -80,10 +87,48 @@ impl Side {
         let records = examples(content);
         let (kind, draft) = (content.manifest.kind, draft(&root));
         let version = Some(content.manifest.version.clone());
-        let reading = reading.clone();
-        let side =
-            Self { name, version, kind, root, others, lists, list, draft, records, reading, validator, closed: None };
+        let (reading, contract, closed) = (reading.clone(), None, None);
+        let side = Self {
+            name,
+            version,
+            kind,
+            root,
+            others,
+            lists,
+            list,
+            draft,
+            records,
+            reading,
+            contract,
+            validator,
+            closed,
+        };
         side.closed_where_read_so()
+    }
+
+    fn of_contract(name: String, content: &Content) -> Result<Self, CompileError> {
+        let failed = |faults| CompileError { subject: name.clone(), faults };
+        let contract = Files::read(&content.files).map_err(failed)?;
+        Ok(Self {
+            name,
+            version: Some(content.manifest.version.clone()),
+            kind: Kind::Contract,
+            root: Value::Bool(true),
+            others: BTreeMap::new(),
+            lists: Lists::new(),
+            list: None,
+            draft: Draft::default(),
+            records: Vec::new(),
+            reading: Reading::default(),
+            contract,
+            validator: None,
+            closed: None,
+        })
+    }
+
+    /// Whether versions of it can be compared: of contracts, those of protobuf.
+    pub fn is_comparable(&self) -> bool {
+        self.kind != Kind::Contract || self.contract.is_some()
     }
 
     /// A schema that is no registered standard, with other documents by URI.
@@ -94,7 +139,7 @@ impl Side {
         formats_asserted: bool,
     ) -> Result<Self, CompileError> {
         let options = CompileOptions { assert_formats: formats_asserted };
-        let validator = Validator::compile_schema_with(schema, others.clone(), &options)?;
+        let validator = Some(Validator::compile_schema_with(schema, others.clone(), &options)?);
         let root: Value = serde_json::from_slice(schema).map_err(|error| malformed(name, &error.to_string()))?;
         Ok(Self {
             name: name.to_owned(),
@@ -107,6 +152,7 @@ impl Side {
             list: None,
             records: Vec::new(),
             reading: Reading { formats_asserted, ..Reading::default() },
+            contract: None,
             validator,
             closed: None,
         })
@@ -157,13 +203,13 @@ impl Side {
 
     /// Whether the record conforms, by the validator.
     pub fn accepts(&self, record: &Value, day: Option<Date>) -> bool {
-        accepted(&self.validator, record, day)
+        self.validator.as_ref().is_some_and(|validator| accepted(validator, record, day))
     }
 
     /// The first findings that refuse the record, or that keep a writer from writing it.
     pub fn findings(&self, record: &Value, day: Option<Date>) -> Vec<guiju_model::Finding> {
         let closed = self.closed.iter().flat_map(|closed| &closed.validators);
-        let each = [&self.validator].into_iter().chain(closed).map(|validator| {
+        let each = self.validator.iter().chain(closed).map(|validator| {
             let mut findings = validator.check(record.to_string().as_bytes(), &options(day, 20)).findings;
             findings.retain(|finding| finding.severity == guiju_model::Severity::Error);
             findings

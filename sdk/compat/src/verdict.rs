@@ -135,6 +135,8 @@ impl Inclusion {
 pub struct Verdict {
     pub old: String,
     pub new: String,
+    /// What is compared: of a contract, a witness is a message that the new version reads otherwise.
+    pub kind: Kind,
     /// The readings under which this holds.
     pub reading: Vec<String>,
     /// None where the engine cannot say whether the new version refuses what the old accepted.
@@ -200,13 +202,17 @@ impl Verdict {
             (bump, _) => bump,
         });
         let reading = old.reading();
-        Self { old: old.name.clone(), new: new.name.clone(), reading, bump, old_in_new, new_in_old, changes, forbidden }
+        let (kind, old, new) = (old.kind, old.name.clone(), new.name.clone());
+        Self { old, new, kind, reading, bump, old_in_new, new_in_old, changes, forbidden }
     }
 }
 
 /// Compares two versions: both directions, the bump that follows, and what was changed.
 pub fn compare(old: &Side, new: &Side, budget: &Budget) -> Verdict {
     let undecided = |why: &str| Inclusion::Undecided(why.to_owned());
+    if let (Some(one), Some(other)) = (&old.contract, &new.contract) {
+        return crate::protobuf::compare(old, new, one, other);
+    }
     match (old.kind, new.kind) {
         (Kind::CodeList, Kind::CodeList) => crate::lists::compare(old, new),
         (Kind::Contract, _) | (_, Kind::Contract) | (Kind::CodeList, _) | (_, Kind::CodeList) => {

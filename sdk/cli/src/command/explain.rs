@@ -23,7 +23,8 @@ pub fn run(args: ExplainArgs, context: &Context) -> Answer {
         Some(code) => {
             // As it stands in the output: `error[code]`, `[code]` and `code` all name it.
             let code = code.trim().trim_end_matches(']').rsplit('[').next().unwrap_or_default().to_lowercase();
-            match (codes::page(&code), guiju_compat::page(&code)) {
+            let rule = || guiju_compat::page(&code.to_uppercase());
+            match (codes::page(&code), guiju_compat::page(&code).or_else(rule)) {
                 (Some(page), _) => explain(&mut out, page, context)?,
                 (None, Some(page)) => change(&mut out, page, context)?,
                 (None, None) => return Err(unknown(&code)),

@@ -3,7 +3,7 @@
 use super::{Compared, corpus::Replayed};
 use crate::{context::Context, terminal::Lang};
 use guiju_compat::{Bump, Change, Fit, Inclusion, Verdict, Witness};
-use guiju_model::Severity;
+use guiju_model::{Kind, Severity};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -51,6 +51,9 @@ fn headline(compared: &Compared, lang: Lang) -> String {
         (.., Fit::Forbidden) => format!("`{new}` changes what no version number allows against `{old}`"),
         (Some(Bump::Major), Some(required), _) => format!("`{new}` breaks `{old}`, so it must be {required} or higher"),
         (Some(Bump::Major), None, _) => format!("`{new}` breaks `{old}`"),
+        (Some(bump), ..) if verdict.kind == Kind::Contract => {
+            format!("who speaks `{old}` and who speaks `{new}` understand each other: a {bump} version")
+        }
         (Some(Bump::Minor), _, _) => format!("`{new}` accepts all that `{old}` accepts, and more: a minor version"),
         (Some(Bump::Patch), _, _) => format!("`{new}` accepts what `{old}` accepts: a patch version"),
         (None, ..) => format!("whether `{new}` breaks `{old}` could not be decided"),
@@ -59,6 +62,9 @@ fn headline(compared: &Compared, lang: Lang) -> String {
         (.., Fit::Forbidden) => format!("`{new}` 相对 `{old}` 有任何版本号都不允许的改动"),
         (Some(Bump::Major), Some(required), _) => format!("`{new}` 破坏 `{old}`，版本号应不低于 {required}"),
         (Some(Bump::Major), None, _) => format!("`{new}` 破坏 `{old}`"),
+        (Some(bump), ..) if verdict.kind == Kind::Contract => {
+            format!("使用 `{old}` 与使用 `{new}` 的各方可以互通：升{}即可", bump.zh())
+        }
         (Some(Bump::Minor), _, _) => format!("`{new}` 接受 `{old}` 所接受的全部记录并有所增加：次版本"),
         (Some(Bump::Patch), _, _) => format!("`{new}` 与 `{old}` 接受的记录相同：修订版本"),
         (None, ..) => format!("未能判定 `{new}` 是否破坏 `{old}`"),
@@ -97,6 +103,11 @@ fn shown(witness: &Witness, bump: Option<Bump>, verdict: &Verdict, lang: Lang) -
         _ => (&verdict.old, &verdict.new),
     };
     let record = record(witness);
+    if verdict.kind == Kind::Contract {
+        let en = format!("witness: {record} was written by {} and read by {}", verdict.old, verdict.new);
+        let zh = format!("例证：{record} 由 {} 写出，由 {} 读取", verdict.old, verdict.new);
+        return lang.pick(&en, &zh).to_owned();
+    }
     let day = |before: &str| witness.day.map_or(String::new(), |day| format!("{before}{day}"));
     let en = format!("witness: {record} conforms to {accepts} and not to {refuses}{}", day(" on "));
     let zh = format!("例证：{record} 符合 {accepts}，不符合 {refuses}{}", day("，日期 "));
@@ -104,6 +115,10 @@ fn shown(witness: &Witness, bump: Option<Bump>, verdict: &Verdict, lang: Lang) -
 }
 
 fn directions(verdict: &Verdict, lang: Lang) -> Vec<String> {
+    // A contract has rules instead; each that is broken has been told.
+    if verdict.kind == Kind::Contract {
+        return Vec::new();
+    }
     let said = |inclusion: &Inclusion, en: &str, zh: &str| {
         let en = match inclusion {
             Inclusion::Included(proof) => format!("{en}: proved (branches: {}, parts: {})", proof.steps, proof.parts),
