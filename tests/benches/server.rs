@@ -128,10 +128,10 @@ enum Stop {
     At(u64),
 }
 
-/// Ten versions a standard, so that many standards and many versions both grow.
+/// Ten versions a standard, so that many standards and many versions both grow; each admits more than the one before.
 fn request(number: u64) -> PublishRequest {
     let schema = format!(
-        r#"{{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"Bench {number}","x-guiju":{{"vocabulary":"1","titleZh":"基准"}},"type":"object","properties":{{"id":{{"type":"string","maxLength":36,"title":"Identifier","x-guiju":{{"titleZh":"标识"}}}},"value":{{"type":"integer","minimum":{number}}}}},"required":["id"],"additionalProperties":false}}"#
+        r#"{{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"Bench {number}","x-guiju":{{"vocabulary":"1","titleZh":"基准"}},"type":"object","properties":{{"id":{{"type":"string","maxLength":36,"title":"Identifier","x-guiju":{{"titleZh":"标识"}}}},"value":{{"type":"integer","minimum":-{number}}}}},"required":["id"],"additionalProperties":false}}"#
     );
     PublishRequest {
         operation_id: format!("bench-{number}"),
