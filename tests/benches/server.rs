@@ -58,11 +58,19 @@ async fn main() {
     println!("| start to first answer, empty | {:.0} ms |", server.started_in.as_secs_f64() * 1e3);
     println!("| resident memory, empty | {} MiB |", server.resident_mib());
     let next = Arc::new(AtomicU64::new(0));
+    let after = Stop::After(Duration::from_secs(seconds));
+    let firsts = Arc::new(AtomicU64::new(0));
     for publishers in [1, 16, 64] {
-        let rate = publish(&server, publishers, Stop::After(Duration::from_secs(seconds)), &next).await;
-        println!("| durable publishes, {publishers} at once | {rate:.0}/s |");
+        let rate = publish(&server, publishers, after, &firsts, first).await;
+        println!("| durable publishes of first versions, {publishers} at once | {rate:.0}/s |");
     }
-    publish(&server, 64, Stop::At(versions), &next).await;
+    for publishers in [1, 16, 64] {
+        let rate = publish(&server, publishers, after, &next, request).await;
+        println!(
+            "| of versions in series, nine in ten compared with the one before, {publishers} at once | {rate:.0}/s |"
+        );
+    }
+    publish(&server, 64, Stop::At(versions), &next, request).await;
     let held = next.load(Relaxed);
     for callers in [4, 16] {
         look_ups(&server, callers, held, Duration::from_secs(seconds)).await;
@@ -144,7 +152,23 @@ fn request(number: u64) -> PublishRequest {
     }
 }
 
-async fn publish(server: &Server, publishers: usize, stop: Stop, next: &Arc<AtomicU64>) -> f64 {
+/// The first version of a standard of its own.
+fn first(number: u64) -> PublishRequest {
+    PublishRequest {
+        operation_id: format!("first-{number}"),
+        standard: format!("bench.first/s{number}"),
+        version: "1.0.0".into(),
+        ..request(number)
+    }
+}
+
+async fn publish(
+    server: &Server,
+    publishers: usize,
+    stop: Stop,
+    next: &Arc<AtomicU64>,
+    request: fn(u64) -> PublishRequest,
+) -> f64 {
     let (begin, from) = (Instant::now(), next.load(Relaxed));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..publishers {
