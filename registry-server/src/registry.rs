@@ -8,6 +8,7 @@
 //! Calls may wait for the disk: keep them off the threads that drive connections.
 
 mod commit; // several waiting changes, one durable append
+mod compiled; // standards compiled lately
 mod facts; // from entries and blobs to what the view takes in
 mod judge; // what the number of a new version must raise
 
@@ -16,28 +17,22 @@ use crate::{
     view::{View, ViewError},
 };
 use commit::Queue;
-use guiju_compat::{Budget, Side, Verdict, compare};
+use compiled::Compiled;
+use guiju_compat::{Budget, Verdict, compare};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Digest, Kind, Manifest, Metadata, MetadataError, Namespace, Package,
     Reading, Reference, ResolveError, SearchHit, Severity, StandardId, StandardInfo, Status, Text, VersionInfo,
     resolve,
 };
-use guiju_validator::{CompileError, CompileOptions, ExampleFault, Lint, Validator, judge_examples, lint};
+use guiju_validator::{CompileError, ExampleFault, Lint, Validator, lint};
 pub use judge::{Findings, Narrowing};
 use semver::Version;
-use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 /// All files of a version together.
 const VERSION_BYTES_MAX: usize = 64 << 20;
 /// Times that a version is judged anew because another of its standard came first.
 const OVERTAKEN_MAX: usize = 5;
-/// Compiled standards kept for checking.
-const COMPILED_MAX: usize = 64;
 
 /// A version to publish.
 #[derive(Clone, Debug)]
@@ -207,13 +202,10 @@ pub struct Registry {
     view: View,
     clock_ms: fn() -> u64,
     queue: Queue,
-    compiled: Mutex<Compiled>,
-}
-
-#[derive(Default)]
-struct Compiled {
-    by_digest: HashMap<Digest, Arc<Validator>>,
-    order: VecDeque<Digest>,
+    /// For those who check.
+    compiled: Compiled,
+    /// For those who publish; apart, so that publishing does not slow checking down.
+    compared: Compiled,
 }
 
 /// What opening a registry found and did.
@@ -248,7 +240,14 @@ impl Registry {
     }
 
     fn over(log: Arc<dyn Log>, view: View, clock_ms: fn() -> u64) -> Self {
-        Self { log, view, clock_ms, queue: Queue::default(), compiled: Mutex::default() }
+        Self {
+            log,
+            view,
+            clock_ms,
+            queue: Queue::default(),
+            compiled: Compiled::default(),
+            compared: Compiled::default(),
+        }
     }
 
     /// Entries in the log, and those the view has taken in.
@@ -266,7 +265,7 @@ impl Registry {
         if let Some(version) = self.published_before(&operation_id, bundle.root())? {
             return Ok(Published { version, is_new: false, warnings: Vec::new(), findings: Findings::default() });
         }
-        let warnings = examined(&package, &metadata, &bundle)?;
+        let warnings = self.examined(&package, &metadata, &bundle)?;
         for _ in 0..OVERTAKEN_MAX {
             let baseline = self.admitted(&bundle)?;
             let mut findings = self.found_out(&bundle, &metadata.reading, baseline.as_ref())?;
@@ -276,7 +275,10 @@ impl Registry {
             let draft =
                 commit::Draft::version(operation_id, bundle.root(), baseline, &metadata_toml, (self.clock_ms)());
             let committed = match dry_run {
-                true => Ok((facts::version_info(&bundle.root().manifest, self.log.head().size, draft.time_ms), true)),
+                true => {
+                    let (manifest, index) = (&bundle.root().manifest, self.log.head().size);
+                    Ok((facts::version_info(manifest, bundle.digest(), index, draft.time_ms), true))
+                }
                 false => self.commit(draft),
             };
             match committed {
@@ -296,7 +298,7 @@ impl Registry {
         let Submission { package, metadata_toml, .. } = submission;
         let metadata = self.metadata(package, metadata_toml)?;
         let bundle = Bundle::seal(package, self)?;
-        examined(package, &metadata, &bundle)?;
+        self.examined(package, &metadata, &bundle)?;
         self.found_out(&bundle, &metadata.reading, self.admitted(&bundle)?.as_ref())
     }
 
@@ -304,7 +306,7 @@ impl Registry {
     pub fn compare(&self, old: &Reference, new: &Reference) -> Result<Verdict, AskError> {
         let reading = self.view.metadata(new.standard())?.map_or_else(Reading::default, |metadata| metadata.reading);
         let (old, new) = (self.bundle(old, true)?, self.bundle(new, true)?);
-        Ok(compare(&Side::read(&old, &reading)?, &Side::read(&new, &reading)?, &Budget::default()))
+        Ok(compare(&self.side(&old, &reading)?, &self.side(&new, &reading)?, &Budget::default()))
     }
 
     fn metadata(&self, package: &Package, toml: &str) -> Result<Metadata, PublishError> {
@@ -338,10 +340,10 @@ impl Registry {
     }
 
     /// Whether a new version may have this number.
-    fn admit(&self, standard: &StandardId, version: &Version, content: &Content) -> Result<(), PublishError> {
+    fn admit(&self, standard: &StandardId, version: &Version, digest: &Digest) -> Result<(), PublishError> {
         let (standard, version) = (standard.clone(), version.clone());
         let versions = self.view.versions(&standard)?;
-        if versions.iter().any(|(known, digest, _)| *known == version && *digest != content.digest()) {
+        if versions.iter().any(|(known, other, _)| *known == version && other != digest) {
             return Err(PublishError::Exists { standard, version });
         }
         let highest = versions.into_iter().map(|(known, ..)| known).find(|known| known.major == version.major);
@@ -354,17 +356,20 @@ impl Registry {
     /// Whether a candidate may have its number, and what it must be compatible with.
     fn admitted(&self, candidate: &Bundle) -> Result<Option<(Version, Digest)>, PublishError> {
         let Manifest { standard, version, .. } = &candidate.root().manifest;
-        self.admit(standard, version, candidate.root())?;
+        self.admit(standard, version, &candidate.digest())?;
         self.baseline(standard, version)
+    }
+
+    /// The same as `resolve` where one row says all: the version is named in full, and is there.
+    pub fn held(&self, reference: &Reference) -> Result<Option<VersionInfo>, AskError> {
+        let Some(version) = reference.pinned() else { return Ok(None) };
+        let info = self.view.version(reference.standard(), &version)?;
+        Ok(info.filter(|info| info.status != Status::Withdrawn))
     }
 
     /// The exact version that a reference means now.
     pub fn resolve(&self, reference: &Reference) -> Result<VersionInfo, AskError> {
-        // One row says all where the version is named in full.
-        if let Some(version) = reference.pinned()
-            && let Some(info) = self.view.version(reference.standard(), &version)?
-            && info.status != Status::Withdrawn
-        {
+        if let Some(info) = self.held(reference)? {
             return Ok(info);
         }
         let found = resolve(self, reference)?;
@@ -494,31 +499,21 @@ impl Registry {
         self.log.wait_beyond(size, timeout)
     }
 
+    /// The same as `validator` where nothing need be read or compiled for it.
+    pub fn validator_held(&self, reference: &Reference) -> Result<Option<Arc<Validator>>, AskError> {
+        Ok(self.held(reference)?.and_then(|info| self.compiled.get(&info.digest)))
+    }
+
     /// The compiled standard that a reference means, compiled once.
     pub fn validator(&self, reference: &Reference) -> Result<Arc<Validator>, AskError> {
         let info = self.resolve(reference)?;
-        if let Some(validator) = self.compiled().by_digest.get(&info.digest) {
-            return Ok(Arc::clone(validator));
+        if let Some(validator) = self.compiled.get(&info.digest) {
+            return Ok(validator);
         }
         if !matches!(info.kind, Kind::Record | Kind::Profile | Kind::CodeList) {
             return Err(AskError::NotCheckable { standard: info.standard, kind: info.kind });
         }
-        let bundle = Bundle::gather(self.load(&info.digest, false)?, self)?;
-        // What a version accepts follows from its digest alone: `reading` is not covered by it, so it has no say here.
-        let validator = Arc::new(Validator::compile(&bundle, &CompileOptions::default())?);
-        let mut compiled = self.compiled();
-        compiled.by_digest.insert(info.digest, Arc::clone(&validator));
-        compiled.order.push_back(info.digest);
-        if compiled.order.len() > COMPILED_MAX
-            && let Some(oldest) = compiled.order.pop_front()
-        {
-            compiled.by_digest.remove(&oldest);
-        }
-        Ok(validator)
-    }
-
-    fn compiled(&self) -> MutexGuard<'_, Compiled> {
-        self.compiled.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        Ok(self.compiled.of(&Bundle::gather(self.load(&info.digest, false)?, self)?)?)
     }
 
     fn manifest(&self, digest: &Digest) -> Result<Manifest, StoreError> {
@@ -527,6 +522,19 @@ impl Registry {
             .blob(digest)?
             .ok_or_else(|| StoreError::Broken(format!("the manifest {digest} is not in the log")))?;
         Manifest::from_canonical(&bytes).map_err(|error| StoreError::Broken(error.to_string()))
+    }
+
+    /// Whether a version does what its examples announce, and what its author should mend.
+    fn examined(&self, package: &Package, metadata: &Metadata, bundle: &Bundle) -> Result<Vec<Text>, PublishError> {
+        let examples = match package.kind {
+            Kind::Contract => Vec::new(),
+            _ => self.compared.of(bundle)?.judge_examples(package),
+        };
+        if !examples.is_empty() {
+            let (standard, version) = (package.standard.clone(), package.version.clone());
+            return Err(PublishError::Examples { standard, version, examples });
+        }
+        linted(package, metadata, bundle)
     }
 
     fn load(&self, digest: &Digest, with_examples: bool) -> Result<Content, StoreError> {
@@ -562,16 +570,6 @@ impl Catalog for Registry {
     fn near(&self, standard: &StandardId) -> Vec<StandardId> {
         self.view.near(standard).unwrap_or_default()
     }
-}
-
-/// Whether a version does what its examples announce, and what its author should mend.
-fn examined(package: &Package, metadata: &Metadata, bundle: &Bundle) -> Result<Vec<Text>, PublishError> {
-    let examples = judge_examples(bundle, package)?;
-    if !examples.is_empty() {
-        let (standard, version) = (package.standard.clone(), package.version.clone());
-        return Err(PublishError::Examples { standard, version, examples });
-    }
-    linted(package, metadata, bundle)
 }
 
 /// What the author should mend; or, where a rule is broken that every standard must keep, why it is not published.

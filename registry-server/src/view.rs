@@ -157,6 +157,7 @@ impl View {
         let standard = info.standard.to_string();
         let key = standard_key(&info.standard);
         let old: Option<StandardRow> = self.changed(changes, &key)?;
+        let is_first = old.is_none();
         let mut versions = old.map(|row| row.versions).unwrap_or_default();
         versions.insert(info.version.to_string(), (info.digest.to_string(), info.status));
         changes.insert(key, json(&StandardRow { metadata: metadata.clone(), versions }));
@@ -168,7 +169,11 @@ impl View {
             changes.insert(key.into_bytes(), Vec::new());
         }
         for (token, rank) in tokens_of(info, metadata, words) {
-            changes.insert(format!("t/{token}|{standard}").into_bytes(), vec![rank]);
+            let key = format!("t/{token}|{standard}").into_bytes();
+            // Most words stay from version to version, and a row is sooner read than written.
+            if is_first || changes.contains_key(&key) || self.get(&key)?.is_none_or(|known| *known != [rank]) {
+                changes.insert(key, vec![rank]);
+            }
         }
         Ok(())
     }

@@ -3,6 +3,9 @@
 //! Whoever comes while an append is under way waits in a queue; the first of them then commits for all. Each change is
 //! judged once more against the view and against those before it in the batch, so that of two publishers of one number the
 //! first wins and the second is told.
+//!
+//! # Invariants
+//! - Each who waits is woken once: with an answer, or to commit for all who wait by then.
 
 use super::{PublishError, Registry, StoreError, facts};
 use crate::{
@@ -14,7 +17,7 @@ use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
 use prost::Message;
 use semver::Version;
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     sync::{Arc, Condvar, Mutex, MutexGuard},
 };
 
@@ -28,8 +31,8 @@ pub(super) struct Draft {
     pub time_ms: u64,
     standard: StandardId,
     version: Version,
-    /// What is published; none where only the status changes.
-    content: Option<Arc<Content>>,
+    /// What is published, and its digest; none where only the status changes.
+    content: Option<(Digest, Arc<Content>)>,
     /// What it was compared with.
     baseline: Option<Version>,
     append: Append,
@@ -44,10 +47,11 @@ impl Draft {
         time_ms: u64,
     ) -> Self {
         let manifest = content.manifest.to_canonical();
+        let digest = Digest::of(&manifest);
         let event = VersionPublished {
             standard: content.manifest.standard.to_string(),
             version: content.manifest.version.to_string(),
-            manifest: Digest::of(&manifest).as_bytes().to_vec().into(),
+            manifest: digest.as_bytes().to_vec().into(),
             metadata: Digest::of(metadata_toml.as_bytes()).as_bytes().to_vec().into(),
         };
         let entry = entry_bytes(&operation_id, time_ms, entry::Event::VersionPublished(event));
@@ -57,7 +61,7 @@ impl Draft {
             time_ms,
             standard: content.manifest.standard.clone(),
             version: content.manifest.version.clone(),
-            content: Some(Arc::new(content.clone())),
+            content: Some((digest, Arc::new(content.clone()))),
             baseline,
             append: Append { operation_id, entry, blobs },
         }
@@ -92,31 +96,94 @@ fn entry_bytes(operation_id: &str, time_ms: u64, event: entry::Event) -> Vec<u8>
 
 type Answer = Result<(VersionInfo, bool), PublishError>;
 
-/// One who waits, and the place where the answer is left.
+/// One who waits.
 struct Waiting {
     draft: Draft,
-    answer: Arc<Mutex<Option<Answer>>>,
+    seat: Arc<Seat>,
+}
+
+/// Where one who waits is told.
+#[derive(Default)]
+struct Seat {
+    told: Mutex<Told>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+enum Told {
+    #[default]
+    Nothing,
+    /// Commit for all who wait.
+    Lead,
+    Answer(Box<Answer>),
+    /// The answer was taken.
+    Gone,
+}
+
+impl Seat {
+    fn lead(&self) {
+        *self.told() = Told::Lead;
+        self.bell.notify_one();
+    }
+
+    fn answer(&self, answer: Answer) {
+        *self.told() = Told::Answer(Box::new(answer));
+        self.bell.notify_one();
+    }
+
+    fn is_answered(&self) -> bool {
+        matches!(*self.told(), Told::Answer(_) | Told::Gone)
+    }
+
+    /// The answer, or nothing where it is this one's turn to commit.
+    fn wait(&self) -> Option<Answer> {
+        let mut told = self.told();
+        loop {
+            match std::mem::take(&mut *told) {
+                Told::Lead => return None,
+                Told::Answer(answer) => {
+                    *told = Told::Gone;
+                    return Some(*answer);
+                }
+                Told::Nothing | Told::Gone => {
+                    told = self.bell.wait(told).unwrap_or_else(|poisoned| poisoned.into_inner());
+                }
+            }
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
 }
 
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    done: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
     is_committing: bool,
 }
 
-/// Makes room for the next committer, even when this one panicked.
-struct Turn<'q>(&'q Queue);
+/// The turn of one who commits. When it ends, even by a panic, all of its batch are answered, and the next in the queue leads.
+struct Turn<'q> {
+    queue: &'q Queue,
+    batch: Vec<Arc<Seat>>,
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.state().is_committing = false;
-        self.0.done.notify_all();
+        for seat in self.batch.iter().filter(|seat| !seat.is_answered()) {
+            seat.answer(Err(again("the append was cut short").into()));
+        }
+        let mut state = self.queue.state();
+        match state.waiting.front() {
+            Some(next) => next.seat.lead(),
+            None => state.is_committing = false,
+        }
     }
 }
 
@@ -131,26 +198,29 @@ impl Registry {
     pub(super) fn commit(&self, draft: Draft) -> Answer {
         // Here, so that those it would share a batch with are not refused with it.
         draft.append.fits().map_err(StoreError::Log)?;
-        let answer = Arc::new(Mutex::new(None));
-        let mut state = self.queue.state();
-        state.waiting.push(Waiting { draft, answer: Arc::clone(&answer) });
-        loop {
-            if let Some(answer) = take(&answer) {
-                return answer;
-            }
-            if state.is_committing {
-                state = self.queue.done.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
-                continue;
-            }
-            state.is_committing = true;
-            let batch = next_batch(&mut state.waiting);
-            drop(state);
-            {
-                let _turn = Turn(&self.queue);
-                self.commit_batch(batch);
-            }
-            state = self.queue.state();
+        let seat = Arc::new(Seat::default());
+        let is_first = {
+            let mut state = self.queue.state();
+            state.waiting.push_back(Waiting { draft, seat: Arc::clone(&seat) });
+            !std::mem::replace(&mut state.is_committing, true)
+        };
+        if is_first {
+            self.lead();
         }
+        loop {
+            match seat.wait() {
+                Some(answer) => return answer,
+                None => self.lead(),
+            }
+        }
+    }
+
+    /// Commits those who wait by now, as many as fit.
+    fn lead(&self) {
+        let batch = next_batch(&mut self.queue.state().waiting);
+        let seats = batch.iter().map(|waiting| Arc::clone(&waiting.seat)).collect();
+        let _turn = Turn { queue: &self.queue, batch: seats };
+        self.commit_batch(batch);
     }
 
     fn commit_batch(&self, batch: Vec<Waiting>) {
@@ -186,12 +256,12 @@ impl Registry {
         taken: &HashSet<(StandardId, Version)>,
     ) -> Result<Option<VersionInfo>, PublishError> {
         let (standard, version) = (draft.standard.clone(), draft.version.clone());
-        let Some(content) = &draft.content else { return Ok(None) };
+        let Some((digest, _)) = &draft.content else { return Ok(None) };
         if taken.contains(&(standard.clone(), version.clone())) {
             return Err(PublishError::Exists { standard, version });
         }
         if let Some(held) = self.view.version(&standard, &version)?
-            && held.digest == content.digest()
+            && held.digest == *digest
         {
             return Ok(Some(held));
         }
@@ -203,7 +273,7 @@ impl Registry {
         if let Some(highest) = highest.filter(|highest| **highest > version) {
             return Err(PublishError::NotHigher { standard, version, highest: highest.clone() });
         }
-        self.admit(&standard, &version, content)?;
+        self.admit(&standard, &version, digest)?;
         let before = taken.iter().filter(|(name, other)| *name == standard && *other < version && other.pre.is_empty());
         let known = self.baseline(&standard, &version)?.map(|(version, _)| version);
         let baseline = before.map(|(_, version)| version.clone()).chain(known).max();
@@ -223,7 +293,9 @@ impl Registry {
         self.catch_up()?;
         for (waiting, index) in accepted.iter().zip(indices) {
             let info = match &waiting.draft.content {
-                Some(content) => Ok(facts::version_info(&content.manifest, index, waiting.draft.time_ms)),
+                Some((digest, content)) => {
+                    Ok(facts::version_info(&content.manifest, *digest, index, waiting.draft.time_ms))
+                }
                 None => match self.fact(index, &waiting.draft.append.entry) {
                     Ok(Fact::StatusChanged { standard, version, .. }) => self
                         .view
@@ -240,7 +312,7 @@ impl Registry {
     }
 }
 
-fn next_batch(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
+fn next_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
     let mut bytes = 0;
     let fits = |waiting: &Waiting| {
         bytes += waiting.draft.append.blobs.iter().map(Vec::len).sum::<usize>();
@@ -251,12 +323,8 @@ fn next_batch(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
     waiting.drain(..count).collect()
 }
 
-fn take(answer: &Mutex<Option<Answer>>) -> Option<Answer> {
-    answer.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
-}
-
 fn give(waiting: &Waiting, answer: Answer) {
-    *waiting.answer.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(answer);
+    waiting.seat.answer(answer);
 }
 
 /// Tells the first what happened, in full, and the others in words.

@@ -12,12 +12,12 @@ use serde_json::Value;
 const BATCH: usize = 512;
 
 /// A version as it is when it has just been published.
-pub(super) fn version_info(manifest: &Manifest, log_index: u64, published_ms: u64) -> VersionInfo {
+pub(super) fn version_info(manifest: &Manifest, digest: Digest, log_index: u64, published_ms: u64) -> VersionInfo {
     VersionInfo {
         standard: manifest.standard.clone(),
         version: manifest.version.clone(),
         kind: manifest.kind,
-        digest: manifest.digest(),
+        digest,
         status: Status::Published,
         log_index,
         published_ms,
@@ -56,8 +56,8 @@ impl Registry {
         let Entry { time_ms, event, .. } = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
         match event {
             Some(entry::Event::VersionPublished(VersionPublished { manifest, metadata, .. })) => {
-                let manifest =
-                    self.manifest(&digest(&manifest).ok_or_else(|| fault("a digest is malformed".into()))?)?;
+                let named = digest(&manifest).ok_or_else(|| fault("a digest is malformed".into()))?;
+                let manifest = self.manifest(&named)?;
                 let metadata = digest(&metadata).ok_or_else(|| fault("a digest is malformed".into()))?;
                 let metadata =
                     self.log.blob(&metadata)?.ok_or_else(|| fault("standard.toml is not in the log".into()))?;
@@ -65,7 +65,7 @@ impl Registry {
                 let metadata =
                     Metadata::from_toml(&manifest.standard, &text).map_err(|error| fault(error.to_string()))?;
                 let words = self.words(&manifest)?;
-                let info = version_info(&manifest, index, time_ms);
+                let info = version_info(&manifest, named, index, time_ms);
                 Ok(Fact::Published { info, metadata: Box::new(metadata), words })
             }
             Some(entry::Event::StatusChanged(change)) => {
@@ -82,9 +82,8 @@ impl Registry {
         let Entry { time_ms, event, .. } = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
         let what = match event {
             Some(entry::Event::VersionPublished(published)) => {
-                let manifest =
-                    self.manifest(&digest(&published.manifest).ok_or_else(|| fault("a digest is malformed".into()))?)?;
-                Happening::Published(version_info(&manifest, index, time_ms))
+                let named = digest(&published.manifest).ok_or_else(|| fault("a digest is malformed".into()))?;
+                Happening::Published(version_info(&self.manifest(&named)?, named, index, time_ms))
             }
             Some(entry::Event::StatusChanged(change)) => {
                 let (standard, version, status) =

@@ -10,6 +10,7 @@
 use super::{PublishError, Registry};
 use guiju_compat::{Budget, Bump, Change, Fit, Inclusion, Side, Verdict, Witness, compare, lies_in};
 use guiju_model::{Bundle, Content, Digest, Kind, Manifest, Reading, Reference, StandardId, Status, Text};
+use guiju_validator::CompileError;
 use semver::Version;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -191,7 +192,7 @@ impl Registry {
         let Manifest { version, kind, .. } = &candidate.root().manifest;
         // A contract that cannot be read is refused, though there is nothing to compare it with.
         let new = match *kind == Kind::Contract || baseline.is_some() {
-            true => Side::read(candidate, reading)?,
+            true => self.side(candidate, reading)?,
             false => return Ok(None),
         };
         let Some((baseline, digest)) = baseline else { return Ok(None) };
@@ -199,13 +200,27 @@ impl Registry {
         if old.root().manifest.kind == Kind::Contract && *kind != Kind::Contract {
             return Ok(None);
         }
-        let old = Side::read(&old, reading)?;
+        let old = self.side(&old, reading)?;
         if !old.is_comparable() || !new.is_comparable() {
             return Ok(None);
         }
         let verdict = compare(&old, &new, &Budget::default());
         let (declared, required) = (Bump::declared(baseline, version), verdict.bump.map(|bump| bump.after(baseline)));
         Ok(Some(Judged { baseline: baseline.clone(), declared, required, verdict }))
+    }
+
+    fn narrows(&self, profile: &Bundle, base: &Bundle) -> Result<Narrowing, PublishError> {
+        let strict = Reading::default();
+        let (inner, outer) = (self.side(profile, &strict)?, self.side(base, &strict)?);
+        let inclusion = lies_in(&inner, &outer, &Budget::default());
+        Ok(Narrowing { profile: inner.name, base: outer.name, inclusion })
+    }
+
+    pub(super) fn side(&self, bundle: &Bundle, reading: &Reading) -> Result<Side, CompileError> {
+        match bundle.root().manifest.kind {
+            Kind::Contract => Side::read(bundle, reading),
+            _ => Side::read_by(bundle, reading, &self.compared.of(bundle)?),
+        }
     }
 
     /// The version that a new one must be compatible with.
@@ -246,7 +261,7 @@ impl Registry {
             return Ok(None);
         };
         let base = Bundle::gather(self.load(&base.digest, true)?, self)?;
-        Ok(Some(narrowing(candidate, &base)?))
+        Ok(Some(self.narrows(candidate, &base)?))
     }
 
     /// The highest version of each profile of the candidate that is not narrower than it.
@@ -267,19 +282,13 @@ impl Registry {
         }
         let mut affected = Vec::new();
         for content in profiles.into_values().take(PROFILES_MAX) {
-            let found = narrowing(&Bundle::gather(content, self)?, candidate)?;
+            let found = self.narrows(&Bundle::gather(content, self)?, candidate)?;
             if !found.inclusion.is_included() {
                 affected.push(found);
             }
         }
         Ok(affected)
     }
-}
-
-fn narrowing(profile: &Bundle, base: &Bundle) -> Result<Narrowing, PublishError> {
-    let (inner, outer) = (Side::new(profile, true)?, Side::new(base, true)?);
-    let inclusion = lies_in(&inner, &outer, &Budget::default());
-    Ok(Narrowing { profile: inner.name, base: outer.name, inclusion })
 }
 
 /// The reference of a profile to the record that it narrows.

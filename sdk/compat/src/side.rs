@@ -39,7 +39,7 @@ pub struct Side {
     /// The files of a protobuf contract.
     pub(crate) contract: Option<Files>,
     /// None: a contract, which has no records.
-    validator: Option<Validator>,
+    validator: Option<Arc<Validator>>,
     /// Under the reading `closed-writer`: what refuses records that a writer by this version never writes.
     closed: Option<Closed>,
 }
@@ -57,14 +57,32 @@ impl Side {
 
     /// A sealed version under a reading.
     pub fn read(bundle: &Bundle, reading: &Reading) -> Result<Self, CompileError> {
+        Self::compiled(bundle, reading, |bundle| {
+            Validator::compile(bundle, &CompileOptions { assert_formats: reading.formats_asserted }).map(Arc::new)
+        })
+    }
+
+    /// The same by the validator that checks its records, where the reading leaves that as it is.
+    pub fn read_by(bundle: &Bundle, reading: &Reading, validator: &Arc<Validator>) -> Result<Self, CompileError> {
+        if !reading.formats_asserted || !reading.version_constants_pinned {
+            return Self::read(bundle, reading);
+        }
+        Self::compiled(bundle, reading, |_| Ok(Arc::clone(validator)))
+    }
+
+    fn compiled(
+        bundle: &Bundle,
+        reading: &Reading,
+        compile: impl FnOnce(&Bundle) -> Result<Arc<Validator>, CompileError>,
+    ) -> Result<Self, CompileError> {
         let unpinned = if reading.version_constants_pinned { None } else { reading::unpinned(bundle) };
-        let (bundle, formats_asserted) = (unpinned.as_ref().unwrap_or(bundle), reading.formats_asserted);
+        let bundle = unpinned.as_ref().unwrap_or(bundle);
         let content = bundle.root();
         let name = format!("{}@{}", content.manifest.standard, content.manifest.version);
         if content.manifest.kind == Kind::Contract {
             return Self::of_contract(name, content);
         }
-        let validator = Some(Validator::compile(bundle, &CompileOptions { assert_formats: formats_asserted })?);
+        let validator = Some(compile(bundle)?);
         let (mut others, mut lists, mut list) = (BTreeMap::new(), Lists::new(), None);
         for content in bundle.contents() {
             let bytes = content.document().unwrap_or_default();
@@ -139,7 +157,7 @@ impl Side {
         formats_asserted: bool,
     ) -> Result<Self, CompileError> {
         let options = CompileOptions { assert_formats: formats_asserted };
-        let validator = Some(Validator::compile_schema_with(schema, others.clone(), &options)?);
+        let validator = Some(Arc::new(Validator::compile_schema_with(schema, others.clone(), &options)?));
         let root: Value = serde_json::from_slice(schema).map_err(|error| malformed(name, &error.to_string()))?;
         Ok(Self {
             name: name.to_owned(),
@@ -209,7 +227,7 @@ impl Side {
     /// The first findings that refuse the record, or that keep a writer from writing it.
     pub fn findings(&self, record: &Value, day: Option<Date>) -> Vec<guiju_model::Finding> {
         let closed = self.closed.iter().flat_map(|closed| &closed.validators);
-        let each = self.validator.iter().chain(closed).map(|validator| {
+        let each = self.validator.iter().map(Arc::as_ref).chain(closed).map(|validator| {
             let mut findings = validator.check(record.to_string().as_bytes(), &options(day, 20)).findings;
             findings.retain(|finding| finding.severity == guiju_model::Severity::Error);
             findings

@@ -36,23 +36,29 @@ pub fn judge_examples(bundle: &Bundle, package: &Package) -> Result<Vec<ExampleF
     if package.kind == Kind::Contract {
         return Ok(Vec::new());
     }
-    let validator = Validator::compile(bundle, &CompileOptions::default())?;
-    let mut faults = Vec::new();
-    let date = common_date(package).unwrap_or_else(|fault| {
-        faults.push(fault);
-        None
-    });
-    for (file, bytes) in &package.files {
-        let fault = if is_record(file, CONFORMING) {
-            conforming(&validator, file, bytes, date)
-        } else if is_record(file, FAILING) {
-            failing(&validator, package, file, bytes, date)
-        } else {
-            orphan(package, file)
-        };
-        faults.extend(fault);
+    Ok(Validator::compile(bundle, &CompileOptions::default())?.judge_examples(package))
+}
+
+impl Validator {
+    /// Checks every example of the version that this validator was compiled of.
+    pub fn judge_examples(&self, package: &Package) -> Vec<ExampleFault> {
+        let mut faults = Vec::new();
+        let date = common_date(package).unwrap_or_else(|fault| {
+            faults.push(fault);
+            None
+        });
+        for (file, bytes) in &package.files {
+            let fault = if is_record(file, CONFORMING) {
+                conforming(self, file, bytes, date)
+            } else if is_record(file, FAILING) {
+                failing(self, package, file, bytes, date)
+            } else {
+                orphan(package, file)
+            };
+            faults.extend(fault);
+        }
+        faults
     }
-    Ok(faults)
 }
 
 /// The findings of a report as a `*.findings.txt` holds them.
