@@ -4,25 +4,26 @@
 
 #[path = "src/archive.rs"]
 mod archive;
-#[path = "src/folder.rs"]
-mod folder;
+// The client's own source: as a dependency it would be built twice, with all that it needs.
+#[path = "../client/src/tree.rs"]
+mod tree;
 
 use archive::{Archive, Packed, pack};
-use folder::Folder;
 use std::{
     env, fs,
     path::{Path, PathBuf},
 };
+use tree::Tree;
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../standards");
     println!("cargo::rerun-if-changed={}", root.display());
-    for source in ["build.rs", "src/archive.rs", "src/folder.rs"] {
+    for source in ["build.rs", "src/archive.rs", "../client/src/tree.rs"] {
         println!("cargo::rerun-if-changed={source}");
     }
-    let Folder { packages, metadata } = Folder::read(&root).unwrap_or_else(|error| panic!("{error}"));
+    let Tree { packages, metadata } = Tree::read(&root).unwrap_or_else(|error| panic!("{error}"));
     let empty = Archive::default();
-    let mut sealed = Folder::seal(packages, &empty);
+    let mut sealed = Tree::seal(packages, &empty);
     let faults: Vec<String> =
         sealed.unsealed.iter().map(|fault| format!("{} {}: {}", fault.standard, fault.version, fault.why)).collect();
     assert!(faults.is_empty(), "standards/ does not hold together:\n{}", faults.join("\n"));

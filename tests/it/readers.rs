@@ -6,7 +6,14 @@ use guiju::{
 };
 use guiju_model::Place;
 use proptest::prelude::*;
-use std::{io::Read, ops::ControlFlow};
+use std::{
+    io::Read,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 const SCHEMA: &str = r#"{
   "type": "object",
@@ -117,6 +124,36 @@ fn every_bad_row_of_two_thousand_is_counted() {
     assert!(records.iter().enumerate().all(|(at, record)| record.index == at as u64 && !record.report.conforms()));
     let totals = totals.unwrap();
     assert_eq!((totals.records, totals.failing), (2_000, 2_000));
+}
+
+/// Counts what is read of it.
+struct Counted<R>(R, Arc<AtomicUsize>);
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.0.read(buffer)?;
+        self.1.fetch_add(count, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// While one record takes long, what is read behind it stays within a bound.
+#[test]
+fn a_slow_record_is_waited_for() {
+    let patterns: Vec<String> = (0..40).map(|n| format!("{{\"pattern\":\"(a|b)*c{{{n}}}d\"}}")).collect();
+    let schema = format!("{{\"properties\":{{\"x\":{{\"allOf\":[{}]}}}}}}", patterns.join(","));
+    let validator = Validator::compile_schema(schema.as_bytes(), &CompileOptions::default()).unwrap();
+    let slow = format!("{{\"x\":\"{}\"}}\n", "ab".repeat(300_000));
+    let quick = format!("{{\"y\":\"{}\"}}\n", "y".repeat(2_000)).repeat(20_000);
+    let (taken, mut ahead) = (Arc::new(AtomicUsize::new(0)), None);
+    let input = Counted(slow.as_bytes().chain(quick.as_bytes()), taken.clone());
+    let options = ReadOptions { jobs: 2, ..ReadOptions::default() };
+    let totals = check(input, &validator, &options, |_| {
+        ahead.get_or_insert_with(|| taken.load(Ordering::Relaxed));
+        ControlFlow::Continue(())
+    });
+    assert_eq!(totals.unwrap().records, 20_001);
+    assert!(ahead.unwrap() < 8 << 20, "{ahead:?} bytes were read before the first record was told");
 }
 
 proptest! {

@@ -12,7 +12,6 @@ mod command; // one file a command
 mod context; // what every command is given
 mod embedded; // the standards that the program carries
 mod failure; // why there is no answer, in the house form
-mod folder; // a folder of standards as authors keep it
 mod inputs; // which files are meant
 mod log; // what is asked of a registry's log
 mod output; // how a check is told
@@ -25,14 +24,17 @@ mod telling; // one input, as its records come
 mod terminal; // colour and language
 
 use args::Args;
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use context::Context;
 use failure::{Answer, Verdict};
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::{self, ExitCode},
+};
 use terminal::Paint;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| exit_with(&error));
     let paint = Paint::new(args.shared.color, &std::io::stderr());
     match answer(args) {
         Ok(verdict) => verdict.into(),
@@ -41,6 +43,15 @@ fn main() -> ExitCode {
             Verdict::NotJudged.into()
         }
     }
+}
+
+/// Without a command the help is the answer, even where the environment gives an argument.
+fn exit_with(error: &clap::Error) -> ! {
+    if error.kind() != ErrorKind::MissingSubcommand {
+        error.exit();
+    }
+    let _ = write!(io::stderr(), "{}", Args::command().render_help());
+    process::exit(2)
 }
 
 fn answer(args: Args) -> Answer {

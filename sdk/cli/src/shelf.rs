@@ -311,12 +311,19 @@ fn said(text: &str) -> Failure {
     }
 }
 
+/// Faults of a schema that are told; a schema may have thousands.
+const FAULTS_SHOWN: usize = 20;
+
 pub fn not_compiled(error: &CompileError) -> Failure {
     let failure = Failure::new(format!("`{}` cannot be compiled", error.subject.trim_matches('`')));
-    error.faults.iter().fold(failure, |failure, fault| {
+    let failure = error.faults.iter().take(FAULTS_SHOWN).fold(failure, |failure, fault| {
         let pointer = if fault.pointer.is_empty() { "/" } else { &fault.pointer };
         failure.at(format!("{} at {pointer}: {}", fault.code, fault.message))
-    })
+    });
+    match error.faults.len().saturating_sub(FAULTS_SHOWN) {
+        0 => failure,
+        more => failure.at(format!("… and {more} more")),
+    }
 }
 
 fn unresolved(error: ResolveError) -> Failure {

@@ -7,9 +7,9 @@
 use crate::{
     context::Context,
     failure::Failure,
-    folder::Folder,
     shelf::{Carried, Shelf, not_compiled},
 };
+use guiju::tree::Tree;
 use guiju_compat::Side;
 use guiju_model::{Bundle, Kind, Metadata, Package, Properties, Reading, StandardId};
 use semver::Version;
@@ -91,8 +91,8 @@ fn of_path(path: &Path, written: &str, asked: &Asked) -> Result<Sides, Failure> 
     if is_bare && holds_protobuf(path) {
         return of_protobuf(path, written).map(|side| Sides::One(Box::new(side)));
     }
-    let Folder { packages, metadata } = crate::command::test::read(folder)?;
-    let sealed = Folder::seal(packages, &Carried);
+    let Tree { packages, metadata } = crate::command::test::read(folder)?;
+    let sealed = Tree::seal(packages, &Carried);
     if let Some(fault) = sealed.unsealed.first() {
         let failure = Failure::new(format!("`{}` {}: {}", fault.standard, fault.version, fault.why));
         return Err(failure.at(format!("in {written}")));

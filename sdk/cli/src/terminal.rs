@@ -18,6 +18,11 @@ pub enum Color {
     Never,
 }
 
+/// `1 version`, `2 versions`.
+pub fn counted(count: usize, name: &str) -> String {
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A text of others on one line, so that it cannot move the cursor, paint, or pass for a line of ours.
 pub fn plain(text: &str) -> Cow<'_, str> {
     let is_told = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -12,7 +12,7 @@
 //! ```
 
 mod cache; // versions on disk, by digest
-mod folder; // a standards/ tree as a catalog
+mod folder; // a tree of standards as a catalog
 mod lock; // which exact versions a project uses
 #[cfg(feature = "registry")]
 mod proofs; // whether what a registry publishes is what it published
@@ -29,6 +29,7 @@ pub mod verdict {
 }
 
 pub mod readers; // records from bytes of any size
+pub mod tree; // a folder of standards as authors keep it
 
 pub use cache::{Cache, CacheError};
 pub use folder::{Folder, FolderError};

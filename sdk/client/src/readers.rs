@@ -21,6 +21,7 @@ use std::{
     collections::BTreeMap,
     io::{self, Read},
     ops::ControlFlow,
+    panic,
     sync::{Arc, Mutex, mpsc},
     thread,
 };
@@ -186,67 +187,76 @@ fn alone(
 const BATCH_RECORDS: usize = 512;
 const BATCH_BYTES: usize = 256 << 10;
 
-const BATCHES_PER_JOB: usize = 4;
+/// Batches that are split and not yet told, for each worker. While one batch is slow, no more than these wait behind it.
+const BATCHES_OPEN: usize = 4;
 
 type Batch = (u64, Vec<Raw>);
+type Judged = (u64, thread::Result<Vec<Checked>>);
 
-/// One thread splits, the others judge, the caller's tells in order. Channels are bounded, so whoever is slow is waited for.
+/// One thread splits, the others judge, the caller's tells in order. Whoever is slow is waited for: a batch is split only
+/// once it has a permit, and a permit comes back when a batch has been told.
 fn together(
     splitter: &mut Splitter<impl Read + Send>,
     judge: &Judge<'_>,
     jobs: usize,
     tell: &mut impl FnMut(Checked) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
+    let open = jobs * BATCHES_OPEN;
+    let (permit, permits) = mpsc::sync_channel::<()>(open);
+    (0..open).for_each(|_| permit.try_send(()).unwrap_or_default());
     let (give, take) = mpsc::sync_channel::<Batch>(jobs);
     // Held by the workers alone: when the last has ended, so does the splitter.
     let take = Arc::new(Mutex::new(take));
-    let (done, results) = mpsc::sync_channel::<(u64, Vec<Checked>)>(jobs);
-    // Batches that finished before their turn wait here; so many may be under way in all, and no more.
-    let (told, turns) = mpsc::channel();
-    for _ in 0..jobs * BATCHES_PER_JOB {
-        let _ = told.send(());
-    }
-    thread::scope(move |scope| {
-        let split = scope.spawn(move || batches(splitter, &give, &turns));
+    let (done, results) = mpsc::sync_channel::<Judged>(jobs);
+    thread::scope(|scope| {
+        // Whichever way this ends, nobody is left waiting for a permit or for somebody to hand on to.
+        let (permit, results) = (permit, results);
+        let split = scope.spawn(move || batches(splitter, &permits, &give));
         for _ in 0..jobs {
             let (take, done) = (take.clone(), done.clone());
-            scope.spawn(move || {
-                let mut checker = judge.validator.checker();
-                loop {
-                    let next = take.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
-                    let Ok((number, batch)) = next else { return };
-                    let checked = batch.into_iter().map(|raw| judge.judge(&mut checker, raw)).collect();
-                    if done.send((number, checked)).is_err() {
-                        return;
-                    }
-                }
-            });
+            scope.spawn(move || work(judge, &take, &done));
         }
         drop((take, done));
         let mut early: BTreeMap<u64, Vec<Checked>> = BTreeMap::new();
         let mut next = 0;
         for (number, batch) in &results {
-            early.insert(number, batch);
+            early.insert(number, batch.unwrap_or_else(|panic| panic::resume_unwind(panic)));
             while let Some(batch) = early.remove(&next) {
                 next += 1;
-                let _ = told.send(());
                 for checked in batch {
                     if tell(checked).is_break() {
-                        // With nobody to hand on to, every worker ends at its next batch.
-                        drop(results);
                         return Err(ReadError::Stopped);
                     }
                 }
+                // All are out while the splitter is at its end.
+                let _ = permit.try_send(());
             }
         }
         split.join().unwrap_or_else(|_| Err(io::Error::other("the reader stopped").into()))
     })
 }
 
+/// Judges batches until there are no more, or nobody wants them.
+fn work(judge: &Judge<'_>, take: &Mutex<mpsc::Receiver<Batch>>, done: &mpsc::SyncSender<Judged>) {
+    let mut checker = judge.validator.checker();
+    loop {
+        let next = take.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
+        let Ok((number, batch)) = next else { return };
+        // A batch that never came would be waited for; so a panic goes to the caller as any other result.
+        let checked = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            batch.into_iter().map(|raw| judge.judge(&mut checker, raw)).collect()
+        }));
+        let is_panic = checked.is_err();
+        if done.send((number, checked)).is_err() || is_panic {
+            return;
+        }
+    }
+}
+
 fn batches(
     splitter: &mut Splitter<impl Read>,
+    permits: &mpsc::Receiver<()>,
     give: &mpsc::SyncSender<Batch>,
-    turns: &mpsc::Receiver<()>,
 ) -> Result<(), ReadError> {
     let (mut number, mut batch, mut bytes) = (0, Vec::new(), 0);
     loop {
@@ -262,7 +272,7 @@ fn batches(
             Err(error) => Some(error),
         };
         if is_end || batch.len() == BATCH_RECORDS || bytes >= BATCH_BYTES {
-            if turns.recv().is_err() || give.send((number, std::mem::take(&mut batch))).is_err() {
+            if permits.recv().is_err() || give.send((number, std::mem::take(&mut batch))).is_err() {
                 return Ok(());
             }
             (number, bytes) = (number + 1, 0);
@@ -283,7 +293,7 @@ struct Judge<'j> {
 
 impl Judge<'_> {
     fn judge(&self, checker: &mut Checker<'_>, raw: Raw) -> Checked {
-        let Raw { index, line, offset, bytes, fault } = raw;
+        let Raw { index, line, column, offset, bytes, fault } = raw;
         let (report, is_readable, row) = match (fault, self.table) {
             (Some(finding), _) => {
                 let mut report = self.validator.empty_report();
@@ -296,7 +306,7 @@ impl Judge<'_> {
             }
             (None, None) => {
                 let mut report = checker.check(&bytes, self.options);
-                report.findings.iter_mut().for_each(|finding| shift(finding, line, offset));
+                report.findings.iter_mut().for_each(|finding| shift(finding, line, column, offset));
                 let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
                 (report, is_readable, None)
             }
@@ -306,14 +316,17 @@ impl Judge<'_> {
 }
 
 /// From a place in the record to one in the input.
-fn shift(finding: &mut Finding, first_line: u64, first_offset: u64) {
+fn shift(finding: &mut Finding, first_line: u64, first_column: u64, first_offset: u64) {
     match &mut finding.place {
-        Some(Place::Text { line, offset, .. }) => {
+        Some(Place::Text { line, column, offset }) => {
+            if *line == 1 {
+                *column += first_column - 1;
+            }
             *line += first_line - 1;
             *offset += first_offset;
         }
         Some(Place::Cell { .. }) => {}
-        None => finding.place = Some(Place::Text { line: first_line, column: 1, offset: first_offset }),
+        None => finding.place = Some(Place::Text { line: first_line, column: first_column, offset: first_offset }),
     }
 }
 

@@ -61,6 +61,15 @@ pub fn finding(code: &'static str, path: &str, args: &[(&str, &str)]) -> Finding
     }
 }
 
+/// The same, where what fills the message has words of its own in each language: name, English, Chinese.
+pub fn finding_in_words(code: &'static str, path: &str, args: &[(&str, &str, &str)]) -> Finding {
+    let en: Vec<(&str, &str)> = args.iter().map(|(name, en, _)| (*name, *en)).collect();
+    let zh: Vec<(&str, &str)> = args.iter().map(|(name, _, zh)| (*name, *zh)).collect();
+    let mut finding = finding(code, path, &en);
+    finding.message.zh = self::finding(code, path, &zh).message.zh;
+    finding
+}
+
 /// Whether a finding says that there is no record to judge: the text is not JSON, too large, or cannot be decoded.
 pub fn is_unreadable(code: &str) -> bool {
     const CODES: [&str; 12] = [

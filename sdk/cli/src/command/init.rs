@@ -49,7 +49,7 @@ pub fn run(args: InitArgs, context: &Context) -> Answer {
         true => "guiju check".into(),
         false => format!("cd {} && guiju check", folder.display()),
     };
-    writeln!(out, "{} {command}", context.paint.help(context.lang.pick("next:", "下一步：")))?;
+    writeln!(out, "{}{command}", context.paint.help(context.lang.pick("next: ", "下一步：")))?;
     out.flush()?;
     Ok(Verdict::Conforms)
 }

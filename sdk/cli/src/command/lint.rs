@@ -2,10 +2,10 @@ use crate::{
     command::test,
     context::Context,
     failure::{Answer, Verdict},
-    folder::{Folder, Sealed},
     shelf::Carried,
-    terminal::Lang,
+    terminal::{Lang, counted},
 };
+use guiju::tree::{Sealed, Tree};
 use guiju_model::{Package, Severity};
 use guiju_validator::{Lint, lint};
 use serde_json::json;
@@ -36,9 +36,9 @@ struct Counts {
 }
 
 pub fn run(args: LintArgs, context: &Context) -> Answer {
-    let Folder { packages, metadata } = test::read(&args.folder)?;
+    let Tree { packages, metadata } = test::read(&args.folder)?;
     let all = packages.len();
-    let Sealed { versions, unsealed } = Folder::seal(packages, &Carried);
+    let Sealed { versions, unsealed } = Tree::seal(packages, &Carried);
     let mut out = context.out();
     let mut counts = Counts::default();
     for fault in &unsealed {
@@ -106,7 +106,9 @@ impl Counts {
     fn text(&self, all: usize, lang: Lang) -> String {
         let Self { errors, warnings, infos } = self;
         match lang {
-            Lang::En => format!("{all} versions linted; errors: {errors}, warnings: {warnings}, infos: {infos}"),
+            Lang::En => {
+                format!("{} linted; errors: {errors}, warnings: {warnings}, infos: {infos}", counted(all, "version"))
+            }
             Lang::Zh => format!("{all} 个版本：{errors} 个错误，{warnings} 个警告，{infos} 个提示"),
         }
     }

@@ -48,7 +48,7 @@ pub fn run(args: NewArgs, context: &Context) -> Answer {
         write(&home.join(name), &text)?;
         writeln!(out, "wrote {}", home.join(name).display())?;
     }
-    writeln!(out, "{} guiju test {}", context.paint.help(context.lang.pick("next:", "下一步：")), into.display())?;
+    writeln!(out, "{}guiju test {}", context.paint.help(context.lang.pick("next: ", "下一步：")), into.display())?;
     out.flush()?;
     Ok(Verdict::Conforms)
 }

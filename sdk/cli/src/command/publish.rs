@@ -2,10 +2,13 @@ use crate::{
     command::test,
     context::Context,
     failure::{Answer, Failure, Verdict},
-    folder::{Folder, names, refers_to},
     shelf::{Carried, Shelf, refused},
+    terminal::counted,
 };
-use guiju::Publication;
+use guiju::{
+    Publication,
+    tree::{Tree, names, refers_to},
+};
 use guiju_model::{Digest, Package, Text, VersionInfo};
 use guiju_validator::judge_examples;
 use std::{io::Write, path::PathBuf};
@@ -35,13 +38,13 @@ enum Outcome {
 }
 
 pub fn run(args: PublishArgs, context: &Context) -> Answer {
-    let Folder { packages, metadata } = test::read(&args.folder)?;
+    let Tree { packages, metadata } = test::read(&args.folder)?;
     let shelf = Shelf::open(context)?;
     let url = shelf.url().map(str::to_owned);
     let all = packages.len();
     let (mut published, mut there, mut failed) = (0, 0, 0);
     let mut out = context.out();
-    let packages = Folder::ordered(packages);
+    let packages = Tree::ordered(packages);
     for package in &packages {
         let (toml, _) = &metadata[&package.standard];
         let (standard, version) = (&package.standard, &package.version);
@@ -77,8 +80,11 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
     }
     let done = if args.dry_run { "would be published" } else { "published" };
     let place = url.unwrap_or_default();
-    let versions = if all == 1 { "version" } else { "versions" };
-    writeln!(out, "{all} {versions}: {published} {done}, {there} there already, {failed} refused  ({place})")?;
+    writeln!(
+        out,
+        "{}: {published} {done}, {there} there already, {failed} refused  ({place})",
+        counted(all, "version")
+    )?;
     out.flush()?;
     Ok(if failed == 0 { Verdict::Conforms } else { Verdict::NotJudged })
 }
@@ -110,7 +116,7 @@ fn publish(
 }
 
 fn judged_here(package: &Package, all: &[Package]) -> Result<Outcome, Failure> {
-    let sealed = Folder::seal(all.to_vec(), &Carried);
+    let sealed = Tree::seal(all.to_vec(), &Carried);
     let unsealed =
         sealed.unsealed.iter().find(|other| (&other.standard, &other.version) == (&package.standard, &package.version));
     if let Some(unsealed) = unsealed {

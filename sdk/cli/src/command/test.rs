@@ -1,9 +1,10 @@
 use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
-    folder::{Folder, Sealed},
     shelf::Carried,
+    terminal::counted,
 };
+use guiju::tree::{Sealed, Tree};
 use guiju_model::{Bundle, Package};
 use guiju_validator::{ExampleFault, judge_examples};
 use std::{
@@ -24,9 +25,9 @@ pub struct TestArgs {
 }
 
 pub fn run(args: TestArgs, context: &Context) -> Answer {
-    let Folder { packages, .. } = read(&args.folder)?;
+    let Tree { packages, .. } = read(&args.folder)?;
     let (versions, examples) = (packages.len(), packages.iter().map(examples).sum::<usize>());
-    let Sealed { versions: sealed, unsealed } = Folder::seal(packages, &Carried);
+    let Sealed { versions: sealed, unsealed } = Tree::seal(packages, &Carried);
     let mut out = context.out();
     let mut failed = unsealed.len();
     let error = context.paint.error("error:");
@@ -41,18 +42,21 @@ pub fn run(args: TestArgs, context: &Context) -> Answer {
         }
     }
     let held = versions - failed;
-    writeln!(out, "{versions} versions with {examples} examples: {held} do what they announce, {failed} do not")?;
+    let does = if held == 1 { "does what it announces" } else { "do what they announce" };
+    let does_not = if failed == 1 { "does not" } else { "do not" };
+    let (versions, examples) = (counted(versions, "version"), counted(examples, "example"));
+    writeln!(out, "{versions} with {examples}: {held} {does}, {failed} {does_not}")?;
     out.flush()?;
     Ok(if failed == 0 { Verdict::Conforms } else { Verdict::DoesNot })
 }
 
 /// Reads a folder that must hold standards.
-pub fn read(path: &Path) -> Result<Folder, Failure> {
+pub fn read(path: &Path) -> Result<Tree, Failure> {
     if !path.exists() {
         return Err(Failure::new(format!("there is no folder `{}`", path.display()))
             .hint("name a tree of standards, one standard, or one version folder; `guiju new` makes one"));
     }
-    let folder = Folder::read(path).map_err(|error| Failure::new(error.why).at(error.path.display()))?;
+    let folder = Tree::read(path).map_err(|error| Failure::new(error.why).at(error.path.display()))?;
     match folder.packages.is_empty() {
         true => Err(Failure::new(format!("`{}` holds no standards", path.display()))
             .hint("a standard lies in namespace/name/ with a standard.toml and a folder for each version")),

@@ -31,14 +31,14 @@ impl<W: Write> Text<W> {
         let told = format!("{}{field}: {}", place(file, finding), lang.of(&finding.message));
         writeln!(self.out, "{} {}", paint.severity(finding.severity, &head), plain(&told))?;
         if let Some(value) = &finding.value {
-            writeln!(self.out, "  {}: {}", lang.pick("value", "值"), plain(value))?;
+            writeln!(self.out, "  {}{}", lang.pick("value: ", "值："), plain(value))?;
         }
         if !finding.rule.is_empty() {
-            let rule = format!("{}: {}", lang.pick("rule", "规则"), finding.rule);
+            let rule = format!("{}{}", lang.pick("rule: ", "规则："), finding.rule);
             writeln!(self.out, "  {}", paint.quiet(&rule))?;
         }
         if let Some(suggestion) = &finding.suggestion {
-            writeln!(self.out, "  {} {}", paint.help(lang.pick("help:", "建议：")), plain(lang.of(suggestion)))?;
+            writeln!(self.out, "  {}{}", paint.help(lang.pick("help: ", "建议：")), plain(lang.of(suggestion)))?;
         }
         Ok(())
     }
@@ -123,9 +123,9 @@ impl<W: Write> Output for Text<W> {
             writeln!(self.out, "  {}", counts(total, self.style))?;
         }
         if let Some(code) = total.worst_code() {
-            let next = lang.pick("next:", "下一步：");
+            let next = lang.pick("next: ", "下一步：");
             let what = lang.pick("what it means and how to mend it", "含义和改法");
-            writeln!(self.out, "{} guiju explain {code}    ({what})", self.style.paint.help(next))?;
+            writeln!(self.out, "{}guiju explain {code}    ({what})", self.style.paint.help(next))?;
         }
         self.out.flush()
     }

@@ -9,6 +9,8 @@ use std::io::{BufRead, BufReader, Read};
 pub(super) struct Raw {
     pub index: u64,
     pub line: u64,
+    /// Characters into the line, from 1.
+    pub column: u64,
     pub offset: u64,
     pub bytes: Vec<u8>,
     /// Why it cannot be read as a record.
@@ -21,11 +23,21 @@ pub(super) struct Splitter<R> {
     limit: usize,
     index: u64,
     line: u64,
+    /// Kept up where records share lines.
+    column: u64,
     offset: u64,
     blank_lines: u64,
     state: State,
     /// What was found behind the last record.
     pending: Option<Raw>,
+}
+
+/// Where a record begins.
+#[derive(Clone, Copy)]
+struct Start {
+    line: u64,
+    column: u64,
+    offset: u64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -38,7 +50,18 @@ enum State {
 impl<R: Read> Splitter<R> {
     pub fn new(input: R, format: Format, limit: usize) -> Self {
         let input = BufReader::with_capacity(256 << 10, input);
-        Self { input, format, limit, index: 0, line: 1, offset: 0, blank_lines: 0, state: State::Start, pending: None }
+        Self {
+            input,
+            format,
+            limit,
+            index: 0,
+            line: 1,
+            column: 1,
+            offset: 0,
+            blank_lines: 0,
+            state: State::Start,
+            pending: None,
+        }
     }
 
     /// The header has been taken; rows count from 0.
@@ -67,9 +90,22 @@ impl<R: Read> Splitter<R> {
     }
 
     fn raw(&mut self, line: u64, offset: u64, bytes: Vec<u8>, fault: Option<Finding>) -> Raw {
+        self.raw_at(Start { line, column: 1, offset }, bytes, fault)
+    }
+
+    fn raw_at(&mut self, start: Start, bytes: Vec<u8>, fault: Option<Finding>) -> Raw {
+        let Start { line, column, offset } = start;
         let index = self.index;
         self.index += 1;
-        Raw { index, line, offset, bytes, fault }
+        let fault = fault.map(|mut finding| {
+            finding.place = Some(Place::Text { line, column, offset });
+            finding
+        });
+        Raw { index, line, column, offset, bytes, fault }
+    }
+
+    fn here(&self) -> Start {
+        Start { line: self.line, column: self.column, offset: self.offset }
     }
 
     fn document(&mut self) -> Result<Option<Raw>, ReadError> {
@@ -85,9 +121,7 @@ impl<R: Read> Splitter<R> {
             return Ok(None);
         }
         if bytes.len() > self.limit {
-            let limit = self.limit.to_string();
-            let fault = codes::finding("record-too-large", "", &[("bytes", "more"), ("limit", &limit)]);
-            return Ok(Some(self.raw(1, 0, Vec::new(), Some(placed(fault, 1, 0)))));
+            return Ok(Some(self.raw(1, 0, Vec::new(), Some(too_large(self.limit)))));
         }
         Ok(Some(self.raw(1, 0, bytes, None)))
     }
@@ -144,10 +178,10 @@ impl<R: Read> Splitter<R> {
                 continue;
             }
             let fault = if in_quotes {
-                Some(placed(codes::finding("csv-quote-unclosed", "", &[]), line, offset))
+                Some(codes::finding("csv-quote-unclosed", "", &[]))
             } else if is_over {
                 let limit = self.limit.to_string();
-                Some(placed(codes::finding("line-too-long", "", &[("limit", &limit)]), line, offset))
+                Some(codes::finding("line-too-long", "", &[("limit", &limit)]))
             } else {
                 None
             };
@@ -162,7 +196,11 @@ impl<R: Read> Splitter<R> {
     fn step(&mut self, byte: u8) {
         self.input.consume(1);
         self.offset += 1;
-        self.line += u64::from(byte == b'\n');
+        // The bytes of a character behind its first are no columns.
+        self.column += u64::from(byte & 0xC0 != 0x80);
+        if byte == b'\n' {
+            (self.line, self.column) = (self.line + 1, 1);
+        }
     }
 
     fn space(&mut self) -> Result<Option<u8>, ReadError> {
@@ -189,17 +227,14 @@ impl<R: Read> Splitter<R> {
             }
         }
         let next = self.space()?;
-        let (line, offset) = (self.line, self.offset);
-        let malformed = |expected: &str, found: &str| {
-            Some(placed(
-                codes::finding("json-malformed", "", &[("expected", expected), ("found", found)]),
-                line,
-                offset,
-            ))
+        let start = self.here();
+        let unclosed = || {
+            let words = [("expected", "`,` or `]`", "`,` 或 `]`"), ("found", "the end", "文本结尾")];
+            Some(codes::finding_in_words("json-malformed", "", &words))
         };
         if next.is_none() {
             self.state = State::End;
-            return Ok(Some(self.raw(line, offset, Vec::new(), malformed("`,` or `]`", "the end"))));
+            return Ok(Some(self.raw_at(start, Vec::new(), unclosed())));
         }
         let (mut bytes, mut is_over, mut is_last) = (Vec::new(), false, false);
         let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
@@ -221,19 +256,16 @@ impl<R: Read> Splitter<R> {
             }
             self.step(byte);
         }
-        let limit = self.limit.to_string();
-        let mut fault = is_over.then(|| {
-            placed(codes::finding("record-too-large", "", &[("bytes", "more"), ("limit", &limit)]), line, offset)
-        });
+        let mut fault = is_over.then(|| too_large(self.limit));
         match self.peek()? {
             Some(b',') => self.step(b','),
             Some(_) => is_last = true,
             None => {
                 self.state = State::End;
-                fault = fault.or_else(|| malformed("`,` or `]`", "the end"));
+                fault = fault.or_else(unclosed);
             }
         }
-        let raw = self.raw(line, offset, bytes, fault);
+        let raw = self.raw_at(start, bytes, fault);
         if is_last {
             self.pending = self.close()?;
         }
@@ -247,19 +279,16 @@ impl<R: Read> Splitter<R> {
         match self.space()? {
             None => Ok(None),
             Some(_) => {
-                let (line, offset) = (self.line, self.offset);
-                Ok(Some(self.raw(
-                    line,
-                    offset,
-                    Vec::new(),
-                    Some(placed(codes::finding("trailing-content", "", &[]), line, offset)),
-                )))
+                let fault = codes::finding("trailing-content", "", &[]);
+                Ok(Some(self.raw_at(self.here(), Vec::new(), Some(fault))))
             }
         }
     }
 }
 
-fn placed(mut finding: Finding, line: u64, offset: u64) -> Finding {
-    finding.place = Some(Place::Text { line, column: 1, offset });
-    finding
+/// How large it is in all is not known: what is over the limit is skipped, not kept.
+fn too_large(limit: usize) -> Finding {
+    let bytes = (format!("more than {limit}"), format!("超过 {limit}"));
+    let limit = limit.to_string();
+    codes::finding_in_words("record-too-large", "", &[("bytes", &bytes.0, &bytes.1), ("limit", &limit, &limit)])
 }

@@ -4,14 +4,17 @@
 //! surrounding space do not matter. A cell becomes what the field's type asks for where it has that form, else text, so that
 //! the standard's own rule says what is wrong.
 
-use guiju_model::{Date, Finding, Place, Report};
+use guiju_model::{Date, Finding, Place, Report, Severity};
 use guiju_validator::{CheckOptions, Checker, Field, Validator, codes};
 use serde_json::{Map, Value};
 use std::{cell::RefCell, sync::Arc};
 
 pub(super) struct Table {
     delimiter: u8,
+    /// Without the columns at the end that have no name.
     columns: Columns,
+    /// Cells of the header, with those.
+    width: usize,
     /// How a row is written as JSON, in the order of names; none where a column gives a part of a field.
     members: Option<Vec<Member>>,
 }
@@ -53,7 +56,9 @@ impl Table {
     /// Reads the header, and says which columns mean nothing or the same.
     pub fn new(header: &[u8], validator: &Validator) -> (Self, Vec<Finding>) {
         let delimiter = delimiter(header);
-        let cells = cells(header, delimiter);
+        let mut cells = cells(header, delimiter);
+        let width = cells.len();
+        cells.drop_empty_end(0);
         let mut findings = Vec::new();
         let mut columns: Vec<Column> = Vec::new();
         for cell in cells.iter() {
@@ -82,25 +87,14 @@ impl Table {
             }
             columns.push(Column { header: cell.to_owned(), field });
         }
-        // A column may give a member of a nested field instead.
-        let gives = |pointer: &str| {
-            let fields = columns.iter().filter_map(|column| column.field.as_ref());
-            fields.map(|field| &field.pointer).any(|given| {
-                given.strip_prefix(pointer).is_some_and(|below| below.is_empty() || below.starts_with('/'))
-            })
-        };
-        for field in validator.fields().iter().filter(|field| field.is_required && !gives(&field.pointer)) {
-            let name = field.pointer.trim_start_matches('/');
-            let titles = [&field.title_en, &field.title_zh].map(|title| title.as_deref().unwrap_or(name));
-            let mut finding =
-                codes::finding("csv-header-missing", &field.pointer, &[("name", name), ("title", titles[0])]);
-            finding.message.zh =
-                codes::finding("csv-header-missing", "", &[("name", name), ("title", titles[1])]).message.zh;
-            finding.place = Some(Place::Text { line: 1, column: 1, offset: 0 });
-            findings.push(finding);
+        findings.extend(missing(&columns, validator));
+        // Rows without one field would be judged as empty records, which may conform.
+        if !validator.fields().is_empty() && columns.iter().all(|column| column.field.is_none()) {
+            let unknown = findings.iter_mut().filter(|finding| finding.code == "csv-header-unknown");
+            unknown.for_each(|finding| finding.severity = Severity::Error);
         }
         let members = members(&columns);
-        (Self { delimiter, columns: Columns(columns.into()), members }, findings)
+        (Self { delimiter, columns: Columns(columns.into()), width, members }, findings)
     }
 
     /// Checks one row; whether it could be read, and the record it stands for.
@@ -126,8 +120,11 @@ impl Table {
                 );
             }
         };
-        // An empty cell too many is no better than a full one: it may be that of a comma which shifted all behind it.
-        let cells = cells(text.as_bytes(), self.delimiter);
+        let mut cells = cells(text.as_bytes(), self.delimiter);
+        // Behind the last column a row may have as many empty cells as the header has; one more shows a shifted row.
+        if cells.len() <= self.width {
+            cells.drop_empty_end(self.columns.0.len());
+        }
         if cells.len() != self.columns.0.len() {
             let (found, expected) = (cells.len().to_string(), self.columns.0.len().to_string());
             let finding = codes::finding("csv-ragged-row", "", &[("found", &found), ("expected", &expected)]);
@@ -142,7 +139,7 @@ impl Table {
                 && field.types.iter().any(|name| name == "string")
                 && !field.types.iter().any(|name| name == "number")
             {
-                own.push((codes::finding("csv-number-exponent", &field.pointer, &[("value", cell)]), &column.header));
+                own.push((codes::finding("csv-number-exponent", &field.pointer, &[]), &column.header));
             }
         }
         let bytes = match &self.members {
@@ -229,6 +226,26 @@ impl Table {
     }
 }
 
+/// The fields that every record has and no column gives; a column may give a member of a nested field instead.
+fn missing(columns: &[Column], validator: &Validator) -> Vec<Finding> {
+    let gives = |pointer: &str| {
+        let fields = columns.iter().filter_map(|column| column.field.as_ref());
+        fields
+            .filter_map(|field| field.pointer.strip_prefix(pointer))
+            .any(|below| below.is_empty() || below.starts_with('/'))
+    };
+    let required = validator.fields().iter().filter(|field| field.is_required && !gives(&field.pointer));
+    let told = |field: &Field| {
+        let name = field.pointer.trim_start_matches('/');
+        let [en, zh] = [&field.title_en, &field.title_zh].map(|title| title.as_deref().unwrap_or(name));
+        let words = [("name", name, name), ("title", en, zh)];
+        let mut finding = codes::finding_in_words("csv-header-missing", &field.pointer, &words);
+        finding.place = Some(Place::Text { line: 1, column: 1, offset: 0 });
+        finding
+    };
+    required.map(told).collect()
+}
+
 impl Columns {
     /// The header of the column that a path lies in; of a field that has no column, nothing.
     pub fn header_of(&self, path: &str) -> &str {
@@ -284,6 +301,13 @@ impl Cells {
     fn get(&self, at: usize) -> &str {
         let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         self.text.get(begin..self.ends[at]).unwrap_or_default()
+    }
+
+    /// Drops cells at the end that hold nothing, as long as there are more than `least`.
+    fn drop_empty_end(&mut self, least: usize) {
+        while self.len() > least && self.get(self.len() - 1).trim().is_empty() {
+            self.ends.pop();
+        }
     }
 
     fn iter(&self) -> impl Iterator<Item = &str> {

@@ -1,4 +1,4 @@
-//! A folder of standards as authors keep it: `namespace/name/{standard.toml, version/…}`.
+//! A folder of standards as authors keep it: `namespace/name/{standard.toml, version/…}`. The path is the identity.
 //!
 //! # Invariants
 //! - Whoever names a tree, one standard in it, or one version folder, gets the same packages for it.
@@ -16,7 +16,7 @@ const METADATA: &str = "standard.toml";
 
 /// What a folder holds, read and not judged.
 #[derive(Debug, Default)]
-pub struct Folder {
+pub struct Tree {
     pub packages: Vec<Package>,
     /// `standard.toml` as it stands, and what it says.
     pub metadata: BTreeMap<StandardId, (String, Metadata)>,
@@ -25,7 +25,7 @@ pub struct Folder {
 /// Where and why a folder of standards cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {why}", path.display())]
-pub struct FolderError {
+pub struct TreeError {
     pub path: PathBuf,
     pub why: String,
 }
@@ -45,32 +45,32 @@ pub struct Sealed {
     pub unsealed: Vec<Unsealed>,
 }
 
-fn fault(path: &Path, why: impl ToString) -> FolderError {
-    FolderError { path: path.to_owned(), why: why.to_string() }
+fn fault(path: &Path, why: impl ToString) -> TreeError {
+    TreeError { path: path.to_owned(), why: why.to_string() }
 }
 
-impl Folder {
+impl Tree {
     /// Reads a tree of standards, one namespace, one standard, or one version folder.
-    pub fn read(path: &Path) -> Result<Self, FolderError> {
+    pub fn read(path: &Path) -> Result<Self, TreeError> {
         let path = &fs::canonicalize(path).map_err(|error| fault(path, error))?;
-        let mut folder = Self::default();
+        let mut tree = Self::default();
         let above = path.parent().unwrap_or(path);
         if path.join(METADATA).is_file() {
-            folder.standard(path, None)?;
+            tree.standard(path, None)?;
         } else if above.join(METADATA).is_file() {
-            folder.standard(above, path.file_name().and_then(|name| name.to_str()))?;
+            tree.standard(above, path.file_name().and_then(|name| name.to_str()))?;
         } else {
             for child in folders(path)? {
                 match child.join(METADATA).is_file() {
-                    true => folder.standard(&child, None)?,
-                    false => folder.namespace(&child)?,
+                    true => tree.standard(&child, None)?,
+                    false => tree.namespace(&child)?,
                 }
             }
         }
-        Ok(folder)
+        Ok(tree)
     }
 
-    fn namespace(&mut self, path: &Path) -> Result<(), FolderError> {
+    fn namespace(&mut self, path: &Path) -> Result<(), TreeError> {
         for home in folders(path)? {
             match home.join(METADATA).is_file() {
                 true => self.standard(&home, None)?,
@@ -81,7 +81,7 @@ impl Folder {
     }
 
     /// One standard: all its versions, or the one.
-    fn standard(&mut self, home: &Path, only: Option<&str>) -> Result<(), FolderError> {
+    fn standard(&mut self, home: &Path, only: Option<&str>) -> Result<(), TreeError> {
         let name = format!("{}/{}", file_name(home.parent().unwrap_or(home)), file_name(home));
         let standard: StandardId = name.parse().map_err(|error| fault(home, error))?;
         let toml = home.join(METADATA);
@@ -135,10 +135,15 @@ impl Folder {
             }
             // Names that wait for each other: the versions may still be in an order that works, so each is tried again.
             if stuck.len() == tried {
-                let unsealed = |(package, why): (Package, _)| Unsealed {
+                let names = names(&stuck.iter().map(|(package, _)| package.clone()).collect::<Vec<_>>());
+                let unsealed = |(package, why): (Package, String)| Unsealed {
+                    // There is such a standard, only not before this one.
+                    why: match waits_for(&package, &names) {
+                        Some(other) => format!("it refers to `{other}`, which refers back to it or is itself at fault"),
+                        None => why,
+                    },
                     standard: package.standard,
                     version: package.version,
-                    why,
                 };
                 sealed.unsealed = stuck.into_iter().map(unsealed).collect();
                 return sealed;
@@ -155,9 +160,14 @@ pub fn names(packages: &[Package]) -> BTreeSet<StandardId> {
 
 /// Whether a package refers to one of these standards, other than itself: the highest version must be there before it.
 pub fn refers_to(package: &Package, names: &BTreeSet<StandardId>) -> bool {
+    waits_for(package, names).is_some()
+}
+
+fn waits_for(package: &Package, names: &BTreeSet<StandardId>) -> Option<StandardId> {
     let document = package.document().ok().flatten().unwrap_or_default();
     let links = links(package.kind, document).unwrap_or_default();
-    links.iter().map(|link| link.reference.standard()).any(|name| *name != package.standard && names.contains(name))
+    let mut others = links.iter().map(|link| link.reference.standard());
+    others.find(|name| **name != package.standard && names.contains(*name)).cloned()
 }
 
 /// The versions sealed so far over those of a base.
@@ -185,7 +195,7 @@ impl Catalog for Shelved<'_> {
     }
 }
 
-fn gather(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), FolderError> {
+fn gather(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), TreeError> {
     for path in entries(folder)? {
         let name = format!("{prefix}{}", file_name(&path));
         match path.is_dir() {
@@ -196,12 +206,12 @@ fn gather(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) ->
     Ok(())
 }
 
-fn folders(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, TreeError> {
     Ok(entries(folder)?.into_iter().filter(|path| path.is_dir()).collect())
 }
 
 /// What lies in a folder, in order of names; hidden files are the editor's, not the author's.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, TreeError> {
     let entries: io::Result<Vec<_>> = fs::read_dir(folder).and_then(Iterator::collect);
     let entries = entries.map_err(|error| fault(folder, error))?.into_iter().map(|entry| entry.path());
     let mut paths: Vec<PathBuf> = entries.filter(|path| !file_name(path).starts_with('.')).collect();

@@ -1,0 +1,43 @@
+"""Schemas made to cost: each small, each asking for far more than its size."""
+import json, sys
+
+
+def doubling(levels):
+    defs = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(levels)}
+    return {"$ref": "#/$defs/d0", "$defs": defs | {f"d{levels}": {"type": "object"}}}
+
+
+def nested(levels):
+    schema = {"type": "object"}
+    for _ in range(levels):
+        schema = {"properties": {"a": schema}}
+    return schema
+
+
+def any_of():
+    branch = {"properties": {"a": {"$ref": "#"}}, "required": ["a"]}
+    return {"anyOf": [branch | {"maxProperties": n + 1} for n in range(8)] + [{"type": "integer"}]}
+
+
+def pattern(text):
+    return {"properties": {"a": {"pattern": text}}}
+
+
+def large(count):
+    return {"properties": {f"p{n}": {"pattern": f"^[\\p{{L}}\\p{{N}}]{{1,{400 + n % 100}}}$"} for n in range(count)}}
+
+
+schemas = {
+    "all-of-doubling": doubling(60),
+    "any-of-recursive": any_of(),
+    "any-of-in-place": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
+    "nested-1000": nested(1000),
+    "pattern-nested-repeat": pattern("^(a+)+$b"),
+    "pattern-alternatives": pattern("^(a|a|aa)*b$"),
+    "pattern-repeat-of-repeat": pattern("((a{1000}){1000}){1000}"),
+    "pattern-look-ahead": pattern("^(?=(a+))\\1b"),
+    "patterns-2000-large": large(2000),
+    "unique-items": {"properties": {"a": {"uniqueItems": True}}},
+}
+sys.setrecursionlimit(10_000)
+json.dump(schemas[sys.argv[1]], sys.stdout)
