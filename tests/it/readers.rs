@@ -2,9 +2,9 @@
 
 use guiju::{
     CompileOptions, Validator,
-    readers::{Checked, Format, ReadError, ReadOptions, Told, Totals, check},
+    readers::{Format, ReadError, ReadOptions, Told, Totals, check},
 };
-use guiju_model::Place;
+use guiju_model::{Place, Report};
 use proptest::prelude::*;
 use std::{
     io::Read,
@@ -41,20 +41,31 @@ impl Read for Drip<'_> {
     }
 }
 
-fn run(input: &[u8], at_once: usize, options: &ReadOptions) -> (Vec<String>, Vec<Checked>, Result<Totals, ReadError>) {
+/// What was told of one record.
+struct Seen {
+    index: u64,
+    report: Report,
+    /// All of it, as text.
+    whole: String,
+}
+
+fn run(input: &[u8], at_once: usize, options: &ReadOptions) -> (Vec<String>, Vec<Seen>, Result<Totals, ReadError>) {
     let validator = Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).unwrap();
     let (mut about, mut records) = (Vec::new(), Vec::new());
     let totals = check(Drip(input, at_once), &validator, options, |told| {
         match told {
             Told::Input(finding) => about.push(finding.code.into_owned()),
-            Told::Record(checked) => records.push(checked),
+            Told::Record(checked) => {
+                let whole = format!("{checked:?}");
+                records.push(Seen { index: checked.index, report: checked.report.into_owned(), whole });
+            }
         }
         ControlFlow::Continue(())
     });
     (about, records, totals)
 }
 
-fn codes(records: &[Checked]) -> Vec<Vec<&str>> {
+fn codes(records: &[Seen]) -> Vec<Vec<&str>> {
     records.iter().map(|record| record.report.findings.iter().map(|finding| &*finding.code).collect()).collect()
 }
 
@@ -167,7 +178,7 @@ proptest! {
         let seen = |at_once, jobs| {
             let options = ReadOptions { format, jobs, ..ReadOptions::default() };
             let (about, records, totals) = run(input.as_bytes(), at_once, &options);
-            let told: Vec<String> = records.iter().map(|record| format!("{record:?}")).collect();
+            let told: Vec<String> = records.into_iter().map(|record| record.whole).collect();
             (about, told, totals.map_err(|error| error.to_string()))
         };
         let whole = seen(1 << 20, 1);

@@ -179,15 +179,15 @@ impl Sink {
     }
 
     /// Writes a record to where it belongs.
-    pub fn put(&mut self, checked: &Checked) -> Result<(), Failure> {
+    pub fn put(&mut self, checked: &Checked<'_>) -> Result<(), Failure> {
         match self.mode {
-            Mode::Array => self.item(&checked.source, checked.report.conforms()),
+            Mode::Array => self.item(checked.source, checked.report.conforms()),
             Mode::Lines => self.line(checked.line, checked.report.conforms()),
         }
     }
 
     /// Keeps a record until its verdict is final.
-    pub fn keep(&mut self, checked: &Checked) -> Result<(), Failure> {
+    pub fn keep(&mut self, checked: &Checked<'_>) -> Result<(), Failure> {
         if self.mode == Mode::Lines {
             return Ok(());
         }
@@ -197,7 +197,7 @@ impl Sink {
             kept => kept.insert(BufWriter::new(tempfile::tempfile().map_err(fault)?)),
         };
         kept.write_all(&checked.source.len().to_le_bytes()).map_err(fault)?;
-        kept.write_all(&checked.source).map_err(fault)
+        kept.write_all(checked.source).map_err(fault)
     }
 
     /// Writes the next of the records that were kept; `line` is the one on which it begins.

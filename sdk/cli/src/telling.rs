@@ -53,13 +53,14 @@ impl<'t> Telling<'t> {
         self.alone(0, finding)
     }
 
-    pub fn record(&mut self, mut checked: Checked) -> Result<(), Failure> {
+    pub fn record(&mut self, mut checked: Checked<'_>) -> Result<(), Failure> {
         if let Some(between) = &mut self.between {
             self.columns = self.columns.take().or_else(|| checked.row.as_ref().map(|row| row.columns.clone()));
             if checked.is_readable {
-                for DataSetFinding { mut finding, .. } in between.record_bytes(checked.index + 1, checked.json()) {
+                let found = between.record_bytes(checked.index + 1, checked.json());
+                for DataSetFinding { mut finding, .. } in found {
                     finding.place = Some(place(&finding, checked.index, checked.line, self.columns.as_ref()));
-                    checked.report.push(finding, self.findings_max);
+                    checked.report.to_mut().push(finding, self.findings_max);
                 }
             }
             self.records.push(checked.line, checked.report.conforms());

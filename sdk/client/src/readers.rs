@@ -18,14 +18,15 @@ use guiju_model::{Finding, Place, Report};
 use guiju_validator::{CheckOptions, Checker, Validator, codes};
 use split::{Raw, Splitter};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{self, Read},
-    ops::ControlFlow,
+    ops::{ControlFlow, Range},
     panic,
     sync::{Arc, Mutex, mpsc},
     thread,
 };
-use table::Table;
+use table::{Cells, Found, Table};
 
 /// How input is read.
 #[derive(Clone, Debug, Default)]
@@ -38,33 +39,34 @@ pub struct ReadOptions {
 }
 
 /// What is told while reading, in order.
-#[derive(Clone, Debug)]
-pub enum Told {
+#[derive(Debug)]
+pub enum Told<'t> {
     /// About the input as a whole: its encoding, its header.
     Input(Finding),
-    Record(Checked),
+    Record(Checked<'t>),
 }
 
 /// One record and its report.
 #[derive(Clone, Debug)]
-pub struct Checked {
+pub struct Checked<'t> {
     /// From 0.
     pub index: u64,
     /// Physical line on which it begins, from 1.
     pub line: u64,
     /// Its bytes, in UTF-8, without the line end.
-    pub source: Vec<u8>,
+    pub source: &'t [u8],
     /// The row of a table that it was; `None` where the source is JSON itself.
-    pub row: Option<Row>,
-    pub report: Report,
+    pub row: Option<Row<'t>>,
+    /// Borrowed where nothing was found.
+    pub report: Cow<'t, Report>,
     /// Whether it could be read at all; a report of what could not is one finding.
     pub is_readable: bool,
 }
 
-impl Checked {
+impl Checked<'_> {
     /// The record in JSON, whatever it was read from; for a row that could not be read, nothing.
     pub fn json(&self) -> &[u8] {
-        self.row.as_ref().map_or(&self.source, |row| &row.json)
+        self.row.as_ref().map_or(self.source, |row| row.json)
     }
 }
 
@@ -101,7 +103,7 @@ pub fn check(
     input: impl Read + Send,
     validator: &Validator,
     options: &ReadOptions,
-    mut each: impl FnMut(Told) -> ControlFlow<()>,
+    mut each: impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Totals, ReadError> {
     let text::Opened { reader, format, findings } = text::open(input, options.format)?;
     let mut totals = Totals::default();
@@ -112,10 +114,11 @@ pub fn check(
         }
     }
     let mut splitter = Splitter::new(reader, format, options.check.record_bytes_max);
+    let mut header = Vec::new();
     let table = match format {
-        Format::Csv => match splitter.next()? {
-            Some(header) => {
-                let (table, findings) = Table::new(&header.bytes, validator);
+        Format::Csv => match splitter.next(&mut header)? {
+            Some(raw) => {
+                let (table, findings) = Table::new(&header[raw.bytes], validator);
                 for finding in findings {
                     totals.count(&finding);
                     if each(Told::Input(finding)).is_break() {
@@ -129,12 +132,13 @@ pub fn check(
         },
         _ => None,
     };
-    let judge = Judge { validator, table: table.as_ref(), options: &options.check };
+    let clean = validator.empty_report();
+    let judge = Judge { validator, table: table.as_ref(), options: &options.check, clean: &clean };
     let jobs = match options.jobs {
         0 => thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
     };
-    let mut tell = |checked: Checked| {
+    let mut tell = |checked: Checked<'_>| {
         totals.take(&checked);
         each(Told::Record(checked))
     };
@@ -156,7 +160,7 @@ impl Totals {
         }
     }
 
-    fn take(&mut self, checked: &Checked) {
+    fn take(&mut self, checked: &Checked<'_>) {
         self.records += 1;
         self.errors += checked.report.errors;
         self.warnings += checked.report.warnings;
@@ -172,64 +176,117 @@ impl Totals {
 fn alone(
     splitter: &mut Splitter<impl Read>,
     judge: &Judge<'_>,
-    tell: &mut impl FnMut(Checked) -> ControlFlow<()>,
+    tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
-    let mut checker = judge.validator.checker();
-    while let Some(raw) = splitter.next()? {
-        if tell(judge.judge(&mut checker, raw)).is_break() {
+    let (mut worker, mut batch) = (judge.worker(), Batch::default());
+    while batch.split(splitter)? {
+        worker.judge(&mut batch);
+        if batch.tell(judge, tell).is_break() {
             return Err(ReadError::Stopped);
         }
+        batch.clear();
     }
     Ok(())
 }
 
 /// Records in one hand-over to a worker.
-const BATCH_RECORDS: usize = 512;
+const BATCH_RECORDS: usize = 2048;
 const BATCH_BYTES: usize = 256 << 10;
 
 /// Batches that are split and not yet told, for each worker. While one batch is slow, no more than these wait behind it.
 const BATCHES_OPEN: usize = 4;
 
-type Batch = (u64, Vec<Raw>);
-type Judged = (u64, thread::Result<Vec<Checked>>);
+/// Records on their way, in buffers that are used again.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    raws: Vec<Raw>,
+    /// Rows of a table as JSON.
+    json: Vec<u8>,
+    verdicts: Vec<Verdict>,
+}
+
+struct Verdict {
+    /// None where nothing was found.
+    report: Option<Box<Report>>,
+    is_readable: bool,
+    json: Range<usize>,
+}
+
+impl Batch {
+    /// Takes in one record more; whether there was one.
+    fn split(&mut self, splitter: &mut Splitter<impl Read>) -> Result<bool, ReadError> {
+        let raw = splitter.next(&mut self.bytes)?;
+        let is_one = raw.is_some();
+        self.raws.extend(raw);
+        Ok(is_one)
+    }
+
+    fn is_full(&self) -> bool {
+        self.raws.len() == BATCH_RECORDS || self.bytes.len() >= BATCH_BYTES
+    }
+
+    fn tell(&mut self, judge: &Judge<'_>, tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
+        for (raw, Verdict { report, is_readable, json }) in self.raws.iter().zip(self.verdicts.drain(..)) {
+            let row = judge.table.filter(|_| raw.fault.is_none());
+            tell(Checked {
+                index: raw.index,
+                line: raw.line,
+                source: &self.bytes[raw.bytes.clone()],
+                row: row.map(|table| Row { json: &self.json[json], columns: table.columns() }),
+                report: report.map_or(Cow::Borrowed(judge.clean), |report| Cow::Owned(*report)),
+                is_readable,
+            })?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.raws.clear();
+        self.json.clear();
+        self.verdicts.clear();
+    }
+}
+
+type Judged = (u64, thread::Result<Batch>);
 
 /// One thread splits, the others judge, the caller's tells in order. Whoever is slow is waited for: a batch is split only
-/// once it has a permit, and a permit comes back when a batch has been told.
+/// once there is a free one to fill, and one becomes free when it has been told.
 fn together(
     splitter: &mut Splitter<impl Read + Send>,
     judge: &Judge<'_>,
     jobs: usize,
-    tell: &mut impl FnMut(Checked) -> ControlFlow<()>,
+    tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let open = jobs * BATCHES_OPEN;
-    let (permit, permits) = mpsc::sync_channel::<()>(open);
-    (0..open).for_each(|_| permit.try_send(()).unwrap_or_default());
-    let (give, take) = mpsc::sync_channel::<Batch>(jobs);
+    let (free, to_fill) = mpsc::sync_channel::<Batch>(open);
+    (0..open).for_each(|_| free.try_send(Batch::default()).unwrap_or_default());
+    let (give, take) = mpsc::sync_channel::<(u64, Batch)>(jobs);
     // Held by the workers alone: when the last has ended, so does the splitter.
     let take = Arc::new(Mutex::new(take));
     let (done, results) = mpsc::sync_channel::<Judged>(jobs);
     thread::scope(|scope| {
-        // Whichever way this ends, nobody is left waiting for a permit or for somebody to hand on to.
-        let (permit, results) = (permit, results);
-        let split = scope.spawn(move || batches(splitter, &permits, &give));
+        // Whichever way this ends, nobody is left waiting for a batch to fill or for somebody to hand on to.
+        let (free, results) = (free, results);
+        let split = scope.spawn(move || batches(splitter, &to_fill, &give));
         for _ in 0..jobs {
             let (take, done) = (take.clone(), done.clone());
             scope.spawn(move || work(judge, &take, &done));
         }
         drop((take, done));
-        let mut early: BTreeMap<u64, Vec<Checked>> = BTreeMap::new();
+        let mut early: BTreeMap<u64, Batch> = BTreeMap::new();
         let mut next = 0;
         for (number, batch) in &results {
             early.insert(number, batch.unwrap_or_else(|panic| panic::resume_unwind(panic)));
-            while let Some(batch) = early.remove(&next) {
+            while let Some(mut batch) = early.remove(&next) {
                 next += 1;
-                for checked in batch {
-                    if tell(checked).is_break() {
-                        return Err(ReadError::Stopped);
-                    }
+                if batch.tell(judge, tell).is_break() {
+                    return Err(ReadError::Stopped);
                 }
+                batch.clear();
                 // All are out while the splitter is at its end.
-                let _ = permit.try_send(());
+                let _ = free.try_send(batch);
             }
         }
         split.join().unwrap_or_else(|_| Err(io::Error::other("the reader stopped").into()))
@@ -237,17 +294,18 @@ fn together(
 }
 
 /// Judges batches until there are no more, or nobody wants them.
-fn work(judge: &Judge<'_>, take: &Mutex<mpsc::Receiver<Batch>>, done: &mpsc::SyncSender<Judged>) {
-    let mut checker = judge.validator.checker();
+fn work(judge: &Judge<'_>, take: &Mutex<mpsc::Receiver<(u64, Batch)>>, done: &mpsc::SyncSender<Judged>) {
+    let mut worker = judge.worker();
     loop {
         let next = take.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
-        let Ok((number, batch)) = next else { return };
+        let Ok((number, mut batch)) = next else { return };
         // A batch that never came would be waited for; so a panic goes to the caller as any other result.
-        let checked = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-            batch.into_iter().map(|raw| judge.judge(&mut checker, raw)).collect()
+        let judged = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            worker.judge(&mut batch);
+            batch
         }));
-        let is_panic = checked.is_err();
-        if done.send((number, checked)).is_err() || is_panic {
+        let is_panic = judged.is_err();
+        if done.send((number, judged)).is_err() || is_panic {
             return;
         }
     }
@@ -255,63 +313,75 @@ fn work(judge: &Judge<'_>, take: &Mutex<mpsc::Receiver<Batch>>, done: &mpsc::Syn
 
 fn batches(
     splitter: &mut Splitter<impl Read>,
-    permits: &mpsc::Receiver<()>,
-    give: &mpsc::SyncSender<Batch>,
+    to_fill: &mpsc::Receiver<Batch>,
+    give: &mpsc::SyncSender<(u64, Batch)>,
 ) -> Result<(), ReadError> {
-    let (mut number, mut batch, mut bytes) = (0, Vec::new(), 0);
-    loop {
-        let next = splitter.next();
-        let is_end = !matches!(next, Ok(Some(_)));
-        let fault = match next {
-            Ok(Some(raw)) => {
-                bytes += raw.bytes.len();
-                batch.push(raw);
-                None
+    for number in 0.. {
+        let Ok(mut batch) = to_fill.recv() else { return Ok(()) };
+        let more = loop {
+            match batch.split(splitter) {
+                Ok(true) if batch.is_full() => break Ok(true),
+                Ok(true) => {}
+                ended => break ended,
             }
-            Ok(None) => None,
-            Err(error) => Some(error),
         };
-        if is_end || batch.len() == BATCH_RECORDS || bytes >= BATCH_BYTES {
-            if permits.recv().is_err() || give.send((number, std::mem::take(&mut batch))).is_err() {
-                return Ok(());
-            }
-            (number, bytes) = (number + 1, 0);
-        }
-        match (fault, is_end) {
-            (Some(error), _) => return Err(error),
-            (None, true) => return Ok(()),
-            (None, false) => {}
+        // What stands before a fault is told, too.
+        if give.send((number, batch)).is_err() || !more? {
+            break;
         }
     }
+    Ok(())
 }
 
 struct Judge<'j> {
     validator: &'j Validator,
     table: Option<&'j Table>,
     options: &'j CheckOptions,
+    /// The report on a record in which nothing was found.
+    clean: &'j Report,
 }
 
-impl Judge<'_> {
-    fn judge(&self, checker: &mut Checker<'_>, raw: Raw) -> Checked {
-        let Raw { index, line, column, offset, bytes, fault } = raw;
-        let (report, is_readable, row) = match (fault, self.table) {
+/// One who judges, with what is kept from record to record.
+struct Worker<'j> {
+    judge: &'j Judge<'j>,
+    checker: Checker<'j>,
+    cells: Cells,
+}
+
+impl<'j> Judge<'j> {
+    fn worker(&'j self) -> Worker<'j> {
+        Worker { judge: self, checker: self.validator.checker(), cells: Cells::default() }
+    }
+}
+
+impl Worker<'_> {
+    fn judge(&mut self, batch: &mut Batch) {
+        let Batch { bytes, raws, json, verdicts } = batch;
+        for raw in raws {
+            let from = json.len();
+            let (report, is_readable) = self.judge_one(raw, &bytes[raw.bytes.clone()], json);
+            verdicts.push(Verdict { report: report.map(Box::new), is_readable, json: from..json.len() });
+        }
+    }
+
+    fn judge_one(&mut self, raw: &Raw, bytes: &[u8], json: &mut Vec<u8>) -> Found {
+        let Judge { validator, table, options, .. } = *self.judge;
+        match (&raw.fault, table) {
             (Some(finding), _) => {
-                let mut report = self.validator.empty_report();
-                report.push(finding, self.options.findings_max);
-                (report, false, None)
+                let mut report = validator.empty_report();
+                report.push(finding.clone(), options.findings_max);
+                (Some(report), false)
             }
             (None, Some(table)) => {
-                let (report, is_readable, row) = table.check(&bytes, index, line, checker, self.options);
-                (report, is_readable, Some(row))
+                table.check(bytes, (raw.index, raw.line), &mut self.checker, options, &mut self.cells, json)
             }
             (None, None) => {
-                let mut report = checker.check(&bytes, self.options);
-                report.findings.iter_mut().for_each(|finding| shift(finding, line, column, offset));
+                let Some(mut report) = self.checker.tell(bytes, options) else { return (None, true) };
+                report.findings.iter_mut().for_each(|finding| shift(finding, raw.line, raw.column, raw.offset));
                 let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
-                (report, is_readable, None)
+                (Some(report), is_readable)
             }
-        };
-        Checked { index, line, source: bytes, row, report, is_readable }
+        }
     }
 }
 
@@ -336,7 +406,7 @@ impl Standard {
         &self,
         input: impl Read + Send,
         options: &ReadOptions,
-        each: impl FnMut(Told) -> ControlFlow<()>,
+        each: impl FnMut(Told<'_>) -> ControlFlow<()>,
     ) -> Result<Totals, ReadError> {
         check(input, self.validator(), options, each)
     }

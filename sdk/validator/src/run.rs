@@ -275,19 +275,33 @@ impl<'v> Checker<'v> {
 
     /// The same report as that of [`Validator::check`].
     pub fn check(&mut self, record: &[u8], options: &CheckOptions) -> Report {
-        self.quickly(record, options).unwrap_or_else(|| self.validator.check_exactly(record, options))
+        self.tell(record, options).unwrap_or_else(|| self.validator.empty_report())
     }
 
-    fn quickly(&mut self, record: &[u8], options: &CheckOptions) -> Option<Report> {
-        let Judge::Record { program, .. } = &self.validator.judge else { return None };
+    /// The same, and none where nothing was found: for such a record nothing is allocated.
+    pub fn tell(&mut self, record: &[u8], options: &CheckOptions) -> Option<Report> {
+        let report = match self.quickly(record, options) {
+            Quick::Clean => return None,
+            Quick::Told(report) => report,
+            Quick::Unsure => self.validator.check_exactly(record, options),
+        };
+        (report.errors + report.warnings + report.infos > 0).then_some(report)
+    }
+
+    fn quickly(&mut self, record: &[u8], options: &CheckOptions) -> Quick {
+        let Judge::Record { program, .. } = &self.validator.judge else { return Quick::Unsure };
         let (memory, depth_max) = (&mut self.memory, options.depth_max.min(DEPTH_MAX));
         let is_told = record.len() <= options.record_bytes_max
             && program.proves_all_but(record, options.reference_date, depth_max, memory);
         if !is_told {
-            return None;
+            return Quick::Unsure;
+        }
+        if memory.doubts.is_empty() {
+            return Quick::Clean;
         }
         self.told.under(options);
-        self.validator.check_doubts(record, &memory.doubts, options, &mut self.told)
+        let report = self.validator.check_doubts(record, &memory.doubts, options, &mut self.told);
+        report.map_or(Quick::Unsure, Quick::Told)
     }
 
     /// Whether nothing at all is to be found, told without a report where it can be; false where a report would tell.
@@ -296,6 +310,13 @@ impl<'v> Checker<'v> {
         record.len() <= options.record_bytes_max
             && program.proves(record, options.reference_date, options.depth_max.min(DEPTH_MAX), &mut self.memory)
     }
+}
+
+/// What the quick road says of a record.
+enum Quick {
+    Clean,
+    Told(Report),
+    Unsure,
 }
 
 /// What was told of values that failed: in bad data the same value is wrong a thousand times.

@@ -24,6 +24,7 @@ use guiju_proto::{
 };
 use guiju_validator::Validator;
 use std::{
+    borrow::Cow,
     io,
     ops::ControlFlow,
     sync::{
@@ -166,12 +167,14 @@ impl Worker {
         inbound: &mut mpsc::Receiver<Result<In, Status>>,
     ) -> Result<(), Stop> {
         let validator = self.task.validator.clone();
-        let mut checker = validator.checker();
+        let (mut checker, clean) = (validator.checker(), validator.empty_report());
         let mut record = first;
         loop {
             self.counts.bytes += record.len() as u64;
-            let report = checker.check(&record, &self.task.read.check);
-            self.take(report)?;
+            match checker.tell(&record, &self.task.read.check) {
+                Some(report) => self.take(Cow::Owned(report))?,
+                None => self.take(Cow::Borrowed(&clean))?,
+            }
             record = match inbound.blocking_recv().transpose()? {
                 None => return Ok(()),
                 Some(In::Record(record)) => record,
@@ -223,11 +226,11 @@ impl Worker {
     }
 
     /// Counts a report and tells it where it is wanted.
-    fn take(&mut self, report: Report) -> Result<(), Stop> {
+    fn take(&mut self, report: Cow<'_, Report>) -> Result<(), Stop> {
         let (index, is_clean) = (self.counts.records, report.errors + report.warnings + report.infos == 0);
         self.count(&report);
         if !(self.task.failing_only && is_clean) {
-            self.answer(Out::Record(RecordReport { index, report: Some(report.into()) }))?;
+            self.answer(Out::Record(RecordReport { index, report: Some(report.into_owned().into()) }))?;
         }
         match self.counts.records.is_multiple_of(self.task.progress_records) {
             true => self.answer(Out::Progress(self.counts)),

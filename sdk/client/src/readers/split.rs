@@ -3,16 +3,19 @@
 use super::{Format, ReadError};
 use guiju_model::{Finding, Place};
 use guiju_validator::codes;
-use std::io::{BufRead, BufReader, Read};
+use std::{
+    io::{BufRead, BufReader, Read},
+    ops::Range,
+};
 
-/// One record as it stands in the input.
+/// One record as it stands in the input; its bytes are in a buffer that it shares with others.
 pub(super) struct Raw {
     pub index: u64,
     pub line: u64,
     /// Characters into the line, from 1.
     pub column: u64,
     pub offset: u64,
-    pub bytes: Vec<u8>,
+    pub bytes: Range<usize>,
     /// Why it cannot be read as a record.
     pub fault: Option<Finding>,
 }
@@ -77,23 +80,19 @@ impl<R: Read> Splitter<R> {
         self.offset
     }
 
-    /// The next record; none at the end.
-    pub fn next(&mut self) -> Result<Option<Raw>, ReadError> {
+    /// The next record, its bytes appended to a buffer; none at the end.
+    pub fn next(&mut self, into: &mut Vec<u8>) -> Result<Option<Raw>, ReadError> {
         if let Some(raw) = self.pending.take() {
             return Ok(Some(raw));
         }
         match self.format {
-            Format::Json => self.document(),
-            Format::Ndjson | Format::Csv => self.line(),
-            Format::JsonArray => self.item(),
+            Format::Json => self.document(into),
+            Format::Ndjson | Format::Csv => self.line(into),
+            Format::JsonArray => self.item(into),
         }
     }
 
-    fn raw(&mut self, line: u64, offset: u64, bytes: Vec<u8>, fault: Option<Finding>) -> Raw {
-        self.raw_at(Start { line, column: 1, offset }, bytes, fault)
-    }
-
-    fn raw_at(&mut self, start: Start, bytes: Vec<u8>, fault: Option<Finding>) -> Raw {
+    fn raw_at(&mut self, start: Start, bytes: Range<usize>, fault: Option<Finding>) -> Raw {
         let Start { line, column, offset } = start;
         let index = self.index;
         self.index += 1;
@@ -108,29 +107,30 @@ impl<R: Read> Splitter<R> {
         Start { line: self.line, column: self.column, offset: self.offset }
     }
 
-    fn document(&mut self) -> Result<Option<Raw>, ReadError> {
+    fn document(&mut self, into: &mut Vec<u8>) -> Result<Option<Raw>, ReadError> {
         if self.state == State::End {
             return Ok(None);
         }
         self.state = State::End;
-        let mut bytes = Vec::new();
-        let limit = self.limit as u64;
-        self.input.by_ref().take(limit + 1).read_to_end(&mut bytes)?;
-        self.offset = bytes.len() as u64;
-        if bytes.trim_ascii().is_empty() {
+        let (start, from, limit) = (self.here(), into.len(), self.limit as u64);
+        self.input.by_ref().take(limit + 1).read_to_end(into)?;
+        let length = into.len() - from;
+        self.offset = length as u64;
+        if into[from..].trim_ascii().is_empty() {
             return Ok(None);
         }
-        if bytes.len() > self.limit {
-            return Ok(Some(self.raw(1, 0, Vec::new(), Some(too_large(self.limit)))));
+        if length > self.limit {
+            return Ok(Some(self.raw_at(start, 0..0, Some(too_large(self.limit)))));
         }
-        Ok(Some(self.raw(1, 0, bytes, None)))
+        Ok(Some(self.raw_at(start, from..into.len(), None)))
     }
 
     /// A line, or for a table a row, whose quoted cells may hold line ends.
-    fn line(&mut self) -> Result<Option<Raw>, ReadError> {
+    fn line(&mut self, into: &mut Vec<u8>) -> Result<Option<Raw>, ReadError> {
+        let from = into.len();
         loop {
-            let (line, offset) = (self.line, self.offset);
-            let (mut bytes, mut is_over, mut in_quotes, mut is_end) = (Vec::new(), false, false, false);
+            let start = Start { column: 1, ..self.here() };
+            let (mut is_over, mut in_quotes, mut is_end) = (false, false, false);
             let is_table = self.format == Format::Csv;
             'row: loop {
                 let buffer = self.input.fill_buf()?;
@@ -150,10 +150,10 @@ impl<R: Read> Splitter<R> {
                     if stop.is_some() && !is_newline {
                         in_quotes = !in_quotes;
                     }
-                    if bytes.len() + end > self.limit {
+                    if into.len() - from + end > self.limit {
                         is_over = true;
                     } else if !is_over {
-                        bytes.extend_from_slice(&rest[..end]);
+                        into.extend_from_slice(&rest[..end]);
                     }
                     used += end;
                     self.line += u64::from(is_newline);
@@ -167,14 +167,17 @@ impl<R: Read> Splitter<R> {
                 self.input.consume(used);
                 self.offset += used as u64;
             }
+            let bytes = &into[from..];
             if is_end && bytes.is_empty() && !is_over {
                 return Ok(None);
             }
-            let trimmed = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-            let length = trimmed.strip_suffix(b"\r").unwrap_or(trimmed).len();
-            bytes.truncate(length);
-            if !is_over && bytes.trim_ascii().is_empty() {
+            let trimmed = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+            let trimmed = trimmed.strip_suffix(b"\r").unwrap_or(trimmed);
+            let (length, is_blank) = (trimmed.len(), trimmed.trim_ascii().is_empty());
+            into.truncate(from + length);
+            if !is_over && is_blank {
                 self.blank_lines += 1;
+                into.truncate(from);
                 continue;
             }
             let fault = if in_quotes {
@@ -185,7 +188,7 @@ impl<R: Read> Splitter<R> {
             } else {
                 None
             };
-            return Ok(Some(self.raw(line, offset, bytes, fault)));
+            return Ok(Some(self.raw_at(start, from..into.len(), fault)));
         }
     }
 
@@ -214,7 +217,7 @@ impl<R: Read> Splitter<R> {
     }
 
     /// An item of an array, without the rest of the array.
-    fn item(&mut self) -> Result<Option<Raw>, ReadError> {
+    fn item(&mut self, into: &mut Vec<u8>) -> Result<Option<Raw>, ReadError> {
         if self.state == State::End {
             return Ok(None);
         }
@@ -234,9 +237,9 @@ impl<R: Read> Splitter<R> {
         };
         if next.is_none() {
             self.state = State::End;
-            return Ok(Some(self.raw_at(start, Vec::new(), unclosed())));
+            return Ok(Some(self.raw_at(start, 0..0, unclosed())));
         }
-        let (mut bytes, mut is_over, mut is_last) = (Vec::new(), false, false);
+        let (from, mut is_over, mut is_last) = (into.len(), false, false);
         let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
         while let Some(byte) = self.peek()? {
             match (in_string, byte) {
@@ -250,8 +253,8 @@ impl<R: Read> Splitter<R> {
                 (false, b'}' | b']') => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            match bytes.len() < self.limit {
-                true => bytes.push(byte),
+            match into.len() - from < self.limit {
+                true => into.push(byte),
                 false => is_over = true,
             }
             self.step(byte);
@@ -265,7 +268,7 @@ impl<R: Read> Splitter<R> {
                 fault = fault.or_else(unclosed);
             }
         }
-        let raw = self.raw_at(start, bytes, fault);
+        let raw = self.raw_at(start, from..into.len(), fault);
         if is_last {
             self.pending = self.close()?;
         }
@@ -280,7 +283,7 @@ impl<R: Read> Splitter<R> {
             None => Ok(None),
             Some(_) => {
                 let fault = codes::finding("trailing-content", "", &[]);
-                Ok(Some(self.raw_at(self.here(), Vec::new(), Some(fault))))
+                Ok(Some(self.raw_at(self.here(), 0..0, Some(fault))))
             }
         }
     }

@@ -7,7 +7,7 @@
 use guiju_model::{Date, Finding, Place, Report, Severity};
 use guiju_validator::{CheckOptions, Checker, Field, Validator, codes};
 use serde_json::{Map, Value};
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, ops::Range, sync::Arc};
 
 pub(super) struct Table {
     delimiter: u8,
@@ -35,12 +35,15 @@ enum Kind {
 }
 
 /// A row of a table as a record.
-#[derive(Clone, Debug)]
-pub struct Row {
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'t> {
     /// The record in JSON; of a row that could not be read, nothing.
-    pub json: Vec<u8>,
-    pub columns: Columns,
+    pub json: &'t [u8],
+    pub columns: &'t Columns,
 }
+
+/// What was found in a row: a report where there is anything to tell, and whether it could be read.
+pub(super) type Found = (Option<Report>, bool);
 
 /// What the columns of a table mean. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,13 +53,16 @@ pub struct Columns(Arc<[Column]>);
 struct Column {
     header: String,
     field: Option<Field>,
+    /// Whether its cells may be found fault with before there is a record.
+    is_watched: bool,
 }
 
 impl Table {
     /// Reads the header, and says which columns mean nothing or the same.
     pub fn new(header: &[u8], validator: &Validator) -> (Self, Vec<Finding>) {
         let delimiter = delimiter(header);
-        let mut cells = cells(header, delimiter);
+        let mut cells = Cells::default();
+        cells.read(&String::from_utf8_lossy(header), delimiter);
         let width = cells.len();
         cells.drop_empty_end(0);
         let mut findings = Vec::new();
@@ -85,7 +91,8 @@ impl Table {
                     }
                 }
             }
-            columns.push(Column { header: cell.to_owned(), field });
+            let is_watched = field.as_ref().is_some_and(|field| !field.null_words.is_empty() || holds_code(field));
+            columns.push(Column { header: cell.to_owned(), field, is_watched });
         }
         findings.extend(missing(&columns, validator));
         // Rows without one field would be judged as empty records, which may conform.
@@ -97,15 +104,20 @@ impl Table {
         (Self { delimiter, columns: Columns(columns.into()), width, members }, findings)
     }
 
-    /// Checks one row; whether it could be read, and the record it stands for.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Checks one row, and appends the record that it stands for.
     pub fn check(
         &self,
         row: &[u8],
-        index: u64,
-        line: u64,
+        (index, line): (u64, u64),
         checker: &mut Checker<'_>,
         options: &CheckOptions,
-    ) -> (Report, bool, Row) {
+        cells: &mut Cells,
+        json: &mut Vec<u8>,
+    ) -> Found {
         let validator = checker.validator();
         let place = |column: &str| Some(Place::Cell { row: index + 1, line, column: column.to_owned() });
         let mut own = Vec::new();
@@ -113,14 +125,11 @@ impl Table {
             Ok(text) => text,
             Err(error) => {
                 let byte = format!("0x{:02X}", row[error.valid_up_to()]);
-                return (
-                    self.unread(codes::finding("utf8-invalid", "", &[("byte", &byte)]), place(""), validator, options),
-                    false,
-                    self.row(Vec::new()),
-                );
+                let finding = codes::finding("utf8-invalid", "", &[("byte", &byte)]);
+                return (Some(self.unread(finding, place(""), validator, options)), false);
             }
         };
-        let mut cells = cells(text.as_bytes(), self.delimiter);
+        cells.read(text, self.delimiter);
         // Behind the last column a row may have as many empty cells as the header has; one more shows a shifted row.
         if cells.len() <= self.width {
             cells.drop_empty_end(self.columns.0.len());
@@ -128,30 +137,29 @@ impl Table {
         if cells.len() != self.columns.0.len() {
             let (found, expected) = (cells.len().to_string(), self.columns.0.len().to_string());
             let finding = codes::finding("csv-ragged-row", "", &[("found", &found), ("expected", &expected)]);
-            return (self.unread(finding, place(""), validator, options), false, self.row(Vec::new()));
+            return (Some(self.unread(finding, place(""), validator, options)), false);
         }
         for (column, cell) in self.columns.0.iter().zip(cells.iter()) {
-            let Some(field) = &column.field else { continue };
-            let cell = cell.trim();
+            let Some(field) = column.field.as_ref().filter(|_| column.is_watched) else { continue };
+            let cell = trimmed(cell);
             if is_null_word(field, cell) {
                 own.push((codes::finding("null-word", &field.pointer, &[("word", cell)]), &column.header));
-            } else if is_exponent(cell)
-                && field.types.iter().any(|name| name == "string")
-                && !field.types.iter().any(|name| name == "number")
-            {
+            } else if holds_code(field) && is_exponent(cell) {
                 own.push((codes::finding("csv-number-exponent", &field.pointer, &[]), &column.header));
             }
         }
-        let bytes = match &self.members {
-            Some(members) => self.written(members, &cells),
-            None => self.put_together(&cells),
-        };
-        let mut report = checker.check(&bytes, options);
+        let from = json.len();
+        match &self.members {
+            Some(members) => self.write(members, cells, json),
+            None => self.put_together(cells, json),
+        }
+        let told = checker.tell(&json[from..], options);
+        if own.is_empty() && told.is_none() {
+            return (None, true);
+        }
+        let mut report = told.unwrap_or_else(|| validator.empty_report());
         for finding in &mut report.findings {
             finding.place = place(self.columns.header_of(&finding.path));
-        }
-        if own.is_empty() && report.errors + report.warnings + report.infos == 0 {
-            return (report, true, self.row(bytes));
         }
         let found = std::mem::take(&mut report.findings);
         let mut whole = Report { errors: 0, warnings: 0, infos: 0, ..report.clone() };
@@ -168,44 +176,43 @@ impl Table {
             whole.warnings = whole.warnings.max(report.warnings);
             whole.infos = whole.infos.max(report.infos);
         }
-        (whole, true, self.row(bytes))
+        (Some(whole), true)
     }
 
     /// The record of a row whose columns are its members.
-    fn written(&self, members: &[Member], cells: &Cells) -> Vec<u8> {
-        let mut json =
-            Vec::with_capacity(cells.text.len() + members.iter().map(|m| m.spelled.len() + 3).sum::<usize>());
+    fn write(&self, members: &[Member], cells: &Cells, json: &mut Vec<u8>) {
+        let from = json.len();
         json.push(b'{');
         for Member { column, spelled, kind } in members {
-            let (cell, field) = (cells.get(*column).trim(), self.columns.0[*column].field.as_ref());
+            let (cell, field) = (trimmed(cells.get(*column)), self.columns.0[*column].field.as_ref());
             let Some(field) = field.filter(|field| !cell.is_empty() && !is_null_word(field, cell)) else { continue };
-            if json.len() > 1 {
+            if json.len() > from + 1 {
                 json.push(b',');
             }
             json.extend_from_slice(spelled);
-            // Writing into memory does not fail.
-            let _ = match kind {
-                Kind::Number if is_plain_number(cell) => {
+            match kind {
+                Kind::Number if is_plain_number(cell) => json.extend_from_slice(cell.as_bytes()),
+                Kind::Text if is_plain_text(cell) => {
+                    json.push(b'"');
                     json.extend_from_slice(cell.as_bytes());
-                    Ok(())
+                    json.push(b'"');
                 }
-                Kind::Text => serde_json::to_writer(&mut json, cell),
-                _ => serde_json::to_writer(&mut json, &value(cell, field)),
-            };
+                // Writing into memory does not fail.
+                _ => serde_json::to_writer(&mut *json, &value(cell, field)).unwrap_or_default(),
+            }
         }
         json.push(b'}');
-        json
     }
 
-    fn put_together(&self, cells: &Cells) -> Vec<u8> {
+    fn put_together(&self, cells: &Cells, json: &mut Vec<u8>) {
         let mut record = Value::Object(Map::new());
         for (column, cell) in self.columns.0.iter().zip(cells.iter()) {
-            let (cell, field) = (cell.trim(), column.field.as_ref());
+            let (cell, field) = (trimmed(cell), column.field.as_ref());
             if let Some(field) = field.filter(|field| !cell.is_empty() && !is_null_word(field, cell)) {
                 put(&mut record, &field.pointer, value(cell, field));
             }
         }
-        serde_json::to_vec(&record).unwrap_or_default()
+        serde_json::to_writer(json, &record).unwrap_or_default();
     }
 
     fn unread(
@@ -219,10 +226,6 @@ impl Table {
         let mut report = validator.empty_report();
         report.push(finding, options.findings_max);
         report
-    }
-
-    fn row(&self, json: Vec<u8>) -> Row {
-        Row { json, columns: self.columns.clone() }
     }
 }
 
@@ -287,26 +290,60 @@ thread_local! {
         RefCell::new(DELIMITERS.map(|delimiter| csv_core::ReaderBuilder::new().delimiter(delimiter).build()));
 }
 
-/// The cells of a row, without their quotes.
-struct Cells {
+/// The cells of a row, without their quotes; kept for the next row.
+#[derive(Default)]
+pub(super) struct Cells {
     text: String,
-    ends: Vec<usize>,
+    spans: Vec<Range<usize>>,
 }
 
 impl Cells {
+    fn read(&mut self, row: &str, delimiter: u8) {
+        self.spans.clear();
+        if memchr::memchr3(b'"', b'\r', b'\n', row.as_bytes()).is_some() {
+            let known = DELIMITERS.iter().position(|known| *known == delimiter).unwrap_or_default();
+            READERS.with_borrow_mut(|readers| self.unquote(row.as_bytes(), delimiter, &mut readers[known]));
+            return;
+        }
+        self.text.clear();
+        self.text.push_str(row);
+        let mut from = 0;
+        for at in memchr::memchr_iter(delimiter, row.as_bytes()).chain([row.len()]) {
+            self.spans.push(from..at);
+            from = at + 1;
+        }
+    }
+
+    fn unquote(&mut self, row: &[u8], delimiter: u8, reader: &mut csv_core::Reader) {
+        reader.reset();
+        // Quotes only take bytes away, and each cell but the last ends with a delimiter.
+        let (mut text, mut ends) =
+            (vec![0; row.len()], vec![0; 1 + row.iter().filter(|byte| **byte == delimiter).count()]);
+        let (_, read, written, mut ended) = reader.read_record(row, &mut text, &mut ends);
+        if read == row.len() {
+            // Without a line end, a row ends where nothing more comes.
+            ended += reader.read_record(&[], &mut text[written..], &mut ends[ended..]).3;
+        }
+        ends.truncate(ended);
+        text.truncate(ends.last().copied().unwrap_or_default());
+        // Only whole quotes were taken away, so it is text as before.
+        self.text = String::from_utf8(text).unwrap_or_default();
+        let mut from = 0;
+        self.spans.extend(ends.into_iter().map(|end| std::mem::replace(&mut from, end)..end));
+    }
+
     fn len(&self) -> usize {
-        self.ends.len()
+        self.spans.len()
     }
 
     fn get(&self, at: usize) -> &str {
-        let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.text.get(begin..self.ends[at]).unwrap_or_default()
+        self.text.get(self.spans[at].clone()).unwrap_or_default()
     }
 
     /// Drops cells at the end that hold nothing, as long as there are more than `least`.
     fn drop_empty_end(&mut self, least: usize) {
         while self.len() > least && self.get(self.len() - 1).trim().is_empty() {
-            self.ends.pop();
+            self.spans.pop();
         }
     }
 
@@ -321,9 +358,12 @@ fn members(columns: &[Column]) -> Option<Vec<Member>> {
         let Some(field) = &column.field else { continue };
         let name = field.pointer.strip_prefix('/').filter(|name| !name.contains(['/', '~']))?;
         let is_one = |name: &str| matches!(field.types.as_slice(), [one] if one == name);
+        let has = |name: &str| field.types.iter().any(|known| known == name);
+        let not_text = ["array", "integer", "number", "boolean"];
         let kind = match () {
             () if is_one("integer") || is_one("number") => Kind::Number,
-            () if is_one("string") && field.input_formats.is_empty() => Kind::Text,
+            // Whatever is neither list, number nor truth is text; so is what may be anything, a code list's field for one.
+            () if field.input_formats.is_empty() && !not_text.iter().any(|name| has(name)) => Kind::Text,
             () => Kind::Other,
         };
         members.push((name, Member { column: at, spelled: format!("{}:", Value::from(name)).into_bytes(), kind }));
@@ -334,34 +374,9 @@ fn members(columns: &[Column]) -> Option<Vec<Member>> {
     (!is_twice).then(|| members.into_iter().map(|(_, member)| member).collect())
 }
 
-fn cells(row: &[u8], delimiter: u8) -> Cells {
-    let known = DELIMITERS.iter().position(|known| *known == delimiter).unwrap_or_default();
-    READERS.with_borrow_mut(|readers| split(row, delimiter, &mut readers[known]))
-}
-
-fn split(row: &[u8], delimiter: u8, reader: &mut csv_core::Reader) -> Cells {
-    reader.reset();
-    // Quotes only take bytes away, and each cell but the last ends with a delimiter.
-    let (mut text, mut ends) = (vec![0; row.len()], vec![0; 1 + row.iter().filter(|byte| **byte == delimiter).count()]);
-    let (_, read, written, mut ended) = reader.read_record(row, &mut text, &mut ends);
-    if read == row.len() {
-        // Without a line end, a row ends where nothing more comes.
-        ended += reader.read_record(&[], &mut text[written..], &mut ends[ended..]).3;
-    }
-    ends.truncate(ended);
-    text.truncate(ends.last().copied().unwrap_or_default());
-    // Each cell for itself: what stands for a damaged byte has another length.
-    match String::from_utf8(text) {
-        Ok(text) => Cells { text, ends },
-        Err(damaged) => {
-            let (bytes, mut text, mut begin) = (damaged.as_bytes(), String::new(), 0);
-            for end in &mut ends {
-                text += &String::from_utf8_lossy(&bytes[std::mem::replace(&mut begin, *end)..*end]);
-                *end = text.len();
-            }
-            Cells { text, ends }
-        }
-    }
+/// Whether it stands in JSON as it is.
+fn is_plain_text(cell: &str) -> bool {
+    !cell.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
 }
 
 fn field(header: &str, fields: &[Field]) -> Option<Field> {
@@ -451,7 +466,24 @@ fn is_plain_number(cell: &str) -> bool {
     is_digits(whole) && is_digits(part) && (whole.len() == 1 || !whole.starts_with('0'))
 }
 
+/// Whether digits in it are a code, which a spreadsheet spoils when it takes them for a number.
+fn holds_code(field: &Field) -> bool {
+    field.types.iter().any(|name| name == "string") && !field.types.iter().any(|name| name == "number")
+}
+
+/// The same as `trim`, sooner done where there is nothing to trim.
+fn trimmed(cell: &str) -> &str {
+    let is_graphic = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    match is_graphic(cell.as_bytes().first()) && is_graphic(cell.as_bytes().last()) {
+        true => cell,
+        false => cell.trim(),
+    }
+}
+
 fn is_exponent(cell: &str) -> bool {
+    if !cell.starts_with(|first: char| first.is_ascii_digit()) {
+        return false;
+    }
     let Some((mantissa, exponent)) = cell.split_once(['E', 'e']) else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
@@ -492,10 +524,23 @@ mod tests {
         let words: Vec<&str> = words.into_iter().chain(more).collect();
         for shift in 0..words.len() {
             let row: Vec<String> = (0..9).map(|at| format!("\"{}\"", words[(shift + 7 * at) % words.len()])).collect();
-            let cells = cells(row.join(",").as_bytes(), b',');
+            let (mut cells, mut one, mut other) = (Cells::default(), Vec::new(), Vec::new());
+            cells.read(&row.join(","), b',');
             assert_eq!(cells.len(), 9);
-            let (one, other) = (table.written(members, &cells), table.put_together(&cells));
+            table.write(members, &cells, &mut one);
+            table.put_together(&cells, &mut other);
             assert_eq!(String::from_utf8(one), String::from_utf8(other), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_without_quotes_is_cut_as_one_with_them() {
+        for row in ["", "a", ",", ",,", "a,b", "张三, ,1.5,", " a ,;|\t,b"] {
+            let (mut quick, mut whole) = (Cells::default(), Cells::default());
+            quick.read(row, b',');
+            let quoted: Vec<String> = row.split(',').map(|cell| format!("\"{cell}\"")).collect();
+            whole.read(&quoted.join(","), b',');
+            assert_eq!(quick.iter().collect::<Vec<_>>(), whole.iter().collect::<Vec<_>>(), "{row}");
         }
     }
 }
