@@ -360,11 +360,19 @@ impl Registry {
         self.baseline(standard, version)
     }
 
-    /// The same as `resolve` where one row says all: the version is named in full, and is there.
+    /// The same as `resolve` where a small row or two say all, and what is meant is there.
     pub fn held(&self, reference: &Reference) -> Result<Option<VersionInfo>, AskError> {
-        let Some(version) = reference.pinned() else { return Ok(None) };
-        let info = self.view.version(reference.standard(), &version)?;
-        Ok(info.filter(|info| info.status != Status::Withdrawn))
+        if let Some(version) = reference.pinned() {
+            let info = self.view.version(reference.standard(), &version)?;
+            return Ok(info.filter(|info| info.status != Status::Withdrawn));
+        }
+        if !self.view.has_few_versions(reference.standard())? {
+            return Ok(None);
+        }
+        match resolve(self, reference) {
+            Ok(found) => self.info(&found.standard, &found.version).map(Some),
+            Err(_) => Ok(None),
+        }
     }
 
     /// The exact version that a reference means now.

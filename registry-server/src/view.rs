@@ -272,6 +272,12 @@ impl View {
         Ok(versions)
     }
 
+    /// Whether there is such a standard, and its versions are read in no time worth waiting for on another thread.
+    pub fn has_few_versions(&self, standard: &StandardId) -> Result<bool, ViewError> {
+        const ROW_BYTES_MAX: usize = 16 << 10;
+        Ok(self.get(&standard_key(standard))?.is_some_and(|row| row.len() <= ROW_BYTES_MAX))
+    }
+
     pub fn metadata(&self, standard: &StandardId) -> Result<Option<Metadata>, ViewError> {
         Ok(self.row::<StandardRow>(&standard_key(standard))?.map(|row| row.metadata))
     }

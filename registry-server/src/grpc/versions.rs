@@ -51,7 +51,7 @@ impl Registry for Service {
 
     async fn resolve(&self, request: Request<wire::ResolveRequest>) -> Answer<wire::ResolveResponse> {
         let reference = reference(&request.get_ref().reference)?;
-        // One row is read sooner than another thread is woken.
+        // A small row is read sooner than another thread is woken.
         let version = match self.registry.held(&reference).map_err(Refusal::from)? {
             Some(version) => version,
             None => self.ask(move |registry| registry.resolve(&reference)).await?,
