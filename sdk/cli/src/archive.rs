@@ -161,8 +161,8 @@ impl Catalog for Archive<'_> {
 
     fn content(&self, digest: &Digest) -> Option<Content> {
         let mut files: BTreeMap<String, Vec<u8>> = self.unpack(self.entry(digest)?.core.clone())?.into_iter().collect();
-        let manifest = Manifest::from_canonical(&files.remove("")?).ok()?;
-        (manifest.digest() == *digest).then_some(Content { manifest, files })
+        let manifest = files.remove("").filter(|manifest| Digest::of(manifest) == *digest)?;
+        Some(Content { manifest: Manifest::from_canonical(&manifest).ok()?, files })
     }
 
     fn near(&self, _: &StandardId) -> Vec<StandardId> {

@@ -290,7 +290,7 @@ impl<'c> Shelf<'c> {
 }
 
 fn verified(bundle: Bundle) -> Result<Bundle, Failure> {
-    let bundle = Bundle::verify(bundle.digest(), bundle.contents().cloned().collect());
+    let bundle = Bundle::verify(bundle.digest(), bundle.into_contents());
     bundle.map_err(|error| Failure::new(error.to_string()).hint("empty the cache folder, and fetch again"))
 }
 

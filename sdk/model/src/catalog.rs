@@ -187,6 +187,10 @@ impl Bundle {
         self.contents.get(&dependency.digest)
     }
 
+    pub fn into_contents(self) -> Vec<Content> {
+        self.contents.into_values().collect()
+    }
+
     /// The root and everything it needs.
     pub fn contents(&self) -> impl Iterator<Item = &Content> {
         self.contents.values()
