@@ -60,6 +60,7 @@ impl Failure {
             ErrorKind::NotFound => failure.hint("look at the spelling; relative paths start at the folder you are in"),
             ErrorKind::PermissionDenied => failure.hint("ask for the right to it, or choose another place"),
             ErrorKind::StorageFull => failure.hint("make room on the disk and try again"),
+            ErrorKind::ReadOnlyFilesystem => failure.hint("choose a place that can be written"),
             _ => failure,
         }
     }
@@ -80,6 +81,7 @@ pub fn reason(error: &io::Error) -> String {
         ErrorKind::PermissionDenied => "permission is denied".into(),
         ErrorKind::IsADirectory => "it is a folder".into(),
         ErrorKind::StorageFull => "the disk is full".into(),
+        ErrorKind::FileTooLarge => "the file would be larger than this system allows".into(),
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
         _ => error.to_string().to_lowercase(),
     }

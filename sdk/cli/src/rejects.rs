@@ -7,6 +7,7 @@
 //! - The source is read once more beside the check, or after it where rules between records may still refuse one that was
 //!   read long ago: memory does not grow with it.
 //! - No input is ever written over.
+//! - Where one of the three files cannot be written to its end, none of them is left: half a table looks like a whole one.
 
 use crate::{failure::Failure, inputs::Job, terminal::Lang};
 use guiju::readers::Checked;
@@ -41,6 +42,19 @@ pub struct Sink {
     line: u64,
     /// Where lines go now; `None`: to both.
     is_conforming: Option<bool>,
+    unfinished: Unfinished,
+}
+
+/// Files that go when this does, unless they were finished.
+struct Unfinished(Vec<PathBuf>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // What failed has been said; that it could not be tidied up would say no more.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,18 +88,21 @@ impl Rejects {
         let (stem, extension) = self.name(job);
         let path = |part: &str| self.free(format!("{stem}.{part}.{extension}"));
         let errors_path = self.free(format!("{stem}.errors.csv"))?;
+        let (conforming, rejected) = (path("conforming")?, path("rejected")?);
+        let unfinished = Unfinished(vec![conforming.clone(), rejected.clone(), errors_path.clone()]);
         let mut sink = Sink {
             mode: Mode::Lines,
             source: BufReader::with_capacity(1 << 16, source),
             spooled,
             kept: None,
-            conforming: Written::create(path("conforming")?)?,
-            rejected: Written::create(path("rejected")?)?,
+            conforming: Written::create(conforming)?,
+            rejected: Written::create(rejected)?,
             errors: errors(&errors_path)?,
             errors_path,
             lang: self.lang,
             line: 1,
             is_conforming: None,
+            unfinished,
         };
         sink.mode = sink.look().map_err(|error| Failure::file("read", &job.name, &error))?;
         Ok(sink)
@@ -135,8 +152,16 @@ fn errors(path: &Path) -> Result<csv::Writer<File>, Failure> {
     file.write_all(b"\xef\xbb\xbf").map_err(fault)?;
     let mut table = csv::Writer::from_writer(file);
     let head = ["record", "line", "column", "path", "severity", "code", "message", "suggestion", "value"];
-    table.write_record(head).map_err(|error| fault(error.into()))?;
+    table.write_record(head).map_err(|error| fault(of_table(error)))?;
     Ok(table)
+}
+
+/// What the system said, which `From` would wrap: a full disk has a name and a remedy.
+fn of_table(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 impl Written {
@@ -269,7 +294,7 @@ impl Sink {
         for finding in findings {
             let row = self.row(record, first_line, finding);
             let written = self.errors.write_record(row);
-            written.map_err(|error| Failure::file("written", self.errors_path.display(), &error.into()))?;
+            written.map_err(|error| Failure::file("written", self.errors_path.display(), &of_table(error)))?;
         }
         Ok(())
     }
@@ -299,6 +324,8 @@ impl Sink {
         }
         self.errors.flush().map_err(|error| Failure::file("written", self.errors_path.display(), &error))?;
         self.conforming.close(self.mode)?;
-        self.rejected.close(self.mode)
+        self.rejected.close(self.mode)?;
+        self.unfinished.0.clear();
+        Ok(())
     }
 }
