@@ -233,7 +233,11 @@ impl<'c> Shelf<'c> {
             }));
         }
         let wanted = Reference::new(standard.clone(), Selector::Digest(*digest));
-        let bundle = self.ask(|registry| async move { registry.bundle(&wanted).await })?;
+        let online = self.online()?;
+        let bundle = online.runtime.block_on(online.registry.bundle(&wanted)).map_err(|error| match error {
+            error if error.is_not_found() => self.not_published(resolution),
+            error => refused(error),
+        })?;
         if let Err(error) = bundle.contents().try_for_each(|content| self.cache.put(content)) {
             // What was fetched can be used all the same; it will have to be fetched again.
             self.context.say(&format!("{} {error}", self.context.paint_error.severity(Severity::Warning, "warning:")));
@@ -247,6 +251,13 @@ impl<'c> Shelf<'c> {
             .at(format!("pinned in {}: {digest}", self.lock.path().display()))
             .at(format!("in the program: {found}"))
             .hint("find out who changed the lock, or name the registry that has it with --registry URL")
+    }
+
+    fn not_published(&self, pinned: &Resolution) -> Failure {
+        let Resolution { standard, version, digest } = pinned;
+        Failure::new(format!("`{standard}` {version} is pinned, and the registry has no such version of it"))
+            .at(format!("pinned in {}: {digest}", self.lock.path().display()))
+            .hint("find out who changed the lock, or name the registry that it was made with")
     }
 
     fn gathered(&self, content: Content) -> Result<Bundle, Failure> {
