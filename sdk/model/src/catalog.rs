@@ -49,7 +49,7 @@ pub enum BundleError {
 fn hint(near: &[StandardId]) -> String {
     match near {
         [] => String::new(),
-        near => format!("; did you mean {}", near.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(" or ")),
+        near => format!("; did you mean {}?", near.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(" or ")),
     }
 }
 
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(resolved("a/b@=2.1.0-rc.1").unwrap(), "2.1.0-rc.1");
         let error = resolved("a/b@3").unwrap_err().to_string();
         assert_eq!(error, "no version of `a/b` is ^3; there are 1.0.0, 1.9.0, 1.10.0, 2.0.0, 2.1.0-rc.1");
-        assert_eq!(resolved("a/c").unwrap_err().to_string(), "there is no standard `a/c`; did you mean `a/b`");
+        assert_eq!(resolved("a/c").unwrap_err().to_string(), "there is no standard `a/c`; did you mean `a/b`?");
     }
 
     #[test]
