@@ -9,6 +9,7 @@ mod formats;
 mod fuzz;
 mod grpc;
 mod http;
+mod json;
 mod json_schema_suite;
 mod kill;
 mod lint;
