@@ -2,10 +2,10 @@
 
 use crate::{
     command::{
-        check::CheckArgs, completions::CompletionsArgs, diff::DiffArgs, explain::ExplainArgs, fetch::FetchArgs,
-        init::InitArgs, inspect::InspectArgs, lint::LintArgs, list::ListArgs, lock::LockArgs, monitor::MonitorArgs,
-        new::NewArgs, publish::PublishArgs, search::SearchArgs, show::ShowArgs, test::TestArgs, verify::VerifyArgs,
-        watch::WatchArgs,
+        check::CheckArgs, completions::CompletionsArgs, deprecate::DeprecateArgs, diff::DiffArgs, explain::ExplainArgs,
+        fetch::FetchArgs, history::HistoryArgs, init::InitArgs, inspect::InspectArgs, lint::LintArgs, list::ListArgs,
+        lock::LockArgs, monitor::MonitorArgs, new::NewArgs, publish::PublishArgs, search::SearchArgs, show::ShowArgs,
+        test::TestArgs, verify::VerifyArgs, watch::WatchArgs, withdraw::WithdrawArgs,
     },
     terminal::{Color, Lang},
 };
@@ -76,6 +76,9 @@ pub enum Command {
     Test(TestArgs),
     Lint(LintArgs),
     Publish(PublishArgs),
+    Deprecate(DeprecateArgs),
+    Withdraw(WithdrawArgs),
+    History(HistoryArgs),
     Verify(VerifyArgs),
     Monitor(MonitorArgs),
     Watch(WatchArgs),

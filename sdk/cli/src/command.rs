@@ -2,9 +2,11 @@
 
 pub mod check;
 pub mod completions;
+pub mod deprecate;
 pub mod diff;
 pub mod explain;
 pub mod fetch;
+pub mod history;
 pub mod init;
 pub mod inspect;
 pub mod lint;
@@ -19,6 +21,7 @@ pub mod show;
 pub mod test;
 pub mod verify;
 pub mod watch;
+pub mod withdraw;
 
 use crate::{args::Command, context::Context, failure::Answer};
 
@@ -38,6 +41,9 @@ pub fn run(command: Command, context: &Context) -> Answer {
         Command::Test(args) => test::run(args, context),
         Command::Lint(args) => lint::run(args, context),
         Command::Publish(args) => publish::run(args, context),
+        Command::Deprecate(args) => deprecate::run(args, context),
+        Command::Withdraw(args) => withdraw::run(args, context),
+        Command::History(args) => history::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Monitor(args) => monitor::run(args, context),
         Command::Watch(args) => watch::run(args, context),

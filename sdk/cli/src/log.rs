@@ -5,7 +5,8 @@ use crate::{
     shelf::{Shelf, refused},
 };
 use guiju::{
-    HeldLog, LogDemands, LogSource, Pin, PinFault, ProvedEntry, RegistryError, keep_proof, log_head, prove_pin,
+    HeldLog, LogDemands, LogEntry, LogSource, Pin, PinFault, ProvedEntry, RegistryError, keep_proof, log_head,
+    prove_pin, replay,
     tlog::{LogFault, VerifierKey},
     what_became_of,
 };
@@ -62,6 +63,35 @@ pub fn believed(shelf: &Shelf<'_>, demands: &LogDemands) -> Result<Result<HeldLo
     // What it serves is not believed any more; it only helps to say what was done.
     let faults = shelf.ask(|registry| async move { what_became_of(&registry, lock).await }).unwrap_or_default();
     Ok(Err(faults.into_iter().fold(failure, Failure::at)))
+}
+
+/// The log's head and the entries that are to be told, or why the log is not believed.
+pub fn replayed(
+    shelf: &Shelf<'_>,
+    demands: &LogDemands,
+    is_told: impl Fn(&LogEntry) -> bool,
+) -> Result<Result<(HeldLog, Vec<LogEntry>), Failure>, Failure> {
+    let head = match believed(shelf, demands)? {
+        Ok(log) => log,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let held = shelf.lock.log().map(|log| &log.checkpoint);
+    let mut entries = Vec::new();
+    let told = |entry| entries.extend(Some(entry).filter(&is_told));
+    let checkpoint = &head.checkpoint;
+    match shelf.ask(|registry| async move { Ok(replay(&registry, held, checkpoint, told).await) })? {
+        Ok(()) => Ok(Ok((head, entries))),
+        Err(error) => distrust(error).map(Err),
+    }
+}
+
+/// An entry for programs: one object, the same in every command.
+pub fn in_json(entry: &LogEntry) -> serde_json::Value {
+    let LogEntry { index, time_ms, principal, event, standard, version, reason, successor } = entry;
+    serde_json::json!({
+        "index": index, "time_ms": time_ms, "principal": principal, "event": event, "standard": standard,
+        "version": version, "reason": reason, "successor": successor,
+    })
 }
 
 /// What is wrong with a log; an `Err` where there is no telling, because no answer came.

@@ -59,18 +59,32 @@ pub struct LogEntry {
     pub event: String,
     pub standard: String,
     pub version: String,
+    /// Why a status was changed; empty for what was published.
+    pub reason: String,
+    /// What to use instead, where that was said.
+    pub successor: String,
 }
 
 impl LogEntry {
+    /// By the registry's clock, in UTC: `2026-11-01T08:30:00Z`.
+    pub fn time(&self) -> String {
+        let seconds = i64::try_from(self.time_ms / 1000).unwrap_or(i64::MAX);
+        prost_types::Timestamp { seconds, nanos: 0 }.to_string()
+    }
+
     fn read(index: u64, bytes: &[u8]) -> Result<Self, RegistryError> {
         let Entry { time_ms, principal, event, .. } =
             Entry::decode(bytes).map_err(|why| ConvertError::new(format!("entries[{index}]"), why))?;
+        let (reason, successor) = match &event {
+            Some(Event::StatusChanged(event)) => (event.reason.clone(), event.successor.clone()),
+            _ => Default::default(),
+        };
         let (event, standard, version) = match event {
             Some(Event::VersionPublished(event)) => ("published".into(), event.standard, event.version),
             Some(Event::StatusChanged(event)) => (event.status, event.standard, event.version),
             None => ("?".into(), String::new(), String::new()),
         };
-        Ok(Self { index, time_ms, principal, event, standard, version })
+        Ok(Self { index, time_ms, principal, event, standard, version, reason, successor })
     }
 }
 

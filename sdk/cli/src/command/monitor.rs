@@ -1,12 +1,11 @@
 use crate::{
     context::Context,
-    failure::{Answer, Failure, Verdict},
-    log::{LogArgs, believed, distrust},
+    failure::{Answer, Verdict},
+    log::{LogArgs, in_json, replayed},
     shelf::{Shelf, locked},
 };
-use guiju::{HeldLog, Lock, LogDemands, LogEntry, replay};
+use guiju::{Lock, LogEntry};
 use guiju_model::Namespace;
-use serde_json::json;
 use std::{io::Write, path::PathBuf};
 
 /// Read the registry's whole log, prove that it is what was signed, and report every entry under a namespace
@@ -46,15 +45,9 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
     };
     let mut out = context.out();
     for entry in &entries {
-        let LogEntry { index, time_ms, principal, event, standard, version } = entry;
+        let LogEntry { index, principal, event, standard, version, .. } = entry;
         match args.json {
-            true => {
-                let value = json!({
-                    "index": index, "time_ms": time_ms, "principal": principal, "event": event, "standard": standard,
-                    "version": version,
-                });
-                writeln!(out, "{value}")?;
-            }
+            true => writeln!(out, "{}", in_json(entry))?,
             false => writeln!(out, "{index:>6}  {event:10}  {standard} {version}  by {principal}")?,
         }
     }
@@ -66,26 +59,6 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
     }
     context.say(&format!("{} entries are what the log signed", head.checkpoint.size));
     Ok(Verdict::Conforms)
-}
-
-/// The log's head and the entries that are to be told, or why the log is not believed.
-fn replayed(
-    shelf: &Shelf<'_>,
-    demands: &LogDemands,
-    is_told: impl Fn(&LogEntry) -> bool,
-) -> Result<Result<(HeldLog, Vec<LogEntry>), Failure>, Failure> {
-    let head = match believed(shelf, demands)? {
-        Ok(log) => log,
-        Err(failure) => return Ok(Err(failure)),
-    };
-    let held = shelf.lock.log().map(|log| &log.checkpoint);
-    let mut entries = Vec::new();
-    let told = |entry| entries.extend(Some(entry).filter(&is_told));
-    let checkpoint = &head.checkpoint;
-    match shelf.ask(|registry| async move { Ok(replay(&registry, held, checkpoint, told).await) })? {
-        Ok(()) => Ok(Ok((head, entries))),
-        Err(error) => distrust(error).map(Err),
-    }
 }
 
 /// An entry that cannot be read concerns everyone.

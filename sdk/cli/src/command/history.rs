@@ -1,0 +1,63 @@
+use crate::{
+    context::Context,
+    failure::{Answer, Failure, Verdict},
+    log::{LogArgs, in_json, replayed},
+    shelf::Shelf,
+    terminal::plain,
+};
+use guiju::LogEntry;
+use guiju_model::StandardId;
+use std::io::{self, Write};
+
+/// Tell what became of a standard, from the registry's log: who did what, when, and why
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The whole log is read and proved, as by `guiju monitor`: nothing is told of a log that does not hold (exit code 1).")]
+pub struct HistoryArgs {
+    /// For example bj.population/person
+    standard: StandardId,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+pub fn run(args: HistoryArgs, context: &Context) -> Answer {
+    let shelf = Shelf::open(context)?;
+    let standard = args.standard.to_string();
+    let entries = match replayed(&shelf, &args.log.demands()?, |entry| entry.standard == standard)? {
+        Ok((_, entries)) => entries,
+        Err(failure) => {
+            failure.print(context.paint_error);
+            return Ok(Verdict::DoesNot);
+        }
+    };
+    if entries.is_empty() {
+        let failure = Failure::new(format!("the log has no entry about `{standard}`"));
+        return Err(failure.hint("`guiju list` shows the standards there are, `guiju search WORDS` finds one"));
+    }
+    let mut out = context.out();
+    for entry in &entries {
+        match args.json {
+            true => writeln!(out, "{}", in_json(entry))?,
+            false => tell(&mut out, entry)?,
+        }
+    }
+    out.flush()?;
+    Ok(Verdict::Conforms)
+}
+
+/// Texts of others come one to a line, so that none passes for an entry.
+fn tell(out: &mut impl Write, entry: &LogEntry) -> io::Result<()> {
+    let LogEntry { index, principal, event, version, reason, successor, .. } = entry;
+    let [principal, event, version] = [principal, event, version].map(|text| plain(text));
+    writeln!(out, "{index:>6}  {}  {event:10}  {version}  by {principal}", entry.time())?;
+    if !reason.is_empty() {
+        writeln!(out, "        why: {}", plain(reason))?;
+    }
+    match successor.as_str() {
+        "" => Ok(()),
+        successor => writeln!(out, "        use instead: {}", plain(successor)),
+    }
+}
