@@ -4,7 +4,7 @@
 //! what is hunted here: with the shipped standards and their examples, and with schemas and records at random, whole and
 //! damaged. `GUIJU_ROUNDS=1000000 cargo test --release -p guiju-tests program` goes on for longer.
 
-use crate::support::root;
+use crate::support::{expect_file, root};
 use guiju::Folder;
 use guiju_model::Kind;
 use guiju_validator::{CheckOptions, Checker, CompileOptions, Validator};
@@ -101,6 +101,31 @@ fn random_schemas_and_records() {
 }
 
 /// Bytes of a record, damaged as bytes are: cut, doubled, swapped, replaced; or as records are.
+/// The page of the two roads is made of `tests/cases/roads.txt`; `UPDATE_EXPECT=1` writes it.
+#[test]
+fn the_page_of_the_roads_is_up_to_date() {
+    let mut page = String::from(
+        "# Two roads\n\nA record is read once, without a tree, by the program that the standard was compiled to: the quick road. \
+         What that cannot prove goes\nto the exact road, the `jsonschema` crate over a tree, which takes some ten times as long and \
+         gives the same report, byte for byte. `guiju inspect\nREF` prints the program of a standard; every shipped one stays on \
+         the quick road for a conforming record.\n\nMade of `tests/cases/roads.txt` by trying each; \
+         `UPDATE_EXPECT=1 cargo test -p guiju-tests roads` writes it.\n\n| keyword | for example | a conforming record takes |\n\
+         |---|---|---|\n",
+    );
+    let cases = std::fs::read_to_string(root().join("tests/cases/roads.txt")).unwrap();
+    for case in cases.lines().filter(|line| !line.starts_with('#')) {
+        let [keyword, schema, record] = case.split(" | ").collect::<Vec<_>>()[..] else {
+            panic!("three parts: {case}")
+        };
+        let validator = Validator::compile_schema(schema.as_bytes(), &CompileOptions::default()).expect(case);
+        let (options, mut checker) = (options(), validator.checker());
+        assert!(checker.check(record.as_bytes(), &options).conforms(), "{case}");
+        let road = if checker.is_clean(record.as_bytes(), &options) { "the quick road" } else { "the exact road" };
+        page += &format!("| {keyword} | `{}` | {road} |\n", schema.replace('|', "\\|"));
+    }
+    expect_file(&root().join("docs/reference/roads.md"), &page);
+}
+
 fn damaged(record: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut bytes = record.to_vec();
     if dice.below(2) == 0
