@@ -8,7 +8,7 @@ use crate::{
 };
 use clap::ValueEnum;
 use guiju_compat::{Budget, Bump, Fit, Side, Verdict as Comparison, compare};
-use guiju_model::Properties;
+use guiju_model::{Date, Properties};
 use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
@@ -46,6 +46,9 @@ pub struct DiffArgs {
     /// Records to replay against both versions: NDJSON, or one JSON array
     #[arg(long, value_name = "FILE")]
     corpus: Option<PathBuf>,
+    /// Day on which those records are checked; without it, what depends on a day is not judged
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "corpus")]
+    reference_date: Option<Date>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -137,6 +140,7 @@ fn one(old: &Side, new: &Side, args: &DiffArgs) -> Result<Compared, Failure> {
         _ => Bump::Minor,
     };
     let required = old.version.as_ref().zip(verdict.bump).map(|(old, bump)| bump.after(old));
-    let replayed = args.corpus.as_deref().map(|path| corpus::replay(path, old, new)).transpose()?;
+    let replayed = args.corpus.as_deref();
+    let replayed = replayed.map(|path| corpus::replay(path, old, new, args.reference_date)).transpose()?;
     Ok(Compared { fit: verdict.fit(declared), required, replayed, verdict })
 }

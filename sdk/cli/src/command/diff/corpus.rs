@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use guiju_compat::Side;
+use guiju_model::Date;
 use serde_json::Value;
 use std::{
     fs::File,
@@ -27,7 +28,8 @@ pub struct Replayed {
     pub first_broken: Vec<u64>,
 }
 
-pub fn replay(path: &Path, old: &Side, new: &Side) -> Result<Replayed, Failure> {
+/// Checks the records of a file against both versions, as they are on a day.
+pub fn replay(path: &Path, old: &Side, new: &Side, day: Option<Date>) -> Result<Replayed, Failure> {
     let shown = path.display().to_string();
     let unread = |error: &std::io::Error| Failure::file("read", &shown, error);
     let mut reader = BufReader::new(File::open(path).map_err(|error| unread(&error))?);
@@ -36,26 +38,26 @@ pub fn replay(path: &Path, old: &Side, new: &Side) -> Result<Replayed, Failure> 
     if start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
         let records: Vec<Value> = serde_json::from_reader(reader)
             .map_err(|error| Failure::new(format!("`{shown}` is not an array of JSON records: {error}")))?;
-        records.iter().zip(1..).for_each(|(record, place)| replayed.take(place, Some(record), old, new));
+        records.iter().zip(1..).for_each(|(record, place)| replayed.take(place, Some(record), (old, new), day));
         return Ok(replayed);
     }
     for (line, place) in reader.lines().zip(1..) {
         let line = line.map_err(|error| unread(&error))?;
         if !line.trim().is_empty() {
-            replayed.take(place, serde_json::from_str(&line).ok().as_ref(), old, new);
+            replayed.take(place, serde_json::from_str(&line).ok().as_ref(), (old, new), day);
         }
     }
     Ok(replayed)
 }
 
 impl Replayed {
-    fn take(&mut self, place: u64, record: Option<&Value>, old: &Side, new: &Side) {
+    fn take(&mut self, place: u64, record: Option<&Value>, (old, new): (&Side, &Side), day: Option<Date>) {
         self.records += 1;
         let Some(record) = record else {
             self.unreadable += 1;
             return;
         };
-        match (old.accepts(record, None), new.accepts(record, None)) {
+        match (old.accepts(record, day), new.accepts(record, day)) {
             (true, true) => self.both += 1,
             (false, false) => self.neither += 1,
             (false, true) => self.gained += 1,
