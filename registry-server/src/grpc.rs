@@ -20,7 +20,10 @@ use guiju_proto::{
     conformance::conformance_server::ConformanceServer, convert::parsed, log::log_service_server::LogServiceServer,
     registry::registry_server::RegistryServer,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{Semaphore, watch};
 use tonic::{Response, Status, codec::CompressionEncoding};
 
@@ -100,15 +103,23 @@ impl Service {
     }
 }
 
-/// One thread that waits for the log to grow, for all who watch it.
+/// One thread that waits for the log to grow, for all who watch it, and mends the view where that has failed.
 fn doorbell(registry: Arc<Registry>, stopping: watch::Receiver<bool>) -> watch::Receiver<u64> {
     const PATIENCE: Duration = Duration::from_millis(500);
+    const BETWEEN_MENDINGS: Duration = Duration::from_secs(2);
     let (sender, receiver) = watch::channel(registry.sizes().0);
     tokio::task::spawn_blocking(move || {
-        let mut size = *sender.borrow();
+        let (mut size, mut tried) = (*sender.borrow(), Instant::now());
         while !*stopping.borrow() && stopping.has_changed().is_ok() {
             size = registry.wait_beyond(size, PATIENCE);
             sender.send_if_modified(|known| std::mem::replace(known, size) != size);
+            if registry.is_view_failing() && tried.elapsed() > BETWEEN_MENDINGS {
+                match registry.mend() {
+                    Ok(_) => tracing::warn!("the view had failed and was made anew"),
+                    Err(error) => tracing::error!(%error, "the view has failed and cannot be made anew yet"),
+                }
+                tried = Instant::now();
+            }
         }
     });
     receiver

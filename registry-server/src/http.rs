@@ -56,9 +56,10 @@ guiju.log.v1.LogService, grpc.health.v1.Health, and reflection.
 /// 200 while it answers, 503 while it stops. A server whose view is behind its log still answers, and says by how much.
 async fn health(State(pages): State<Pages>) -> Response {
     let (log_entries, applied) = pages.store.registry.sizes();
-    let (status, word) = match *pages.stopping.borrow() {
-        false => (StatusCode::OK, "ready"),
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    let (status, word) = match (*pages.stopping.borrow(), pages.store.registry.is_view_failing()) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        (false, true) => (StatusCode::OK, "mending: the view failed and is made anew"),
+        (false, false) => (StatusCode::OK, "ready"),
     };
     let lag = log_entries.saturating_sub(applied);
     text(status, format!("live: yes\nstatus: {word}\nlog_entries: {log_entries}\nview_lag_entries: {lag}\n"))

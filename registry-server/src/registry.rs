@@ -27,7 +27,12 @@ use guiju_model::{
 use guiju_validator::{CompileError, ExampleFault, Lint, Validator, lint};
 pub use judge::{Findings, Narrowing};
 use semver::Version;
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
 /// All files of a version together.
 const VERSION_BYTES_MAX: usize = 64 << 20;
@@ -199,7 +204,8 @@ impl From<LogError> for PublishError {
 
 pub struct Registry {
     log: Arc<dyn Log>,
-    view: View,
+    view: RwLock<Arc<View>>,
+    view_path: PathBuf,
     clock_ms: fn() -> u64,
     queue: Queue,
     /// For those who check.
@@ -222,7 +228,7 @@ impl Registry {
     pub fn open(log: Arc<dyn Log>, view_path: &Path, clock_ms: fn() -> u64) -> Result<(Self, Opened), StoreError> {
         let (view, doubt) = View::open(view_path)?;
         let mut opened = Opened { rebuilt_because: doubt, entries_applied: 0 };
-        let registry = Self::over(log.clone(), view, clock_ms);
+        let registry = Self::over(log.clone(), view, view_path, clock_ms);
         match registry.catch_up() {
             Ok(applied) => {
                 opened.entries_applied = applied;
@@ -234,15 +240,17 @@ impl Registry {
         }
         drop(registry);
         View::move_aside(view_path)?;
-        let registry = Self::over(log, View::open(view_path)?.0, clock_ms);
+        let registry = Self::over(log, View::open(view_path)?.0, view_path, clock_ms);
         opened.entries_applied = registry.catch_up()?;
         Ok((registry, opened))
     }
 
-    fn over(log: Arc<dyn Log>, view: View, clock_ms: fn() -> u64) -> Self {
+    fn over(log: Arc<dyn Log>, view: View, view_path: &Path, clock_ms: fn() -> u64) -> Self {
+        let (view, view_path) = (RwLock::new(Arc::new(view)), view_path.to_owned());
         Self {
             log,
             view,
+            view_path,
             clock_ms,
             queue: Queue::default(),
             compiled: Compiled::default(),
@@ -250,10 +258,19 @@ impl Registry {
         }
     }
 
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// Whether the view has failed and waits to be mended.
+    pub fn is_view_failing(&self) -> bool {
+        self.view().has_failed()
+    }
+
     /// Entries in the log, and those the view has taken in.
     pub fn sizes(&self) -> (u64, u64) {
         let log = self.log.head().size;
-        (log, self.view.head().map_or(0, |head| head.size).min(log))
+        (log, self.view().head().map_or(0, |head| head.size).min(log))
     }
 
     /// Publishes one version: judge, append, take in. The same operation again gives the same answer.
@@ -304,7 +321,7 @@ impl Registry {
 
     /// Compares two published versions, under the reading of the new one's standard.
     pub fn compare(&self, old: &Reference, new: &Reference) -> Result<Verdict, AskError> {
-        let reading = self.view.metadata(new.standard())?.map_or_else(Reading::default, |metadata| metadata.reading);
+        let reading = self.view().metadata(new.standard())?.map_or_else(Reading::default, |metadata| metadata.reading);
         let (old, new) = (self.bundle(old, true)?, self.bundle(new, true)?);
         Ok(compare(&self.side(&old, &reading)?, &self.side(&new, &reading)?, &Budget::default()))
     }
@@ -326,7 +343,7 @@ impl Registry {
     /// The version that this operation, or another with the same content, has published.
     fn published_before(&self, operation_id: &str, content: &Content) -> Result<Option<VersionInfo>, PublishError> {
         let manifest = &content.manifest;
-        let held = self.view.version(&manifest.standard, &manifest.version)?;
+        let held = self.view().version(&manifest.standard, &manifest.version)?;
         let same = match &held {
             Some(info) => self.manifest(&info.digest)?.files == manifest.files,
             None => false,
@@ -342,7 +359,7 @@ impl Registry {
     /// Whether a new version may have this number.
     fn admit(&self, standard: &StandardId, version: &Version, digest: &Digest) -> Result<(), PublishError> {
         let (standard, version) = (standard.clone(), version.clone());
-        let versions = self.view.versions(&standard)?;
+        let versions = self.view().versions(&standard)?;
         if versions.iter().any(|(known, other, _)| *known == version && other != digest) {
             return Err(PublishError::Exists { standard, version });
         }
@@ -363,10 +380,10 @@ impl Registry {
     /// The same as `resolve` where a small row or two say all, and what is meant is there.
     pub fn held(&self, reference: &Reference) -> Result<Option<VersionInfo>, AskError> {
         if let Some(version) = reference.pinned() {
-            let info = self.view.version(reference.standard(), &version)?;
+            let info = self.view().version(reference.standard(), &version)?;
             return Ok(info.filter(|info| info.status != Status::Withdrawn));
         }
-        if !self.view.has_few_versions(reference.standard())? {
+        if !self.view().has_few_versions(reference.standard())? {
             return Ok(None);
         }
         match resolve(self, reference) {
@@ -385,14 +402,14 @@ impl Registry {
     }
 
     fn info(&self, standard: &StandardId, version: &Version) -> Result<VersionInfo, AskError> {
-        let info = self.view.version(standard, version)?;
+        let info = self.view().version(standard, version)?;
         info.ok_or_else(|| StoreError::Broken(format!("`{standard}` {version} is listed and not there")).into())
     }
 
     pub fn version(&self, reference: &Reference) -> Result<Found, AskError> {
         let info = self.resolve(reference)?;
         let manifest = self.manifest(&info.digest)?;
-        let metadata = self.view.metadata(&info.standard)?;
+        let metadata = self.view().metadata(&info.standard)?;
         Ok(Found { info, manifest, metadata_toml: metadata.map_or(String::new(), |metadata| metadata.to_toml()) })
     }
 
@@ -411,34 +428,34 @@ impl Registry {
         after: Option<&StandardId>,
         count: usize,
     ) -> Result<(Vec<StandardInfo>, u64), AskError> {
-        let size = self.view.head()?.size;
+        let size = self.view().head()?.size;
         let keep = |info: &StandardInfo| {
             namespace.is_none_or(|prefix| info.standard.namespace().is_under(prefix))
                 && kind.is_none_or(|kind| kind == info.kind)
         };
-        Ok((self.view.standards(after, count, keep)?, size))
+        Ok((self.view().standards(after, count, keep)?, size))
     }
 
     /// A standard with its versions, highest first.
     pub fn versions(&self, standard: &StandardId) -> Result<(StandardInfo, Vec<VersionInfo>), AskError> {
-        let Some(info) = self.view.standard(standard)? else { return Err(self.unknown(standard).into()) };
-        let versions = self.view.versions(standard)?.into_iter();
+        let Some(info) = self.view().standard(standard)? else { return Err(self.unknown(standard).into()) };
+        let versions = self.view().versions(standard)?.into_iter();
         let versions = versions.map(|(version, ..)| self.info(standard, &version)).collect::<Result<_, _>>()?;
         Ok((info, versions))
     }
 
     pub fn search(&self, query: &str, count: usize) -> Result<Vec<SearchHit>, AskError> {
-        Ok(self.view.search(query, count)?)
+        Ok(self.view().search(query, count)?)
     }
 
     /// Published versions that refer to a standard, directly or through others.
     pub fn dependents(&self, standard: &StandardId, transitive: bool) -> Result<Vec<VersionInfo>, AskError> {
-        if self.view.standard(standard)?.is_none() {
+        if self.view().standard(standard)?.is_none() {
             return Err(self.unknown(standard).into());
         }
         let (mut found, mut wanted, mut asked) = (BTreeMap::new(), vec![standard.clone()], Vec::new());
         while let Some(standard) = wanted.pop() {
-            for (dependent, version) in self.view.dependents(&standard)? {
+            for (dependent, version) in self.view().dependents(&standard)? {
                 let info = self.info(&dependent, &version)?;
                 found.insert((dependent.clone(), version), info);
                 if transitive && !asked.contains(&dependent) {
@@ -458,9 +475,10 @@ impl Registry {
     pub fn set_status(&self, change: StatusChange) -> Result<VersionInfo, PublishError> {
         check_operation_id(&change.operation_id)?;
         let StatusChange { operation_id, standard, version, status, reason, successor } = change;
-        let Some(info) = self.view.version(&standard, &version)? else {
+        let Some(info) = self.view().version(&standard, &version)? else {
             let reference = Reference::exact(standard.clone(), &version);
-            let versions = self.view.versions(&standard)?.into_iter().map(|(version, ..)| version).collect::<Vec<_>>();
+            let versions =
+                self.view().versions(&standard)?.into_iter().map(|(version, ..)| version).collect::<Vec<_>>();
             return Err(match versions.is_empty() {
                 true => self.unknown(&standard).into(),
                 false => ResolveError::UnknownVersion { reference, versions }.into(),
@@ -564,7 +582,7 @@ impl Registry {
 /// What the view holds, as a catalog. A failing store looks like an absent version here; the next call says why.
 impl Catalog for Registry {
     fn versions(&self, standard: &StandardId) -> Vec<(Version, Digest)> {
-        let versions = self.view.versions(standard).unwrap_or_default().into_iter();
+        let versions = self.view().versions(standard).unwrap_or_default().into_iter();
         versions
             .filter(|(.., status)| *status != Status::Withdrawn)
             .map(|(version, digest, _)| (version, digest))
@@ -576,7 +594,7 @@ impl Catalog for Registry {
     }
 
     fn near(&self, standard: &StandardId) -> Vec<StandardId> {
-        self.view.near(standard).unwrap_or_default()
+        self.view().near(standard).unwrap_or_default()
     }
 }
 

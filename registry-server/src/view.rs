@@ -3,7 +3,8 @@
 //! # Invariants
 //! - The applied head (size and chain) is written in the same batch as what it covers.
 //! - `apply` is a function of the facts alone; the same log gives the same view.
-//! - On any doubt (will not open, cannot be read, another chain) the folder is moved aside and a new view is begun.
+//! - On any doubt (will not open, cannot be read, another chain) the folder is moved aside and a new view is begun; where the
+//!   doubt comes while the server runs, beside it, and the next start moves it aside.
 
 use crate::log::Head;
 use guiju_model::{
@@ -15,6 +16,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 const CACHE_BYTES: u64 = 16 << 20;
@@ -43,6 +45,7 @@ pub struct Words {
 pub struct View {
     path: PathBuf,
     db: sled::Db,
+    has_failed: AtomicBool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,6 +76,8 @@ struct Versions {
 const HEAD: &[u8] = b"head";
 /// A file in the view's folder that says why it is not to be trusted.
 const DOUBT: &str = "doubt";
+/// How the names of views end that were begun while the server ran.
+const BESIDE: &str = "anew-";
 
 impl View {
     /// Opens the view, or begins a new one; whether an old one was moved aside, and why.
@@ -81,6 +86,11 @@ impl View {
         for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().ends_with(".generating") {
                 let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        for entry in path.parent().and_then(|above| std::fs::read_dir(above).ok()).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|end| end.to_string_lossy().starts_with(BESIDE)) {
+                let _ = std::fs::remove_dir_all(entry.path());
             }
         }
         match Self::try_open(path) {
@@ -92,6 +102,18 @@ impl View {
         }
     }
 
+    /// Begins a new one in a folder beside that of one that has failed and is still in use. The next start removes it.
+    pub fn open_beside(path: &Path) -> Result<Self, ViewError> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let beside = path.with_extension(format!("{BESIDE}{}", COUNT.fetch_add(1, Relaxed)));
+        Self::try_open(&beside).inspect_err(|_| drop(std::fs::remove_dir_all(&beside)))
+    }
+
+    /// Whether it could not be read or written: sled gives the first error again to whoever asks later.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.load(Relaxed)
+    }
+
     fn try_open(path: &Path) -> Result<Self, ViewError> {
         let fault = |why: String| ViewError { path: path.into(), why };
         if let Ok(why) = std::fs::read_to_string(path.join(DOUBT)) {
@@ -99,7 +121,7 @@ impl View {
         }
         let open = || {
             let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).segment_size(8 << 20);
-            let view = Self { path: path.into(), db: config.open()? };
+            let view = Self { path: path.into(), db: config.open()?, has_failed: AtomicBool::new(false) };
             view.db.get(HEAD)?;
             Ok::<_, sled::Error>(view)
         };
@@ -223,6 +245,7 @@ impl View {
         let answer = answer.map_err(|_| "it could not be read".into());
         let answer = answer.and_then(|answer| answer.map_err(|error| error.to_string()));
         answer.map_err(|why| {
+            self.has_failed.store(true, Relaxed);
             let _ = std::fs::write(self.path.join(DOUBT), &why);
             self.fault(why)
         })

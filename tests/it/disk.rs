@@ -6,7 +6,13 @@ use crate::{
     support::{Server, said, server_command, started_by},
 };
 use guiju_proto::registry::{File, Kind, PublishRequest, ResolveRequest};
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 use tonic::Code;
 
 /// Files of the server may have so many KiB: room for the view's, and for some megabytes of log.
@@ -53,6 +59,70 @@ async fn a_full_disk_refuses_one_publication_and_nothing_else() {
     assert!(sound.starts_with(&format!("sound: {} entries, ", number + 2)), "{sound}");
     let server = Server::start_in(folder, &[]);
     registry(&server).await.publish(large(number)).await.expect("there is room now: the same operation takes effect");
+}
+
+/// A record of many words, each of which is a row of the view.
+fn wordy(number: u64) -> PublishRequest {
+    let field = |at: u64| {
+        let words: Vec<String> = (0..10).map(|word| format!("word{number}x{at}x{word}")).collect();
+        format!(
+            r#""p{at}": {{"type": "string", "maxLength": 8, "title": "{}", "x-guiju": {{"titleZh": "字"}}}}"#,
+            words.join(" ")
+        )
+    };
+    let fields: Vec<String> = (0..200).map(field).collect();
+    let schema = format!(
+        r#"{{"$schema": "https://json-schema.org/draft/2020-12/schema", "x-guiju": {{"vocabulary": "1"}}, "type": "object", "properties": {{{}}}}}"#,
+        fields.join(", ")
+    );
+    PublishRequest {
+        operation_id: format!("wordy-{number}"),
+        standard: format!("bj.library/words{number}"),
+        ..submission("1.0.0", &schema)
+    }
+}
+
+/// How large any file of a process may grow.
+fn limit_files(pid: u32, bytes: &str) {
+    let limits = Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--fsize={bytes}:")]).status();
+    assert!(limits.expect("prlimit is there").success());
+}
+
+/// sled gives the first error of its disk again for ever; so the view is made anew, while the server runs.
+#[tokio::test]
+async fn a_view_without_room_is_made_anew_when_there_is_some() {
+    let server = Server::start();
+    let mut client = published(&server).await;
+    let mut number = 0;
+    while number < 5 {
+        client.publish(wordy(number)).await.expect("there is room");
+        number += 1;
+    }
+    // By now the view's file is several times as large as the log's: what is limited to its size stops the view first.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let room = fs::metadata(server.folder.path().join("data/view/db")).expect("the view's file").len();
+    limit_files(server.pid(), &room.to_string());
+    while client.publish(wordy(number)).await.is_ok() {
+        number += 1;
+        assert!(number < 200, "the view has found room for {number} versions in {room} bytes");
+    }
+    limit_files(server.pid(), "unlimited");
+    let begin = Instant::now();
+    while let Err(status) = client.publish(wordy(number)).await {
+        assert!(begin.elapsed() < Duration::from_secs(60), "not mended: {status}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(server.log().contains("the view had failed and was made anew"), "{}", server.log());
+    for known in 0..=number {
+        let reference = format!("bj.library/words{known}@=1.0.0");
+        client.resolve(ResolveRequest { reference }).await.expect("what was published is there");
+    }
+    let (status, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    assert!(status.success(), "{status}");
+    let server = Server::start_in(folder, &[]);
+    let names = fs::read_dir(server.folder.path().join("data")).expect("read").flatten().map(|entry| entry.file_name());
+    let beside: Vec<_> = names.filter(|name| name.to_string_lossy().contains("anew")).collect();
+    assert!(beside.is_empty(), "left behind: {beside:?}");
 }
 
 #[tokio::test]

@@ -260,7 +260,7 @@ impl Registry {
         if taken.contains(&(standard.clone(), version.clone())) {
             return Err(PublishError::Exists { standard, version });
         }
-        if let Some(held) = self.view.version(&standard, &version)?
+        if let Some(held) = self.view().version(&standard, &version)?
             && held.digest == *digest
         {
             return Ok(Some(held));
@@ -288,7 +288,7 @@ impl Registry {
             return Ok(());
         }
         let appends: Vec<Append> = accepted.iter().map(|waiting| waiting.draft.append.clone()).collect();
-        let size = self.view.head()?.size;
+        let size = self.view().head()?.size;
         let indices = self.log.append(&appends, size)?;
         self.catch_up()?;
         for (waiting, index) in accepted.iter().zip(indices) {
@@ -298,7 +298,7 @@ impl Registry {
                 }
                 None => match self.fact(index, &waiting.draft.append.entry) {
                     Ok(Fact::StatusChanged { standard, version, .. }) => self
-                        .view
+                        .view()
                         .version(&standard, &version)
                         .map_err(StoreError::from)
                         .and_then(|info| info.ok_or_else(|| StoreError::Broken("a version without a row".into()))),

@@ -1,12 +1,13 @@
 //! From entries and blobs to what the view takes in.
 
 use super::{Event, Happening, Registry, StoreError};
-use crate::view::{Fact, Words};
+use crate::view::{Fact, View, Words};
 use guiju_model::{Digest, Manifest, Metadata, StandardId, Status, VersionInfo};
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
 use prost::Message;
 use semver::Version;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Entries taken in at once.
 const BATCH: usize = 512;
@@ -29,9 +30,26 @@ pub(super) fn version_info(manifest: &Manifest, digest: Digest, log_index: u64, 
 impl Registry {
     /// Lets the view take in what the log has beyond it. The number of entries.
     pub(super) fn catch_up(&self) -> Result<u64, StoreError> {
+        self.bring_up(&self.view())
+    }
+
+    /// Puts another view in the place of one that has failed, on a full disk for one: sled keeps the first error. The old one
+    /// answers what it can while the new one is made of the log, beside it; the next start makes one in the right place.
+    /// For one thread at a time. Whether there was anything to mend.
+    pub fn mend(&self) -> Result<bool, StoreError> {
+        if !self.is_view_failing() {
+            return Ok(false);
+        }
+        let view = View::open_beside(&self.view_path)?;
+        self.bring_up(&view)?;
+        *self.view.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(view);
+        Ok(true)
+    }
+
+    fn bring_up(&self, view: &View) -> Result<u64, StoreError> {
         let mut applied = 0;
         loop {
-            let (mut head, end) = (self.view.head()?, self.log.head());
+            let (mut head, end) = (view.head()?, self.log.head());
             if head.size > end.size {
                 return Err(StoreError::LogShorter { view: head.size, log: end.size });
             }
@@ -46,7 +64,7 @@ impl Registry {
                 facts.push(self.fact(index, entry)?);
                 head = head.then(entry);
             }
-            self.view.apply(&facts, head)?;
+            view.apply(&facts, head)?;
             applied += entries.len() as u64;
         }
     }
@@ -89,7 +107,7 @@ impl Registry {
                 let (standard, version, status) =
                     status_of(&change).ok_or_else(|| fault("a name is malformed".into()))?;
                 let info = self
-                    .view
+                    .view()
                     .version(&standard, &version)?
                     .ok_or_else(|| fault("it changes an unknown version".into()))?;
                 Happening::StatusChanged(VersionInfo { status, successor: change.successor, ..info })

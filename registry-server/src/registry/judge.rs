@@ -231,7 +231,7 @@ impl Registry {
     ) -> Result<Option<(Version, Digest)>, PublishError> {
         let counts =
             |known: &Version, status: Status| known < version && known.pre.is_empty() && status != Status::Withdrawn;
-        let versions = self.view.versions(standard)?.into_iter();
+        let versions = self.view().versions(standard)?.into_iter();
         let below =
             versions.filter(|(known, _, status)| counts(known, *status)).map(|(known, digest, _)| (known, digest));
         Ok(below.max_by(|one, other| one.0.cmp(&other.0)))
@@ -268,8 +268,8 @@ impl Registry {
     fn affected(&self, candidate: &Bundle) -> Result<Vec<Narrowing>, PublishError> {
         let Manifest { standard, kind, .. } = &candidate.root().manifest;
         let mut profiles: BTreeMap<StandardId, Content> = BTreeMap::new();
-        for (dependent, version) in self.view.dependents(standard)?.into_iter().filter(|_| *kind == Kind::Record) {
-            let Some(info) = self.view.version(&dependent, &version)?.filter(|info| info.status != Status::Withdrawn)
+        for (dependent, version) in self.view().dependents(standard)?.into_iter().filter(|_| *kind == Kind::Record) {
+            let Some(info) = self.view().version(&dependent, &version)?.filter(|info| info.status != Status::Withdrawn)
             else {
                 continue;
             };
