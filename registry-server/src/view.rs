@@ -6,14 +6,17 @@
 //! - On any doubt (will not open, cannot be read, another chain) the folder is moved aside and a new view is begun; where the
 //!   doubt comes while the server runs, beside it, and the next start moves it aside.
 
+mod search; // what standards are found by
+mod standards; // standards and their versions
+
+pub use search::Words;
+
 use crate::log::Head;
-use guiju_model::{
-    Dependency, Digest, Kind, MatchedIn, Metadata, SearchHit, StandardId, StandardInfo, Status, VersionInfo,
-};
+use guiju_model::{Digest, Metadata, StandardId, Status, VersionInfo};
 use semver::Version;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -35,42 +38,10 @@ pub enum Fact {
     StatusChanged { standard: StandardId, version: Version, status: Status, successor: String },
 }
 
-/// What a version can be found by, beside its name and titles.
-#[derive(Clone, Debug, Default)]
-pub struct Words {
-    pub data_elements: Vec<String>,
-    pub text: Vec<String>,
-}
-
 pub struct View {
     path: PathBuf,
     db: sled::Db,
     has_failed: AtomicBool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct VersionRow {
-    kind: Kind,
-    digest: String,
-    status: Status,
-    log_index: u64,
-    published_ms: u64,
-    /// Reference, standard, version, digest.
-    dependencies: Vec<(String, String, String, String)>,
-    successor: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StandardRow {
-    metadata: Metadata,
-    /// Version to digest and status.
-    versions: BTreeMap<String, (String, Status)>,
-}
-
-/// As much of a [`StandardRow`] as a look-up needs.
-#[derive(Deserialize)]
-struct Versions {
-    versions: BTreeMap<String, (String, Status)>,
 }
 
 const HEAD: &[u8] = b"head";
@@ -169,60 +140,6 @@ impl View {
         self.guarded(|| self.db.apply_batch(batch))
     }
 
-    fn publish(
-        &self,
-        changes: &mut BTreeMap<Vec<u8>, Vec<u8>>,
-        info: &VersionInfo,
-        metadata: &Metadata,
-        words: &Words,
-    ) -> Result<(), ViewError> {
-        let standard = info.standard.to_string();
-        let key = standard_key(&info.standard);
-        let old: Option<StandardRow> = self.changed(changes, &key)?;
-        let is_first = old.is_none();
-        let mut versions = old.map(|row| row.versions).unwrap_or_default();
-        versions.insert(info.version.to_string(), (info.digest.to_string(), info.status));
-        changes.insert(key, json(&StandardRow { metadata: metadata.clone(), versions }));
-        changes.insert(version_key(&info.standard, &info.version), json(&VersionRow::of(info)));
-        changes
-            .insert([b"d/", info.digest.as_bytes().as_slice()].concat(), format!("{standard}@{}", info.version).into());
-        for dependency in &info.dependencies {
-            let key = format!("r/{}|{standard}|{}", dependency.standard, info.version);
-            changes.insert(key.into_bytes(), Vec::new());
-        }
-        for (token, rank) in tokens_of(info, metadata, words) {
-            let key = format!("t/{token}|{standard}").into_bytes();
-            // Most words stay from version to version, and a row is sooner read than written.
-            if is_first || changes.contains_key(&key) || self.get(&key)?.is_none_or(|known| *known != [rank]) {
-                changes.insert(key, vec![rank]);
-            }
-        }
-        Ok(())
-    }
-
-    fn set_status(
-        &self,
-        changes: &mut BTreeMap<Vec<u8>, Vec<u8>>,
-        standard: &StandardId,
-        version: &Version,
-        status: Status,
-        successor: &str,
-    ) -> Result<(), ViewError> {
-        let key = version_key(standard, version);
-        if let Some(mut row) = self.changed::<VersionRow>(changes, &key)? {
-            (row.status, row.successor) = (status, successor.to_owned());
-            changes.insert(key, json(&row));
-        }
-        let key = standard_key(standard);
-        if let Some(mut row) = self.changed::<StandardRow>(changes, &key)? {
-            if let Some(entry) = row.versions.get_mut(&version.to_string()) {
-                entry.1 = status;
-            }
-            changes.insert(key, json(&row));
-        }
-        Ok(())
-    }
-
     /// A row as this batch has it, else as it is stored.
     fn changed<T: DeserializeOwned>(
         &self,
@@ -267,245 +184,9 @@ impl View {
     fn items(&self, mut items: sled::Iter) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), ViewError>> + '_ {
         std::iter::from_fn(move || self.guarded(|| items.next().transpose()).transpose())
     }
-
-    pub fn version(&self, standard: &StandardId, version: &Version) -> Result<Option<VersionInfo>, ViewError> {
-        let row: Option<VersionRow> = self.row(&version_key(standard, version))?;
-        row.map(|row| row.info(standard, version).ok_or_else(|| self.fault("a row cannot be read"))).transpose()
-    }
-
-    /// Name and version that a digest belongs to.
-    pub fn by_digest(&self, digest: &Digest) -> Result<Option<(StandardId, Version)>, ViewError> {
-        let Some(bytes) = self.get(&[b"d/", digest.as_bytes().as_slice()].concat())? else { return Ok(None) };
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let parts =
-            text.split_once('@').and_then(|(standard, version)| Some((standard.parse().ok()?, version.parse().ok()?)));
-        parts.map(Some).ok_or_else(|| self.fault("a row cannot be read"))
-    }
-
-    /// Versions of a standard with digest and status, highest first; empty where there is no such standard.
-    pub fn versions(&self, standard: &StandardId) -> Result<Vec<(Version, Digest, Status)>, ViewError> {
-        let row: Option<Versions> = self.row(&standard_key(standard))?;
-        let versions = row.map(|row| row.versions).unwrap_or_default();
-        let each = versions
-            .into_iter()
-            .map(|(version, (digest, status))| Some((version.parse().ok()?, digest.parse().ok()?, status)));
-        let mut versions: Vec<(Version, Digest, Status)> =
-            each.collect::<Option<_>>().ok_or_else(|| self.fault("a row cannot be read"))?;
-        versions.sort_by(|one, other| other.0.cmp(&one.0));
-        Ok(versions)
-    }
-
-    /// Whether there is such a standard, and its versions are read in no time worth waiting for on another thread.
-    pub fn has_few_versions(&self, standard: &StandardId) -> Result<bool, ViewError> {
-        const ROW_BYTES_MAX: usize = 16 << 10;
-        Ok(self.get(&standard_key(standard))?.is_some_and(|row| row.len() <= ROW_BYTES_MAX))
-    }
-
-    pub fn metadata(&self, standard: &StandardId) -> Result<Option<Metadata>, ViewError> {
-        Ok(self.row::<StandardRow>(&standard_key(standard))?.map(|row| row.metadata))
-    }
-
-    pub fn standard(&self, standard: &StandardId) -> Result<Option<StandardInfo>, ViewError> {
-        let row: Option<StandardRow> = self.row(&standard_key(standard))?;
-        Ok(row.map(|row| row.info(standard)))
-    }
-
-    /// Standards whose names come after one, in order; `keep` decides which.
-    pub fn standards(
-        &self,
-        after: Option<&StandardId>,
-        count: usize,
-        mut keep: impl FnMut(&StandardInfo) -> bool,
-    ) -> Result<Vec<StandardInfo>, ViewError> {
-        let from = after.map_or(b"s/".to_vec(), |after| [standard_key(after), vec![0]].concat());
-        let mut found = Vec::new();
-        for item in self.items(self.db.range(from..b"s0".to_vec())) {
-            let (key, value) = item?;
-            let Some(standard) = std::str::from_utf8(&key[2..]).ok().and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            let row: StandardRow = serde_json::from_slice(&value).map_err(|error| self.fault(error))?;
-            let info = row.info(&standard);
-            if keep(&info) {
-                found.push(info);
-                if found.len() == count {
-                    break;
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// Standards whose names look like this one, nearest first.
-    pub fn near(&self, standard: &StandardId) -> Result<Vec<StandardId>, ViewError> {
-        let wanted = standard.to_string();
-        let mut found = Vec::new();
-        for item in self.keys("s/") {
-            let (key, _) = item?;
-            let name = &key[2..];
-            let same_name = name.rsplit('/').next() == wanted.rsplit('/').next();
-            if same_name || guiju_validator::near::nearest(&wanted, [name]).is_some() {
-                found.extend(name.parse::<StandardId>());
-            }
-            if found.len() == 3 {
-                break;
-            }
-        }
-        Ok(found)
-    }
-
-    /// Published versions that refer to a standard.
-    pub fn dependents(&self, standard: &StandardId) -> Result<Vec<(StandardId, Version)>, ViewError> {
-        let mut found = Vec::new();
-        for item in self.keys(&format!("r/{standard}|")) {
-            let (key, _) = item?;
-            let mut parts = key.split('|').skip(1);
-            if let (Some(Ok(standard)), Some(Ok(version))) =
-                (parts.next().map(str::parse), parts.next().map(str::parse))
-            {
-                found.push((standard, version));
-            }
-        }
-        Ok(found)
-    }
-
-    /// Standards in which every word of a query is found, best first.
-    pub fn search(&self, query: &str, count: usize) -> Result<Vec<SearchHit>, ViewError> {
-        let mut found: Option<BTreeMap<String, u8>> = None;
-        for token in tokens(query) {
-            let mut here: BTreeMap<String, u8> = BTreeMap::new();
-            for item in self.keys(&format!("t/{token}")) {
-                let (key, rank) = item?;
-                let Some((_, standard)) = key.split_once('|') else { continue };
-                let rank = rank.first().copied().unwrap_or(3);
-                here.entry(standard.to_owned()).and_modify(|known| *known = rank.min(*known)).or_insert(rank);
-            }
-            found = Some(match found {
-                None => here,
-                Some(known) => {
-                    let both = known
-                        .into_iter()
-                        .filter_map(|(name, rank)| here.get(&name).map(|other| (name, rank.max(*other))));
-                    both.collect()
-                }
-            });
-        }
-        let mut ranked: Vec<(u8, String)> =
-            found.unwrap_or_default().into_iter().map(|(name, rank)| (rank, name)).collect();
-        ranked.sort();
-        let mut hits = Vec::new();
-        for (rank, name) in ranked.into_iter().take(count) {
-            let Some(standard) = name.parse().ok().map(|id| self.standard(&id)).transpose()?.flatten() else {
-                continue;
-            };
-            let matched_in =
-                [MatchedIn::Name, MatchedIn::Title, MatchedIn::DataElement, MatchedIn::Text][usize::from(rank.min(3))];
-            let excerpt = standard.abstract_zh.chars().take(80).collect();
-            hits.push(SearchHit { standard, matched_in, excerpt });
-        }
-        Ok(hits)
-    }
-}
-
-impl VersionRow {
-    fn of(info: &VersionInfo) -> Self {
-        let dependency =
-            |d: &Dependency| (d.reference.clone(), d.standard.to_string(), d.version.to_string(), d.digest.to_string());
-        Self {
-            kind: info.kind,
-            digest: info.digest.to_string(),
-            status: info.status,
-            log_index: info.log_index,
-            published_ms: info.published_ms,
-            dependencies: info.dependencies.iter().map(dependency).collect(),
-            successor: info.successor.clone(),
-        }
-    }
-
-    fn info(self, standard: &StandardId, version: &Version) -> Option<VersionInfo> {
-        let dependency = |(reference, standard, version, digest): (String, String, String, String)| {
-            Some(Dependency {
-                reference,
-                standard: standard.parse().ok()?,
-                version: version.parse().ok()?,
-                digest: digest.parse().ok()?,
-            })
-        };
-        Some(VersionInfo {
-            standard: standard.clone(),
-            version: version.clone(),
-            kind: self.kind,
-            digest: self.digest.parse().ok()?,
-            status: self.status,
-            log_index: self.log_index,
-            published_ms: self.published_ms,
-            dependencies: self.dependencies.into_iter().map(dependency).collect::<Option<_>>()?,
-            successor: self.successor,
-        })
-    }
-}
-
-impl StandardRow {
-    fn info(self, standard: &StandardId) -> StandardInfo {
-        let live = self.versions.iter().filter(|(_, (_, status))| *status != Status::Withdrawn);
-        let live =
-            live.filter_map(|(version, (digest, _))| Some((version.parse::<Version>().ok()?, digest.parse().ok()?)));
-        StandardInfo {
-            standard: standard.clone(),
-            kind: self.metadata.kind,
-            title_zh: self.metadata.title_zh,
-            title_en: self.metadata.title_en,
-            abstract_zh: self.metadata.abstract_zh,
-            abstract_en: self.metadata.abstract_en,
-            owner: self.metadata.owner,
-            latest: live.max_by(|one, other| one.0.cmp(&other.0)),
-            version_count: self.versions.len() as u32,
-        }
-    }
-}
-
-fn standard_key(standard: &StandardId) -> Vec<u8> {
-    format!("s/{standard}").into_bytes()
-}
-
-fn version_key(standard: &StandardId, version: &Version) -> Vec<u8> {
-    format!("v/{standard}@{version}").into_bytes()
 }
 
 fn json(row: &impl Serialize) -> Vec<u8> {
     // Rows are plain structs with text keys: nothing here can fail to serialize.
     serde_json::to_vec(row).unwrap_or_default()
-}
-
-/// Words of a text: runs of letters and digits; of Han characters, each and each pair.
-fn tokens(text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let is_han = |c: char| ('\u{3400}'..='\u{9fff}').contains(&c) || c >= '\u{20000}';
-    for run in text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()) {
-        let letters: Vec<char> = run.chars().take(64).collect();
-        match letters.iter().any(|c| is_han(*c)) {
-            false => drop(found.insert(letters.into_iter().collect())),
-            true if letters.len() == 1 => drop(found.insert(letters.into_iter().collect())),
-            true => found.extend(letters.windows(2).map(|pair| pair.iter().collect::<String>())),
-        }
-    }
-    found
-}
-
-fn tokens_of(info: &VersionInfo, metadata: &Metadata, words: &Words) -> BTreeMap<String, u8> {
-    let mut found = BTreeMap::new();
-    let mut add = |text: &str, rank: u8| {
-        for token in tokens(text) {
-            let known = found.entry(token).or_insert(rank);
-            *known = rank.min(*known);
-        }
-    };
-    words.text.iter().take(2_000).for_each(|text| add(text, 3));
-    add(&metadata.abstract_zh, 3);
-    add(&metadata.abstract_en, 3);
-    words.data_elements.iter().for_each(|text| add(text, 2));
-    add(&metadata.title_zh, 1);
-    add(&metadata.title_en, 1);
-    add(&info.standard.to_string(), 0);
-    found
 }
