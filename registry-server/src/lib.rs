@@ -1,5 +1,6 @@
 //! The registry: a log of data standards and contracts, served over gRPC and HTTP.
 
+pub mod disk; // what the store asks of a disk, so that a test can put its own in place
 pub mod log; // every change, in one order, for ever
 pub mod registry; // the whole service, with no network in sight
 pub mod sequencer; // extends the Merkle tree with what was appended, signs checkpoints

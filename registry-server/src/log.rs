@@ -94,4 +94,9 @@ pub trait Log: Send + Sync {
 
     /// Waits until the log is larger than `size`, or the time is over; the size there is.
     fn wait_beyond(&self, size: u64, timeout: Duration) -> u64;
+
+    /// Why nothing more is appended until the server is started again, where that is so.
+    fn fault(&self) -> Option<String> {
+        None
+    }
 }

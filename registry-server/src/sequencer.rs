@@ -7,15 +7,18 @@
 
 mod keys; // the secret on disk, and how it changes
 
-pub use keys::{LogKeyError, LogKeys, seed, write_durably};
+pub use keys::{LogKeyError, LogKeys, seed};
 
-use crate::log::{Log, LogError};
+use crate::{
+    disk::{self, Disk},
+    log::{Log, LogError},
+};
 use guiju_tlog::{
     BundleError, Checkpoint, Hash, Note, NoteError, NoteSignature, Proof, ProofError, TilePath, Tree, bundle,
     hash_tile, prove_consistency, prove_inclusion, root,
 };
 use std::{
-    fs, io,
+    io,
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
@@ -50,8 +53,8 @@ pub enum SequencerError {
     #[error("`{}` cannot be read: {why}", path.display())]
     Held { path: PathBuf, why: String },
     #[error(
-        "the log does not begin with the {size} entries that `{}` says were signed: entries were lost or changed, and signing \
-         on would show everyone two histories", path.display()
+        "the log does not begin with the {size} entries that `{}` says were signed: entries were lost or changed, or \
+         that file was; signing on would show everyone two histories", path.display()
     )]
     Diverged { size: u64, path: PathBuf },
 }
@@ -61,7 +64,7 @@ pub struct Sequencer {
     keys: LogKeys,
     clock_ms: fn() -> u64,
     /// Where the last checkpoint is kept; a log in memory keeps none.
-    held_path: Option<PathBuf>,
+    held: Option<(Arc<dyn Disk>, PathBuf)>,
     state: Mutex<State>,
     expects_witnesses: AtomicBool,
     witnesses_answered: Condvar,
@@ -87,11 +90,11 @@ impl Sequencer {
     pub fn open(
         log: Arc<dyn Log>,
         keys: LogKeys,
-        held_path: Option<PathBuf>,
+        held: Option<(Arc<dyn Disk>, PathBuf)>,
         clock_ms: fn() -> u64,
     ) -> Result<Self, SequencerError> {
         let (state, expects_witnesses, witnesses_answered) = Default::default();
-        let sequencer = Self { log, keys, clock_ms, held_path, state, expects_witnesses, witnesses_answered };
+        let sequencer = Self { log, keys, clock_ms, held, state, expects_witnesses, witnesses_answered };
         let state = sequencer.caught_up()?;
         if let Some((path, held)) = sequencer.held()? {
             let now = root(&state.tree, held.size);
@@ -104,10 +107,10 @@ impl Sequencer {
     }
 
     fn held(&self) -> Result<Option<(PathBuf, Checkpoint)>, SequencerError> {
-        let Some(path) = self.held_path.clone() else { return Ok(None) };
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let Some((disk, path)) = self.held.clone() else { return Ok(None) };
+        let text = match disk::read_text(&*disk, &path) {
+            Ok(Some(text)) => text,
+            Ok(None) => return Ok(None),
             Err(source) => return Err(SequencerError::Io { path, source }),
         };
         match text.parse() {
@@ -196,8 +199,9 @@ impl Sequencer {
 
     /// Keeps the text of a checkpoint before anybody sees it signed.
     fn hold(&self, text: &str) -> Result<(), SequencerError> {
-        let Some(path) = &self.held_path else { return Ok(()) };
-        write_durably(path, text, 0o644).map_err(|source| SequencerError::Io { path: path.clone(), source })
+        let Some((disk, path)) = &self.held else { return Ok(()) };
+        disk::write_durably(&**disk, path, text.as_bytes(), 0o644)
+            .map_err(|source| SequencerError::Io { path: path.clone(), source })
     }
 
     /// An entry, with what shows that it is in a tree of that size; 0 means the size now.

@@ -4,6 +4,7 @@
 
 use crate::{
     Fault,
+    disk::Files,
     log::{Journal, Log, LogError, Memory},
     registry::{Opened, Registry, StoreError},
     sequencer::{LogKeyError, LogKeys, Sequencer, SequencerError},
@@ -65,8 +66,9 @@ impl Store {
                 folder.display()
             );
         }
-        let keys = LogKeys::open(&folder, settings.log_origin.as_deref())?;
-        let sequencer = Sequencer::open(journal.clone(), keys, Some(data.join("checkpoint")), now_ms)?;
+        let keys = LogKeys::open(&Files, &folder, settings.log_origin.as_deref())?;
+        let sequencer =
+            Sequencer::open(journal.clone(), keys, Some((Arc::new(Files), data.join("checkpoint"))), now_ms)?;
         let registry = open_registry(journal, &view_path(data))?;
         let witness = Witness::open(settings, now_ms)?.map(Arc::new);
         let (sequencer, journal) = (Arc::new(sequencer), Some(journal_path(data)));

@@ -7,8 +7,9 @@
 
 use crate::{
     Fault,
+    disk::{self, Files},
     log::{Head, Journal, Log, LogError, Opened},
-    sequencer::{self, LogKeys, seed},
+    sequencer::{LogKeys, seed},
     store::{self, journal_path, view_path},
 };
 use guiju_model::{Digest, Manifest};
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -61,7 +62,7 @@ pub fn rebuild(data: &Path) -> Result<Lines, Fault> {
 pub fn rotate_key(data: &Path) -> Result<Lines, Fault> {
     read(data)?;
     let journal = store::open_journal(data)?;
-    let keys = LogKeys::rotate(&store::keys_path(data), journal.head().size)?;
+    let keys = LogKeys::rotate(&Files, &store::keys_path(data), journal.head().size)?;
     Ok(vec![
         format!("rotated: {} entries are signed with the old key, more with the new", journal.head().size),
         keys.signing.verifier().to_string(),
@@ -78,7 +79,8 @@ pub fn make_key(name: &str, path: &Path) -> Result<Lines, Fault> {
         seed().map_err(|why| Fault::new(format!("there is no randomness to make a key of: {why}"), "try again"))?;
     let key = SigningKey::from_seed(name, &seed);
     let key = key.map_err(|why| Fault::new(why, "write a name such as root.example.org"))?;
-    sequencer::write_durably(path, &format!("{}\n", key.secret_text()), 0o600).map_err(at(path))?;
+    let secret = format!("{}\n", key.secret_text());
+    disk::write_durably(&Files, path, secret.as_bytes(), 0o600).map_err(at(path))?;
     Ok(vec![
         format!("made: {}; whoever reads it can sign. Clients name this with --log-root-key:", path.display()),
         key.verifier().to_string(),
@@ -97,7 +99,7 @@ pub fn endorse(key: &Path, rotation: &Path) -> Result<Lines, Fault> {
         tlog::Note::parse(text(rotation)?.as_bytes()).map_err(|why| fault(rotation, why.to_string(), hint))?;
     let change = Rotation::of_note(&note).map_err(|why| fault(rotation, why.to_string(), hint))?;
     note.sign(&signer);
-    sequencer::write_durably(rotation, &note.to_string(), 0o644).map_err(at(rotation))?;
+    disk::write_durably(&Files, rotation, note.to_string().as_bytes(), 0o644).map_err(at(rotation))?;
     Ok(vec![format!("endorsed: from {} entries on, {} signs", change.size, change.key)])
 }
 
@@ -109,7 +111,7 @@ pub fn backup(data: &Path, to: &Path) -> Result<Lines, Fault> {
     sound(&Journal::read(to).map_err(damage)?.0)?;
     let note = format!("{NOTE_HEAD}{}", toml::to_string(&Note::of(head)).unwrap_or_default());
     let path = to.join(NOTE);
-    write_durably(&path, note.as_bytes()).map_err(at(&path))?;
+    disk::write_durably(&Files, &path, note.as_bytes(), 0o644).map_err(at(&path))?;
     Ok(vec![format!("backed up: {} entries in {}", head.size, to.display()), format!("chain {}", head.chain)])
 }
 
@@ -305,13 +307,6 @@ fn must_be_empty(folder: &Path) -> Result<(), Fault> {
             Err(Fault::new(what, "name a new folder or an empty one"))
         }
     }
-}
-
-fn write_durably(path: &PathBuf, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    File::open(path.parent().unwrap_or(path))?.sync_all()
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Fault + '_ {

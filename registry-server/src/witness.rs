@@ -9,14 +9,14 @@
 
 use crate::{
     Fault,
-    sequencer::{seed, write_durably},
+    disk::{self, Files},
+    sequencer::seed,
     settings::Settings,
 };
 use guiju_tlog::{Checkpoint, KeyKind, NoteError, Policy, SigningKey, VerifierKey, WitnessFault, Witnessing};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -73,7 +73,8 @@ impl Witness {
         };
         let new = request.judge(&self.logs, held.as_ref())?;
         if held.as_ref() != Some(&new) {
-            write_durably(&path, &new.to_string(), 0o644).map_err(|error| io(error.to_string()))?;
+            disk::write_durably(&Files, &path, new.to_string().as_bytes(), 0o644)
+                .map_err(|error| io(error.to_string()))?;
         }
         let mut note = guiju_tlog::Note::unsigned(request.note.text().into())?;
         note.cosign(&self.key, (self.clock_ms)() / 1000);
@@ -106,9 +107,10 @@ fn key(folder: &Path, name: Option<&str>) -> Result<SigningKey, String> {
         let made = SigningKey::from_seed(name, &seed().map_err(|why| why.to_string())?);
         let made = made.map_err(|why| format!("`witness_name`: {why}"))?;
         let public = made.verifier().of_kind(KeyKind::Cosignature);
-        let written = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        let written = written.and_then(|()| write_durably(&folder.join("public"), &format!("{public}\n"), 0o644));
-        let written = written.and_then(|()| write_durably(&secret, &format!("{}\n", made.secret_text()), 0o600));
+        let write = |path: &Path, text: String, mode| disk::write_durably(&Files, path, text.as_bytes(), mode);
+        let written = disk::make_folder(&Files, folder, 0o700);
+        let written = written.and_then(|()| write(&folder.join("public"), format!("{public}\n"), 0o644));
+        let written = written.and_then(|()| write(&secret, format!("{}\n", made.secret_text()), 0o600));
         written.map_err(|error| error.to_string())?;
     }
     let text = fs::read_to_string(&secret).map_err(|error| format!("secret: {error}"))?;

@@ -152,6 +152,7 @@ impl Dice {
 fn written() -> (Vec<u8>, Vec<usize>, Vec<Vec<u8>>) {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = Journal::open(folder.path()).unwrap();
+    const SETTLED_BYTES: usize = 17;
     let (mut ends, mut entries) = (Vec::new(), Vec::new());
     for batch in 0..4_u64 {
         let append = |number: u64| Append {
@@ -162,7 +163,7 @@ fn written() -> (Vec<u8>, Vec<usize>, Vec<Vec<u8>>) {
         let batch: Vec<Append> = (0..=batch).map(append).collect();
         journal.append(&batch, journal.head().size).unwrap();
         entries.extend(batch.into_iter().map(|append| append.entry));
-        ends.push(fs::metadata(journal::segment(folder.path())).unwrap().len() as usize);
+        ends.push(fs::metadata(journal::segment(folder.path())).unwrap().len() as usize - SETTLED_BYTES);
     }
     (fs::read(journal::segment(folder.path())).unwrap(), ends, entries)
 }

@@ -178,7 +178,10 @@ fn until_it_fits(log: &dyn Log, operation: &str) -> u64 {
     }
 }
 
-/// A closed journal of three batches, and where each of them ends.
+/// Of the record after each batch that says that it is settled.
+const SETTLED_BYTES: usize = 17;
+
+/// A closed journal of three batches, and where each of them ends, with what settles it.
 fn three_batches(folder: &Path) -> (PathBuf, Vec<usize>) {
     let journal = open(folder);
     let path = segment(folder, 0);
@@ -203,6 +206,11 @@ fn a_torn_batch_is_cut() {
     for length in ends[2]..ends[3] {
         fs::write(&path, &whole[..length]).unwrap();
         let (read, found) = Journal::read(&folder.path().join("journal")).unwrap();
+        let committed = ends[3] - SETTLED_BYTES;
+        if length >= committed {
+            assert_eq!((found.cut_bytes, read.head().size), ((length - committed) as u64, 6), "{length}");
+            continue;
+        }
         assert_eq!((found.cut_bytes, read.head().size), ((length - ends[2]) as u64, 4), "{length}");
         assert_eq!(fs::read(&path).unwrap().len(), length, "reading changes nothing");
         let (journal, opened) = Journal::open(&folder.path().join("journal")).unwrap();
@@ -235,6 +243,36 @@ fn what_follows_the_last_commit_is_cut() {
         assert!(opened.cut_bytes > 0, "{what}");
         assert_eq!((journal.head().size, journal.verify().is_ok()), (entries, true), "{what}");
     }
+}
+
+/// A disk may write the end of a batch and not its middle. Where nobody was told of the batch it is cut; else it is damage.
+#[test]
+fn a_hole_in_a_batch_is_cut_unless_it_was_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = segment(folder.path(), 0);
+    let journal = open(folder.path());
+    put(&journal, &["a"]).unwrap();
+    let begin = fs::read(&path).unwrap().len();
+    journal.append(&[append("b", &[&[7; 4096]])], 1).unwrap();
+    drop(journal);
+    let whole = fs::read(&path).unwrap();
+    for sector in begin / 512..=(whole.len() - SETTLED_BYTES - 49) / 512 {
+        let (from, to) = ((sector * 512).max(begin), ((sector + 1) * 512).min(whole.len() - SETTLED_BYTES - 49));
+        let mut bytes = whole.clone();
+        bytes[from..to].fill(0);
+        fs::write(&path, &bytes).unwrap();
+        let settled = Journal::open(&folder.path().join("journal")).map(|(journal, _)| journal.head().size);
+        assert!(matches!(settled, Err(LogError::Damaged { .. })), "{from}: {settled:?}");
+        bytes.truncate(whole.len() - SETTLED_BYTES);
+        fs::write(&path, &bytes).unwrap();
+        let (journal, opened) = Journal::open(&folder.path().join("journal")).unwrap();
+        assert_eq!((journal.head().size, opened.cut_bytes), (1, (bytes.len() - begin) as u64), "{from}");
+    }
+    let mut flipped = whole[..whole.len() - SETTLED_BYTES].to_vec();
+    flipped[begin + 2_000] ^= 4;
+    fs::write(&path, &flipped).unwrap();
+    let flipped = Journal::open(&folder.path().join("journal")).map(|(journal, _)| journal.head().size);
+    assert!(matches!(flipped, Err(LogError::Damaged { .. })), "a bit is not a hole: {flipped:?}");
 }
 
 /// One bit flipped in every byte: never opened, never repaired by forgetting, and the place is named.

@@ -15,6 +15,12 @@ pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+/// Rounds of a test that chooses at random: so many in CI, `GUIJU_SOAK` times as many where that is set.
+pub fn rounds(in_ci: u64) -> u64 {
+    let factor = std::env::var("GUIJU_SOAK").map_or(1, |text| text.parse().expect("GUIJU_SOAK is a whole number"));
+    in_ci * factor
+}
+
 /// The program `guiju`, built once.
 pub fn guiju() -> PathBuf {
     programs().join("guiju")

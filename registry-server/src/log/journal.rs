@@ -1,8 +1,12 @@
 //! A log in segment files: length-prefixed, CRC-checked records, entries hash-chained, one `fdatasync` a batch.
 //!
-//! A batch is blobs, entries, and a commit that names size and chain; only what a commit covers counts. After a crash the last
-//! batch may be torn: what follows the last commit is cut, and said. A record that cannot be read while a commit follows it is
-//! damage, as is a commit that lacks a few bits of being one, and the journal is not opened.
+//! A batch is blobs, entries, and a commit that names size and chain; only what a commit covers counts. Once it is durable a
+//! settled record follows, which nobody waits for: a batch that has one was acknowledged. After a crash the last batch may be
+//! torn: what follows the last commit is cut, and said. A disk may write the end of a batch and not its middle, so a hole in the
+//! last batch is cut with it, unless it was settled. Any other record that cannot be read while a commit follows it is damage,
+//! as is a commit that lacks a few bits of being one, and the journal is not opened.
+//!
+//! A sync that fails is final: nobody knows what it left, so nothing more is written until the journal is opened again.
 //!
 //! ```text
 //! segment   <20 digits>.seg: magic "GUIJUJ01", then records
@@ -10,17 +14,17 @@
 //! blob      1 | bytes
 //! entry     2 | chain 32 | operation length u8 | operation id | bytes
 //! commit    3 | size u64 | chain 32
+//! settled   4 | size u64
 //! ```
 
 use super::{Append, Head, Log, LogError};
+use crate::disk::{self, Access, Disk, DiskFile, Files, Hold};
 use guiju_model::Digest;
 use std::{
     collections::HashMap,
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write},
-    os::unix::fs::FileExt,
+    io,
     path::{Path, PathBuf},
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -31,6 +35,11 @@ const HEAD_BYTES: u64 = 9;
 const BLOB: u8 = 1;
 const ENTRY: u8 = 2;
 const COMMIT: u8 = 3;
+const SETTLED: u8 = 4;
+/// What a disk writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+/// Bytes copied at a time.
+const COPY_BYTES: usize = 1 << 20;
 
 /// Where a record's body stands.
 #[derive(Clone, Copy, Debug)]
@@ -42,17 +51,18 @@ struct Place {
 }
 
 pub struct Journal {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     held: Mutex<Held>,
     grown: Condvar,
     segment_bytes: u64,
     /// Held for as long as the journal is open to write.
-    _lock: Option<File>,
+    _lock: Option<Hold>,
 }
 
 struct Held {
     head: Head,
-    segments: Vec<(PathBuf, File)>,
+    segments: Vec<(PathBuf, Box<dyn DiskFile>)>,
     /// Bytes of the last segment that are committed.
     end: u64,
     entries: Vec<Place>,
@@ -61,12 +71,6 @@ struct Held {
     /// Why nothing more is written.
     broken: Option<String>,
     access: Access,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Write,
-    Read,
 }
 
 /// What opening a journal found and mended.
@@ -84,30 +88,41 @@ impl Journal {
 
     /// The same, with a segment begun anew once the last has so many bytes.
     pub fn open_with(folder: &Path, segment_bytes: u64) -> Result<(Self, Opened), LogError> {
-        make_folder(folder)?;
-        let lock = lock(folder)?;
-        let (mut held, opened) = Held::scanned(folder, Access::Write)?;
-        if held.segments.is_empty() {
-            held.add_segment(folder)?;
+        Self::open_on(Arc::new(Files), folder, segment_bytes)
+    }
+
+    /// The same, on a disk of the caller's.
+    pub fn open_on(disk: Arc<dyn Disk>, folder: &Path, segment_bytes: u64) -> Result<(Self, Opened), LogError> {
+        // With the folder above it, which is most likely as new.
+        for folder in folder.parent().filter(|above| !above.as_os_str().is_empty()).into_iter().chain([folder]) {
+            disk::make_folder(&*disk, folder, 0o777).map_err(io_at(folder))?;
         }
-        Ok((Self::over(folder, held, segment_bytes, Some(lock)), opened))
+        let path = folder.join("lock");
+        let lock = disk.lock(&path).map_err(io_at(&path))?;
+        let lock = lock.ok_or_else(|| LogError::InUse { path: folder.into() })?;
+        let (mut held, opened) = Held::scanned(&*disk, folder, Access::Write)?;
+        if held.segments.is_empty() {
+            held.add_segment(&*disk, folder)?;
+        }
+        Ok((Self::over(disk, folder, held, segment_bytes, Some(lock)), opened))
     }
 
     /// Opens a journal that exists, as it is committed now, and changes nothing; a server may be writing to it.
     ///
     /// `Opened::cut_bytes` are those that follow the last commit: a batch under way, or a torn one.
     pub fn read(folder: &Path) -> Result<(Self, Opened), LogError> {
-        let (held, opened) = Held::scanned(folder, Access::Read)?;
+        let disk: Arc<dyn Disk> = Arc::new(Files);
+        let (held, opened) = Held::scanned(&*disk, folder, Access::Read)?;
         if held.segments.is_empty() {
             let source = io::Error::new(io::ErrorKind::NotFound, "it holds no segment of a journal");
             return Err(LogError::Io { path: folder.into(), source });
         }
-        Ok((Self::over(folder, held, SEGMENT_BYTES, None), opened))
+        Ok((Self::over(disk, folder, held, SEGMENT_BYTES, None), opened))
     }
 
-    fn over(folder: &Path, held: Held, segment_bytes: u64, lock: Option<File>) -> Self {
+    fn over(disk: Arc<dyn Disk>, folder: &Path, held: Held, segment_bytes: u64, lock: Option<Hold>) -> Self {
         let (folder, held) = (folder.into(), Mutex::new(held));
-        Self { folder, held, grown: Condvar::new(), segment_bytes, _lock: lock }
+        Self { disk, folder, held, grown: Condvar::new(), segment_bytes, _lock: lock }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -118,7 +133,7 @@ impl Journal {
     pub fn bytes(&self) -> u64 {
         let held = self.held();
         let full = held.segments.iter().rev().skip(1);
-        full.map(|(_, file)| file.metadata().map_or(0, |meta| meta.len())).sum::<u64>() + held.end
+        full.map(|(_, file)| file.length().unwrap_or(0)).sum::<u64>() + held.end
     }
 
     /// Reads every record again: CRC, chain, and that each blob has its digest. The number of records read.
@@ -151,21 +166,26 @@ impl Journal {
         let (head, segments) = {
             let held = self.held();
             let last = held.segments.len() - 1;
-            let length = |at: usize, file: &File| {
-                if at == last { held.end } else { file.metadata().map_or(0, |meta| meta.len()) }
-            };
+            let length = |at: usize, file: &dyn DiskFile| if at == last { Ok(held.end) } else { file.length() };
             let each = held.segments.iter().enumerate();
-            (held.head, each.map(|(at, (path, file))| (path.clone(), length(at, file))).collect::<Vec<_>>())
+            let each = each.map(|(at, (path, file))| Ok((path.clone(), length(at, &**file).map_err(io_at(path))?)));
+            (held.head, each.collect::<Result<Vec<_>, LogError>>()?)
         };
-        make_folder(to)?;
+        disk::make_folder(&*self.disk, to, 0o777).map_err(io_at(to))?;
         for (path, length) in segments {
             let target = to.join(path.file_name().unwrap_or_default());
-            let from = File::open(&path).map_err(io_at(&path))?;
-            let mut into = OpenOptions::new().create_new(true).write(true).open(&target).map_err(io_at(&target))?;
-            io::copy(&mut io::Read::take(from, length), &mut into).map_err(full_or_io(&target))?;
-            into.sync_all().map_err(full_or_io(&target))?;
+            let from = self.disk.open(&path, Access::Read).map_err(io_at(&path))?;
+            let into = self.disk.create(&target, 0o666).map_err(io_at(&target))?;
+            let (mut at, mut bytes) = (0, vec![0; COPY_BYTES]);
+            while at < length {
+                let part = &mut bytes[..COPY_BYTES.min((length - at) as usize)];
+                from.read_at(part, at).map_err(io_at(&path))?;
+                into.write_at(part, at).map_err(full_or_io(&target))?;
+                at += part.len() as u64;
+            }
+            into.sync().map_err(full_or_io(&target))?;
         }
-        sync_folder(to)?;
+        self.disk.sync_folder(to).map_err(io_at(to))?;
         Ok(head)
     }
 }
@@ -191,11 +211,12 @@ impl Log for Journal {
             return Err(LogError::Conflict { expected: expected_size, size });
         }
         if held.end >= self.segment_bytes {
-            held.add_segment(&self.folder)?;
+            held.add_segment(&*self.disk, &self.folder)?;
         }
         let batch = held.batch(entries);
         held.write(&batch)?;
         held.take(batch);
+        held.settle();
         let indices = entries.iter().filter_map(|entry| held.operations.get(&entry.operation_id).copied()).collect();
         self.grown.notify_all();
         Ok(indices)
@@ -225,6 +246,10 @@ impl Log for Journal {
         let wait = self.grown.wait_timeout_while(self.held(), timeout, |held| held.head.size <= size);
         wait.map_or_else(|poisoned| poisoned.into_inner().0.head.size, |(held, _)| held.head.size)
     }
+
+    fn fault(&self) -> Option<String> {
+        self.held().broken.clone()
+    }
 }
 
 /// A batch as bytes, with what it adds once it is durable.
@@ -236,6 +261,10 @@ struct Batch {
 }
 
 impl Batch {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.blobs.is_empty()
+    }
+
     /// The record that ends it.
     fn commit(&self) -> Vec<u8> {
         let (size, mut bytes) = (self.head.size.to_le_bytes(), Vec::new());
@@ -246,7 +275,7 @@ impl Batch {
 
 impl Held {
     /// Takes in every segment of a folder.
-    fn scanned(folder: &Path, access: Access) -> Result<(Self, Opened), LogError> {
+    fn scanned(disk: &dyn Disk, folder: &Path, access: Access) -> Result<(Self, Opened), LogError> {
         let mut held = Self {
             head: Head::empty(),
             segments: Vec::new(),
@@ -258,9 +287,9 @@ impl Held {
             access,
         };
         let mut opened = Opened::default();
-        let paths = segment_paths(folder)?;
+        let paths = segment_paths(disk, folder)?;
         for (number, path) in paths.iter().enumerate() {
-            opened.cut_bytes += held.scan(path, number + 1 == paths.len())?;
+            opened.cut_bytes += held.scan(disk, path, number + 1 == paths.len())?;
         }
         Ok((held, opened))
     }
@@ -296,24 +325,36 @@ impl Held {
     /// Writes and syncs. What could not be written is taken back; a failed sync is final, since nobody knows what it left.
     fn write(&mut self, batch: &Batch) -> Result<(), LogError> {
         let end = self.end;
-        let (path, file) = self
-            .segments
-            .last_mut()
-            .map(|(path, file)| (path.clone(), file))
-            .ok_or_else(|| LogError::ReadOnly { why: "there is no segment".into() })?;
-        if let Err(source) = file.write_all_at(&batch.bytes, end) {
-            let taken_back = file.set_len(end).and_then(|()| file.sync_data());
+        let (path, file) =
+            self.segments.last().ok_or_else(|| LogError::ReadOnly { why: "there is no segment".into() })?;
+        if let Err(source) = file.write_at(&batch.bytes, end) {
+            let taken_back = file.set_length(end).and_then(|()| file.sync());
+            let refusal = full_or_io(path)(source);
             if let Err(error) = taken_back {
                 self.broken = Some(format!("{}: {error}", path.display()));
             }
-            return Err(full_or_io(&path)(source));
+            return Err(refusal);
         }
-        if let Err(error) = file.sync_data() {
-            let why = format!("{}: {error}", path.display());
-            self.broken = Some(why.clone());
-            return Err(LogError::ReadOnly { why });
+        match file.sync() {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.sync_failed(&path.clone(), &error)),
         }
-        Ok(())
+    }
+
+    fn sync_failed(&mut self, path: &Path, error: &io::Error) -> LogError {
+        let why = format!("{}: {error}", path.display());
+        self.broken = Some(why.clone());
+        LogError::ReadOnly { why }
+    }
+
+    /// Says that the last batch is durable. It goes to the disk with the next one; where it cannot be written, that one says why.
+    fn settle(&mut self) {
+        let bytes = settled(self.head.size);
+        if let Some((_, file)) = self.segments.last()
+            && file.write_at(&bytes, self.end).is_ok()
+        {
+            self.end += bytes.len() as u64;
+        }
     }
 
     fn take(&mut self, batch: Batch) {
@@ -326,16 +367,22 @@ impl Held {
         self.head = batch.head;
     }
 
-    fn add_segment(&mut self, folder: &Path) -> Result<(), LogError> {
+    fn add_segment(&mut self, disk: &dyn Disk, folder: &Path) -> Result<(), LogError> {
+        // What follows the last commit of a full segment must be whole: nothing, or what settles it.
+        if let Some((path, file)) = self.segments.last() {
+            if file.length().map_err(io_at(path))? != self.end {
+                file.set_length(self.end).map_err(full_or_io(path))?;
+            }
+            if let Err(error) = file.sync() {
+                return Err(self.sync_failed(&path.clone(), &error));
+            }
+        }
         let path = folder.join(format!("{:020}.seg", self.segments.len()));
-        let open = || {
-            let mut file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&path)?;
-            file.write_all(MAGIC)?;
-            file.sync_all()?;
-            Ok(file)
-        };
-        let file = open().map_err(full_or_io(&path))?;
-        sync_folder(folder)?;
+        let file = disk.create(&path, 0o666).map_err(full_or_io(&path))?;
+        file.write_at(MAGIC, 0).map_err(full_or_io(&path))?;
+        if let Err(error) = file.sync().and_then(|()| disk.sync_folder(folder)) {
+            return Err(self.sync_failed(&path, &error));
+        }
         self.segments.push((path, file));
         self.end = MAGIC.len() as u64;
         Ok(())
@@ -350,7 +397,12 @@ impl Held {
     fn read(&self, place: Place, kind: u8) -> Result<Vec<u8>, LogError> {
         let (path, file) = &self.segments[place.segment as usize];
         let mut bytes = vec![0; HEAD_BYTES as usize + place.length as usize];
-        file.read_exact_at(&mut bytes, place.offset).map_err(io_at(path))?;
+        match file.read_at(&mut bytes, place.offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(self.damaged(place.segment, place.offset, "the file ends before the record does".into()));
+            }
+            read => read.map_err(io_at(path))?,
+        }
         match parse(&bytes) {
             Some((found, body, _)) if found == kind => Ok(body.to_vec()),
             _ => Err(self.damaged(place.segment, place.offset, "the record's checksum does not agree".into())),
@@ -358,23 +410,22 @@ impl Held {
     }
 
     /// Takes in one segment; the bytes cut from the end of the last.
-    fn scan(&mut self, path: &Path, is_last: bool) -> Result<u64, LogError> {
-        let bytes = fs::read(path).map_err(io_at(path))?;
+    fn scan(&mut self, disk: &dyn Disk, path: &Path, is_last: bool) -> Result<u64, LogError> {
+        let bytes = disk::read(disk, path).map_err(io_at(path))?;
         let damaged = |offset: usize, what: &str| LogError::Damaged {
             path: path.into(),
             offset: offset as u64,
             what: what.into(),
         };
         let writes = self.access == Access::Write;
-        let file = OpenOptions::new().read(true).write(writes).open(path).map_err(io_at(path))?;
+        let file = disk.open(path, self.access).map_err(io_at(path))?;
         let segment = self.segments.len() as u32;
         self.segments.push((path.into(), file));
         if !bytes.starts_with(MAGIC) {
             // A crash while the segment was made leaves less than its magic, and nothing committed.
             if is_last && bytes.len() < MAGIC.len() {
                 let (path, file) = &self.segments[segment as usize];
-                let begin =
-                    || file.set_len(0).and_then(|()| file.write_all_at(MAGIC, 0)).and_then(|()| file.sync_all());
+                let begin = || file.set_length(0).and_then(|()| file.write_at(MAGIC, 0)).and_then(|()| file.sync());
                 self.end = 0;
                 if writes {
                     begin().map_err(io_at(path))?;
@@ -412,12 +463,19 @@ impl Held {
                     batch = Batch { bytes: Vec::new(), head, entries: Vec::new(), blobs: Vec::new() };
                     committed = next;
                 }
+                SETTLED if body == batch.head.size.to_le_bytes() && batch.is_empty() => {
+                    committed = next;
+                }
+                SETTLED => return Err(damaged(at, "it says that another batch than the one before it is settled")),
                 _ => return Err(damaged(at, "a record of unknown kind")),
             }
             at = next;
         }
-        if at < bytes.len() && (!is_last || commit_follows(&bytes, at)) {
+        if at < bytes.len() && !(is_last && is_torn(&bytes, at, self.head.size)) {
             return Err(damaged(at, "a record cannot be read, and committed ones follow it"));
+        }
+        if batch.is_empty() && committed == at && is_nearly(&bytes[at..], &settled(self.head.size)) {
+            return Err(damaged(at, "the record that settles the batch before it has flipped bits"));
         }
         if !batch.entries.is_empty() && is_nearly(&bytes[at..], &batch.commit()) {
             return Err(damaged(at, "the commit of the batch before it has flipped bits"));
@@ -428,7 +486,7 @@ impl Held {
                 return Err(damaged(committed, "the segment ends in the middle of a batch"));
             }
             if writes {
-                file.set_len(committed as u64).and_then(|()| file.sync_all()).map_err(io_at(path))?;
+                file.set_length(committed as u64).and_then(|()| file.sync()).map_err(io_at(path))?;
             }
         }
         self.end = committed as u64;
@@ -473,31 +531,43 @@ fn entry_of(body: &[u8]) -> (String, &[u8]) {
     (String::from_utf8_lossy(&body[33..33 + length]).into_owned(), &body[33 + length..])
 }
 
-/// Whether a whole commit stands anywhere after a place that cannot be read.
-fn commit_follows(bytes: &[u8], from: usize) -> bool {
-    let length = 40u32.to_le_bytes();
-    let rest = &bytes[from..];
-    (1..rest.len().saturating_sub(HEAD_BYTES as usize + 40 - 1))
-        .any(|at| rest[at..].starts_with(&length) && rest[at + 8] == COMMIT && parse(&rest[at..]).is_some())
-}
-
-/// One writer at a time: the system lets go of the lock when the process ends, however it ends.
-fn lock(folder: &Path) -> Result<File, LogError> {
-    let path = folder.join("lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io_at(&path))?;
-    for _ in 0..LOCK_TRIES {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            // A process that its holder is just starting has a share in the lock until it runs its own program.
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::Error(source)) => return Err(LogError::Io { path, source }),
-        }
+/// Whether what cannot be read is a batch that a crash has torn: no commit follows, or none but its own, with a hole before it and
+/// nobody told of it.
+fn is_torn(bytes: &[u8], from: usize, size: u64) -> bool {
+    let mut following = (from..bytes.len()).filter_map(|at| tail_record(bytes, at));
+    match (following.next(), following.next()) {
+        (None, _) => true,
+        (Some((at, COMMIT, its_size)), None) => its_size > size && has_hole(bytes, from, at),
+        _ => false,
     }
-    Err(LogError::InUse { path: folder.into() })
 }
 
-const LOCK_TRIES: u32 = 20;
-const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(25);
+/// A whole commit or settled record that begins here: where, its kind, its size.
+fn tail_record(bytes: &[u8], at: usize) -> Option<(usize, u8, u64)> {
+    let rest = &bytes[at..];
+    let is_one = matches!(rest.get(..HEAD_BYTES as usize)?, [40, 0, 0, 0, .., COMMIT] | [8, 0, 0, 0, .., SETTLED]);
+    let (kind, body, _) = is_one.then(|| parse(rest))??;
+    Some((at, kind, u64::from_le_bytes(body[..8].try_into().ok()?)))
+}
+
+/// Whether a sector, or the part of one that lies between, was never written.
+fn has_hole(bytes: &[u8], from: usize, to: usize) -> bool {
+    let mut at = from;
+    while at < to {
+        let end = (at / SECTOR_BYTES + 1) * SECTOR_BYTES;
+        if bytes[at..end.min(to)].iter().all(|byte| *byte == 0) {
+            return true;
+        }
+        at = end;
+    }
+    false
+}
+
+fn settled(size: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    record(&mut bytes, 0, 0, SETTLED, &[&size.to_le_bytes()]);
+    bytes
+}
 
 /// Whether bytes are a record but for a few bits. A crash leaves a record torn or not written, never whole and so near.
 fn is_nearly(bytes: &[u8], record: &[u8]) -> bool {
@@ -505,14 +575,9 @@ fn is_nearly(bytes: &[u8], record: &[u8]) -> bool {
     bytes.len() >= record.len() && bytes.iter().zip(record).map(bits).sum::<u32>() <= 8
 }
 
-fn segment_paths(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io_at(folder))? {
-        let path = entry.map_err(io_at(folder))?.path();
-        if path.extension().is_some_and(|extension| extension == "seg") {
-            paths.push(path);
-        }
-    }
+fn segment_paths(disk: &dyn Disk, folder: &Path) -> Result<Vec<PathBuf>, LogError> {
+    let mut paths = disk.paths(folder).map_err(io_at(folder))?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
     paths.sort();
     for (number, path) in paths.iter().enumerate() {
         if path.file_stem().is_none_or(|stem| *stem != *format!("{number:020}")) {
@@ -524,15 +589,6 @@ fn segment_paths(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
         }
     }
     Ok(paths)
-}
-
-fn make_folder(folder: &Path) -> Result<(), LogError> {
-    fs::create_dir_all(folder).map_err(io_at(folder))?;
-    folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
-}
-
-fn sync_folder(folder: &Path) -> Result<(), LogError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_at(folder))
 }
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> LogError + '_ {

@@ -3,12 +3,11 @@
 //! `log-key/secret` signs. `log-key/first` is the key that the log began with, `log-key/rotation-1` and so on are the notes by
 //! which each key names the next. While a key changes, `log-key/secret.new` is its successor; once the note is there, it counts.
 
+use crate::disk::{self, Disk};
 use guiju_tlog::{KeyError, KeyHistory, Note, Rotation, SigningKey, VerifierKey};
 use sha2::{Digest as _, Sha256};
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -37,15 +36,15 @@ pub enum LogKeyError {
 
 impl LogKeys {
     /// The keys of a data folder, made where there are none.
-    pub fn open(folder: &Path, origin: Option<&str>) -> Result<Self, LogKeyError> {
+    pub fn open(disk: &dyn Disk, folder: &Path, origin: Option<&str>) -> Result<Self, LogKeyError> {
         let secret = folder.join("secret");
-        if !secret.exists() {
+        if text(disk, &secret)?.is_none() && text(disk, &folder.join("rotation-1"))?.is_none() {
             let made = Self::in_memory(origin)?;
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(at(folder))?;
-            write(&folder.join("first"), &format!("{}\n", made.first), 0o644)?;
-            write(&secret, &format!("{}\n", made.signing.secret_text()), 0o600)?;
+            disk::make_folder(disk, folder, 0o700).map_err(at(folder))?;
+            write(disk, &folder.join("first"), &format!("{}\n", made.first), 0o644)?;
+            write(disk, &secret, &format!("{}\n", made.signing.secret_text()), 0o600)?;
         }
-        let keys = Self::read(folder)?;
+        let keys = Self::read(disk, folder)?;
         match origin {
             Some(wanted) if wanted != keys.signing.name() => {
                 Err(LogKeyError::OtherName { found: keys.signing.name().into(), wanted: wanted.into() })
@@ -65,23 +64,23 @@ impl LogKeys {
         Ok(Self { first: signing.verifier(), signing, rotations: Vec::new() })
     }
 
-    fn read(folder: &Path) -> Result<Self, LogKeyError> {
+    /// The keys of a data folder that has some.
+    pub fn read(disk: &dyn Disk, folder: &Path) -> Result<Self, LogKeyError> {
         let damaged = |name: &str, why: String| LogKeyError::Damaged { path: folder.join(name), why };
-        let first = text(&folder.join("first"))?;
+        let first = text(disk, &folder.join("first"))?.ok_or_else(|| damaged("first", "it is not there".into()))?;
         let first: VerifierKey = first.trim_end().parse().map_err(|why| damaged("first", format!("{why}")))?;
-        let paths = (1..).map(|number| folder.join(format!("rotation-{number}"))).take_while(|path| path.exists());
-        let rotations: Vec<String> = paths.map(|path| text(&path)).collect::<Result<_, _>>()?;
-        let rotations = rotations.iter().map(|note| Note::parse(note.as_bytes())).collect::<Result<Vec<_>, _>>();
-        let rotations = rotations.map_err(|why| damaged("rotation", format!("{why}")))?;
+        let mut rotations = Vec::new();
+        while let name = format!("rotation-{}", rotations.len() + 1)
+            && let Some(note) = text(disk, &folder.join(&name))?
+        {
+            rotations.push(Note::parse(note.as_bytes()).map_err(|why| damaged(&name, format!("{why}")))?);
+        }
         // The server knows who it is; the root key is the concern of those who trust it.
-        let history = trusting(&first, &rotations).map_err(|why| damaged("rotation", why))?;
+        let history = trusting(&first, &rotations).map_err(|why| damaged("rotation-1", why))?;
         for name in ["secret", "secret.new"] {
-            let path = folder.join(name);
-            if !path.exists() {
-                continue;
-            }
+            let Some(text) = text(disk, &folder.join(name))? else { continue };
             let signing =
-                SigningKey::from_secret_text(text(&path)?.trim_end()).map_err(|why| damaged(name, format!("{why}")))?;
+                SigningKey::from_secret_text(text.trim_end()).map_err(|why| damaged(name, format!("{why}")))?;
             if signing.verifier() == *history.current() {
                 return Ok(Self { signing, first, rotations });
             }
@@ -90,18 +89,18 @@ impl LogKeys {
     }
 
     /// Puts a new key in the place of the old, from the given size of the log on. The old one signs that, and is then gone.
-    pub fn rotate(folder: &Path, size: u64) -> Result<Self, LogKeyError> {
-        let old = Self::read(folder)?;
+    pub fn rotate(disk: &dyn Disk, folder: &Path, size: u64) -> Result<Self, LogKeyError> {
+        let old = Self::read(disk, folder)?;
         let new = SigningKey::from_seed(old.signing.name(), &seed()?).map_err(LogKeyError::Name)?;
         let (secret, successor) = (folder.join("secret"), folder.join("secret.new"));
-        write(&successor, &format!("{}\n", new.secret_text()), 0o600)?;
+        write(disk, &successor, &format!("{}\n", new.secret_text()), 0o600)?;
         let path = folder.join(format!("rotation-{}", old.rotations.len() + 1));
         let note = Rotation { size, old: old.signing.verifier(), key: new.verifier() }.note(&old.signing, &new);
         let note = note.map_err(|why| LogKeyError::Damaged { path: path.clone(), why: why.to_string() })?;
-        write(&path, &note.to_string(), 0o644)?;
-        fs::rename(&successor, &secret).map_err(at(&secret))?;
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
-        Self::read(folder)
+        write(disk, &path, &note.to_string(), 0o644)?;
+        disk.rename(&successor, &secret).map_err(at(&secret))?;
+        disk.sync_folder(folder).map_err(at(folder))?;
+        Self::read(disk, folder)
     }
 }
 
@@ -121,27 +120,14 @@ pub fn seed() -> Result<[u8; 32], LogKeyError> {
     Ok(seed)
 }
 
-fn text(path: &Path) -> Result<String, LogKeyError> {
-    fs::read_to_string(path).map_err(at(path))
+fn text(disk: &dyn Disk, path: &Path) -> Result<Option<String>, LogKeyError> {
+    disk::read_text(disk, path).map_err(at(path))
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), LogKeyError> {
-    write_durably(path, text, mode).map_err(at(path))
+fn write(disk: &dyn Disk, path: &Path, text: &str, mode: u32) -> Result<(), LogKeyError> {
+    disk::write_durably(disk, path, text.as_bytes(), mode).map_err(at(path))
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> LogKeyError + '_ {
     move |source| LogKeyError::Io { path: path.into(), source }
-}
-
-/// A reader finds all of the text or what was there before, also after a crash.
-pub fn write_durably(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".draft");
-    let _ = fs::remove_file(&draft);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
