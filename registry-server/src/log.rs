@@ -6,12 +6,15 @@
 //! - It takes effect only where the log's size is the expected one; else `Conflict` says the size there is.
 //! - An operation id never makes two entries: appending one again gives the index it has, whatever size is expected.
 //! - An entry is no longer than a tile of entries can hold; one that is refuses all that come with it.
+//! - A log that refuses an append may keep blobs that came along: they are named by their content, and no entry names them.
 //! - `entries` gives what was appended, byte for byte, in order and without gaps; `blob` gives what has that digest.
 //! - Damage is an error that names the place. It is never repaired by forgetting what was acknowledged.
 
+mod etcd; // a cluster that many servers share
 mod journal; // segment files of our own
 mod memory; // the reference
 
+pub use etcd::{Etcd, Options as EtcdOptions, jittered};
 pub use journal::{Journal, Opened};
 pub use memory::Memory;
 
@@ -68,6 +71,15 @@ pub enum LogError {
     EntryTooLong { bytes: usize },
     #[error("there is no room left under `{}`; nothing was written", path.display())]
     Full { path: PathBuf },
+    #[error("{entries} entries of {bytes} bytes are more than the log takes at once")]
+    BatchTooLarge { entries: usize, bytes: usize },
+    /// An append may or may not have taken effect; appending again with the same operation ids settles it.
+    #[error("the log's cluster does not answer: {why}")]
+    Unavailable { why: String },
+    #[error("the log's cluster has no room left: {why}; nothing was written")]
+    NoSpace { why: String },
+    #[error("the log's cluster refuses this server: {why}")]
+    Denied { why: String },
     #[error("the log takes no more writes since `{why}`; restart the server once the disk is sound")]
     ReadOnly { why: String },
     #[error("`{}` is damaged at byte {offset}: {what}; restore it from a backup or another copy", path.display())]
@@ -78,25 +90,76 @@ pub enum LogError {
     Io { path: PathBuf, source: std::io::Error },
 }
 
+/// What one append takes at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchMax {
+    pub entries: usize,
+    /// Of entries; blobs do not count.
+    pub bytes: usize,
+}
+
+/// How the log is, as last heard of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Why it does not answer, or takes no writes; none where it does.
+    pub trouble: Option<String>,
+    /// Of a cluster.
+    pub members: Vec<Member>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub address: String,
+    /// None where it does not answer.
+    pub answers: Option<MemberState>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberState {
+    pub is_leader: bool,
+    pub has_leader: bool,
+    pub bytes: u64,
+    pub version: String,
+}
+
 pub trait Log: Send + Sync {
-    fn head(&self) -> Head;
+    /// What there is now: never less than was acknowledged to anybody before the call.
+    fn head(&self) -> Result<Head, LogError>;
+
+    /// The size last heard of. Asks nobody and never waits; may lie behind where others append, too.
+    fn known_size(&self) -> u64;
+
+    /// Whether other servers append to the same log.
+    fn is_shared(&self) -> bool {
+        false
+    }
 
     /// Appends all or none. The indices of the entries, in the order given.
     fn append(&self, entries: &[Append], expected_size: u64) -> Result<Vec<u64>, LogError>;
 
+    /// What one append takes. One entry that fits by itself always does.
+    fn batch_max(&self) -> BatchMax {
+        BatchMax { entries: usize::MAX, bytes: usize::MAX }
+    }
+
     /// The index that an operation has, if any.
-    fn operation(&self, operation_id: &str) -> Option<u64>;
+    fn operation(&self, operation_id: &str) -> Result<Option<u64>, LogError>;
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError>;
 
     /// Entries from an index on, at most `count`, fewer at the end.
     fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError>;
 
-    /// Waits until the log is larger than `size`, or the time is over; the size there is.
+    /// Waits until the log is larger than `size`, or the time is over; the size there is, as far as is known.
     fn wait_beyond(&self, size: u64, timeout: Duration) -> u64;
 
     /// Why nothing more is appended until the server is started again, where that is so.
     fn fault(&self) -> Option<String> {
         None
+    }
+
+    /// Asks nobody and never waits.
+    fn health(&self) -> Health {
+        Health::default()
     }
 }

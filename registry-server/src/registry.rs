@@ -30,7 +30,7 @@ use semver::Version;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, RwLock},
+    sync::{Arc, Mutex, RwLock},
     time::Duration,
 };
 
@@ -205,6 +205,8 @@ impl From<LogError> for PublishError {
 pub struct Registry {
     log: Arc<dyn Log>,
     view: RwLock<Arc<View>>,
+    /// Held by the one thread that lets the view take something in.
+    taking_in: Mutex<()>,
     view_path: PathBuf,
     clock_ms: fn() -> u64,
     queue: Queue,
@@ -250,6 +252,7 @@ impl Registry {
         Self {
             log,
             view,
+            taking_in: Mutex::default(),
             view_path,
             clock_ms,
             queue: Queue::default(),
@@ -267,9 +270,9 @@ impl Registry {
         self.view().has_failed()
     }
 
-    /// Entries in the log, and those the view has taken in.
+    /// Entries in the log as far as is known, and those the view has taken in.
     pub fn sizes(&self) -> (u64, u64) {
-        let log = self.log.head().size;
+        let log = self.log.known_size();
         (log, self.view().head().map_or(0, |head| head.size).min(log))
     }
 
@@ -293,7 +296,7 @@ impl Registry {
                 commit::Draft::version(operation_id, bundle.root(), baseline, &metadata_toml, (self.clock_ms)());
             let committed = match dry_run {
                 true => {
-                    let (manifest, index) = (&bundle.root().manifest, self.log.head().size);
+                    let (manifest, index) = (&bundle.root().manifest, self.log.known_size());
                     Ok((facts::version_info(manifest, bundle.digest(), index, draft.time_ms), true))
                 }
                 false => self.commit(draft),
@@ -348,7 +351,7 @@ impl Registry {
             Some(info) => self.manifest(&info.digest)?.files == manifest.files,
             None => false,
         };
-        match self.log.operation(operation_id) {
+        match self.log.operation(operation_id)? {
             Some(index) if held.as_ref().is_none_or(|info| !same || info.log_index != index) => {
                 Err(PublishError::OperationReused(operation_id.into()))
             }
@@ -484,7 +487,7 @@ impl Registry {
                 false => ResolveError::UnknownVersion { reference, versions }.into(),
             });
         };
-        if self.log.operation(&operation_id).is_some() {
+        if self.log.operation(&operation_id)?.is_some() {
             return match info.status == status && info.successor == successor {
                 true => Ok(info),
                 false => Err(PublishError::OperationReused(operation_id)),
@@ -504,11 +507,14 @@ impl Registry {
 
     /// Entries from an index on, at most `count`; entries about other namespaces are left out.
     pub fn events(&self, from: u64, count: usize, namespace: Option<&Namespace>) -> Result<Vec<Event>, AskError> {
-        let size = self.log.head().size;
+        let mut size = self.log.known_size();
+        if from > size {
+            size = self.log.head()?.size;
+        }
         if from > size {
             return Err(AskError::BeyondEnd { index: from, size });
         }
-        let entries = self.log.entries(from, count)?;
+        let entries = self.log.entries(from, count.min(usize::try_from(size - from).unwrap_or(usize::MAX)))?;
         let mut events = Vec::with_capacity(entries.len());
         for (index, entry) in (from..).zip(entries) {
             events.push(self.event(index, &entry)?);

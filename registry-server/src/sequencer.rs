@@ -225,7 +225,7 @@ impl Sequencer {
 
     /// Entries from an index on, as many as fit an answer.
     pub fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, SequencerError> {
-        let size = self.log.head().size;
+        let size = self.log.head()?.size;
         if from > size {
             return Err(ProofError::NotInTree { index: from, size }.into());
         }

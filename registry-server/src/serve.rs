@@ -36,7 +36,10 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
     settings.check_serving()?;
     logs::start(&settings);
     fail_rather_than_die().map_err(|error| Fault::new(error, "the system must allow signal handlers"))?;
-    let store = Arc::new(Store::open(&settings)?);
+    // Opening reads the whole log; the engine of a cluster may not be waited for on the threads of a runtime.
+    let opening = settings.clone();
+    let opened = tokio::task::spawn_blocking(move || Store::open(&opening)).await;
+    let store = Arc::new(opened.map_err(|error| Fault::new(error, "this is a bug; report it with the log above"))??);
     let listener = Listener::bind(&settings).await?;
     let address = listener.address().map_err(|error| Fault::new(error, "try again"))?;
     let (stopping, is_stopping) = watch::channel(false);

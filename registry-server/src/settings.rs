@@ -7,6 +7,7 @@
 //! - A value that cannot be read is refused with the name of the flag, variable or key that held it.
 //! - An unknown key is refused with the nearest one; nothing is ignored.
 
+use crate::log::EtcdOptions;
 use guiju_validator::near;
 use std::{
     collections::BTreeMap,
@@ -51,8 +52,27 @@ macro_rules! settings {
 settings! {
     /// Folder of the log and the view. Made where it is missing. One server at a time uses it.
     data: PathBuf = "guiju-data", "DIR";
-    /// Which log engine: `journal` keeps entries in files, `memory` forgets them at the end.
+    /// Which log engine: `journal` keeps entries in files, `etcd` on a cluster that many servers share, `memory` forgets them at
+    /// the end.
     engine: Engine = "journal", "ENGINE";
+    /// Members of the etcd cluster: `http://` or `https://`, host and port each, with commas between them.
+    etcd_endpoints: Optional<Urls> = "", "URLS";
+    /// Before the names of all keys of this log in the cluster.
+    etcd_prefix: Prefix = "/guiju/", "PREFIX";
+    /// Certificate in PEM of the authority that signed those of the etcd members.
+    etcd_ca: Optional<PathBuf> = "", "FILE";
+    /// Certificate in PEM by which the etcd cluster knows this server.
+    etcd_certificate: Optional<PathBuf> = "", "FILE";
+    /// Private key of that certificate in PEM.
+    etcd_key: Optional<PathBuf> = "", "FILE";
+    /// User of the etcd cluster.
+    etcd_user: Optional<String> = "", "NAME";
+    /// File with the password of that user.
+    etcd_password_file: Optional<PathBuf> = "", "FILE";
+    /// How long one member of the etcd cluster may take before the next is asked.
+    etcd_try_timeout: Duration = "1500ms", "TIME";
+    /// How long the etcd cluster may take before a request is refused with UNAVAILABLE.
+    etcd_timeout: Duration = "10s", "TIME";
     /// Name of the transparency log, at its first start: the address under which others know it, without a scheme. One of its own
     /// where none is given.
     log_origin: Optional<String> = "", "NAME";
@@ -111,8 +131,17 @@ pub type Optional<T> = Option<T>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Journal,
+    Etcd,
     Memory,
 }
+
+/// Addresses, at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Urls(pub Vec<String>);
+
+/// What the names of keys begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix(pub String);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -134,6 +163,12 @@ pub enum SettingsError {
     File { file: PathBuf, why: String },
     #[error("`tls_certificate` and `tls_key` go together; `{0}` is missing")]
     HalfTls(&'static str),
+    #[error("the engine is `etcd` and `etcd_endpoints` names no member")]
+    NoEndpoints,
+    #[error("`{0}` and `{1}` go together; `{1}` is missing")]
+    Half(&'static str, &'static str),
+    #[error("`etcd_endpoints` names {0}, and `etcd_ca` is missing")]
+    NoAuthority(String),
     #[error("`{0}` is not a loopback address and TLS is off, so records would travel in clear")]
     Clear(SocketAddr),
 }
@@ -146,6 +181,9 @@ impl SettingsError {
             Self::UnknownKey { .. } => "`guiju-server settings` prints every setting",
             Self::File { .. } => "name a readable TOML file with --config, or none",
             Self::HalfTls(_) => "set both to files in PEM, or neither",
+            Self::NoEndpoints => "for example --etcd-endpoints http://10.0.0.1:2379,http://10.0.0.2:2379",
+            Self::Half(..) => "set both, or neither",
+            Self::NoAuthority(_) => "name the certificate of the authority that signed those of the members",
             Self::Clear(_) => {
                 "set --tls-certificate and --tls-key, listen on 127.0.0.1, or say --insecure where something else protects it"
             }
@@ -327,10 +365,42 @@ impl Settings {
         }
     }
 
+    /// Where the etcd cluster is, and who asks.
+    pub fn etcd(&self) -> Result<EtcdOptions, SettingsError> {
+        let Some(Urls(endpoints)) = self.etcd_endpoints.clone() else { return Err(SettingsError::NoEndpoints) };
+        let identity = both(("etcd_certificate", self.etcd_certificate.clone()), ("etcd_key", self.etcd_key.clone()))?;
+        let user =
+            both(("etcd_user", self.etcd_user.clone()), ("etcd_password_file", self.etcd_password_file.clone()))?;
+        if let (Some(url), None) = (endpoints.iter().find(|url| url.starts_with("https:")), &self.etcd_ca) {
+            return Err(SettingsError::NoAuthority(url.clone()));
+        }
+        Ok(EtcdOptions {
+            endpoints,
+            prefix: self.etcd_prefix.0.clone(),
+            authority: self.etcd_ca.clone(),
+            identity,
+            user,
+            try_timeout: self.etcd_try_timeout,
+            timeout: self.etcd_timeout,
+        })
+    }
+
     /// The defaults, for embedding the server in a test or a bench.
     pub fn defaults() -> Result<Self, SettingsError> {
         let default = |setting: &'static Setting| (setting.key, (setting.default.to_owned(), Source::Default));
         Self::read(&Given(SETTINGS.iter().map(default).collect()))
+    }
+}
+
+fn both<A, B>(
+    (first, a): (&'static str, Option<A>),
+    (second, b): (&'static str, Option<B>),
+) -> Result<Option<(A, B)>, SettingsError> {
+    match (a, b) {
+        (Some(a), Some(b)) => Ok(Some((a, b))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(SettingsError::Half(first, second)),
+        (None, Some(_)) => Err(SettingsError::Half(second, first)),
     }
 }
 
@@ -357,6 +427,33 @@ impl Value for String {
 impl<T: Value> Value for Option<T> {
     fn read(text: &str) -> Result<Self, String> {
         if text.is_empty() { Ok(None) } else { T::read(text).map(Some) }
+    }
+}
+
+impl Value for Urls {
+    fn read(text: &str) -> Result<Self, String> {
+        let read = |url: &str| {
+            let url = url.trim().trim_end_matches('/');
+            let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+            let is_whole = host.and_then(|host| host.rsplit_once(':')).is_some_and(|(host, port)| {
+                !host.is_empty() && !host.contains(['/', '@', ' ']) && port.parse::<u16>().is_ok()
+            });
+            match is_whole {
+                true => Ok(url.to_owned()),
+                false => Err(format!("`{url}` is not such as http://10.0.0.1:2379")),
+            }
+        };
+        text.split(',').map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Value for Prefix {
+    fn read(text: &str) -> Result<Self, String> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
+        match text.trim_matches('/').is_empty() || text.len() > 128 || !text.chars().all(is_plain) {
+            true => Err("write 1 to 128 of A-Z a-z 0-9 / . _ -, not slashes alone".into()),
+            false => Ok(Self(text.into())),
+        }
     }
 }
 
@@ -409,8 +506,9 @@ impl Value for Engine {
     fn read(text: &str) -> Result<Self, String> {
         match text {
             "journal" => Ok(Self::Journal),
+            "etcd" => Ok(Self::Etcd),
             "memory" => Ok(Self::Memory),
-            _ => Err("write journal or memory".into()),
+            _ => Err("write journal, etcd or memory".into()),
         }
     }
 }
@@ -460,6 +558,7 @@ impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Journal => "journal",
+            Self::Etcd => "etcd",
             Self::Memory => "memory",
         })
     }

@@ -249,9 +249,14 @@ impl From<StoreError> for Refusal {
         // The message may name paths of the server: those are for its operator.
         tracing::error!("{message}");
         let reason = match error {
-            StoreError::Log(LogError::Full { .. }) => Reason::StoreFull,
+            StoreError::Log(LogError::Full { .. } | LogError::NoSpace { .. }) => Reason::StoreFull,
             StoreError::Log(LogError::Conflict { .. }) => Reason::Conflict,
-            StoreError::Log(LogError::ReadOnly { .. } | LogError::Io { .. }) => Reason::LogUnavailable,
+            StoreError::Log(
+                LogError::ReadOnly { .. }
+                | LogError::Io { .. }
+                | LogError::Unavailable { .. }
+                | LogError::Denied { .. },
+            ) => Reason::LogUnavailable,
             StoreError::View(_) => Reason::ViewUnavailable,
             _ => Reason::Internal,
         };

@@ -5,7 +5,7 @@
 use crate::{
     Fault,
     disk::Files,
-    log::{Journal, Log, LogError, Memory},
+    log::{Etcd, Journal, Log, LogError, Memory},
     registry::{Opened, Registry, StoreError},
     sequencer::{LogKeyError, LogKeys, Sequencer, SequencerError},
     settings::{Engine, Settings},
@@ -50,14 +50,26 @@ impl Store {
     pub fn open(settings: &Settings) -> Result<Self, Fault> {
         match settings.engine {
             Engine::Journal => Self::on_disk(settings),
+            Engine::Etcd => Self::on_cluster(settings),
             Engine::Memory => Self::in_memory(settings),
         }
     }
 
     fn on_disk(settings: &Settings) -> Result<Self, Fault> {
+        let journal: Arc<dyn Log> = Arc::new(open_journal(&settings.data)?);
+        Self::over(settings, journal, Some(journal_path(&settings.data)))
+    }
+
+    fn on_cluster(settings: &Settings) -> Result<Self, Fault> {
         let data = &settings.data;
-        let journal: Arc<dyn Log> = Arc::new(open_journal(data)?);
-        let (folder, entries) = (keys_path(data), journal.head().size);
+        let made = fs::create_dir_all(data);
+        made.map_err(|error| Fault::new(format!("{}: {error}", data.display()), "choose another folder with --data"))?;
+        Self::over(settings, Arc::new(Etcd::open(&settings.etcd()?)?), None)
+    }
+
+    fn over(settings: &Settings, log: Arc<dyn Log>, journal: Option<PathBuf>) -> Result<Self, Fault> {
+        let data = &settings.data;
+        let (folder, entries) = (keys_path(data), log.head()?.size);
         if entries > 0 && !folder.exists() {
             tracing::warn!(
                 entries,
@@ -67,11 +79,10 @@ impl Store {
             );
         }
         let keys = LogKeys::open(&Files, &folder, settings.log_origin.as_deref())?;
-        let sequencer =
-            Sequencer::open(journal.clone(), keys, Some((Arc::new(Files), data.join("checkpoint"))), now_ms)?;
-        let registry = open_registry(journal, &view_path(data))?;
+        let held = Some((Arc::new(Files) as Arc<_>, data.join("checkpoint")));
+        let sequencer = Arc::new(Sequencer::open(log.clone(), keys, held, now_ms)?);
+        let registry = open_registry(log, &view_path(data))?;
         let witness = Witness::open(settings, now_ms)?.map(Arc::new);
-        let (sequencer, journal) = (Arc::new(sequencer), Some(journal_path(data)));
         Ok(Self { registry, sequencer, witness, journal, _scratch: None })
     }
 
@@ -127,6 +138,11 @@ impl From<LogError> for Fault {
         let hint = match &error {
             LogError::InUse { .. } => "stop the other server, or choose another folder with --data",
             LogError::Full { .. } => "make room on that disk",
+            LogError::Unavailable { .. } => "see that the members of `etcd_endpoints` run and can be reached from here",
+            LogError::Denied { .. } => {
+                "see the settings that begin with `etcd_`, and what the cluster lets this user do"
+            }
+            LogError::NoSpace { .. } => "compact and defragment the cluster, then disarm its alarm",
             LogError::Damaged { .. } => "`guiju-server restore` makes a sound folder from a backup",
             _ => "choose a folder with --data that this user can read and write",
         };

@@ -1,7 +1,8 @@
 //! The promises of a log, held against every engine; and what a journal does about damage.
 
+use crate::cluster::Node;
 use guiju_model::Digest;
-use guiju_server::log::{Append, Head, Journal, Log, LogError, Memory};
+use guiju_server::log::{Append, Etcd, Head, Journal, Log, LogError, Memory};
 use std::{
     collections::BTreeSet,
     fs,
@@ -27,10 +28,15 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
 
 #[test]
 fn every_engine_keeps_the_promises() {
+    let etcd = Node::single();
     for (name, behaviour) in BEHAVIOURS {
         let folder = tempfile::tempdir().unwrap();
-        let engines: [(&str, Box<dyn Log>); 2] =
-            [("memory", Box::new(Memory::default())), ("journal", Box::new(open(folder.path())))];
+        let cluster = Etcd::open(&etcd.options(&name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
+        let engines: [(&str, Box<dyn Log>); 3] = [
+            ("memory", Box::new(Memory::default())),
+            ("journal", Box::new(open(folder.path()))),
+            ("etcd", Box::new(cluster.unwrap())),
+        ];
         for (engine, log) in engines {
             let kept = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| behaviour(log.as_ref())));
             assert!(kept.is_ok(), "{engine} does not keep: {name}");
@@ -39,6 +45,10 @@ fn every_engine_keeps_the_promises() {
         assert_eq!(opened.cut_bytes, 0, "{name}");
         journal.verify().unwrap_or_else(|error| panic!("{name}: {error}"));
     }
+}
+
+fn head(log: &dyn Log) -> Head {
+    log.head().unwrap()
 }
 
 fn open(folder: &Path) -> Journal {
@@ -52,7 +62,7 @@ fn append(operation: &str, blobs: &[&[u8]]) -> Append {
 
 fn put(log: &dyn Log, operations: &[&str]) -> Result<Vec<u64>, LogError> {
     let all: Vec<Append> = operations.iter().map(|operation| append(operation, &[operation.as_bytes()])).collect();
-    log.append(&all, log.head().size)
+    log.append(&all, head(log).size)
 }
 
 fn texts(log: &dyn Log, from: u64, count: usize) -> Vec<String> {
@@ -60,56 +70,56 @@ fn texts(log: &dyn Log, from: u64, count: usize) -> Vec<String> {
 }
 
 fn an_empty_log_has_nothing(log: &dyn Log) {
-    assert_eq!(log.head(), Head::empty());
-    assert_eq!((log.entries(0, 10).unwrap().len(), log.operation("a")), (0, None));
+    assert_eq!(head(log), Head::empty());
+    assert_eq!((log.entries(0, 10).unwrap().len(), log.operation("a").unwrap()), (0, None));
     assert_eq!(log.blob(&Digest::of(b"a")).unwrap(), None);
     assert_eq!(log.append(&[], 0).unwrap(), [0_u64; 0]);
-    assert_eq!(log.head(), Head::empty());
+    assert_eq!(head(log), Head::empty());
 }
 
 fn appends_are_chained(log: &dyn Log) {
-    let mut head = Head::empty();
+    let mut expected = Head::empty();
     for batch in [["a", "b"], ["c", "d"]] {
         let indices = put(log, &batch).unwrap();
-        assert_eq!(indices, [head.size, head.size + 1]);
-        head = batch.iter().fold(head, |head, operation| head.then(&append(operation, &[]).entry));
-        assert_eq!(log.head(), head);
+        assert_eq!(indices, [expected.size, expected.size + 1]);
+        expected = batch.iter().fold(expected, |head, operation| head.then(&append(operation, &[]).entry));
+        assert_eq!(head(log), expected);
     }
 }
 
 fn another_size_is_a_conflict(log: &dyn Log) {
     put(log, &["a", "b"]).unwrap();
-    let before = log.head();
+    let before = head(log);
     for expected_size in [0, 1, 3, u64::MAX] {
         match log.append(&[append("c", &[b"blob of c"])], expected_size) {
             Err(LogError::Conflict { expected, size }) => assert_eq!((expected, size), (expected_size, 2)),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!((log.head(), log.operation("c")), (before, None));
+    assert_eq!((head(log), log.operation("c").unwrap()), (before, None));
     assert_eq!(log.blob(&Digest::of(b"blob of c")).unwrap(), None, "nothing of what was refused is visible");
 }
 
 fn a_long_entry_is_refused(log: &dyn Log) {
     let of = |operation: &str, bytes| Append { entry: vec![7; bytes], ..append(operation, &[b"a blob"]) };
     log.append(&[of("longest", 65_535)], 0).unwrap();
-    let before = log.head();
+    let before = head(log);
     match log.append(&[append("short", &[]), of("longer", 65_536)], 1) {
         Err(LogError::EntryTooLong { bytes }) => assert_eq!(bytes, 65_536),
         other => panic!("{other:?}"),
     }
-    assert_eq!((log.head(), log.operation("short")), (before, None));
+    assert_eq!((head(log), log.operation("short").unwrap()), (before, None));
 }
 
 fn an_operation_never_makes_two_entries(log: &dyn Log) {
     put(log, &["a", "b"]).unwrap();
-    let before = log.head();
+    let before = head(log);
     for size in [0, 2, 99] {
         assert_eq!(log.append(&[append("b", &[]), append("a", &[])], size).unwrap(), [1, 0]);
     }
-    assert_eq!(log.head(), before);
+    assert_eq!(head(log), before);
     assert_eq!(put(log, &["b", "c", "c", "a"]).unwrap(), [1, 2, 2, 0], "known ones among new ones");
-    assert_eq!((log.head().size, log.operation("c")), (3, Some(2)));
+    assert_eq!((head(log).size, log.operation("c").unwrap()), (3, Some(2)));
 }
 
 fn entries_are_read_in_order(log: &dyn Log) {
@@ -160,7 +170,7 @@ fn many_writers(log: &dyn Log) {
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
     let all: BTreeSet<u64> = indices.iter().flatten().copied().collect();
-    assert_eq!((all.len(), log.head().size), (200, 200), "each has an index of its own");
+    assert_eq!((all.len(), head(log).size), (200, 200), "each has an index of its own");
     for (writer, indices) in indices.iter().enumerate() {
         for (number, index) in indices.iter().enumerate() {
             assert_eq!(texts(log, *index, 1), [format!("entry of w{writer}-{number}")]);

@@ -1,10 +1,12 @@
 mod attack;
 mod between;
 mod cli;
+mod cluster;
 mod compat;
 mod dataset;
 mod disk;
 mod docs;
+mod etcd;
 mod formats;
 mod fuzz;
 mod grpc;

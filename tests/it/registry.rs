@@ -2,7 +2,7 @@
 
 use guiju_model::{Kind, Package, Status};
 use guiju_server::{
-    log::{Journal, Log},
+    log::Journal,
     registry::{Happening, PublishError, Registry, StatusChange, Submission},
 };
 use std::{fs, os::unix::fs::FileExt, path::Path, sync::Arc};

@@ -129,6 +129,16 @@ impl Journal {
         self.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// All that is committed.
+    pub fn head(&self) -> Head {
+        self.held().head
+    }
+
+    /// The index that an operation has, if any.
+    pub fn operation(&self, operation_id: &str) -> Option<u64> {
+        self.held().operations.get(operation_id).copied()
+    }
+
     /// Bytes that are committed.
     pub fn bytes(&self) -> u64 {
         let held = self.held();
@@ -191,8 +201,12 @@ impl Journal {
 }
 
 impl Log for Journal {
-    fn head(&self) -> Head {
-        self.held().head
+    fn head(&self) -> Result<Head, LogError> {
+        Ok(Self::head(self))
+    }
+
+    fn known_size(&self) -> u64 {
+        Self::head(self).size
     }
 
     fn append(&self, entries: &[Append], expected_size: u64) -> Result<Vec<u64>, LogError> {
@@ -222,8 +236,8 @@ impl Log for Journal {
         Ok(indices)
     }
 
-    fn operation(&self, operation_id: &str) -> Option<u64> {
-        self.held().operations.get(operation_id).copied()
+    fn operation(&self, operation_id: &str) -> Result<Option<u64>, LogError> {
+        Ok(Self::operation(self, operation_id))
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {

@@ -28,14 +28,22 @@ impl Default for Held {
 }
 
 impl Memory {
+    pub fn head(&self) -> Head {
+        self.held().head
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
 impl Log for Memory {
-    fn head(&self) -> Head {
-        self.held().head
+    fn head(&self) -> Result<Head, LogError> {
+        Ok(self.held().head)
+    }
+
+    fn known_size(&self) -> u64 {
+        self.held().head.size
     }
 
     fn append(&self, entries: &[Append], expected_size: u64) -> Result<Vec<u64>, LogError> {
@@ -69,8 +77,8 @@ impl Log for Memory {
         Ok(indices)
     }
 
-    fn operation(&self, operation_id: &str) -> Option<u64> {
-        self.held().operations.get(operation_id).copied()
+    fn operation(&self, operation_id: &str) -> Result<Option<u64>, LogError> {
+        Ok(self.held().operations.get(operation_id).copied())
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {

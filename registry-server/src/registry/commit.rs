@@ -9,7 +9,7 @@
 
 use super::{PublishError, Registry, StoreError, facts};
 use crate::{
-    log::{Append, LogError},
+    log::{Append, BatchMax, LogError, jittered},
     view::Fact,
 };
 use guiju_model::{Content, Digest, StandardId, Status, VersionInfo};
@@ -19,11 +19,15 @@ use semver::Version;
 use std::{
     collections::{HashSet, VecDeque},
     sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::Duration,
 };
 
 /// Changes appended at once.
 const BATCH_MAX: usize = 256;
 const BATCH_BYTES_MAX: usize = 16 << 20;
+/// Before all is judged again because another server came first.
+const PAUSE: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(32);
 
 /// A change that has been judged, ready to be appended.
 #[derive(Clone)]
@@ -217,14 +221,14 @@ impl Registry {
 
     /// Commits those who wait by now, as many as fit.
     fn lead(&self) {
-        let batch = next_batch(&mut self.queue.state().waiting);
+        let batch = next_batch(&mut self.queue.state().waiting, self.log.batch_max());
         let seats = batch.iter().map(|waiting| Arc::clone(&waiting.seat)).collect();
         let _turn = Turn { queue: &self.queue, batch: seats };
         self.commit_batch(batch);
     }
 
     fn commit_batch(&self, batch: Vec<Waiting>) {
-        let mut left = batch;
+        let (mut left, mut pause) = (batch, PAUSE);
         while !left.is_empty() {
             if let Err(error) = self.catch_up() {
                 return refuse(left, &error.to_string());
@@ -243,7 +247,11 @@ impl Registry {
             match self.append(&accepted) {
                 Ok(()) => return,
                 // Another server came first; its entries are taken in and everything is judged again.
-                Err(StoreError::Log(LogError::Conflict { .. })) => left = accepted,
+                Err(StoreError::Log(LogError::Conflict { .. })) => {
+                    std::thread::sleep(jittered(pause));
+                    pause = PAUSE_MAX.min(pause * 2);
+                    left = accepted;
+                }
                 Err(error) => return fail(accepted, error),
             }
         }
@@ -312,14 +320,16 @@ impl Registry {
     }
 }
 
-fn next_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
-    let mut bytes = 0;
+fn next_batch(waiting: &mut VecDeque<Waiting>, max: BatchMax) -> Vec<Waiting> {
+    let (mut blob_bytes, mut entry_bytes) = (0, 0);
     let fits = |waiting: &Waiting| {
-        bytes += waiting.draft.append.blobs.iter().map(Vec::len).sum::<usize>();
-        bytes <= BATCH_BYTES_MAX
+        blob_bytes += waiting.draft.append.blobs.iter().map(Vec::len).sum::<usize>();
+        entry_bytes += waiting.draft.append.entry.len();
+        blob_bytes <= BATCH_BYTES_MAX && entry_bytes <= max.bytes
     };
     // The first goes however large it is.
-    let count = waiting.iter().take(BATCH_MAX).map(fits).take_while(|fits| *fits).count().max(1).min(waiting.len());
+    let count_max = BATCH_MAX.min(max.entries);
+    let count = waiting.iter().take(count_max).map(fits).take_while(|fits| *fits).count().max(1).min(waiting.len());
     waiting.drain(..count).collect()
 }
 

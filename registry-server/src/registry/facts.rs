@@ -29,7 +29,8 @@ pub(super) fn version_info(manifest: &Manifest, digest: Digest, log_index: u64, 
 
 impl Registry {
     /// Lets the view take in what the log has beyond it. The number of entries.
-    pub(super) fn catch_up(&self) -> Result<u64, StoreError> {
+    pub fn catch_up(&self) -> Result<u64, StoreError> {
+        let _alone = self.taking_in.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         self.bring_up(&self.view())
     }
 
@@ -41,6 +42,7 @@ impl Registry {
             return Ok(false);
         }
         let view = View::open_beside(&self.view_path)?;
+        let _alone = self.taking_in.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         self.bring_up(&view)?;
         *self.view.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(view);
         Ok(true)
@@ -49,7 +51,7 @@ impl Registry {
     fn bring_up(&self, view: &View) -> Result<u64, StoreError> {
         let mut applied = 0;
         loop {
-            let (mut head, end) = (view.head()?, self.log.head());
+            let (mut head, end) = (view.head()?, self.log.head()?);
             if head.size > end.size {
                 return Err(StoreError::LogShorter { view: head.size, log: end.size });
             }
