@@ -10,7 +10,7 @@ mod versions; // publish, resolve, fetch, find, watch
 
 use crate::{
     metrics::Metrics,
-    registry::Registry,
+    registry::{Caller, Registry},
     sequencer::Sequencer,
     settings::Settings,
     status::{Reason, Refusal},
@@ -25,7 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{Semaphore, watch};
-use tonic::{Response, Status, codec::CompressionEncoding};
+use tonic::{Request, Response, Status, codec::CompressionEncoding};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -83,6 +83,11 @@ impl Service {
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(self.settings.message_bytes_max)
             .max_encoding_message_size(self.settings.message_bytes_max)
+    }
+
+    /// Who asks, and what for.
+    fn called<T>(&self, request: Request<T>) -> (Caller, T) {
+        (Caller::open(), request.into_inner())
     }
 
     /// Runs what may wait for the disk, or takes its time, where nothing else waits for it.

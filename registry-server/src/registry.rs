@@ -7,15 +7,18 @@
 //!
 //! Calls may wait for the disk: keep them off the threads that drive connections.
 
+mod access; // roles and tokens: given, taken back
 mod commit; // several waiting changes, one durable append
 mod compiled; // standards compiled lately
 mod facts; // from entries and blobs to what the view takes in
 mod judge; // what the number of a new version must raise
+mod who; // who asks, and what they may do
 
 use crate::{
     log::{Log, LogError},
     view::{View, ViewError},
 };
+pub use access::{AccessError, CredentialFault, NewToken, RoleChange, TokenRequest, TokenSecret};
 use commit::Queue;
 use compiled::Compiled;
 use guiju_compat::{Budget, Verdict, compare};
@@ -33,6 +36,7 @@ use std::{
     sync::{Arc, Mutex, RwLock},
     time::Duration,
 };
+pub use who::{Caller, Denied, Holdings};
 
 /// All files of a version together.
 const VERSION_BYTES_MAX: usize = 64 << 20;
@@ -138,6 +142,10 @@ pub enum PublishError {
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -214,6 +222,8 @@ pub struct Registry {
     compiled: Compiled,
     /// For those who publish; apart, so that publishing does not slow checking down.
     compared: Compiled,
+    /// Who holds what, as the view had it at an epoch.
+    holdings: RwLock<(u64, Arc<Holdings>)>,
 }
 
 /// What opening a registry found and did.
@@ -258,6 +268,7 @@ impl Registry {
             queue: Queue::default(),
             compiled: Compiled::default(),
             compared: Compiled::default(),
+            holdings: RwLock::default(),
         }
     }
 
@@ -277,8 +288,9 @@ impl Registry {
     }
 
     /// Publishes one version: judge, append, take in. The same operation again gives the same answer.
-    pub fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
+    pub fn publish(&self, caller: &Caller, submission: Submission) -> Result<Published, PublishError> {
         check_operation_id(&submission.operation_id)?;
+        caller.acts_on(submission.package.standard.namespace())?;
         let Submission { operation_id, package, metadata_toml, dry_run } = submission;
         let metadata = self.metadata(&package, &metadata_toml)?;
         let bundle = Bundle::seal(&package, self)?;
@@ -292,14 +304,20 @@ impl Registry {
             let judged = findings.judged.take();
             findings.judged = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
             let (operation_id, baseline) = (operation_id.clone(), baseline.map(|(version, _)| version));
-            let draft =
-                commit::Draft::version(operation_id, bundle.root(), baseline, &metadata_toml, (self.clock_ms)());
+            let now = (self.clock_ms)();
             let committed = match dry_run {
                 true => {
                     let (manifest, index) = (&bundle.root().manifest, self.log.known_size());
-                    Ok((facts::version_info(manifest, bundle.digest(), index, draft.time_ms), true))
+                    Ok((facts::version_info(manifest, bundle.digest(), index, now), true))
                 }
-                false => self.commit(draft),
+                false => {
+                    let root = bundle.root();
+                    let draft = commit::Draft::version(caller, operation_id, root, baseline, &metadata_toml, now);
+                    let committed = self.commit(draft);
+                    committed
+                        .and_then(|committed| Ok((committed.is_new, committed.version()?)))
+                        .map(|(new, info)| (info, new))
+                }
             };
             match committed {
                 Err(PublishError::Overtaken { .. }) => {}
@@ -475,9 +493,10 @@ impl Registry {
     }
 
     /// Deprecates or withdraws a version.
-    pub fn set_status(&self, change: StatusChange) -> Result<VersionInfo, PublishError> {
+    pub fn set_status(&self, caller: &Caller, change: StatusChange) -> Result<VersionInfo, PublishError> {
         check_operation_id(&change.operation_id)?;
-        let StatusChange { operation_id, standard, version, status, reason, successor } = change;
+        caller.acts_on(change.standard.namespace())?;
+        let StatusChange { standard, version, status, .. } = change.clone();
         let Some(info) = self.view().version(&standard, &version)? else {
             let reference = Reference::exact(standard.clone(), &version);
             let versions =
@@ -487,10 +506,10 @@ impl Registry {
                 false => ResolveError::UnknownVersion { reference, versions }.into(),
             });
         };
-        if self.log.operation(&operation_id)?.is_some() {
-            return match info.status == status && info.successor == successor {
+        if self.log.operation(&change.operation_id)?.is_some() {
+            return match info.status == status && info.successor == change.successor {
                 true => Ok(info),
-                false => Err(PublishError::OperationReused(operation_id)),
+                false => Err(PublishError::OperationReused(change.operation_id)),
             };
         }
         let is_step = matches!(
@@ -500,13 +519,17 @@ impl Registry {
         if !is_step {
             return Err(PublishError::Status { standard, version, status: info.status, wanted: status });
         }
-        let draft =
-            commit::Draft::status(operation_id, &standard, &version, status, &reason, &successor, (self.clock_ms)());
-        self.commit(draft).map(|(info, _)| info)
+        self.commit(commit::Draft::status(caller, change, (self.clock_ms)()))?.version()
     }
 
-    /// Entries from an index on, at most `count`; entries about other namespaces are left out.
-    pub fn events(&self, from: u64, count: usize, namespace: Option<&Namespace>) -> Result<Vec<Event>, AskError> {
+    /// What entries from an index on say of versions, at most `count` of them, and the index after the last that was read;
+    /// entries about other namespaces, and those about no version, are left out.
+    pub fn events(
+        &self,
+        from: u64,
+        count: usize,
+        namespace: Option<&Namespace>,
+    ) -> Result<(Vec<Event>, u64), AskError> {
         let mut size = self.log.known_size();
         if from > size {
             size = self.log.head()?.size;
@@ -515,15 +538,16 @@ impl Registry {
             return Err(AskError::BeyondEnd { index: from, size });
         }
         let entries = self.log.entries(from, count.min(usize::try_from(size - from).unwrap_or(usize::MAX)))?;
+        let next = from + entries.len() as u64;
         let mut events = Vec::with_capacity(entries.len());
         for (index, entry) in (from..).zip(entries) {
-            events.push(self.event(index, &entry)?);
+            events.extend(self.event(index, &entry)?);
         }
         let standard = |event: &Event| match &event.what {
             Happening::Published(info) | Happening::StatusChanged(info) => info.standard.clone(),
         };
         events.retain(|event| namespace.is_none_or(|prefix| standard(event).namespace().is_under(prefix)));
-        Ok(events)
+        Ok((events, next))
     }
 
     /// Waits until the log is larger than `size`, or the time is over; the size there is.

@@ -7,7 +7,7 @@
 
 use crate::{
     log::LogError,
-    registry::{AskError, PublishError, StoreError},
+    registry::{AccessError, AskError, Denied, PublishError, StoreError},
     sequencer::SequencerError,
     verdict,
 };
@@ -97,6 +97,27 @@ table! {
         "records cannot be checked against a standard of this kind", "name a record, a profile or a code list";
     StatusUnreachable = "STATUS_UNREACHABLE", FailedPrecondition, 409, None,
         "the status cannot be reached from the present one", "published goes to deprecated or withdrawn, deprecated to withdrawn";
+    CredentialsMissing = "CREDENTIALS_MISSING", Unauthenticated, 401, None,
+        "nobody said who asks, and this is not for anyone", "send `authorization: Bearer` with a token, or show a certificate";
+    CredentialsRefused = "CREDENTIALS_REFUSED", Unauthenticated, 401, None,
+        "the credentials are not known, have expired or were revoked", "ask a manager for a new token";
+    NotAllowed = "NOT_ALLOWED", PermissionDenied, 403, None,
+        "the principal lacks a role", "ask a manager of the namespace for `role` of `ErrorInfo.metadata`, on its `scope`";
+    RegistryOpen = "REGISTRY_OPEN", FailedPrecondition, 409, None,
+        "nobody holds a role in this registry, so there is nobody to give one",
+        "the operator stops it and runs `guiju-server bootstrap`";
+    SeparationOfDuties = "SEPARATION_OF_DUTIES", FailedPrecondition, 409, None,
+        "no one holds operator with author, approver or manager", "grant the role to another principal, or revoke `held` first";
+    LastManager = "LAST_MANAGER", FailedPrecondition, 409, None,
+        "there would be no manager of all, or there is one already", "grant manager on `*` to another first";
+    UnknownGrant = "UNKNOWN_GRANT", NotFound, 404, None,
+        "the principal does not hold that role", "see what is held with `guiju grants`";
+    UnknownToken = "UNKNOWN_TOKEN", NotFound, 404, None,
+        "there is no such token", "see those there are with `guiju token list`";
+    TokenToldOnce = "TOKEN_TOLD_ONCE", AlreadyExists, 409, None,
+        "the token was told when it was made, and is not kept", "revoke it and make another";
+    TooMany = "TOO_MANY", ResourceExhausted, 429, None,
+        "there are as many of them as are taken", "revoke those that are not used";
     PageToken = "PAGE_TOKEN", InvalidArgument, 400, None,
         "the page token is not one that this call gave", "begin again without a token";
     BeyondLog = "BEYOND_LOG", OutOfRange, 416, None,
@@ -340,7 +361,43 @@ impl From<PublishError> for Refusal {
                 .with("status", status)
                 .about("version", format!("{standard}@={version}")),
             PublishError::Resolve(error) => error.into(),
+            PublishError::Denied(error) => error.into(),
+            PublishError::Access(error) => error.into(),
             PublishError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        let refusal = Self::new(Reason::NotAllowed, &denied);
+        match denied {
+            Denied::Role { role, scope, .. } => refusal.with("role", role).with("scope", scope),
+            Denied::Ended { .. } => Self::new(Reason::CredentialsRefused, &denied),
+            _ => refusal,
+        }
+    }
+}
+
+impl From<AccessError> for Refusal {
+    fn from(error: AccessError) -> Self {
+        let refusal = |reason| Self::new(reason, &error);
+        match &error {
+            AccessError::IsOpen => refusal(Reason::RegistryOpen),
+            AccessError::Separation { held, .. } => refusal(Reason::SeparationOfDuties).with("held", held),
+            AccessError::IsBootstrapped | AccessError::LastManager(_) => refusal(Reason::LastManager),
+            AccessError::NotHeld { .. } => refusal(Reason::UnknownGrant),
+            AccessError::UnknownToken(id) => refusal(Reason::UnknownToken).about("token", id),
+            AccessError::ToldOnce(id) => refusal(Reason::TokenToldOnce).about("token", id),
+            AccessError::NoReason => refusal(Reason::MalformedField).at("reason", &error),
+            AccessError::TooMuch { what: "reason", .. } => refusal(Reason::MalformedField).at("reason", &error),
+            AccessError::TooMuch { .. } => refusal(Reason::TooMany),
+            AccessError::Reserved(_) | AccessError::ForAnyone => {
+                refusal(Reason::MalformedField).at("principal", &error)
+            }
+            AccessError::OperatorScope => refusal(Reason::MalformedField).at("scope", &error),
+            AccessError::NoGrants => refusal(Reason::MalformedField).at("grants", &error),
+            AccessError::Life => refusal(Reason::MalformedField).at("expires_after", &error),
         }
     }
 }

@@ -13,7 +13,9 @@ use crate::{
     store::{self, journal_path, view_path},
 };
 use guiju_model::{Digest, Manifest};
-use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry::Event};
+use guiju_proto::log::{
+    Entry, RoleGranted, RoleRevoked, StatusChanged, TokenCreated, TokenRevoked, VersionPublished, entry::Event,
+};
 use guiju_tlog::{self as tlog, Rotation, SigningKey};
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -252,7 +254,7 @@ fn walk(journal: &Journal, mut each: impl FnMut(Value, Option<Publication>) -> R
         let entry = Entry::decode(bytes.as_slice()).map_err(|error| fault(error.to_string()))?;
         let publication = match &entry.event {
             Some(Event::VersionPublished(event)) => Some(Publication::read(journal, event)?),
-            Some(Event::StatusChanged(_)) => None,
+            Some(_) => None,
             None => return Err(fault("it is of a kind that this program does not know; use a newer one".into())),
         };
         each(line(index, &bytes, entry, publication.as_ref()), publication)?;
@@ -275,6 +277,19 @@ fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication
         Some(Event::StatusChanged(StatusChanged { standard, version, status, reason, successor })) => json!({
             "event": "status-changed", "standard": standard, "version": version, "status": status, "reason": reason,
             "successor": successor,
+        }),
+        Some(Event::RoleGranted(RoleGranted { principal, role, scope, reason })) => json!({
+            "event": "role-granted", "to": principal, "role": role, "scope": scope, "reason": reason,
+        }),
+        Some(Event::RoleRevoked(RoleRevoked { principal, role, scope, reason })) => json!({
+            "event": "role-revoked", "from": principal, "role": role, "scope": scope, "reason": reason,
+        }),
+        Some(Event::TokenCreated(TokenCreated { id, principal, expires_ms, grants, reason, .. })) => json!({
+            "event": "token-created", "token": id, "for": principal, "expires_ms": expires_ms, "grants": grants,
+            "reason": reason,
+        }),
+        Some(Event::TokenRevoked(TokenRevoked { id, principal, reason })) => json!({
+            "event": "token-revoked", "token": id, "for": principal, "reason": reason,
         }),
         None => Value::Null,
     };

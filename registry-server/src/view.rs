@@ -6,9 +6,11 @@
 //! - On any doubt (will not open, cannot be read, another chain) the folder is moved aside and a new view is begun; where the
 //!   doubt comes while the server runs, beside it, and the next start moves it aside.
 
+mod access; // who holds what
 mod search; // what standards are found by
 mod standards; // standards and their versions
 
+pub use access::AccessFact;
 pub use search::Words;
 
 use crate::log::Head;
@@ -36,12 +38,15 @@ pub struct ViewError {
 pub enum Fact {
     Published { info: VersionInfo, metadata: Box<Metadata>, words: Words },
     StatusChanged { standard: StandardId, version: Version, status: Status, successor: String },
+    Access(AccessFact),
 }
 
 pub struct View {
     path: PathBuf,
     db: sled::Db,
     has_failed: AtomicBool,
+    /// Grows each time that who may do what changes.
+    access_epoch: AtomicU64,
 }
 
 const HEAD: &[u8] = b"head";
@@ -92,14 +97,17 @@ impl View {
         }
         let open = || {
             let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).segment_size(8 << 20);
-            let view = Self { path: path.into(), db: config.open()?, has_failed: AtomicBool::new(false) };
+            let (db, has_failed, access_epoch) = (config.open()?, AtomicBool::new(false), AtomicU64::new(0));
+            let view = Self { path: path.into(), db, has_failed, access_epoch };
             view.db.get(HEAD)?;
             Ok::<_, sled::Error>(view)
         };
         // sled panics on some damage.
         let view = catch_unwind(AssertUnwindSafe(open)).map_err(|_| fault("it could not be read".into()))?;
         let view = view.map_err(|error| fault(error.to_string()))?;
-        view.head().map(|_| view)
+        view.head()?;
+        view.load_access_epoch()?;
+        Ok(view)
     }
 
     /// Moves a view that cannot be trusted to a name that says so. The one that was moved before goes.
@@ -132,12 +140,17 @@ impl View {
                 Fact::StatusChanged { standard, version, status, successor } => {
                     self.set_status(&mut changes, standard, version, *status, successor)?;
                 }
+                Fact::Access(fact) => self.take_access(&mut changes, fact)?,
             }
         }
         changes.insert(HEAD.to_vec(), [head.size.to_be_bytes().as_slice(), head.chain.as_bytes()].concat());
         let mut batch = sled::Batch::default();
         changes.into_iter().for_each(|(key, value)| batch.insert(key, value));
-        self.guarded(|| self.db.apply_batch(batch))
+        self.guarded(|| self.db.apply_batch(batch))?;
+        if facts.iter().any(|fact| matches!(fact, Fact::Access(_))) {
+            self.load_access_epoch()?;
+        }
+        Ok(())
     }
 
     /// A row as this batch has it, else as it is stored.

@@ -1,3 +1,4 @@
+mod access;
 mod attack;
 mod between;
 mod cli;

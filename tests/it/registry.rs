@@ -3,7 +3,7 @@
 use guiju_model::{Kind, Package, Status};
 use guiju_server::{
     log::Journal,
-    registry::{Happening, PublishError, Registry, StatusChange, Submission},
+    registry::{Caller, Happening, PublishError, Registry, StatusChange, Submission},
 };
 use std::{fs, os::unix::fs::FileExt, path::Path, sync::Arc};
 
@@ -24,7 +24,7 @@ security_level = "S3"
 update_cycle = "D"
 "#;
 
-fn submission(name: &str, version: &str, schema: &str) -> Submission {
+pub fn submission(name: &str, version: &str, schema: &str) -> Submission {
     Submission {
         operation_id: format!("{}-{version}", name.replace('/', "-")),
         package: Package {
@@ -38,29 +38,29 @@ fn submission(name: &str, version: &str, schema: &str) -> Submission {
     }
 }
 
-fn open(folder: &Path) -> Registry {
+pub fn open(folder: &Path) -> Registry {
     let (journal, _) = Journal::open(&folder.join("journal")).unwrap();
     Registry::open(Arc::new(journal), &folder.join("view"), || 1_700_000_000_000).unwrap().0
 }
 
-const SCHEMA: &str = r#"{"type":"object","properties":{"name":{"type":"string","title":"Name","x-guiju":{"titleZh":"姓名"}}},"x-guiju":{"vocabulary":"1"}}"#;
+pub const SCHEMA: &str = r#"{"type":"object","properties":{"name":{"type":"string","title":"Name","x-guiju":{"titleZh":"姓名"}}},"x-guiju":{"vocabulary":"1"}}"#;
 
 #[test]
 fn what_is_published_is_found_again_after_a_restart_and_without_the_view() {
     let folder = tempfile::tempdir().unwrap();
     let registry = open(folder.path());
-    let first = registry.publish(submission("bj.population/person", "1.0.0", SCHEMA)).unwrap();
+    let first = registry.publish(&Caller::open(), submission("bj.population/person", "1.0.0", SCHEMA)).unwrap();
     assert!(first.is_new && first.version.log_index == 0);
-    let again = registry.publish(submission("bj.population/person", "1.0.0", SCHEMA)).unwrap();
+    let again = registry.publish(&Caller::open(), submission("bj.population/person", "1.0.0", SCHEMA)).unwrap();
     assert!(!again.is_new && again.version == first.version);
     let other = SCHEMA.replace("姓名", "名称");
     assert!(matches!(
-        registry.publish(submission("bj.population/person", "1.0.0", &other)),
+        registry.publish(&Caller::open(), submission("bj.population/person", "1.0.0", &other)),
         Err(PublishError::OperationReused(_))
     ));
     let mut other = submission("bj.population/person", "1.0.0", &other);
     other.operation_id = "another".into();
-    assert!(matches!(registry.publish(other), Err(PublishError::Exists { .. })));
+    assert!(matches!(registry.publish(&Caller::open(), other), Err(PublishError::Exists { .. })));
     drop(registry);
     for lost in [false, true] {
         if lost {
@@ -86,7 +86,10 @@ fn a_view_in_doubt_is_made_anew_at_the_next_start() {
     // So many that a start does not read all of it.
     let schema = |number| SCHEMA.replace("Name", &format!("Name{number}"));
     let published: Vec<_> = (0..40)
-        .map(|number| registry.publish(submission("bj.population/person", &format!("1.{number}.0"), &schema(number))))
+        .map(|number| {
+            registry
+                .publish(&Caller::open(), submission("bj.population/person", &format!("1.{number}.0"), &schema(number)))
+        })
         .map(|receipt| receipt.unwrap().version)
         .collect();
     drop(registry);
@@ -117,11 +120,14 @@ fn references_are_resolved_and_dependents_are_known() {
     let mut elements = submission("bj.common/types", "1.0.0", types);
     elements.package.kind = Kind::Elements;
     elements.metadata_toml = METADATA.replace("\"record\"", "\"elements\"");
-    registry.publish(elements).unwrap();
+    registry.publish(&Caller::open(), elements).unwrap();
     let schema = r#"{"type":"object","properties":{"name":{"$ref":"guiju:bj.common/types@1.0#/$defs/Name"}}}"#;
-    registry.publish(submission("bj.population/person", "1.0.0", schema)).unwrap();
+    registry.publish(&Caller::open(), submission("bj.population/person", "1.0.0", schema)).unwrap();
     let missing = schema.replace("types", "tpyes");
-    let error = registry.publish(submission("bj.population/other", "1.0.0", &missing)).unwrap_err().to_string();
+    let error = registry
+        .publish(&Caller::open(), submission("bj.population/other", "1.0.0", &missing))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("did you mean `bj.common/types`"), "{error}");
     let dependents = registry.dependents(&"bj.common/types".parse().unwrap(), true).unwrap();
     assert_eq!(dependents.len(), 1);
@@ -137,7 +143,7 @@ fn what_a_digest_does_not_cover_changes_no_verdict() {
     let schema = r#"{"type":"object","properties":{"born":{"type":"string","format":"date"}}}"#;
     let mut submission = submission("bj.population/person", "1.0.0", schema);
     submission.metadata_toml += "[reading]\nformats_asserted = false\n";
-    registry.publish(submission).unwrap();
+    registry.publish(&Caller::open(), submission).unwrap();
     let validator = registry.validator(&"bj.population/person".parse().unwrap()).unwrap();
     let report = validator.check(br#"{"born":"2026-02-30"}"#, &Default::default());
     assert_eq!(report.findings[0].code, "date-impossible");
@@ -147,8 +153,8 @@ fn what_a_digest_does_not_cover_changes_no_verdict() {
 fn versions_rise_and_status_changes_are_watched() {
     let folder = tempfile::tempdir().unwrap();
     let registry = open(folder.path());
-    registry.publish(submission("bj.population/person", "1.1.0", SCHEMA)).unwrap();
-    let lower = registry.publish(submission("bj.population/person", "1.0.0", SCHEMA)).unwrap_err();
+    registry.publish(&Caller::open(), submission("bj.population/person", "1.1.0", SCHEMA)).unwrap();
+    let lower = registry.publish(&Caller::open(), submission("bj.population/person", "1.0.0", SCHEMA)).unwrap_err();
     assert!(matches!(lower, PublishError::NotHigher { .. }), "{lower}");
     let change = StatusChange {
         operation_id: "w".into(),
@@ -158,10 +164,10 @@ fn versions_rise_and_status_changes_are_watched() {
         reason: "wrong".into(),
         successor: String::new(),
     };
-    assert_eq!(registry.set_status(change.clone()).unwrap().status, Status::Withdrawn);
-    assert_eq!(registry.set_status(change).unwrap().status, Status::Withdrawn);
+    assert_eq!(registry.set_status(&Caller::open(), change.clone()).unwrap().status, Status::Withdrawn);
+    assert_eq!(registry.set_status(&Caller::open(), change).unwrap().status, Status::Withdrawn);
     assert!(registry.resolve(&"bj.population/person".parse().unwrap()).is_err());
-    let events = registry.events(0, 10, None).unwrap();
+    let events = registry.events(0, 10, None).unwrap().0;
     assert!(matches!((&events[0].what, &events[1].what), (Happening::Published(_), Happening::StatusChanged(_))));
 }
 
@@ -175,7 +181,10 @@ fn many_publishers_share_durable_appends() {
             scope.spawn(move || {
                 for number in 0..20 {
                     registry
-                        .publish(submission(&format!("bj.load/s{worker}"), &format!("1.{number}.0"), SCHEMA))
+                        .publish(
+                            &Caller::open(),
+                            submission(&format!("bj.load/s{worker}"), &format!("1.{number}.0"), SCHEMA),
+                        )
                         .unwrap();
                 }
             });

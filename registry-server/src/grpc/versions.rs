@@ -6,7 +6,7 @@ use super::{
     reference,
 };
 use crate::{
-    registry::{Event, Findings, Happening, StatusChange, Submission},
+    registry::{Caller, Event, Findings, Happening, StatusChange, Submission},
     status::{self, Reason, Refusal},
     verdict,
 };
@@ -32,20 +32,21 @@ const EVENTS: usize = 256;
 #[tonic::async_trait]
 impl Registry for Service {
     async fn publish(&self, request: Request<wire::PublishRequest>) -> Answer<wire::PublishResponse> {
-        self.publish_one(request.into_inner()).await.map(Response::new)
+        let (caller, request) = self.called(request);
+        self.publish_one(caller, request).await.map(Response::new)
     }
 
     async fn publish_parts(
         &self,
         request: Request<Streaming<wire::PublishPartsRequest>>,
     ) -> Answer<wire::PublishPartsResponse> {
-        let mut parts = request.into_inner();
+        let (caller, mut parts) = self.called(request);
         let mut receiver = PackageReceiver::new(VERSION_BYTES_MAX);
         while let Some(part) = parts.message().await.map_err(status::explained)? {
             receiver.take(part).map_err(Refusal::from)?;
         }
         let request = receiver.finish().map_err(Refusal::from)?;
-        let result = Some(self.publish_one(request).await?);
+        let result = Some(self.publish_one(caller, request).await?);
         Ok(Response::new(wire::PublishPartsResponse { result }))
     }
 
@@ -144,9 +145,9 @@ impl Registry for Service {
     }
 
     async fn set_status(&self, request: Request<wire::SetStatusRequest>) -> Answer<wire::SetStatusResponse> {
-        let request = request.into_inner();
+        let (caller, request) = self.called(request);
         let change = status_change(request)?;
-        let version = self.ask(move |registry| registry.set_status(change)).await?;
+        let version = self.ask(move |registry| registry.set_status(&caller, change)).await?;
         Ok(Response::new(wire::SetStatusResponse { version: Some(version.into()) }))
     }
 
@@ -197,10 +198,14 @@ impl Registry for Service {
 }
 
 impl Service {
-    async fn publish_one(&self, request: wire::PublishRequest) -> Result<wire::PublishResponse, Status> {
+    async fn publish_one(
+        &self,
+        caller: Caller,
+        request: wire::PublishRequest,
+    ) -> Result<wire::PublishResponse, Status> {
         let submission = submission(request)?;
         let dry_run = submission.dry_run;
-        let receipt = self.ask(move |registry| registry.publish(submission)).await?;
+        let receipt = self.ask(move |registry| registry.publish(&caller, submission)).await?;
         if receipt.is_new && !dry_run {
             self.metrics.published();
         }
@@ -274,16 +279,14 @@ impl Watcher {
     async fn catch_up(&mut self, size: u64) -> Result<(), End> {
         while self.next < size {
             let from = self.next;
-            let events = self.service.ask(move |registry| registry.events(from, EVENTS, None)).await?;
-            if events.is_empty() {
+            let (events, next) = self.service.ask(move |registry| registry.events(from, EVENTS, None)).await?;
+            if next == from {
                 return Ok(());
             }
-            for event in events {
-                self.next = event.index + 1;
-                if self.is_wanted(&event) {
-                    self.teller.tell(told(event)).await?;
-                }
+            for event in events.into_iter().filter(|event| self.is_wanted(event)) {
+                self.teller.tell(told(event)).await?;
             }
+            self.next = next;
         }
         Ok(())
     }

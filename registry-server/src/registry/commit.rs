@@ -7,12 +7,9 @@
 //! # Invariants
 //! - Each who waits is woken once: with an answer, or to commit for all who wait by then.
 
-use super::{PublishError, Registry, StoreError, facts};
-use crate::{
-    log::{Append, BatchMax, LogError, jittered},
-    view::Fact,
-};
-use guiju_model::{Content, Digest, StandardId, Status, VersionInfo};
+use super::{Caller, PublishError, Registry, StatusChange, StoreError, facts};
+use crate::log::{Append, BatchMax, LogError, jittered};
+use guiju_model::{Content, Digest, StandardId, VersionInfo};
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
 use prost::Message;
 use semver::Version;
@@ -33,17 +30,41 @@ const PAUSE_MAX: Duration = Duration::from_millis(32);
 #[derive(Clone)]
 pub(super) struct Draft {
     pub time_ms: u64,
-    standard: StandardId,
-    version: Version,
-    /// What is published, and its digest; none where only the status changes.
-    content: Option<(Digest, Arc<Content>)>,
-    /// What it was compared with.
-    baseline: Option<Version>,
+    caller: Caller,
+    what: What,
     append: Append,
 }
 
+#[derive(Clone)]
+enum What {
+    Version {
+        standard: StandardId,
+        version: Version,
+        digest: Digest,
+        content: Arc<Content>,
+        /// What it was compared with.
+        baseline: Option<Version>,
+    },
+    Status {
+        standard: StandardId,
+        version: Version,
+    },
+    /// Anything else: judged by what the view knows when its turn comes, with nothing of its slot before it in the batch.
+    Act {
+        slot: String,
+        admit: Arc<Admit>,
+    },
+}
+
+/// What stands against an act, by what the view knows.
+type Admit = dyn Fn(&Registry) -> Result<(), PublishError> + Send + Sync;
+
+/// The slot of every act that changes who may do what: those are appended alone, since all others depend on them.
+pub(super) const ACCESS: &str = "access";
+
 impl Draft {
     pub fn version(
+        caller: &Caller,
         operation_id: String,
         content: &Content,
         baseline: Option<Version>,
@@ -58,47 +79,80 @@ impl Draft {
             manifest: digest.as_bytes().to_vec().into(),
             metadata: Digest::of(metadata_toml.as_bytes()).as_bytes().to_vec().into(),
         };
-        let entry = entry_bytes(&operation_id, time_ms, entry::Event::VersionPublished(event));
+        let entry = entry_bytes(caller, &operation_id, time_ms, entry::Event::VersionPublished(event));
         let mut blobs = vec![manifest, metadata_toml.as_bytes().to_vec()];
         blobs.extend(content.files.values().cloned());
-        Self {
-            time_ms,
+        let what = What::Version {
             standard: content.manifest.standard.clone(),
             version: content.manifest.version.clone(),
-            content: Some((digest, Arc::new(content.clone()))),
+            digest,
+            content: Arc::new(content.clone()),
             baseline,
-            append: Append { operation_id, entry, blobs },
-        }
+        };
+        Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs } }
     }
 
-    pub fn status(
-        operation_id: String,
-        standard: &StandardId,
-        version: &Version,
-        status: Status,
-        reason: &str,
-        successor: &str,
-        time_ms: u64,
-    ) -> Self {
+    pub fn status(caller: &Caller, change: StatusChange, time_ms: u64) -> Self {
+        let StatusChange { operation_id, standard, version, status, reason, successor } = change;
         let event = StatusChanged {
             standard: standard.to_string(),
             version: version.to_string(),
             status: status.to_string(),
-            reason: reason.into(),
-            successor: successor.into(),
+            reason,
+            successor,
         };
-        let entry = entry_bytes(&operation_id, time_ms, entry::Event::StatusChanged(event));
-        let append = Append { operation_id, entry, blobs: Vec::new() };
-        Self { time_ms, standard: standard.clone(), version: version.clone(), content: None, baseline: None, append }
+        let what = What::Status { standard, version };
+        Self::of(caller, operation_id, time_ms, entry::Event::StatusChanged(event), what)
+    }
+
+    /// Any other event. `admit` says what stands against it by what the view knows when its turn comes; of two acts with the same
+    /// slot, the second is judged when the first is in the view.
+    pub fn act(
+        caller: &Caller,
+        operation_id: String,
+        time_ms: u64,
+        event: entry::Event,
+        slot: impl Into<String>,
+        admit: impl Fn(&Registry) -> Result<(), PublishError> + Send + Sync + 'static,
+    ) -> Self {
+        let what = What::Act { slot: slot.into(), admit: Arc::new(admit) };
+        Self::of(caller, operation_id, time_ms, event, what)
+    }
+
+    fn of(caller: &Caller, operation_id: String, time_ms: u64, event: entry::Event, what: What) -> Self {
+        let entry = entry_bytes(caller, &operation_id, time_ms, event);
+        Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs: Vec::new() } }
+    }
+
+    fn slot(&self) -> Option<&str> {
+        match &self.what {
+            What::Act { slot, .. } => Some(slot),
+            What::Version { .. } | What::Status { .. } => None,
+        }
     }
 }
 
-fn entry_bytes(operation_id: &str, time_ms: u64, event: entry::Event) -> Vec<u8> {
-    let entry = Entry { operation_id: operation_id.into(), time_ms, principal: "open".into(), event: Some(event) };
-    entry.encode_to_vec()
+fn entry_bytes(caller: &Caller, operation_id: &str, time_ms: u64, event: entry::Event) -> Vec<u8> {
+    let (operation_id, principal) = (operation_id.into(), caller.principal().to_string());
+    Entry { operation_id, time_ms, principal, event: Some(event) }.encode_to_vec()
 }
 
-type Answer = Result<(VersionInfo, bool), PublishError>;
+/// What became of a change.
+#[derive(Clone, Debug)]
+pub(super) struct Committed {
+    /// Whether this call wrote the entry.
+    pub is_new: bool,
+    /// The version that was published, or whose status was changed.
+    pub version: Option<VersionInfo>,
+}
+
+impl Committed {
+    pub fn version(self) -> Result<VersionInfo, PublishError> {
+        self.version.ok_or_else(|| StoreError::Broken("a version without a row".into()).into())
+    }
+}
+
+type Answer = Result<Committed, PublishError>;
 
 /// One who waits.
 struct Waiting {
@@ -233,38 +287,51 @@ impl Registry {
             if let Err(error) = self.catch_up() {
                 return refuse(left, &error.to_string());
             }
-            let (mut accepted, mut taken) = (Vec::new(), HashSet::new());
+            let (mut accepted, mut taken, mut later) = (Vec::<Waiting>::new(), Taken::default(), Vec::new());
             for waiting in left {
+                if !taken.leaves_room_for(&waiting.draft) {
+                    later.push(waiting);
+                    continue;
+                }
                 match self.judge_again(&waiting.draft, &taken) {
                     Ok(None) => {
-                        taken.insert((waiting.draft.standard.clone(), waiting.draft.version.clone()));
+                        taken.take(&waiting.draft);
                         accepted.push(waiting);
                     }
-                    Ok(Some(held)) => give(&waiting, Ok((held, false))),
+                    Ok(Some(held)) => {
+                        give(&waiting, Ok(Committed { is_new: false, version: Some(held) }));
+                    }
                     Err(error) => give(&waiting, Err(error)),
                 }
             }
             match self.append(&accepted) {
-                Ok(()) => return,
+                Ok(()) => left = later,
                 // Another server came first; its entries are taken in and everything is judged again.
                 Err(StoreError::Log(LogError::Conflict { .. })) => {
                     std::thread::sleep(jittered(pause));
                     pause = PAUSE_MAX.min(pause * 2);
                     left = accepted;
+                    left.append(&mut later);
                 }
-                Err(error) => return fail(accepted, error),
+                Err(error) => {
+                    accepted.append(&mut later);
+                    return fail(accepted, error);
+                }
             }
         }
     }
 
     /// What the view knows by now: nothing against it, the same version already, or why not.
-    fn judge_again(
-        &self,
-        draft: &Draft,
-        taken: &HashSet<(StandardId, Version)>,
-    ) -> Result<Option<VersionInfo>, PublishError> {
-        let (standard, version) = (draft.standard.clone(), draft.version.clone());
-        let Some((digest, _)) = &draft.content else { return Ok(None) };
+    fn judge_again(&self, draft: &Draft, taken: &Taken) -> Result<Option<VersionInfo>, PublishError> {
+        self.still_may(&draft.caller)?;
+        let (standard, version, digest, draft_baseline) = match &draft.what {
+            What::Version { standard, version, digest, baseline, .. } => {
+                (standard.clone(), version.clone(), digest, baseline)
+            }
+            What::Status { .. } => return Ok(None),
+            What::Act { admit, .. } => return admit(self).map(|()| None),
+        };
+        let taken = &taken.versions;
         if taken.contains(&(standard.clone(), version.clone())) {
             return Err(PublishError::Exists { standard, version });
         }
@@ -285,7 +352,7 @@ impl Registry {
         let before = taken.iter().filter(|(name, other)| *name == standard && *other < version && other.pre.is_empty());
         let known = self.baseline(&standard, &version)?.map(|(version, _)| version);
         let baseline = before.map(|(_, version)| version.clone()).chain(known).max();
-        match baseline == draft.baseline {
+        match baseline == *draft_baseline {
             true => Ok(None),
             false => Err(PublishError::Overtaken { standard }),
         }
@@ -300,23 +367,44 @@ impl Registry {
         let indices = self.log.append(&appends, size)?;
         self.catch_up()?;
         for (waiting, index) in accepted.iter().zip(indices) {
-            let info = match &waiting.draft.content {
-                Some((digest, content)) => {
-                    Ok(facts::version_info(&content.manifest, *digest, index, waiting.draft.time_ms))
+            let version = match &waiting.draft.what {
+                What::Version { digest, content, .. } => {
+                    Ok(Some(facts::version_info(&content.manifest, *digest, index, waiting.draft.time_ms)))
                 }
-                None => match self.fact(index, &waiting.draft.append.entry) {
-                    Ok(Fact::StatusChanged { standard, version, .. }) => self
-                        .view()
-                        .version(&standard, &version)
-                        .map_err(StoreError::from)
-                        .and_then(|info| info.ok_or_else(|| StoreError::Broken("a version without a row".into()))),
-                    Ok(Fact::Published { info, .. }) => Ok(info),
-                    Err(error) => Err(error),
-                },
+                What::Status { standard, version } => self.view().version(standard, version),
+                What::Act { .. } => Ok(None),
             };
-            give(waiting, info.map(|info| (info, true)).map_err(PublishError::from));
+            let committed = version.map(|version| Committed { is_new: true, version });
+            give(waiting, committed.map_err(PublishError::from));
         }
         Ok(())
+    }
+}
+
+/// What those before in a batch take up.
+#[derive(Default)]
+struct Taken {
+    versions: HashSet<(StandardId, Version)>,
+    slots: HashSet<String>,
+}
+
+impl Taken {
+    fn leaves_room_for(&self, draft: &Draft) -> bool {
+        match draft.slot() {
+            _ if self.slots.contains(ACCESS) => false,
+            Some(ACCESS) => self.versions.is_empty() && self.slots.is_empty(),
+            Some(slot) => !self.slots.contains(slot),
+            None => true,
+        }
+    }
+
+    fn take(&mut self, draft: &Draft) {
+        match &draft.what {
+            What::Version { standard, version, .. } | What::Status { standard, version } => {
+                self.versions.insert((standard.clone(), version.clone()));
+            }
+            What::Act { slot, .. } => drop(self.slots.insert(slot.clone())),
+        }
     }
 }
 

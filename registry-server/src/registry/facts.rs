@@ -1,6 +1,6 @@
 //! From entries and blobs to what the view takes in.
 
-use super::{Event, Happening, Registry, StoreError};
+use super::{Event, Happening, Registry, StoreError, access};
 use crate::view::{Fact, View, Words};
 use guiju_model::{Digest, Manifest, Metadata, StandardId, Status, VersionInfo};
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
@@ -73,7 +73,7 @@ impl Registry {
 
     pub(super) fn fact(&self, index: u64, bytes: &[u8]) -> Result<Fact, StoreError> {
         let fault = |why: String| StoreError::Entry { index, why };
-        let Entry { time_ms, event, .. } = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
+        let Entry { time_ms, principal, event, .. } = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
         match event {
             Some(entry::Event::VersionPublished(VersionPublished { manifest, metadata, .. })) => {
                 let named = digest(&manifest).ok_or_else(|| fault("a digest is malformed".into()))?;
@@ -93,11 +93,15 @@ impl Registry {
                     status_of(&change).ok_or_else(|| fault("a name is malformed".into()))?;
                 Ok(Fact::StatusChanged { standard, version, status, successor: change.successor })
             }
+            Some(event) => access::fact(index, time_ms, &principal, event)
+                .map(Fact::Access)
+                .ok_or_else(|| fault("a name is malformed".into())),
             None => Err(fault("it is of a kind that this server does not know; use a newer one".into())),
         }
     }
 
-    pub(super) fn event(&self, index: u64, bytes: &[u8]) -> Result<Event, StoreError> {
+    /// What an entry says of a version; none where it is about something else.
+    pub(super) fn event(&self, index: u64, bytes: &[u8]) -> Result<Option<Event>, StoreError> {
         let fault = |why: String| StoreError::Entry { index, why };
         let Entry { time_ms, event, .. } = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
         let what = match event {
@@ -114,9 +118,10 @@ impl Registry {
                     .ok_or_else(|| fault("it changes an unknown version".into()))?;
                 Happening::StatusChanged(VersionInfo { status, successor: change.successor, ..info })
             }
+            Some(_) => return Ok(None),
             None => return Err(fault("it is of a kind that this server does not know; use a newer one".into())),
         };
-        Ok(Event { index, time_ms, what })
+        Ok(Some(Event { index, time_ms, what }))
     }
 
     /// Titles, data elements and descriptions of a schema; names of a code list.

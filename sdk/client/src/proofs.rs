@@ -50,12 +50,12 @@ pub struct ProvedEntry {
 }
 
 /// One entry of a log, for those who watch over a namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogEntry {
     pub index: u64,
     pub time_ms: u64,
     pub principal: String,
-    /// `published`, or the status that it got. `?` for an entry that this program is too old to know.
+    /// `published`, or the status that it got; `granted`, `revoked`, `token-created`, `token-revoked`. `?` for an entry that this program is too old to know.
     pub event: String,
     pub standard: String,
     pub version: String,
@@ -63,6 +63,10 @@ pub struct LogEntry {
     pub reason: String,
     /// What to use instead, where that was said.
     pub successor: String,
+    /// Of an entry about who may do what: whom it is about, and with what role or token.
+    pub about: String,
+    /// The same: the namespaces it is about, `*` for all.
+    pub scopes: Vec<String>,
 }
 
 impl LogEntry {
@@ -75,16 +79,36 @@ impl LogEntry {
     fn read(index: u64, bytes: &[u8]) -> Result<Self, RegistryError> {
         let Entry { time_ms, principal, event, .. } =
             Entry::decode(bytes).map_err(|why| ConvertError::new(format!("entries[{index}]"), why))?;
-        let (reason, successor) = match &event {
-            Some(Event::StatusChanged(event)) => (event.reason.clone(), event.successor.clone()),
-            _ => Default::default(),
-        };
-        let (event, standard, version) = match event {
-            Some(Event::VersionPublished(event)) => ("published".into(), event.standard, event.version),
-            Some(Event::StatusChanged(event)) => (event.status, event.standard, event.version),
-            None => ("?".into(), String::new(), String::new()),
-        };
-        Ok(Self { index, time_ms, principal, event, standard, version, reason, successor })
+        let mut read = Self { index, time_ms, principal, ..Self::default() };
+        match event {
+            Some(Event::VersionPublished(event)) => {
+                (read.event, read.standard, read.version) = ("published".into(), event.standard, event.version);
+            }
+            Some(Event::StatusChanged(event)) => {
+                (read.event, read.standard, read.version) = (event.status, event.standard, event.version);
+                (read.reason, read.successor) = (event.reason, event.successor);
+            }
+            Some(Event::RoleGranted(event)) => {
+                read.about = format!("{} {}:{}", event.principal, event.role, event.scope);
+                (read.event, read.scopes, read.reason) = ("granted".into(), vec![event.scope], event.reason);
+            }
+            Some(Event::RoleRevoked(event)) => {
+                read.about = format!("{} {}:{}", event.principal, event.role, event.scope);
+                (read.event, read.scopes, read.reason) = ("revoked".into(), vec![event.scope], event.reason);
+            }
+            Some(Event::TokenCreated(event)) => {
+                read.about = format!("{} {} for {}", event.principal, event.id, event.grants.join(", "));
+                (read.event, read.reason) = ("token-created".into(), event.reason);
+                let scopes = event.grants.iter().filter_map(|grant| grant.split_once(':'));
+                read.scopes = scopes.map(|(_, scope)| scope.to_owned()).collect();
+            }
+            Some(Event::TokenRevoked(event)) => {
+                read.about = format!("{} {}", event.principal, event.id);
+                (read.event, read.reason) = ("token-revoked".into(), event.reason);
+            }
+            None => read.event = "?".into(),
+        }
+        Ok(read)
     }
 }
 

@@ -11,6 +11,12 @@ pub struct IdError {
     why: &'static str,
 }
 
+impl IdError {
+    pub(crate) fn new(given: &str, what: &'static str, why: &'static str) -> Self {
+        Self { given: given.into(), what, why }
+    }
+}
+
 /// Dotted labels that say who answers for a name: `cn.gb`, `bj.population`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Namespace(Box<str>);

@@ -17,6 +17,7 @@ mod links; // what a document refers to
 mod manifest; // the parts of a version, and its digest
 mod metadata; // standard.toml: who answers for a standard
 mod reference; // namespace/name@requirement: what is asked for
+mod role; // who may do what
 mod words; // kind, status, severity, quality dimension, share class, security level
 
 pub use canonical::{CanonicalError, canonical_csv, canonical_json};
@@ -31,4 +32,5 @@ pub use links::{Link, LinkError, links};
 pub use manifest::{Content, Dependency, FileError, Manifest, Package, document_name};
 pub use metadata::{Metadata, MetadataError, Properties, Reading};
 pub use reference::{Reference, ReferenceError, Selector};
+pub use role::{Grant, GrantInfo, Principal, Role, Scope, Step, TokenInfo};
 pub use words::{Dimension, Kind, MatchedIn, SecurityLevel, Severity, ShareClass, Status, WordError};

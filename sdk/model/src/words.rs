@@ -1,13 +1,17 @@
 //! Closed lists of words. Each has one spelling, used in files, on the wire and on screen.
 
-use std::{fmt, str::FromStr};
-
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{given}` is not a {what}; use one of {choices}")]
 pub struct WordError {
     given: String,
     what: &'static str,
     choices: String,
+}
+
+impl WordError {
+    pub(crate) fn new(given: &str, what: &'static str, choices: &[&str]) -> Self {
+        Self { given: given.into(), what, choices: choices.join(", ") }
+    }
 }
 
 macro_rules! words {
@@ -24,24 +28,26 @@ macro_rules! words {
             }
         }
 
-        impl FromStr for $name {
-            type Err = WordError;
+        impl std::str::FromStr for $name {
+            type Err = $crate::WordError;
 
-            fn from_str(text: &str) -> Result<Self, WordError> {
+            fn from_str(text: &str) -> Result<Self, $crate::WordError> {
                 match text {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(WordError { given: text.into(), what: $what, choices: [$($word),+].join(", ") }),
+                    _ => Err($crate::WordError::new(text, $what, &[$($word),+])),
                 }
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
     };
 }
+
+pub(crate) use words;
 
 words!(
     /// What sort of thing is registered.

@@ -5,7 +5,7 @@ use crate::{
     shelf::{Shelf, locked},
 };
 use guiju::{Lock, LogEntry};
-use guiju_model::Namespace;
+use guiju_model::{Namespace, Scope};
 use std::{io::Write, path::PathBuf};
 
 /// Read the registry's whole log, prove that it is what was signed, and report every entry under a namespace
@@ -45,9 +45,10 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
     };
     let mut out = context.out();
     for entry in &entries {
-        let LogEntry { index, principal, event, standard, version, .. } = entry;
+        let LogEntry { index, principal, event, standard, version, about, .. } = entry;
         match args.json {
             true => writeln!(out, "{}", in_json(entry))?,
+            false if standard.is_empty() => writeln!(out, "{index:>6}  {event:10}  {about}  by {principal}")?,
             false => writeln!(out, "{index:>6}  {event:10}  {standard} {version}  by {principal}")?,
         }
     }
@@ -61,8 +62,13 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
     Ok(Verdict::Conforms)
 }
 
-/// An entry that cannot be read concerns everyone.
+/// An entry that cannot be read concerns everyone. A role concerns those under whom it is held, and those it is held over.
 fn is_under(prefix: Option<&Namespace>, entry: &LogEntry) -> bool {
+    let Some(prefix) = prefix else { return true };
     let (namespace, _) = entry.standard.split_once('/').unwrap_or_default();
-    prefix.is_none_or(|prefix| namespace.parse().map_or(true, |namespace: Namespace| namespace.is_under(prefix)))
+    if !entry.scopes.is_empty() {
+        let concerns = |scope: &Scope| scope.covers(prefix) || Scope::Under(prefix.clone()).contains(scope);
+        return entry.scopes.iter().any(|scope| scope.parse().is_ok_and(|scope| concerns(&scope)));
+    }
+    namespace.parse().map_or(true, |namespace: Namespace| namespace.is_under(prefix))
 }

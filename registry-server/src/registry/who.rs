@@ -1,0 +1,247 @@
+//! Who asks, and what they may do.
+//!
+//! # Invariants
+//! - Whoever holds nothing may do nothing, except in a registry that is open: one in which nobody holds a role.
+//! - A change is judged by the roles that hold when it is appended, not by those that held when it was asked for.
+
+use super::{Registry, StoreError};
+use guiju_model::{Grant, Namespace, Principal, Role, Scope};
+use std::{collections::HashMap, sync::Arc};
+
+/// The roles of all principals at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Holdings(HashMap<Principal, Vec<Grant>>);
+
+impl Holdings {
+    pub fn of(&self, principal: &Principal) -> &[Grant] {
+        self.0.get(principal).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many principals hold exactly this.
+    pub(super) fn holders(&self, grant: &Grant) -> usize {
+        self.0.values().filter(|held| held.contains(grant)).count()
+    }
+
+    /// Whether nobody holds a role.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Why somebody may not do something.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Denied {
+    #[error("`{principal}` may not do this: it takes the role {role} on `{scope}`")]
+    Role { principal: Principal, role: Role, scope: Scope },
+    #[error("`{principal}` may not do this with these credentials: they are for less than the principal holds")]
+    Narrowed { principal: Principal },
+    #[error("what `{principal}` was let in with does not hold any more")]
+    Ended { principal: Principal },
+}
+
+/// Who asks: a principal, with what it holds and what its credentials may be used for.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    principal: Principal,
+    standing: Standing,
+    /// What was asked of it, and allowed: a role on a namespace.
+    permit: Option<(Role, Namespace)>,
+}
+
+#[derive(Clone, Debug)]
+enum Standing {
+    /// In a registry in which nobody holds a role.
+    Open,
+    /// The command that gives the first manager its role.
+    Bootstrap,
+    Held {
+        holdings: Arc<Holdings>,
+        epoch: u64,
+        /// What the credentials may be used for, where that is less than all that is held.
+        limits: Option<Arc<[Grant]>>,
+        /// The token that was shown, if one was.
+        token: Option<Arc<str>>,
+    },
+}
+
+impl Caller {
+    /// Whoever asks in a registry in which nobody holds a role; may do everything.
+    pub fn open() -> Self {
+        Self { principal: Principal::open(), standing: Standing::Open, permit: None }
+    }
+
+    pub(super) fn bootstrap() -> Self {
+        Self { principal: Principal::bootstrap(), standing: Standing::Bootstrap, permit: None }
+    }
+
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub fn is_open(&self) -> bool {
+        matches!(self.standing, Standing::Open)
+    }
+
+    /// Whether credentials were shown.
+    pub fn is_anyone(&self) -> bool {
+        self.principal == Principal::anyone()
+    }
+
+    /// Whether it may act in a role on a namespace.
+    pub fn may(&self, role: Role, namespace: &Namespace) -> bool {
+        self.any(|grant| grant.allows(role, namespace))
+    }
+
+    /// Whether it may act in a role on all that a scope covers.
+    pub fn may_over(&self, role: Role, scope: &Scope) -> bool {
+        self.any(|grant| grant.role.implies(role) && grant.scope.contains(scope))
+    }
+
+    /// Whether it may act in a role somewhere.
+    pub fn may_somewhere(&self, role: Role) -> bool {
+        self.any(|grant| grant.role.implies(role))
+    }
+
+    /// Whether what is published under a namespace may be shown to it.
+    pub fn may_see(&self, namespace: &Namespace) -> bool {
+        self.may(Role::Reader, namespace)
+    }
+
+    /// Whether drafts under a namespace may be shown to it.
+    pub fn may_see_drafts(&self, namespace: &Namespace) -> bool {
+        self.any(|grant| grant.role.sees_drafts() && grant.scope.covers(namespace))
+    }
+
+    fn any(&self, allows: impl Fn(&Grant) -> bool) -> bool {
+        match &self.standing {
+            Standing::Open | Standing::Bootstrap => true,
+            Standing::Held { holdings, limits, .. } => {
+                let limited = limits.as_ref().is_none_or(|limits| limits.iter().any(&allows));
+                (limited && holdings.of(&self.principal).iter().any(&allows))
+                    || holdings.of(&Principal::anyone()).iter().any(&allows)
+            }
+        }
+    }
+
+    /// What it may do with its credentials, for people to read.
+    pub fn grants(&self) -> Vec<Grant> {
+        let Standing::Held { holdings, limits, .. } = &self.standing else { return Vec::new() };
+        let held = holdings.of(&self.principal).iter();
+        let narrowed = |grant: &Grant| match limits {
+            None => vec![grant.clone()],
+            Some(limits) => limits.iter().filter_map(|limit| narrower(grant, limit)).collect(),
+        };
+        let mut all: Vec<Grant> = held.flat_map(narrowed).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// The same caller, for one deed that takes a role on a namespace; or why it may not.
+    pub fn acting(&self, role: Role, namespace: &Namespace) -> Result<Self, Denied> {
+        match self.may(role, namespace) {
+            true => Ok(Self { permit: Some((role, namespace.clone())), ..self.clone() }),
+            false => Err(self.denied(role, Scope::Under(namespace.clone()))),
+        }
+    }
+
+    pub(super) fn denied(&self, role: Role, scope: Scope) -> Denied {
+        let holds = |grant: &Grant| grant.role.implies(role) && grant.scope.contains(&scope);
+        match &self.standing {
+            Standing::Held { holdings, .. } if holdings.of(&self.principal).iter().any(holds) => {
+                Denied::Narrowed { principal: self.principal.clone() }
+            }
+            _ => Denied::Role { principal: self.principal.clone(), role, scope },
+        }
+    }
+
+    /// Whether it was allowed to act on a namespace.
+    pub(super) fn acts_on(&self, namespace: &Namespace) -> Result<(), Denied> {
+        match (&self.standing, &self.permit) {
+            (Standing::Open | Standing::Bootstrap, _) => Ok(()),
+            (_, Some((_, permitted))) if namespace.is_under(permitted) => Ok(()),
+            (_, Some((role, _))) => Err(self.denied(*role, Scope::Under(namespace.clone()))),
+            (_, None) => Err(self.denied(Role::Manager, Scope::Under(namespace.clone()))),
+        }
+    }
+}
+
+/// What two grants allow both.
+fn narrower(one: &Grant, other: &Grant) -> Option<Grant> {
+    let role = match (one.role.implies(other.role), other.role.implies(one.role)) {
+        (true, _) => other.role,
+        (false, true) => one.role,
+        (false, false) => return None,
+    };
+    let scope = match (one.scope.contains(&other.scope), other.scope.contains(&one.scope)) {
+        (true, _) => other.scope.clone(),
+        (false, true) => one.scope.clone(),
+        (false, false) => return None,
+    };
+    Some(Grant { role, scope })
+}
+
+impl Registry {
+    /// Who holds what by now.
+    pub fn holdings(&self) -> Result<(u64, Arc<Holdings>), StoreError> {
+        let view = self.view();
+        let epoch = view.access_epoch();
+        let (known, holdings) = self.holdings.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        if known == epoch {
+            return Ok((epoch, holdings));
+        }
+        let mut held: HashMap<Principal, Vec<Grant>> = HashMap::new();
+        for info in view.grants()?.into_iter().filter(|info| info.revoked.is_none()) {
+            held.entry(info.principal).or_default().push(info.grant);
+        }
+        let fresh = (epoch, Arc::new(Holdings(held)));
+        *self.holdings.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = fresh.clone();
+        Ok(fresh)
+    }
+
+    /// A principal that showed who it is, without more limits than what it holds.
+    pub fn caller(&self, principal: Principal) -> Result<Caller, StoreError> {
+        self.held_caller(principal, None, None)
+    }
+
+    pub(super) fn held_caller(
+        &self,
+        principal: Principal,
+        limits: Option<Arc<[Grant]>>,
+        token: Option<Arc<str>>,
+    ) -> Result<Caller, StoreError> {
+        let (epoch, holdings) = self.holdings()?;
+        let standing = Standing::Held { holdings, epoch, limits, token };
+        Ok(Caller { principal, standing, permit: None })
+    }
+
+    /// The same caller with what holds by now; or nothing where its credentials, or an open registry's openness, have ended.
+    pub fn renewed(&self, caller: &Caller) -> Result<Option<Caller>, StoreError> {
+        let (epoch, holdings) = self.holdings()?;
+        match &caller.standing {
+            Standing::Open => Ok(holdings.is_empty().then(|| caller.clone())),
+            Standing::Bootstrap => Ok(Some(caller.clone())),
+            Standing::Held { epoch: known, .. } if *known == epoch => Ok(Some(caller.clone())),
+            Standing::Held { limits, token, .. } => {
+                if let Some(token) = token
+                    && self.view().token(token)?.is_none_or(|token| token.revoked.is_some())
+                {
+                    return Ok(None);
+                }
+                let (limits, token) = (limits.clone(), token.clone());
+                let standing = Standing::Held { holdings, epoch, limits, token };
+                Ok(Some(Caller { standing, ..caller.clone() }))
+            }
+        }
+    }
+
+    /// Whether what was allowed is allowed by now.
+    pub(super) fn still_may(&self, caller: &Caller) -> Result<(), super::PublishError> {
+        let renewed = self.renewed(caller)?.ok_or_else(|| Denied::Ended { principal: caller.principal.clone() })?;
+        if let Some((role, namespace)) = &renewed.permit {
+            renewed.acting(*role, namespace)?;
+        }
+        Ok(())
+    }
+}
