@@ -259,16 +259,18 @@ impl<R: Read> Splitter<R> {
             }
             self.step(byte);
         }
-        let mut fault = is_over.then(|| too_large(self.limit));
+        let fault = is_over.then(|| too_large(self.limit));
         match self.peek()? {
             Some(b',') => self.step(b','),
             Some(_) => is_last = true,
-            None => {
-                self.state = State::End;
-                fault = fault.or_else(unclosed);
-            }
+            None => self.state = State::End,
         }
+        // An item that is cut short says so itself, at the very place; a whole one is followed by what the array lacks.
+        let is_whole = depth == 0 && !in_string;
         let raw = self.raw_at(start, from..into.len(), fault);
+        if self.state == State::End && is_whole {
+            self.pending = Some(self.raw_at(self.here(), 0..0, unclosed()));
+        }
         if is_last {
             self.pending = self.close()?;
         }
