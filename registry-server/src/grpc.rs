@@ -112,11 +112,20 @@ impl Service {
 fn doorbell(registry: Arc<Registry>, stopping: watch::Receiver<bool>) -> watch::Receiver<u64> {
     const PATIENCE: Duration = Duration::from_millis(500);
     const BETWEEN_MENDINGS: Duration = Duration::from_secs(2);
+    const AFTER_A_FAILURE: Duration = Duration::from_millis(200);
     let (sender, receiver) = watch::channel(registry.sizes().0);
     tokio::task::spawn_blocking(move || {
         let (mut size, mut tried) = (*sender.borrow(), Instant::now());
         while !*stopping.borrow() && stopping.has_changed().is_ok() {
             size = registry.wait_beyond(size, PATIENCE);
+            if registry.is_shared() {
+                // Nobody is told of what the view does not have yet.
+                if let Err(error) = registry.catch_up() {
+                    tracing::warn!(%error, "the view cannot follow the log");
+                    std::thread::sleep(AFTER_A_FAILURE);
+                }
+                size = registry.sizes().1;
+            }
             sender.send_if_modified(|known| std::mem::replace(known, size) != size);
             if registry.is_view_failing() && tried.elapsed() > BETWEEN_MENDINGS {
                 match registry.mend() {

@@ -3,7 +3,13 @@
 mod tiles; // checkpoint and tiles
 mod witness; // cosignatures for others' logs
 
-use crate::{access::is_grpc, metrics::Metrics, store::Store};
+use crate::{
+    access::is_grpc,
+    log::{Health, Member, MemberState},
+    metrics::Metrics,
+    registry::Registry,
+    store::Store,
+};
 use axum::{
     Router,
     extract::{Request, State},
@@ -62,12 +68,37 @@ async fn health(State(pages): State<Pages>) -> Response {
         (false, false) => (StatusCode::OK, "ready"),
     };
     let lag = log_entries.saturating_sub(applied);
-    text(status, format!("live: yes\nstatus: {word}\nlog_entries: {log_entries}\nview_lag_entries: {lag}\n"))
+    let mut lines = format!("live: yes\nstatus: {word}\nlog_entries: {log_entries}\nview_lag_entries: {lag}\n");
+    if pages.store.registry.is_shared() {
+        lines += &of_cluster(&pages.store.registry);
+    }
+    text(status, lines)
+}
+
+/// What is known of the cluster that keeps the log. A server that has lost it still answers those who take a stale answer.
+fn of_cluster(registry: &Registry) -> String {
+    let Health { trouble, members } = registry.log_health();
+    let age = registry.whole_as_of().map_or("never".into(), |as_of| format!("{}", as_of.elapsed().as_millis()));
+    let mut lines = format!("staleness_ms: {age}\nlog: {}\n", trouble.as_deref().unwrap_or("answers"));
+    for Member { address, answers } in members {
+        let state = match answers {
+            None => "does not answer".into(),
+            Some(MemberState { has_leader: false, .. }) => "has no leader".into(),
+            Some(MemberState { is_leader, bytes, version, .. }) => {
+                format!("{}, {bytes} bytes, etcd {version}", if is_leader { "leads" } else { "follows" })
+            }
+        };
+        lines += &format!("member {address}: {state}\n");
+    }
+    lines
 }
 
 async fn metrics(State(pages): State<Pages>) -> Response {
     let (log_entries, applied) = pages.store.registry.sizes();
     pages.metrics.sizes(log_entries, pages.store.log_bytes(), applied);
+    if pages.store.registry.is_shared() {
+        pages.metrics.cluster(&pages.store.registry.log_health(), pages.store.registry.whole_as_of());
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], pages.metrics.text()).into_response()
 }

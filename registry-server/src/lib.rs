@@ -11,6 +11,7 @@ pub mod view; // what can be asked, kept in sled
 mod access; // one log line and one count for each request
 mod commands; // the command line
 mod fault; // why a command cannot do its work
+mod freshness; // how fresh an answer is, where several servers share a log
 mod grpc; // tonic services: convert, call the registry, convert
 mod http; // health, metrics, a word of greeting, on the same port
 mod listen; // takes connections: counted, with TLS where it is on

@@ -122,6 +122,14 @@ pub struct MemberState {
     pub version: String,
 }
 
+/// Small texts beside a log, the same for all servers that share it.
+pub trait Agreed: Send + Sync {
+    fn text(&self, name: &str) -> Result<Option<String>, LogError>;
+
+    /// Puts a text in the place of another, or of none. Whether it stands there now, rather than one of another server.
+    fn replace(&self, name: &str, old: Option<&str>, new: &str) -> Result<bool, LogError>;
+}
+
 pub trait Log: Send + Sync {
     /// What there is now: never less than was acknowledged to anybody before the call.
     fn head(&self) -> Result<Head, LogError>;
@@ -129,9 +137,9 @@ pub trait Log: Send + Sync {
     /// The size last heard of. Asks nobody and never waits; may lie behind where others append, too.
     fn known_size(&self) -> u64;
 
-    /// Whether other servers append to the same log.
-    fn is_shared(&self) -> bool {
-        false
+    /// What its servers agree on, where several share it.
+    fn agreed(&self) -> Option<&dyn Agreed> {
+        None
     }
 
     /// Appends all or none. The indices of the entries, in the order given.
@@ -146,6 +154,9 @@ pub trait Log: Send + Sync {
     fn operation(&self, operation_id: &str) -> Result<Option<u64>, LogError>;
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError>;
+
+    /// Says that these blobs will be asked for soon. Those that cannot be had are heard of then.
+    fn prefetch(&self, _digests: &[Digest]) {}
 
     /// Entries from an index on, at most `count`, fewer at the end.
     fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError>;

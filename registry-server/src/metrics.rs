@@ -1,12 +1,17 @@
 //! What is counted, for Prometheus. Nothing here knows a record or a caller.
 
+use crate::log::{Health, Member};
 use guiju_model::Report;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, Instant},
+};
 
 /// Upper bounds of the latency buckets, in seconds: from a look-up in memory to a long publication.
 const LATENCY_S: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -20,6 +25,15 @@ struct Request {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Method {
     method: Cow<'static, str>,
+}
+
+/// Of what is told by those servers only that have it.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Unlabelled {}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LogMember {
+    address: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -47,6 +61,10 @@ struct Inner {
     log_entries: Gauge,
     log_bytes: Gauge,
     view_lag: Gauge,
+    log_answers: Family<Unlabelled, Gauge>,
+    log_members: Family<LogMember, Gauge>,
+    log_member_bytes: Family<LogMember, Gauge>,
+    staleness: Family<Unlabelled, Gauge<f64, AtomicU64>>,
 }
 
 /// A stream that is open for as long as this lives.
@@ -71,6 +89,10 @@ impl Default for Metrics {
             log_entries: Gauge::default(),
             log_bytes: Gauge::default(),
             view_lag: Gauge::default(),
+            log_answers: Family::default(),
+            log_members: Family::default(),
+            log_member_bytes: Family::default(),
+            staleness: Family::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -98,6 +120,28 @@ impl Inner {
         all.register("log_entries", "Entries in the log", self.log_entries.clone());
         all.register_with_unit("log_size", "Bytes that the log takes", Unit::Bytes, self.log_bytes.clone());
         all.register("view_lag_entries", "Entries in the log that the view has not applied", self.view_lag.clone());
+        all.register(
+            "log_answers",
+            "Whether the cluster that keeps the log answers and takes writes",
+            self.log_answers.clone(),
+        );
+        all.register(
+            "log_member_up",
+            "Whether a member of that cluster answers and has a leader",
+            self.log_members.clone(),
+        );
+        all.register_with_unit(
+            "log_member_size",
+            "Bytes that the store of a member takes",
+            Unit::Bytes,
+            self.log_member_bytes.clone(),
+        );
+        all.register_with_unit(
+            "staleness",
+            "Time since it was last certain that the view has all that the cluster has",
+            Unit::Seconds,
+            self.staleness.clone(),
+        );
     }
 }
 
@@ -131,6 +175,22 @@ impl Metrics {
         self.0.log_entries.set(clamped(log_entries));
         self.0.log_bytes.set(clamped(log_bytes));
         self.0.view_lag.set(clamped(log_entries.saturating_sub(applied)));
+    }
+
+    /// How the cluster that keeps the log is.
+    pub fn cluster(&self, health: &Health, whole_as_of: Option<Instant>) {
+        self.0.log_answers.get_or_create(&Unlabelled {}).set(i64::from(health.trouble.is_none()));
+        for Member { address, answers } in &health.members {
+            let label = LogMember { address: address.clone() };
+            let is_up = answers.as_ref().is_some_and(|state| state.has_leader);
+            self.0.log_members.get_or_create(&label).set(i64::from(is_up));
+            if let Some(state) = answers {
+                self.0.log_member_bytes.get_or_create(&label).set(clamped(state.bytes));
+            }
+        }
+        if let Some(as_of) = whole_as_of {
+            self.0.staleness.get_or_create(&Unlabelled {}).set(as_of.elapsed().as_secs_f64());
+        }
     }
 
     /// The text that Prometheus reads.

@@ -15,7 +15,7 @@ mod judge; // what the number of a new version must raise
 mod who; // who asks, and what they may do
 
 use crate::{
-    log::{Log, LogError},
+    log::{Health, Log, LogError},
     view::{View, ViewError},
 };
 pub use access::{AccessError, CredentialFault, NewToken, RoleChange, TokenRequest, TokenSecret};
@@ -34,7 +34,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 pub use who::{Caller, Denied, Holdings};
 
@@ -213,8 +213,9 @@ impl From<LogError> for PublishError {
 pub struct Registry {
     log: Arc<dyn Log>,
     view: RwLock<Arc<View>>,
-    /// Held by the one thread that lets the view take something in.
+    /// Held by the one thread that lets the view take something in; since when it is certain that the view has all.
     taking_in: Mutex<()>,
+    whole_as_of: Mutex<Option<Instant>>,
     view_path: PathBuf,
     clock_ms: fn() -> u64,
     queue: Queue,
@@ -263,6 +264,7 @@ impl Registry {
             log,
             view,
             taking_in: Mutex::default(),
+            whole_as_of: Mutex::default(),
             view_path,
             clock_ms,
             queue: Queue::default(),
@@ -279,6 +281,21 @@ impl Registry {
     /// Whether the view has failed and waits to be mended.
     pub fn is_view_failing(&self) -> bool {
         self.view().has_failed()
+    }
+
+    /// Whether other servers append to the same log.
+    pub fn is_shared(&self) -> bool {
+        self.log.agreed().is_some()
+    }
+
+    /// The last time of which it is certain that the view has all that the log had then.
+    pub fn whole_as_of(&self) -> Option<Instant> {
+        *self.whole_as_of.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// How the log is, as last heard of.
+    pub fn log_health(&self) -> Health {
+        self.log.health()
     }
 
     /// Entries in the log as far as is known, and those the view has taken in.

@@ -11,7 +11,7 @@ pub use keys::{LogKeyError, LogKeys, seed};
 
 use crate::{
     disk::{self, Disk},
-    log::{Log, LogError},
+    log::{Agreed, Log, LogError},
 };
 use guiju_tlog::{
     BundleError, Checkpoint, Hash, Note, NoteError, NoteSignature, Proof, ProofError, TilePath, Tree, bundle,
@@ -52,12 +52,18 @@ pub enum SequencerError {
     Io { path: PathBuf, source: io::Error },
     #[error("`{}` cannot be read: {why}", path.display())]
     Held { path: PathBuf, why: String },
+    #[error("another server gave the log a new key; copy its folder `log-key` here, and start again")]
+    OtherKey,
     #[error(
         "the log does not begin with the {size} entries that `{}` says were signed: entries were lost or changed, or \
          that file was; signing on would show everyone two histories", path.display()
     )]
     Diverged { size: u64, path: PathBuf },
 }
+
+/// Names of what the servers of one log agree on: its public keys, and the last checkpoint that one of them was to sign.
+pub const LOG_KEY: &str = "log-key";
+const CHECKPOINT: &str = "checkpoint";
 
 pub struct Sequencer {
     log: Arc<dyn Log>,
@@ -126,12 +132,17 @@ impl Sequencer {
     /// The tree of all entries there are.
     fn caught_up(&self) -> Result<MutexGuard<'_, State>, LogError> {
         let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        self.extend(&mut state.tree)?;
+        Ok(state)
+    }
+
+    fn extend(&self, tree: &mut Tree) -> Result<(), LogError> {
         loop {
-            let entries = self.log.entries(state.tree.size(), ENTRIES)?;
+            let entries = self.log.entries(tree.size(), ENTRIES)?;
             if entries.is_empty() {
-                return Ok(state);
+                return Ok(());
             }
-            entries.iter().for_each(|entry| state.tree.push(Hash::of_entry(entry)));
+            entries.iter().for_each(|entry| tree.push(Hash::of_entry(entry)));
         }
     }
 
@@ -173,19 +184,21 @@ impl Sequencer {
     }
 
     fn signed(&self, mut state: MutexGuard<'_, State>) -> Result<Arc<str>, SequencerError> {
-        let (size, time_ms) = (state.tree.size(), (self.clock_ms)());
+        let time_ms = (self.clock_ms)();
         if let Some(signed) = &state.signed
-            && signed.size == size
+            && signed.size == state.tree.size()
             && time_ms.saturating_sub(signed.time_ms) < SIGNED_FOR_MS
         {
             return Ok(signed.note.clone());
         }
-        let origin = self.keys.signing.name().to_owned();
-        let checkpoint = Checkpoint { origin, size, root: root(&state.tree, size)? };
-        let text = checkpoint.to_string();
-        if state.signed.as_ref().is_none_or(|signed| signed.size != size) {
-            self.hold(&text)?;
+        let mut checkpoint = self.of(&state.tree)?;
+        if state.signed.as_ref().is_none_or(|signed| signed.size != checkpoint.size) {
+            if let Some(agreed) = self.log.agreed() {
+                checkpoint = self.agreed_checkpoint(agreed, &mut state.tree)?;
+            }
+            self.hold(&checkpoint.to_string())?;
         }
+        let (size, text) = (checkpoint.size, checkpoint.to_string());
         let mut note = Note::unsigned(text)?;
         note.sign(&self.keys.signing);
         note.cosign(&self.keys.signing, time_ms / 1000);
@@ -195,6 +208,40 @@ impl Sequencer {
         let note: Arc<str> = note.to_string().into();
         state.signed = Some(Signed { size, time_ms, note: note.clone() });
         Ok(note)
+    }
+
+    fn of(&self, tree: &Tree) -> Result<Checkpoint, SequencerError> {
+        Ok(Checkpoint {
+            origin: self.keys.signing.name().to_owned(),
+            size: tree.size(),
+            root: root(tree, tree.size())?,
+        })
+    }
+
+    /// The checkpoint of all there is, once it stands in the place of the last that any of the servers was to sign. It begins
+    /// with that one, so that whatever each of them reads, together they tell one history.
+    fn agreed_checkpoint(&self, agreed: &dyn Agreed, tree: &mut Tree) -> Result<Checkpoint, SequencerError> {
+        if agreed.text(LOG_KEY)?.is_some_and(|text| text != self.keys.public_text()) {
+            return Err(SequencerError::OtherKey);
+        }
+        loop {
+            let text = agreed.text(CHECKPOINT)?;
+            if let Some(text) = &text {
+                let path = || PathBuf::from("the cluster's last checkpoint");
+                let before: Checkpoint =
+                    text.parse().map_err(|why| SequencerError::Held { path: path(), why: format!("{why}") })?;
+                if before.size > tree.size() {
+                    self.extend(tree)?;
+                }
+                if before.origin != self.keys.signing.name() || root(tree, before.size) != Ok(before.root) {
+                    return Err(SequencerError::Diverged { size: before.size, path: path() });
+                }
+            }
+            let checkpoint = self.of(tree)?;
+            if agreed.replace(CHECKPOINT, text.as_deref(), &checkpoint.to_string())? {
+                return Ok(checkpoint);
+            }
+        }
     }
 
     /// Keeps the text of a checkpoint before anybody sees it signed.

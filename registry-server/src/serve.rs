@@ -3,6 +3,7 @@
 use crate::{
     Fault,
     access::{self, Access},
+    freshness::{self, Freshness},
     grpc::Service,
     http::{self, Pages},
     listen::Listener,
@@ -114,7 +115,9 @@ async fn router(
         .add_service(reflection().build_v1().map_err(bug)?)
         .add_service(reflection().build_v1alpha().map_err(bug)?);
     let access = Access::new(metrics, settings);
-    let routes = routes.into_axum_router().layer(middleware::from_fn_with_state(access, access::observe));
+    let freshness = Freshness::new(store.registry.clone());
+    let routes = routes.into_axum_router().layer(middleware::from_fn_with_state(freshness, freshness::ensure));
+    let routes = routes.layer(middleware::from_fn_with_state(access, access::observe));
     Ok((reporter, transport(settings).add_routes(Routes::from(routes))))
 }
 

@@ -175,6 +175,15 @@ impl Refusal {
         Self { reason, message, metadata: HashMap::new(), violations: Vec::new(), resource: None, attached: None }
     }
 
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The HTTP status.
+    pub fn http(&self) -> u16 {
+        self.reason.row().http
+    }
+
     /// Adds to `ErrorInfo.metadata`. Header space is scarce, so long values are cut.
     pub fn with(mut self, key: &str, value: impl ToString) -> Self {
         self.metadata.insert(key.into(), cut(value.to_string(), 1024));

@@ -5,9 +5,9 @@
 use crate::{
     Fault,
     disk::Files,
-    log::{Etcd, Journal, Log, LogError, Memory},
+    log::{Agreed, Etcd, Journal, Log, LogError, Memory},
     registry::{Opened, Registry, StoreError},
-    sequencer::{LogKeyError, LogKeys, Sequencer, SequencerError},
+    sequencer::{LOG_KEY, LogKeyError, LogKeys, Sequencer, SequencerError},
     settings::{Engine, Settings},
     witness::Witness,
 };
@@ -64,7 +64,15 @@ impl Store {
         let data = &settings.data;
         let made = fs::create_dir_all(data);
         made.map_err(|error| Fault::new(format!("{}: {error}", data.display()), "choose another folder with --data"))?;
-        Self::over(settings, Arc::new(Etcd::open(&settings.etcd()?)?), None)
+        let log = Etcd::open(&settings.etcd()?)?;
+        let folder = keys_path(data);
+        // Before a key is made here that none of the other servers has.
+        if log.text(LOG_KEY)?.is_some() && !folder.exists() {
+            return Err(other_key(&folder, "there is none"));
+        }
+        let keys = LogKeys::open(&Files, &folder, settings.log_origin.as_deref())?;
+        agree_on_keys(&log, &keys, &folder)?;
+        Self::over(settings, Arc::new(log), None)
     }
 
     fn over(settings: &Settings, log: Arc<dyn Log>, journal: Option<PathBuf>) -> Result<Self, Fault> {
@@ -105,6 +113,26 @@ impl Store {
         let files = self.journal.as_ref().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();
         files.flatten().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
     }
+}
+
+/// Sees that all servers of a log sign with one key. One that was rotated here is told to the others.
+pub fn agree_on_keys(agreed: &dyn Agreed, keys: &LogKeys, folder: &Path) -> Result<(), Fault> {
+    let ours = keys.public_text();
+    loop {
+        let theirs = agreed.text(LOG_KEY)?;
+        match &theirs {
+            Some(theirs) if *theirs == ours => return Ok(()),
+            Some(theirs) if theirs.starts_with(&ours) => return Err(other_key(folder, "it was changed since")),
+            Some(theirs) if !ours.starts_with(theirs.as_str()) => return Err(other_key(folder, "it is another")),
+            _ if agreed.replace(LOG_KEY, theirs.as_deref(), &ours)? => return Ok(()),
+            _ => {}
+        }
+    }
+}
+
+fn other_key(folder: &Path, what: &str) -> Fault {
+    let why = format!("the servers of this log sign with one key, and of that in {} {what}", folder.display());
+    Fault::new(why, "copy the folder `log-key` of a server that runs on this cluster there, readable by nobody else")
 }
 
 /// Opens the journal, and says in the log what had to be mended.
@@ -181,6 +209,7 @@ impl From<SequencerError> for Fault {
     fn from(error: SequencerError) -> Self {
         let hint = match error {
             SequencerError::Log(error) => return error.into(),
+            SequencerError::OtherKey => "copy `log-key` of the server that changed it",
             SequencerError::Diverged { .. } => {
                 "put back a journal that has those entries; or, to begin a log that nobody trusts as yet, move `checkpoint` and \
                  `log-key` away"

@@ -6,6 +6,7 @@ use std::{
     fs,
     net::TcpListener,
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -145,4 +146,152 @@ pub fn options(endpoints: Vec<String>, prefix: &str) -> EtcdOptions {
 pub fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
     listeners.map(|listener| listener.local_addr().expect("an address").port())
+}
+
+/// Three members, each in a network namespace of its own. They reach each other over a bridge, and are reached from here over a
+/// link of their own, so that one that is cut off from the others still answers those who ask it.
+pub struct Cluster {
+    pub nodes: Vec<Node>,
+    network: Network,
+}
+
+struct Network {
+    /// Before the names of all that is made here.
+    name: String,
+    subnet: u32,
+}
+
+impl Network {
+    fn new(members: u32) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let process = std::process::id();
+        let network = Self {
+            name: format!("gj{process}x{}", COUNT.fetch_add(1, Relaxed)),
+            subnet: 20 + (process + COUNT.load(Relaxed)) % 200,
+        };
+        let bridge = network.bridge();
+        network.ip(&format!("netns add {bridge}"));
+        network.ip(&format!("-n {bridge} link add br0 type bridge"));
+        network.ip(&format!("-n {bridge} link set br0 up"));
+        for member in 1..=members {
+            let (space, outer, Self { name, subnet, .. }) = (network.space(member), network.outer(member), &network);
+            network.ip(&format!("netns add {space}"));
+            network.ip(&format!("-n {space} link set lo up"));
+            network.ip(&format!("link add peers netns {space} type veth peer name m{member} netns {bridge}"));
+            network.ip(&format!("-n {bridge} link set m{member} master br0 up"));
+            network.ip(&format!("-n {space} addr add 10.{subnet}.0.{member}/24 dev peers"));
+            network.ip(&format!("-n {space} link set peers up"));
+            network.ip(&format!("link add clients netns {space} type veth peer name {outer}"));
+            network.ip(&format!("addr add 10.{subnet}.{member}.1/30 dev {outer}"));
+            network.ip(&format!("link set {outer} up"));
+            network.ip(&format!("-n {space} addr add 10.{subnet}.{member}.2/30 dev clients"));
+            network.ip(&format!("-n {space} link set clients up"));
+            assert!(name.len() < 14, "the system bounds the names of links");
+        }
+        network
+    }
+
+    fn bridge(&self) -> String {
+        format!("{}b", self.name)
+    }
+
+    fn space(&self, member: u32) -> String {
+        format!("{}n{member}", self.name)
+    }
+
+    fn outer(&self, member: u32) -> String {
+        format!("{}{member}", self.name)
+    }
+
+    fn ip(&self, arguments: &str) {
+        let output =
+            Command::new("ip").args(arguments.split(' ')).output().expect("`bash tests/run` installs iproute2");
+        assert!(
+            output.status.success(),
+            "`ip {arguments}`: {}; this test cuts members off by network namespaces, so it runs as root where those can be made",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let list = Command::new("ip").args(["netns", "list"]).output().map(|output| output.stdout).unwrap_or_default();
+        let ours = String::from_utf8_lossy(&list).into_owned();
+        let ours = ours.lines().filter_map(|line| line.split(' ').next()).filter(|name| name.starts_with(&self.name));
+        for space in ours {
+            let _ = Command::new("ip").args(["netns", "del", space]).status();
+        }
+    }
+}
+
+impl Cluster {
+    pub fn start() -> Self {
+        let network = Network::new(3);
+        let node = |member: u32| {
+            let (subnet, space) = (network.subnet, network.space(member));
+            Node::new(
+                &format!("m{member}"),
+                format!("http://10.{subnet}.{member}.2:2379"),
+                format!("http://10.{subnet}.0.{member}:2380"),
+                &["ip", "netns", "exec", &space],
+            )
+        };
+        let nodes = (1..=3).map(node).collect();
+        let mut cluster = Self { nodes, network };
+        cluster.start_all();
+        cluster
+    }
+
+    fn members(&self) -> String {
+        self.nodes.iter().map(Node::member).collect::<Vec<_>>().join(",")
+    }
+
+    pub fn endpoints(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.client_url.clone()).collect()
+    }
+
+    pub fn start_all(&mut self) {
+        (0..self.nodes.len()).for_each(|node| self.start_again(node));
+        self.await_health();
+    }
+
+    /// All members answer what only a majority can.
+    pub fn await_health(&self) {
+        self.nodes.iter().for_each(Node::await_health);
+    }
+
+    pub fn start_again(&mut self, node: usize) {
+        let members = self.members();
+        self.nodes[node].start(&members);
+    }
+
+    /// The member that leads.
+    pub fn leader(&self) -> usize {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            for (number, node) in self.nodes.iter().enumerate() {
+                let status = node.ctl(&["endpoint", "status", "-w", "fields"]);
+                let text = String::from_utf8_lossy(&status.stdout).into_owned();
+                let field = |name: &str| {
+                    let prefix = format!("\"{name}\" : ");
+                    text.lines().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned)
+                };
+                if field("Leader").is_some() && field("Leader") == field("MemberID") {
+                    return number;
+                }
+            }
+            assert!(Instant::now() < until, "no member leads");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Cuts a member off from the others. Those who ask it still reach it.
+    pub fn cut_off(&self, node: usize) {
+        self.network.ip(&format!("-n {} link set m{} down", self.network.bridge(), node + 1));
+    }
+
+    pub fn join_again(&self, node: usize) {
+        self.network.ip(&format!("-n {} link set m{} up", self.network.bridge(), node + 1));
+    }
 }

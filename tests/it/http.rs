@@ -25,6 +25,11 @@ fn http_cases() {
     assert!(count >= 7, "only {count} cases were found");
 }
 
+/// A page, with its headers.
+pub fn page(address: &str, path: &str) -> String {
+    exchange(address, &format!("GET {path} HTTP/1.1"))
+}
+
 /// Sends a request as a case writes it: `…20000` stands for so many bytes, and the connection is closed afterwards.
 fn exchange(address: &str, request: &str) -> String {
     let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));

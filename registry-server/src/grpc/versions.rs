@@ -259,8 +259,9 @@ impl Watcher {
         let mut stopping = self.service.stopping.clone();
         let mut told_caught_up = false;
         loop {
-            let size = *grown.borrow_and_update();
-            self.catch_up(size).await?;
+            let heard = *grown.borrow_and_update();
+            let size = if self.service.registry.is_shared() { self.service.registry.sizes().1 } else { heard };
+            self.catch_up(size.max(heard)).await?;
             if !std::mem::replace(&mut told_caught_up, true) {
                 self.teller.tell(caught_up(self.next)).await?;
             }

@@ -10,6 +10,7 @@
 //! <prefix>entry/<20 digits>        operation length u8 | operation id | bytes
 //! <prefix>operation/<id>           <index>
 //! <prefix>blob/<hex>/<5 digits>    a chunk of at most 1 MiB; the first is written last, so where it is, all are
+//! <prefix>agreed/<name>            what the servers agree on: the log's public keys, the last checkpoint that was signed
 //! ```
 //!
 //! # Limits
@@ -26,7 +27,7 @@ mod rpc {
 
 pub use client::{Options, jittered};
 
-use super::{Append, BatchMax, Head, Health, Log, LogError, Member};
+use super::{Agreed, Append, BatchMax, Head, Health, Log, LogError, Member};
 use cache::Cache;
 use client::Client;
 use guiju_model::Digest;
@@ -50,6 +51,7 @@ const BATCH_ENTRIES_MAX: usize = (OPERATIONS_MAX - 1) / 2;
 /// A part of the format: the same blob has the same chunks for ever.
 const CHUNK_BYTES: usize = 1 << 20;
 const CHUNKS_AT_ONCE: i64 = 8;
+const PREFETCHED_AT_ONCE: usize = 32;
 const ENTRIES_AT_ONCE: usize = 512;
 /// Requests that write blobs at a time.
 const WRITERS: usize = 4;
@@ -132,8 +134,8 @@ impl Log for Etcd {
         locked(&self.shared.known).size
     }
 
-    fn is_shared(&self) -> bool {
-        true
+    fn agreed(&self) -> Option<&dyn Agreed> {
+        Some(self)
     }
 
     fn append(&self, entries: &[Append], expected_size: u64) -> Result<Vec<u64>, LogError> {
@@ -168,6 +170,16 @@ impl Log for Etcd {
         self.wait(|shared| async move { shared.blob(&digest).await })
     }
 
+    fn prefetch(&self, digests: &[Digest]) {
+        let wanted: Vec<Digest> = {
+            let cache = locked(&self.shared.cache);
+            digests.iter().filter(|digest| cache.blob(digest).is_none()).copied().collect()
+        };
+        if wanted.len() > 1 {
+            let _ = self.wait(|shared| async move { shared.prefetch(&wanted).await });
+        }
+    }
+
     fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError> {
         let until = from.saturating_add(count as u64);
         let mut found = locked(&self.shared.cache).entries(from..until);
@@ -187,6 +199,29 @@ impl Log for Etcd {
     fn health(&self) -> Health {
         let (members, alarm) = locked(&self.shared.members).clone();
         Health { trouble: alarm.or(self.shared.client.trouble()), members }
+    }
+}
+
+impl Agreed for Etcd {
+    fn text(&self, name: &str) -> Result<Option<String>, LogError> {
+        let key = self.shared.agreed_key(name);
+        self.wait(|shared| async move {
+            let answer = shared.client.range(one(key)).await?;
+            Ok(answer.kvs.first().map(|row| text(&row.value)))
+        })
+    }
+
+    fn replace(&self, name: &str, old: Option<&str>, new: &str) -> Result<bool, LogError> {
+        let (key, old, new) = (self.shared.agreed_key(name), old.map(str::to_owned), new.to_owned());
+        self.wait(|shared| async move {
+            let guard = old.map_or_else(|| absent(key.clone()), |old| holds(key.clone(), old));
+            let success = puts(vec![put(key.clone(), new.clone())]);
+            let failure = asks([one(key)].into_iter());
+            let answer = shared.client.txn(TxnRequest { compare: vec![guard], success, failure }).await?;
+            // The guard fails, too, where an earlier try has taken effect and its answer was lost.
+            let stands = |row: KeyValue| row.value == new;
+            Ok(answer.succeeded || answer.responses.into_iter().flat_map(rows).any(stands))
+        })
     }
 }
 
@@ -282,12 +317,7 @@ impl Shared {
         }
         let mut compare = vec![match head.size {
             0 => absent(self.key("head")),
-            _ => Compare {
-                target: compare::CompareTarget::Value.into(),
-                key: self.key("head"),
-                target_union: Some(compare::TargetUnion::Value(head_text(head).into())),
-                ..Default::default()
-            },
+            _ => holds(self.key("head"), head_text(head)),
         }];
         compare.extend(plan.new.iter().map(|(.., operation)| absent(self.operation_key(operation))));
         Ok(TxnRequest { compare, success: puts(rows), failure: self.questions(entries) })
@@ -408,6 +438,22 @@ impl Shared {
         Ok(None)
     }
 
+    /// Takes the first chunks of many blobs into the cache, of those that have no other.
+    async fn prefetch(&self, digests: &[Digest]) -> Result<(), LogError> {
+        for some in digests.chunks(PREFETCHED_AT_ONCE) {
+            let first = |digest: &Digest| RangeRequest { serializable: true, ..one(self.chunk_key(digest, 0)) };
+            let questions = asks(some.iter().map(first));
+            let answer = self.client.txn(TxnRequest { success: questions, ..Default::default() }).await?;
+            for (digest, answer) in some.iter().zip(answer.responses) {
+                let whole = rows(answer).pop().filter(|row| Digest::of(&row.value) == *digest);
+                if let Some(row) = whole {
+                    locked(&self.cache).put_blob(*digest, &row.value);
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn read_blob(&self, digest: &Digest, serializable: bool) -> Result<Option<Vec<u8>>, LogError> {
         let (mut bytes, mut next) = (Vec::new(), 0);
         loop {
@@ -493,6 +539,10 @@ impl Shared {
         self.key(&format!("entry/{index:020}"))
     }
 
+    fn agreed_key(&self, name: &str) -> Bytes {
+        self.key(&format!("agreed/{name}"))
+    }
+
     fn operation_key(&self, id: &str) -> Bytes {
         self.key(&format!("operation/{id}"))
     }
@@ -548,6 +598,11 @@ fn row_bytes(row: &PutRequest) -> usize {
 
 fn absent(key: Bytes) -> Compare {
     let (target, target_union) = (compare::CompareTarget::Create.into(), Some(compare::TargetUnion::CreateRevision(0)));
+    Compare { target, key, target_union, ..Default::default() }
+}
+
+fn holds(key: Bytes, text: String) -> Compare {
+    let (target, target_union) = (compare::CompareTarget::Value.into(), Some(compare::TargetUnion::Value(text.into())));
     Compare { target, key, target_union, ..Default::default() }
 }
 

@@ -368,6 +368,8 @@ impl Registry {
         self.catch_up()?;
         for (waiting, index) in accepted.iter().zip(indices) {
             let version = match &waiting.draft.what {
+                // Of a shared log the view knows better: another server may have appended the same operation a moment before.
+                What::Version { standard, version, .. } if self.is_shared() => self.view().version(standard, version),
                 What::Version { digest, content, .. } => {
                     Ok(Some(facts::version_info(&content.manifest, *digest, index, waiting.draft.time_ms)))
                 }

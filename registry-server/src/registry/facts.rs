@@ -7,7 +7,7 @@ use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
 use prost::Message;
 use semver::Version;
 use serde_json::Value;
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// Entries taken in at once.
 const BATCH: usize = 512;
@@ -31,7 +31,10 @@ impl Registry {
     /// Lets the view take in what the log has beyond it. The number of entries.
     pub fn catch_up(&self) -> Result<u64, StoreError> {
         let _alone = self.taking_in.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        self.bring_up(&self.view())
+        let began = Instant::now();
+        let applied = self.bring_up(&self.view())?;
+        *self.whole_as_of.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(began);
+        Ok(applied)
     }
 
     /// Puts another view in the place of one that has failed, on a full disk for one: sled keeps the first error. The old one
@@ -61,6 +64,7 @@ impl Registry {
                 return if same { Ok(applied) } else { Err(StoreError::Broken("the view follows another log".into())) };
             }
             let entries = self.log.entries(head.size, BATCH.min((end.size - head.size) as usize))?;
+            self.prefetch(&entries);
             let mut facts = Vec::with_capacity(entries.len());
             for (index, entry) in (head.size..).zip(&entries) {
                 facts.push(self.fact(index, entry)?);
@@ -69,6 +73,23 @@ impl Registry {
             view.apply(&facts, head)?;
             applied += entries.len() as u64;
         }
+    }
+
+    /// Has the blobs brought that facts are made of, all at once: manifests and metadata, then the schemas that those name.
+    fn prefetch(&self, entries: &[Vec<u8>]) {
+        if !self.is_shared() {
+            return;
+        }
+        let named = entries.iter().filter_map(|entry| match Entry::decode(entry.as_slice()).ok()?.event? {
+            entry::Event::VersionPublished(published) => {
+                Some((digest(&published.manifest)?, digest(&published.metadata)?))
+            }
+            _ => None,
+        });
+        let (manifests, metadata): (Vec<Digest>, Vec<Digest>) = named.unzip();
+        self.log.prefetch(&[manifests.as_slice(), &metadata].concat());
+        let schema = |manifest: &Digest| self.manifest(manifest).ok()?.files.get("schema.json").copied();
+        self.log.prefetch(&manifests.iter().filter_map(schema).collect::<Vec<_>>());
     }
 
     pub(super) fn fact(&self, index: u64, bytes: &[u8]) -> Result<Fact, StoreError> {

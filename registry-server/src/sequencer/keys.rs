@@ -88,6 +88,11 @@ impl LogKeys {
         Err(damaged("secret", format!("it is not the secret of {}", history.current())))
     }
 
+    /// What all may know: the first key, and how each named the next.
+    pub fn public_text(&self) -> String {
+        self.rotations.iter().fold(format!("{}\n", self.first), |text, note| format!("{text}\n{note}"))
+    }
+
     /// Puts a new key in the place of the old, from the given size of the log on. The old one signs that, and is then gone.
     pub fn rotate(disk: &dyn Disk, folder: &Path, size: u64) -> Result<Self, LogKeyError> {
         let old = Self::read(disk, folder)?;

@@ -1,0 +1,116 @@
+//! How fresh an answer is, where several servers share a log. By default nothing is missing in it that was acknowledged to anybody
+//! before it was asked for; a caller who asks for less is told how old it may be.
+//!
+//! Each request says with `guiju-max-staleness-ms` how stale its answer may be, 0 where it says nothing. Each answer says with
+//! `guiju-log-size` how many entries it knows at least, and with `guiju-staleness-ms` how long before the request it was last
+//! certain that there were no more.
+//!
+//! # Invariants
+//! - Of many who ask at once two at most wait for a question to the log: the one that began before they came does not count for
+//!   them, the next counts for all.
+
+use crate::{
+    access::is_grpc,
+    http::text,
+    registry::{Registry, StoreError},
+    status::{Reason, Refusal},
+};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode},
+    middleware::Next,
+    response::Response,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::Mutex;
+use tonic::Status;
+
+const MAX_STALENESS: &str = "guiju-max-staleness-ms";
+const STALENESS: &str = "guiju-staleness-ms";
+const LOG_SIZE: &str = "guiju-log-size";
+
+/// What the middleware needs.
+#[derive(Clone)]
+pub struct Freshness {
+    registry: Arc<Registry>,
+    /// Held by the one who asks the log; when the last question without an answer began, and why it had none.
+    turn: Arc<Mutex<Option<(Instant, Refusal)>>>,
+}
+
+impl Freshness {
+    pub fn new(registry: Arc<Registry>) -> Self {
+        Self { registry, turn: Arc::default() }
+    }
+
+    /// Completes once the view has all that was in the log at that time.
+    async fn is_whole_since(&self, asked: Instant) -> Result<(), Refusal> {
+        let mut turn = self.turn.lock().await;
+        if self.registry.whole_as_of() >= Some(asked) {
+            return Ok(());
+        }
+        if let Some((began, refusal)) = &*turn
+            && *began >= asked
+        {
+            return Err(refusal.clone());
+        }
+        let (began, registry) = (Instant::now(), self.registry.clone());
+        let brought = tokio::task::spawn_blocking(move || registry.catch_up()).await;
+        let refusal = match brought {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => Refusal::from(error),
+            Err(error) => Refusal::from(StoreError::Broken(error.to_string())),
+        };
+        *turn = Some((began, refusal.clone()));
+        Err(refusal)
+    }
+}
+
+/// The middleware. A log of one server is always whole, and costs nothing here.
+pub async fn ensure(State(freshness): State<Freshness>, request: Request, next: Next) -> Response {
+    if !freshness.registry.is_shared() || !reads_the_view(request.uri().path()) {
+        return next.run(request).await;
+    }
+    let (asked, is_grpc) = (Instant::now(), is_grpc(request.headers()));
+    let refused = |refusal: Refusal| match is_grpc {
+        true => Status::from(refusal).into_http(),
+        false => {
+            let status = StatusCode::from_u16(refusal.http()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            text(status, format!("{}\n", refusal.message()))
+        }
+    };
+    let staleness_max = match staleness_max(request.headers()) {
+        Ok(max) => max,
+        Err(refusal) => return refused(refusal),
+    };
+    let held = |as_of: Option<Instant>| as_of.map(|as_of| asked.saturating_duration_since(as_of));
+    let is_enough = |age: &Duration| *age <= staleness_max && !staleness_max.is_zero();
+    let age = match held(freshness.registry.whole_as_of()).filter(is_enough) {
+        Some(age) => age,
+        None => match freshness.is_whole_since(asked).await {
+            Ok(()) => Duration::ZERO,
+            Err(refusal) => return refused(refusal),
+        },
+    };
+    let (_, size) = freshness.registry.sizes();
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(LOG_SIZE, HeaderValue::from(size));
+    response.headers_mut().insert(STALENESS, HeaderValue::from(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
+    response
+}
+
+/// What is left asks the log itself, or nothing at all.
+fn reads_the_view(path: &str) -> bool {
+    let others = ["/healthz", "/metrics", "/checkpoint", "/add-checkpoint"];
+    path != "/" && !others.contains(&path) && !path.starts_with("/tile/") && !path.starts_with("/grpc.")
+}
+
+fn staleness_max(headers: &HeaderMap) -> Result<Duration, Refusal> {
+    let Some(value) = headers.get(MAX_STALENESS) else { return Ok(Duration::ZERO) };
+    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    let why = "write a whole number of milliseconds";
+    let fault = || Refusal::new(Reason::MalformedField, format!("{MAX_STALENESS}: {why}")).at(MAX_STALENESS, why);
+    number.map(Duration::from_millis).ok_or_else(fault)
+}

@@ -1,0 +1,194 @@
+//! Several servers over one log: what one has acknowledged the others know, what they sign is one history, and each view can be
+//! lost.
+
+use crate::{
+    cluster::Node,
+    grpc::{SCHEMA, refused, registry, submission},
+    support::{Server, said, server_command},
+};
+use guiju_proto::{
+    log::{GetCheckpointRequest, ProveConsistencyRequest, log_service_client::LogServiceClient},
+    registry::{self as wire, ResolveRequest},
+};
+use guiju_tlog::{Checkpoint, Note};
+use std::{fs, path::Path, time::Duration};
+use tempfile::TempDir;
+use tonic::{Code, Request, Response};
+
+/// A server on a cluster. Those that are not the first get the log's key from another.
+pub fn server(endpoints: &str, key: Option<&Path>, more: &[&str]) -> Server {
+    let folder = tempfile::tempdir().expect("a folder");
+    if let Some(key) = key {
+        copy_key(key, &folder);
+    }
+    let flags = [&["--engine", "etcd", "--etcd-endpoints", endpoints], more].concat();
+    Server::start_in(folder, &flags)
+}
+
+fn copy_key(from: &Path, to: &TempDir) {
+    let target = to.path().join("data/log-key");
+    fs::create_dir_all(&target).expect("made");
+    for file in fs::read_dir(from.join("data/log-key")).expect("a key").flatten() {
+        fs::copy(file.path(), target.join(file.file_name())).expect("copied");
+    }
+}
+
+fn number<T>(answer: &Response<T>, name: &str) -> u64 {
+    let value = answer.metadata().get(name).unwrap_or_else(|| panic!("no {name}"));
+    value.to_str().expect("text").parse().expect("a number")
+}
+
+fn resolve(version: &str, staleness_max_ms: Option<&str>) -> Request<ResolveRequest> {
+    let mut request = Request::new(ResolveRequest { reference: format!("bj.library/card@={version}") });
+    if let Some(max) = staleness_max_ms {
+        request.metadata_mut().insert("guiju-max-staleness-ms", max.parse().expect("a value"));
+    }
+    request
+}
+
+#[tokio::test]
+async fn what_one_server_acknowledged_the_other_knows() {
+    let node = Node::single();
+    let one = server(&node.client_url, None, &["--etcd-timeout", "2s"]);
+    let other = server(&node.client_url, Some(one.folder.path()), &["--etcd-timeout", "2s"]);
+    let mut clients = [registry(&one).await, registry(&other).await];
+    for number in 0..40_usize {
+        let version = format!("1.{number}.0");
+        let published =
+            clients[number % 2].publish(submission(&version, SCHEMA)).await.expect("published").into_inner();
+        let answer = clients[(number + 1) % 2].resolve(resolve(&version, None)).await.expect("known at once");
+        assert_eq!(
+            (self::number(&answer, "guiju-log-size"), self::number(&answer, "guiju-staleness-ms")),
+            (number as u64 + 1, 0)
+        );
+        assert_eq!(answer.into_inner().version, published.version);
+        let again =
+            clients[(number + 1) % 2].publish(submission(&version, SCHEMA)).await.expect("the same").into_inner();
+        assert_eq!((again.version, again.is_new), (published.version, false), "the same operation, sent to the other");
+    }
+    let other_schema = SCHEMA.replace('8', "12");
+    let answer = clients[1].publish(submission("1.0.0", &other_schema)).await;
+    refused(answer, Code::AlreadyExists, "VERSION_EXISTS");
+
+    // A few at both at the same moment: one order, no gaps.
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..40_usize {
+        let (mut client, standard) = (clients[number % 2].clone(), format!("bj.both/s{number}"));
+        let operation_id = format!("both-{number}");
+        let request = wire::PublishRequest { operation_id, standard, ..submission("1.0.0", SCHEMA) };
+        tasks.spawn(async move { client.publish(request).await.expect("published").into_inner().version });
+    }
+    let mut indices: Vec<u64> = tasks.join_all().await.into_iter().flatten().map(|version| version.log_index).collect();
+    indices.sort_unstable();
+    assert!(indices.into_iter().eq(40..80));
+
+    // The view of one is lost.
+    let folder = one.kill();
+    fs::remove_dir_all(folder.path().join("data/view")).expect("removed");
+    let one =
+        Server::start_in(folder, &["--engine", "etcd", "--etcd-endpoints", &node.client_url, "--etcd-timeout", "2s"]);
+    let mut client = registry(&one).await;
+    let answer = client.resolve(resolve("1.39.0", None)).await.expect("made anew");
+    assert_eq!(self::number(&answer, "guiju-log-size"), 80);
+
+    // The cluster is away: what may be stale is answered, with its age; what may not is refused.
+    let answer = client.resolve(resolve("1.0.0", Some("60000"))).await.expect("a stale answer");
+    assert!(self::number(&answer, "guiju-staleness-ms") < 60_000);
+    node.pause();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let answer = client.resolve(resolve("1.0.0", Some("600000"))).await.expect("a stale answer");
+    assert!(self::number(&answer, "guiju-staleness-ms") >= 50, "{:?}", answer.metadata());
+    refused(client.resolve(resolve("1.0.0", None)).await, Code::Unavailable, "LOG_UNAVAILABLE");
+    refused(client.resolve(resolve("1.0.0", Some("1"))).await, Code::Unavailable, "LOG_UNAVAILABLE");
+    refused(client.publish(submission("2.0.0", SCHEMA)).await, Code::Unavailable, "LOG_UNAVAILABLE");
+    refused(client.resolve(resolve("1.0.0", Some("soon"))).await, Code::InvalidArgument, "MALFORMED_FIELD");
+    let health = crate::http::page(&one.address, "/healthz");
+    assert!(health.contains("log: ") && !health.contains("log: answers"), "{health}");
+    node.resume();
+    client.publish(submission("2.0.0", SCHEMA)).await.expect("published once the cluster is back");
+    let health = crate::http::page(&one.address, "/healthz");
+    assert!(health.contains("log: answers") && health.contains("staleness_ms: "), "{health}");
+    let metrics = crate::http::page(&one.address, "/metrics");
+    assert!(metrics.contains("guiju_log_answers 1") && metrics.contains("guiju_staleness_seconds "), "{metrics}");
+}
+
+#[tokio::test]
+async fn several_servers_sign_one_history() {
+    let node = Node::single();
+    let one = server(&node.client_url, None, &[]);
+    let other = server(&node.client_url, Some(one.folder.path()), &[]);
+    let mut signed: Vec<Checkpoint> = Vec::new();
+    for number in 0..12_usize {
+        let server = [&one, &other][number % 2];
+        registry(server).await.publish(submission(&format!("1.{number}.0"), SCHEMA)).await.expect("published");
+        // Both sign at the same moment.
+        let sign = |server: &Server| {
+            let url = server.url();
+            async move {
+                let mut log = LogServiceClient::connect(url).await.expect("connected");
+                log.get_checkpoint(GetCheckpointRequest {}).await.expect("a checkpoint").into_inner()
+            }
+        };
+        let (here, there) = tokio::join!(sign(&one), sign(&other));
+        assert_eq!(here.first_key, there.first_key);
+        for answer in [here, there] {
+            let note = Note::parse(answer.note.as_bytes()).expect("a note");
+            let key = answer.first_key.parse().expect("a key");
+            assert_eq!(note.is_signed_by(&key), Ok(true), "signed with the one key");
+            signed.push(note.text().parse().expect("a checkpoint"));
+        }
+    }
+    assert!(signed.iter().enumerate().all(|(at, checkpoint)| checkpoint.size == at as u64 / 2 + 1), "{signed:?}");
+    assert!(signed.chunks(2).all(|pair| pair[0] == pair[1]), "one root for one size");
+    let mut log = LogServiceClient::connect(other.url()).await.expect("connected");
+    log.prove_consistency(ProveConsistencyRequest { old_size: 5, tree_size: 12 }).await.expect("proved");
+
+    // A server without the key, or with one of its own, is refused, and leaves no key behind.
+    let folder = tempfile::tempdir().expect("a folder");
+    let start = |folder: &Path| {
+        let mut command = server_command(&["serve", "--listen", "127.0.0.1:0", "--engine", "etcd", "--data"]);
+        command.arg(folder).args(["--etcd-endpoints", &node.client_url]);
+        let output = command.output().expect("it ends");
+        assert_eq!(output.status.code(), Some(2));
+        said(&output)
+    };
+    let why = start(folder.path());
+    assert!(why.contains("there is none") && why.contains("copy the folder `log-key`"), "{why}");
+    assert!(!folder.path().join("log-key").exists());
+    let stranger = Server::start();
+    let (_, stranger) = stranger.stop();
+    let why = start(&stranger.path().join("data"));
+    assert!(why.contains("it is another"), "{why}");
+
+    // The cluster was put back to an older state: nobody signs a second history.
+    let (_, folder) = one.stop();
+    drop(other);
+    node.told(&["del", "--prefix", "/guiju/entry/"]);
+    node.told(&["del", "/guiju/head"]);
+    let why = start(&folder.path().join("data"));
+    assert!(why.contains("does not begin with"), "{why}");
+}
+
+/// What can be said wrong is told with a remedy.
+#[test]
+fn settings_of_a_cluster() {
+    let away = "http://127.0.0.1:9";
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "names no member"),
+        (&["--etcd-endpoints", "127.0.0.1:2379"], "is not such as http://10.0.0.1:2379"),
+        (&["--etcd-endpoints", "https://127.0.0.1:9"], "`etcd_ca` is missing"),
+        (&["--etcd-endpoints", away, "--etcd-user", "me"], "`etcd_password_file` is missing"),
+        (&["--etcd-endpoints", away, "--etcd-key", "key.pem"], "`etcd_certificate` is missing"),
+        (&["--etcd-endpoints", away, "--etcd-prefix", "/"], "not slashes alone"),
+        (&["--etcd-endpoints", away, "--etcd-user", "me", "--etcd-password-file", "/none"], "/none"),
+        (&["--etcd-endpoints", away, "--etcd-timeout", "300ms"], "does not answer: http://127.0.0.1:9"),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    for (flags, expected) in cases {
+        let mut command = server_command(&["serve", "--listen", "127.0.0.1:0", "--engine", "etcd", "--data"]);
+        let output = command.arg(folder.path()).args(*flags).output().expect("it ends");
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {said}");
+        assert!(said.contains(expected) && said.contains("hint: "), "{flags:?}: {said}");
+    }
+}
