@@ -45,9 +45,10 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
     let address = listener.address().map_err(|error| Fault::new(error, "try again"))?;
     let (stopping, is_stopping) = watch::channel(false);
     let (health, router) = router(&settings, &store, &is_stopping).await?;
+    // Before anybody is told of the address: whoever reads it may stop the server at once.
+    let stop = stop_signal().map_err(|error| Fault::new(error, "the system must allow signal handlers"))?;
     announce(&settings, address, listener.is_tls())?;
 
-    let stop = stop_signal().map_err(|error| Fault::new(error, "the system must allow signal handlers"))?;
     let mut told = is_stopping.clone();
     let served = router.serve_with_incoming_shutdown(listener.incoming(), async move {
         stop.await;

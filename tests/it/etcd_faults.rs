@@ -75,6 +75,7 @@ const FAULTS: &[Fault] = &[
     }),
 ];
 
+#[allow(clippy::print_stdout, reason = "how soon writes come back is measured, not held")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_repeated_or_out_of_order_whatever_befalls_the_cluster() {
     let rounds = std::env::var("GUIJU_ETCD_ROUNDS").ok().map_or(1, |text| text.parse().expect("a count of rounds"));

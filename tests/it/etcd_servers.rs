@@ -109,7 +109,7 @@ async fn what_one_server_acknowledged_the_other_knows() {
     let health = crate::http::page(&one.address, "/healthz");
     assert!(health.contains("log: answers") && health.contains("staleness_ms: "), "{health}");
     let metrics = crate::http::page(&one.address, "/metrics");
-    assert!(metrics.contains("guiju_log_answers 1") && metrics.contains("guiju_staleness_seconds "), "{metrics}");
+    assert!(metrics.contains("guiju_log_answers{} 1") && metrics.contains("guiju_staleness_seconds{} "), "{metrics}");
 }
 
 #[tokio::test]
