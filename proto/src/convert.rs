@@ -10,7 +10,7 @@ mod catalog; // what is registered: versions, standards, hits, submissions
 mod report; // what is said of a record
 
 pub use bundle::{BUNDLE_BYTES_MAX, BundleReceiver, PIECE_BYTES, bundle_parts};
-pub use catalog::{PackageReceiver, package_parts, timestamp};
+pub use catalog::{PackageReceiver, dates, day_or_empty, package_parts, timestamp};
 pub use report::reference_date;
 
 use std::{fmt::Display, str::FromStr};

@@ -11,6 +11,7 @@ mod access; // roles and tokens: given, taken back
 mod commit; // several waiting changes, one durable append
 mod compiled; // standards compiled lately
 mod facts; // from entries and blobs to what the view takes in
+mod governing; // which version governs on a day
 mod judge; // what the number of a new version must raise
 mod who; // who asks, and what they may do
 
@@ -23,9 +24,9 @@ use commit::Queue;
 use compiled::Compiled;
 use guiju_compat::{Budget, Verdict, compare};
 use guiju_model::{
-    Bundle, BundleError, Catalog, Content, Digest, Kind, Manifest, Metadata, MetadataError, Namespace, Package,
-    Reading, Reference, ResolveError, SearchHit, Severity, StandardId, StandardInfo, Status, Text, VersionInfo,
-    resolve,
+    Bundle, BundleError, Catalog, Content, Date, Dates, Digest, Kind, Manifest, Metadata, MetadataError, Namespace,
+    Package, Reading, Reference, ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, Term,
+    TermError, Text, VersionInfo, resolve,
 };
 use guiju_validator::{CompileError, ExampleFault, Lint, Validator, lint};
 pub use judge::{Findings, Narrowing};
@@ -50,6 +51,8 @@ pub struct Submission {
     pub operation_id: String,
     pub package: Package,
     pub metadata_toml: String,
+    /// From when until when it is to be in effect.
+    pub dates: Dates,
     /// Judge, and publish nothing.
     pub dry_run: bool,
 }
@@ -74,6 +77,8 @@ pub struct StatusChange {
     pub status: Status,
     pub reason: String,
     pub successor: String,
+    /// The first day on which what is deprecated is no longer in effect, where one is named.
+    pub effective_to: Option<Date>,
 }
 
 /// A version with its manifest.
@@ -135,6 +140,13 @@ pub enum PublishError {
     Forbidden { standard: StandardId, version: Version, judged: Box<judge::Judged> },
     #[error("`{standard}` {version} {}", narrowing.refusal())]
     ProfileWidens { standard: StandardId, version: Version, narrowing: Box<Narrowing> },
+    #[error("`{standard}` {version}: {source}")]
+    Term { standard: StandardId, version: Version, source: TermError },
+    #[error(
+        "`{standard}` {version} is published with other days; they are set once, and only an end can be named later, by \
+         deprecating it"
+    )]
+    OtherDays { standard: StandardId, version: Version },
     #[error("another version of `{standard}` was published meanwhile; try again")]
     Overtaken { standard: StandardId },
     #[error("`{standard}` {version} cannot become {wanted}: it is {status}")]
@@ -180,6 +192,8 @@ pub enum AskError {
     NotCheckable { standard: StandardId, kind: Kind },
     #[error(transparent)]
     Compile(#[from] CompileError),
+    #[error("{} on {day}", governing::not_in_force(wanted, in_force))]
+    NotInForce { wanted: String, day: Date, in_force: Vec<Version> },
     #[error("there is no entry {index}: the log has {size}")]
     BeyondEnd { index: u64, size: u64 },
     #[error(transparent)]
@@ -308,28 +322,30 @@ impl Registry {
     pub fn publish(&self, caller: &Caller, submission: Submission) -> Result<Published, PublishError> {
         check_operation_id(&submission.operation_id)?;
         caller.acts_on(submission.package.standard.namespace())?;
-        let Submission { operation_id, package, metadata_toml, dry_run } = submission;
+        let Submission { operation_id, package, metadata_toml, dates, dry_run } = submission;
         let metadata = self.metadata(&package, &metadata_toml)?;
         let bundle = Bundle::seal(&package, self)?;
-        if let Some(version) = self.published_before(&operation_id, bundle.root())? {
+        if let Some(version) = self.published_before(&operation_id, bundle.root(), &dates)? {
             return Ok(Published { version, is_new: false, warnings: Vec::new(), findings: Findings::default() });
         }
         let warnings = self.examined(&package, &metadata, &bundle)?;
         for _ in 0..OVERTAKEN_MAX {
-            let baseline = self.admitted(&bundle)?;
+            let time_ms = (self.clock_ms)();
+            let term = self.term(&bundle, &dates, time_ms)?;
+            let baseline = self.admitted(&bundle, &term)?;
             let mut findings = self.found_out(&bundle, &metadata.reading, baseline.as_ref())?;
             let judged = findings.judged.take();
             findings.judged = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
             let (operation_id, baseline) = (operation_id.clone(), baseline.map(|(version, _)| version));
-            let now = (self.clock_ms)();
             let committed = match dry_run {
                 true => {
                     let (manifest, index) = (&bundle.root().manifest, self.log.known_size());
-                    Ok((facts::version_info(manifest, bundle.digest(), index, now), true))
+                    Ok((facts::version_info(manifest, bundle.digest(), index, time_ms, term), true))
                 }
                 false => {
                     let root = bundle.root();
-                    let draft = commit::Draft::version(caller, operation_id, root, baseline, &metadata_toml, now);
+                    let terms = commit::Terms { metadata_toml: &metadata_toml, dates, term, baseline };
+                    let draft = commit::Draft::version(caller, operation_id, root, terms, time_ms);
                     let committed = self.commit(draft);
                     committed
                         .and_then(|committed| Ok((committed.is_new, committed.version()?)))
@@ -354,7 +370,8 @@ impl Registry {
         let metadata = self.metadata(package, metadata_toml)?;
         let bundle = Bundle::seal(package, self)?;
         self.examined(package, &metadata, &bundle)?;
-        self.found_out(&bundle, &metadata.reading, self.admitted(&bundle)?.as_ref())
+        let term = self.term(&bundle, &submission.dates, (self.clock_ms)())?;
+        self.found_out(&bundle, &metadata.reading, self.admitted(&bundle, &term)?.as_ref())
     }
 
     /// Compares two published versions, under the reading of the new one's standard.
@@ -379,7 +396,12 @@ impl Registry {
     }
 
     /// The version that this operation, or another with the same content, has published.
-    fn published_before(&self, operation_id: &str, content: &Content) -> Result<Option<VersionInfo>, PublishError> {
+    fn published_before(
+        &self,
+        operation_id: &str,
+        content: &Content,
+        dates: &Dates,
+    ) -> Result<Option<VersionInfo>, PublishError> {
         let manifest = &content.manifest;
         let held = self.view().version(&manifest.standard, &manifest.version)?;
         let same = match &held {
@@ -390,12 +412,24 @@ impl Registry {
             Some(index) if held.as_ref().is_none_or(|info| !same || info.log_index != index) => {
                 Err(PublishError::OperationReused(operation_id.into()))
             }
-            _ => Ok(held.filter(|_| same)),
+            _ => match held.filter(|_| same) {
+                Some(held) if !governing::are_those_of(dates, &held) => {
+                    let (standard, version) = (manifest.standard.clone(), manifest.version.clone());
+                    Err(PublishError::OtherDays { standard, version })
+                }
+                held => Ok(held),
+            },
         }
     }
 
     /// Whether a new version may have this number.
-    fn admit(&self, standard: &StandardId, version: &Version, digest: &Digest) -> Result<(), PublishError> {
+    fn admit(
+        &self,
+        standard: &StandardId,
+        version: &Version,
+        digest: &Digest,
+        term: &Term,
+    ) -> Result<(), PublishError> {
         let (standard, version) = (standard.clone(), version.clone());
         let versions = self.view().versions(&standard)?;
         if versions.iter().any(|(known, other, _)| *known == version && other != digest) {
@@ -404,19 +438,24 @@ impl Registry {
         let highest = versions.into_iter().map(|(known, ..)| known).find(|known| known.major == version.major);
         match highest {
             Some(highest) if highest > version => Err(PublishError::NotHigher { standard, version, highest }),
-            _ => Ok(()),
+            _ => self.may_begin(&standard, &version, term),
         }
     }
 
     /// Whether a candidate may have its number, and what it must be compatible with.
-    fn admitted(&self, candidate: &Bundle) -> Result<Option<(Version, Digest)>, PublishError> {
+    fn admitted(&self, candidate: &Bundle, term: &Term) -> Result<Option<(Version, Digest)>, PublishError> {
         let Manifest { standard, version, .. } = &candidate.root().manifest;
-        self.admit(standard, version, &candidate.digest())?;
+        self.admit(standard, version, &candidate.digest(), term)?;
         self.baseline(standard, version)
     }
 
     /// The same as `resolve` where a small row or two say all, and what is meant is there.
     pub fn held(&self, reference: &Reference) -> Result<Option<VersionInfo>, AskError> {
+        if let Selector::Digest(digest) = reference.selector() {
+            // A digest means what it always meant, withdrawn or not: whoever has pinned it can still be told what it was.
+            let known = self.view().by_digest(digest)?.filter(|(standard, _)| standard == reference.standard());
+            return known.map(|(standard, version)| self.info(&standard, &version)).transpose();
+        }
         if let Some(version) = reference.pinned() {
             let info = self.view().version(reference.standard(), &version)?;
             return Ok(info.filter(|info| info.status != Status::Withdrawn));
@@ -523,11 +562,9 @@ impl Registry {
                 false => ResolveError::UnknownVersion { reference, versions }.into(),
             });
         };
-        if self.log.operation(&change.operation_id)?.is_some() {
-            return match info.status == status && info.successor == change.successor {
-                true => Ok(info),
-                false => Err(PublishError::OperationReused(change.operation_id)),
-            };
+        let event = commit::status_changed(&change);
+        if self.done_before(&change.operation_id, &event)?.is_some() {
+            return Ok(info);
         }
         let is_step = matches!(
             (info.status, status),
@@ -536,7 +573,13 @@ impl Registry {
         if !is_step {
             return Err(PublishError::Status { standard, version, status: info.status, wanted: status });
         }
-        self.commit(commit::Draft::status(caller, change, (self.clock_ms)()))?.version()
+        let now = (self.clock_ms)();
+        if let Some(day) = change.effective_to
+            && let Err(source) = info.term.ending(day, Date::in_china(now))
+        {
+            return Err(PublishError::Term { standard, version, source });
+        }
+        self.commit(commit::Draft::status(caller, change, event, now))?.version()
     }
 
     /// What entries from an index on say of versions, at most `count` of them, and the index after the last that was read;

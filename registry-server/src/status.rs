@@ -93,8 +93,13 @@ table! {
         "there is no such standard", "see the near names in `ErrorInfo.metadata` under `near`, or search";
     UnknownVersion = "UNKNOWN_VERSION", NotFound, 404, None,
         "no version of the standard is what was asked for", "see those there are in `ErrorInfo.metadata` under `versions`";
+    NotInForce = "NOT_IN_FORCE", NotFound, 404, None,
+        "none of the versions asked for was in force on that day",
+        "see those that were in `ErrorInfo.metadata` under `in_force`, or name another day";
     NotCheckable = "NOT_CHECKABLE", FailedPrecondition, 409, None,
         "records cannot be checked against a standard of this kind", "name a record, a profile or a code list";
+    TermImpossible = "TERM_IMPOSSIBLE", FailedPrecondition, 409, None,
+        "a version cannot take effect or end on the days that were named", "name the days that the message allows";
     StatusUnreachable = "STATUS_UNREACHABLE", FailedPrecondition, 409, None,
         "the status cannot be reached from the present one", "published goes to deprecated or withdrawn, deprecated to withdrawn";
     CredentialsMissing = "CREDENTIALS_MISSING", Unauthenticated, 401, None,
@@ -262,6 +267,9 @@ impl From<AskError> for Refusal {
         let message = error.to_string();
         match error {
             AskError::Resolve(error) => error.into(),
+            AskError::NotInForce { wanted, in_force, .. } => {
+                Self::new(Reason::NotInForce, message).with("in_force", listed(&in_force)).about("version", wanted)
+            }
             AskError::NotCheckable { standard, .. } => {
                 Self::new(Reason::NotCheckable, message).about("standard", standard)
             }
@@ -360,6 +368,12 @@ impl From<PublishError> for Refusal {
             PublishError::ProfileWidens { standard, version, narrowing } => {
                 let refusal = refusal(Reason::ProfileWidens).with("base", &narrowing.base);
                 verdict::told_of_profile(refusal, &narrowing).about("version", format!("{standard}@={version}"))
+            }
+            PublishError::Term { standard, version, .. } => {
+                refusal(Reason::TermImpossible).about("version", format!("{standard}@={version}"))
+            }
+            PublishError::OtherDays { standard, version } => {
+                refusal(Reason::VersionExists).about("version", format!("{standard}@={version}"))
             }
             PublishError::Overtaken { standard } => refusal(Reason::Conflict).about("standard", standard),
             PublishError::Forbidden { standard, version, judged } => {

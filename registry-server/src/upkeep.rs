@@ -270,14 +270,24 @@ fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication
         "index": index, "time_ms": time_ms, "operation_id": operation_id, "principal": principal, "entry": hex,
     });
     let more = match event {
-        Some(Event::VersionPublished(VersionPublished { standard, version, .. })) => json!({
+        Some(Event::VersionPublished(VersionPublished {
+            standard,
+            version,
+            effective_from,
+            effective_to,
+            grace_until,
+            ..
+        })) => json!({
             "event": "version-published", "standard": standard, "version": version,
             "digest": publication.map(|publication| publication.manifest.digest().to_string()),
+            "effective_from": effective_from, "effective_to": effective_to, "grace_until": grace_until,
         }),
-        Some(Event::StatusChanged(StatusChanged { standard, version, status, reason, successor })) => json!({
-            "event": "status-changed", "standard": standard, "version": version, "status": status, "reason": reason,
-            "successor": successor,
-        }),
+        Some(Event::StatusChanged(StatusChanged { standard, version, status, reason, successor, effective_to })) => {
+            json!({
+                "event": "status-changed", "standard": standard, "version": version, "status": status, "reason": reason,
+                "successor": successor, "effective_to": effective_to,
+            })
+        }
         Some(Event::RoleGranted(RoleGranted { principal, role, scope, reason })) => json!({
             "event": "role-granted", "to": principal, "role": role, "scope": scope, "reason": reason,
         }),

@@ -14,7 +14,7 @@ pub use access::AccessFact;
 pub use search::Words;
 
 use crate::log::Head;
-use guiju_model::{Digest, Metadata, StandardId, Status, VersionInfo};
+use guiju_model::{Date, Digest, Metadata, StandardId, Status, Term, VersionInfo};
 use semver::Version;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -37,8 +37,27 @@ pub struct ViewError {
 #[derive(Clone, Debug)]
 pub enum Fact {
     Published { info: VersionInfo, metadata: Box<Metadata>, words: Words },
-    StatusChanged { standard: StandardId, version: Version, status: Status, successor: String },
+    StatusChanged { standard: StandardId, version: Version, status: Status, successor: String, ends: Ends },
     Access(AccessFact),
+}
+
+/// When a version ends, now that its status has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    AsBefore,
+    On(Date),
+    /// On this day, or where it was to end before, then.
+    By(Date),
+}
+
+impl Ends {
+    pub fn of(self, term: Term) -> Term {
+        match self {
+            Self::AsBefore => term,
+            Self::On(day) => Term { to: Some(day), ..term },
+            Self::By(day) => term.ended_by(day),
+        }
+    }
 }
 
 pub struct View {
@@ -50,6 +69,8 @@ pub struct View {
 }
 
 const HEAD: &[u8] = b"head";
+/// Which rows there are and what they hold. A view with other rows is begun anew.
+const FORM: (&[u8], &[u8]) = (b"form", b"2");
 /// A file in the view's folder that says why it is not to be trusted.
 const DOUBT: &str = "doubt";
 /// How the names of views end that were begun while the server ran.
@@ -105,7 +126,12 @@ impl View {
         // sled panics on some damage.
         let view = catch_unwind(AssertUnwindSafe(open)).map_err(|_| fault("it could not be read".into()))?;
         let view = view.map_err(|error| fault(error.to_string()))?;
-        view.head()?;
+        let is_new = view.head()? == Head::empty();
+        match view.get(FORM.0)? {
+            Some(form) if *form == *FORM.1 => {}
+            None if is_new => drop(view.guarded(|| view.db.insert(FORM.0, FORM.1))?),
+            _ => return Err(fault("it was made by another version of this program".into())),
+        }
         view.load_access_epoch()?;
         Ok(view)
     }
@@ -137,8 +163,8 @@ impl View {
         for fact in facts {
             match fact {
                 Fact::Published { info, metadata, words } => self.publish(&mut changes, info, metadata, words)?,
-                Fact::StatusChanged { standard, version, status, successor } => {
-                    self.set_status(&mut changes, standard, version, *status, successor)?;
+                Fact::StatusChanged { standard, version, status, successor, ends } => {
+                    self.set_status(&mut changes, (standard, version), *status, successor, *ends)?;
                 }
                 Fact::Access(fact) => self.take_access(&mut changes, fact)?,
             }

@@ -112,7 +112,9 @@ impl Server {
         };
         let channel = Channel::from_shared(format!("http://{address}")).expect("an address").connect().await;
         let channel = channel.expect("the server answers");
-        let _ = RegistryClient::new(channel.clone()).resolve(ResolveRequest { reference: "a/b".into() }).await;
+        let _ = RegistryClient::new(channel.clone())
+            .resolve(ResolveRequest { reference: "a/b".into(), as_of: String::new() })
+            .await;
         Self { child, channel, started_in: begin.elapsed() }
     }
 
@@ -149,6 +151,7 @@ fn request(number: u64) -> PublishRequest {
         metadata_toml: METADATA.into(),
         files: vec![File { path: "schema.json".into(), content: schema.into_bytes().into() }],
         dry_run: false,
+        ..Default::default()
     }
 }
 
@@ -208,7 +211,7 @@ async fn look_ups(server: &Server, callers: u64, versions: u64, duration: Durati
                 let requirement = if times.len() % 10 == 0 { "^" } else { "=" };
                 let reference = format!("bench.load/s{}@{requirement}1.{}.0", number / 10, number % 10);
                 let asked = Instant::now();
-                client.resolve(ResolveRequest { reference }).await.expect("the version is there");
+                client.resolve(ResolveRequest { reference, as_of: String::new() }).await.expect("the version is there");
                 times.push(asked.elapsed());
             }
             times

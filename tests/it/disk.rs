@@ -47,7 +47,8 @@ async fn a_full_disk_refuses_one_publication_and_nothing_else() {
     };
     assert!(number > 1, "some must fit");
     refused(answer, Code::ResourceExhausted, "STORE_FULL");
-    let resolve = |version| ResolveRequest { reference: format!("bj.library/interface@=1.{version}.0") };
+    let resolve =
+        |version| ResolveRequest { reference: format!("bj.library/interface@=1.{version}.0"), ..Default::default() };
     client.resolve(resolve(number - 1)).await.expect("what was published is there");
     assert_eq!(client.resolve(resolve(number)).await.expect_err("refused").code(), Code::NotFound);
     client.publish(submission("1.9.0", SCHEMA)).await.expect("what fits is published");
@@ -115,7 +116,7 @@ async fn a_view_without_room_is_made_anew_when_there_is_some() {
     assert!(server.log().contains("the view had failed and was made anew"), "{}", server.log());
     for known in 0..=number {
         let reference = format!("bj.library/words{known}@=1.0.0");
-        client.resolve(ResolveRequest { reference }).await.expect("what was published is there");
+        client.resolve(ResolveRequest { reference, as_of: String::new() }).await.expect("what was published is there");
     }
     let (status, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
     assert!(status.success(), "{status}");

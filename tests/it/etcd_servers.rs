@@ -39,7 +39,8 @@ fn number<T>(answer: &Response<T>, name: &str) -> u64 {
 }
 
 fn resolve(version: &str, staleness_max_ms: Option<&str>) -> Request<ResolveRequest> {
-    let mut request = Request::new(ResolveRequest { reference: format!("bj.library/card@={version}") });
+    let mut request =
+        Request::new(ResolveRequest { reference: format!("bj.library/card@={version}"), as_of: String::new() });
     if let Some(max) = staleness_max_ms {
         request.metadata_mut().insert("guiju-max-staleness-ms", max.parse().expect("a value"));
     }

@@ -65,6 +65,7 @@ pub fn submission(version: &str, schema: &str) -> wire::PublishRequest {
         metadata_toml: METADATA.into(),
         files: vec![file],
         dry_run: false,
+        ..Default::default()
     }
 }
 
@@ -159,7 +160,7 @@ async fn refusals_of_a_publication_name_place_and_reason() {
 async fn refusals_of_questions_name_what_there_is() {
     let server = Server::start();
     let mut client = published(&server).await;
-    let resolve = |text: &str| wire::ResolveRequest { reference: text.into() };
+    let resolve = |text: &str| wire::ResolveRequest { reference: text.into(), as_of: String::new() };
     let said = refused(client.resolve(resolve("bj.library/cart")).await, Code::NotFound, "UNKNOWN_STANDARD");
     assert!(said.contains(r#""near": "bj.library/card""#), "{said}");
     let said = refused(client.resolve(resolve("bj.library/card@^2")).await, Code::NotFound, "UNKNOWN_VERSION");
@@ -196,6 +197,7 @@ async fn a_status_goes_one_way() {
         status: status.into(),
         reason: "the library is closed".into(),
         successor: String::new(),
+        ..Default::default()
     };
     refused(client.set_status(set("a", "1.0.0", wire::Status::Draft)).await, Code::InvalidArgument, "MALFORMED_FIELD");
     refused(client.set_status(set("a", "7.0.0", wire::Status::Withdrawn)).await, Code::NotFound, "UNKNOWN_VERSION");
@@ -207,7 +209,7 @@ async fn a_status_goes_one_way() {
     }
     let back = client.set_status(set("b", "1.0.0", wire::Status::Deprecated)).await;
     refused(back, Code::FailedPrecondition, "STATUS_UNREACHABLE");
-    let gone = client.resolve(wire::ResolveRequest { reference: "bj.library/card".into() }).await;
+    let gone = client.resolve(wire::ResolveRequest { reference: "bj.library/card".into(), as_of: String::new() }).await;
     assert_eq!(gone.expect_err("withdrawn").code(), Code::NotFound);
 }
 
@@ -245,10 +247,10 @@ async fn large_versions_come_in_parts_and_go_in_pieces() {
 async fn a_small_message_may_not_unpack_into_a_large_one() {
     let server = Server::start();
     let mut client = published(&server).await.send_compressed(CompressionEncoding::Gzip);
-    let bomb = wire::ResolveRequest { reference: "x".repeat(64 << 20) };
+    let bomb = wire::ResolveRequest { reference: "x".repeat(64 << 20), as_of: String::new() };
     let status = client.resolve(bomb).await.expect_err("too large");
     assert!(status.get_error_details().error_info().is_some(), "{status:?}");
-    let small = wire::ResolveRequest { reference: "bj.library/card".into() };
+    let small = wire::ResolveRequest { reference: "bj.library/card".into(), as_of: String::new() };
     client.resolve(small).await.expect("compression is understood");
 }
 

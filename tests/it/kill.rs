@@ -98,7 +98,7 @@ impl Known {
     async fn settle(&mut self, server: &Server, when: &str) {
         let mut client = registry(server).await;
         for reference in std::mem::take(&mut self.fresh) {
-            let found = client.resolve(ResolveRequest { reference: reference.clone() }).await;
+            let found = client.resolve(ResolveRequest { reference: reference.clone(), as_of: String::new() }).await;
             let found = found.unwrap_or_else(|status| panic!("{when}: {reference}: {status}\n{}", server.log()));
             assert_eq!(found.into_inner().version.as_ref(), self.acknowledged.get(&reference), "{when}");
         }
@@ -136,7 +136,7 @@ impl Known {
         let mut client = registry(server).await;
         let mut indices = Vec::new();
         for (reference, version) in &self.acknowledged {
-            let found = client.resolve(ResolveRequest { reference: reference.clone() }).await;
+            let found = client.resolve(ResolveRequest { reference: reference.clone(), as_of: String::new() }).await;
             assert_eq!(found.expect("it is there").into_inner().version.as_ref(), Some(version));
             indices.push(version.log_index);
         }

@@ -18,6 +18,7 @@ mod http;
 mod json;
 mod json_schema_suite;
 mod kill;
+mod life;
 mod lint;
 mod log;
 mod log_served;

@@ -34,6 +34,7 @@ pub fn submission(name: &str, version: &str, schema: &str) -> Submission {
             files: [("schema.json".to_owned(), schema.as_bytes().to_vec())].into(),
         },
         metadata_toml: METADATA.into(),
+        dates: Default::default(),
         dry_run: false,
     }
 }
@@ -163,6 +164,7 @@ fn versions_rise_and_status_changes_are_watched() {
         status: Status::Withdrawn,
         reason: "wrong".into(),
         successor: String::new(),
+        effective_to: None,
     };
     assert_eq!(registry.set_status(&Caller::open(), change.clone()).unwrap().status, Status::Withdrawn);
     assert_eq!(registry.set_status(&Caller::open(), change).unwrap().status, Status::Withdrawn);

@@ -191,6 +191,7 @@ fn entry(index: u64, edition: u64) -> Vec<u8> {
         version: "1.0.0".into(),
         manifest: manifest(index, edition).as_bytes().to_vec().into(),
         metadata: Digest::of(b"metadata").as_bytes().to_vec().into(),
+        ..Default::default()
     };
     let event = Some(Event::VersionPublished(event));
     Entry { operation_id: format!("{index}"), time_ms: 1_700_000_000_000 + index, principal: "open".into(), event }

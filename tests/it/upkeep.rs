@@ -44,6 +44,7 @@ async fn filled(server: &Server) {
         status: wire::Status::Withdrawn.into(),
         reason: "a misprint".into(),
         successor: "bj.library/card@1.2.0".into(),
+        ..Default::default()
     };
     client.set_status(withdrawal).await.expect("withdrawn");
 }

@@ -2,7 +2,7 @@
 
 use guiju_model::{
     Bundle, Catalog, Content, Dependency, Digest, Dimension, Finding, Kind, MatchedIn, Package, Place, Report,
-    SearchHit, Severity, StandardId, StandardInfo, Status, Text, VersionInfo,
+    SearchHit, Severity, StandardId, StandardInfo, Status, Term, Text, VersionInfo,
 };
 use guiju_proto::{
     conformance, convert,
@@ -100,6 +100,7 @@ fn a_fault_names_its_field() {
 
 #[test]
 fn versions_and_hits_come_back_the_same() {
+    let day = |text: &str| text.parse().expect("a day");
     let (digest, version) = (Digest::of(b"x"), Version::parse("1.0.0-rc.1").expect("a version"));
     for (kind, status) in Kind::ALL.iter().zip(Status::ALL.iter().cycle()) {
         let dependency =
@@ -114,6 +115,7 @@ fn versions_and_hits_come_back_the_same() {
             published_ms: 1_763_884_800_123,
             dependencies: vec![dependency],
             successor: "bj.library/card@2".into(),
+            term: Term { from: day("2026-01-01"), to: Some(day("2027-01-01")), grace_until: None },
         };
         assert_eq!(VersionInfo::try_from(registry::VersionInfo::from(info.clone())), Ok(info));
     }

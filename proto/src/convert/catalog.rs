@@ -2,7 +2,9 @@
 
 use super::{ConvertError, PIECE_BYTES, parsed, required, word, words};
 use crate::registry as wire;
-use guiju_model::{Dependency, Kind, Package, SearchHit, StandardInfo, Status, VersionInfo};
+use guiju_model::{
+    Date, Dates, Dependency, Kind, Package, SearchHit, StandardInfo, Status, Term, TermError, VersionInfo,
+};
 use prost_types::Timestamp;
 use std::collections::BTreeMap;
 
@@ -45,14 +47,35 @@ impl From<VersionInfo> for wire::VersionInfo {
             published_at: Some(timestamp(info.published_ms)),
             dependencies: info.dependencies.into_iter().map(Into::into).collect(),
             successor: info.successor,
+            effective_from: info.term.from.to_string(),
+            effective_to: day_or_empty(info.term.to),
+            grace_until: day_or_empty(info.term.grace_until),
         }
     }
+}
+
+/// A day as the wire says it; empty where there is none.
+pub fn day_or_empty(day: Option<Date>) -> String {
+    day.map_or(String::new(), |day| day.to_string())
+}
+
+fn day_if_any(field: &str, text: &str) -> Result<Option<Date>, ConvertError> {
+    if text.is_empty() { Ok(None) } else { parsed(field, text).map(Some) }
+}
+
+/// The days of a version that is offered.
+pub fn dates(effective_from: &str, effective_to: &str, grace_until: &str) -> Result<Dates, ConvertError> {
+    Dates::parse(effective_from, effective_to, grace_until).map_err(|error| match error {
+        TermError::Date { field, source } => ConvertError::new(field, source),
+        error => ConvertError::new("effective_from", error),
+    })
 }
 
 impl TryFrom<wire::VersionInfo> for VersionInfo {
     type Error = ConvertError;
 
     fn try_from(info: wire::VersionInfo) -> Result<Self, ConvertError> {
+        let published_ms = milliseconds(required("published_at", info.published_at)?)?;
         let dependencies = info.dependencies.into_iter().enumerate();
         let dependencies = dependencies.map(|(at, dependency)| {
             dependency.try_into().map_err(|fault: ConvertError| fault.within(format_args!("dependencies[{at}]")))
@@ -64,9 +87,15 @@ impl TryFrom<wire::VersionInfo> for VersionInfo {
             digest: parsed("digest", &info.digest)?,
             status: word::<wire::Status, _>("status", info.status)?,
             log_index: info.log_index,
-            published_ms: milliseconds(required("published_at", info.published_at)?)?,
+            published_ms,
             dependencies: dependencies.collect::<Result<_, _>>()?,
             successor: info.successor,
+            term: Term {
+                // A registry that is too old to say it knows of no other.
+                from: day_if_any("effective_from", &info.effective_from)?.unwrap_or(Date::in_china(published_ms)),
+                to: day_if_any("effective_to", &info.effective_to)?,
+                grace_until: day_if_any("grace_until", &info.grace_until)?,
+            },
         })
     }
 }

@@ -51,13 +51,28 @@ impl Registry for Service {
     }
 
     async fn resolve(&self, request: Request<wire::ResolveRequest>) -> Answer<wire::ResolveResponse> {
-        let reference = reference(&request.get_ref().reference)?;
+        let wire::ResolveRequest { reference: text, as_of } = request.into_inner();
+        let reference = reference(&text)?;
+        if !as_of.is_empty() {
+            let day = parsed("as_of", &as_of).map_err(Refusal::from)?;
+            let version = self.ask(move |registry| registry.resolve_as_of(&reference, day)).await?;
+            return Ok(Response::new(wire::ResolveResponse { version: Some(version.into()) }));
+        }
         // A small row is read sooner than another thread is woken.
         let version = match self.registry.held(&reference).map_err(Refusal::from)? {
             Some(version) => version,
             None => self.ask(move |registry| registry.resolve(&reference)).await?,
         };
         Ok(Response::new(wire::ResolveResponse { version: Some(version.into()) }))
+    }
+
+    async fn get_governing(&self, request: Request<wire::GetGoverningRequest>) -> Answer<wire::GetGoverningResponse> {
+        let wire::GetGoverningRequest { standard: text, day } = request.into_inner();
+        let (standard, day) = (standard(&text)?, parsed("day", &day).map_err(Refusal::from)?);
+        let versions = self.ask(move |registry| registry.governing(&standard, day)).await?;
+        let mut versions = versions.into_iter().map(Into::into);
+        let governing = versions.next();
+        Ok(Response::new(wire::GetGoverningResponse { governing, also_in_force: versions.collect() }))
     }
 
     async fn get_version(&self, request: Request<wire::GetVersionRequest>) -> Answer<wire::GetVersionResponse> {
@@ -317,8 +332,9 @@ fn submission(request: wire::PublishRequest) -> Result<Submission, Refusal> {
         return Err(field("metadata_toml", "it is missing: send the text of standard.toml"));
     }
     let package = Package::try_from(&request)?;
+    let dates = convert::dates(&request.effective_from, &request.effective_to, &request.grace_until)?;
     let wire::PublishRequest { metadata_toml, dry_run, .. } = request;
-    Ok(Submission { operation_id, package, metadata_toml, dry_run })
+    Ok(Submission { operation_id, package, metadata_toml, dates, dry_run })
 }
 
 fn status_change(request: wire::SetStatusRequest) -> Result<StatusChange, Refusal> {
@@ -334,6 +350,13 @@ fn status_change(request: wire::SetStatusRequest) -> Result<StatusChange, Refusa
         }
         _ => {}
     }
+    let effective_to = match (request.effective_to.as_str(), status) {
+        ("", _) => None,
+        (_, VersionStatus::Withdrawn) => {
+            return Err(field("effective_to", "a withdrawal ends a version on its day; leave it out"));
+        }
+        (day, _) => Some(parsed("effective_to", day)?),
+    };
     if !request.successor.is_empty() {
         parsed::<Reference>("successor", &request.successor)?;
     }
@@ -344,6 +367,7 @@ fn status_change(request: wire::SetStatusRequest) -> Result<StatusChange, Refusa
         status,
         reason: request.reason,
         successor: request.successor,
+        effective_to,
     })
 }
 

@@ -9,8 +9,11 @@
 
 use super::{Caller, PublishError, Registry, StatusChange, StoreError, facts};
 use crate::log::{Append, BatchMax, LogError, jittered};
-use guiju_model::{Content, Digest, StandardId, VersionInfo};
-use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
+use guiju_model::{Content, Dates, Digest, StandardId, Term, VersionInfo};
+use guiju_proto::{
+    convert::day_or_empty,
+    log::{Entry, StatusChanged, VersionPublished, entry},
+};
 use prost::Message;
 use semver::Version;
 use std::{
@@ -42,6 +45,7 @@ enum What {
         version: Version,
         digest: Digest,
         content: Arc<Content>,
+        term: Term,
         /// What it was compared with.
         baseline: Option<Version>,
     },
@@ -56,6 +60,27 @@ enum What {
     },
 }
 
+/// What is published of a version beside its content.
+pub(super) struct Terms<'t> {
+    pub metadata_toml: &'t str,
+    pub dates: Dates,
+    pub term: Term,
+    /// What it was compared with.
+    pub baseline: Option<Version>,
+}
+
+/// The event of a change of status.
+pub(super) fn status_changed(change: &StatusChange) -> entry::Event {
+    entry::Event::StatusChanged(StatusChanged {
+        standard: change.standard.to_string(),
+        version: change.version.to_string(),
+        status: change.status.to_string(),
+        reason: change.reason.clone(),
+        successor: change.successor.clone(),
+        effective_to: day_or_empty(change.effective_to),
+    })
+}
+
 /// What stands against an act, by what the view knows.
 type Admit = dyn Fn(&Registry) -> Result<(), PublishError> + Send + Sync;
 
@@ -63,14 +88,8 @@ type Admit = dyn Fn(&Registry) -> Result<(), PublishError> + Send + Sync;
 pub(super) const ACCESS: &str = "access";
 
 impl Draft {
-    pub fn version(
-        caller: &Caller,
-        operation_id: String,
-        content: &Content,
-        baseline: Option<Version>,
-        metadata_toml: &str,
-        time_ms: u64,
-    ) -> Self {
+    pub fn version(caller: &Caller, operation_id: String, content: &Content, terms: Terms<'_>, time_ms: u64) -> Self {
+        let Terms { metadata_toml, dates, term, baseline } = terms;
         let manifest = content.manifest.to_canonical();
         let digest = Digest::of(&manifest);
         let event = VersionPublished {
@@ -78,6 +97,9 @@ impl Draft {
             version: content.manifest.version.to_string(),
             manifest: digest.as_bytes().to_vec().into(),
             metadata: Digest::of(metadata_toml.as_bytes()).as_bytes().to_vec().into(),
+            effective_from: day_or_empty(dates.effective_from),
+            effective_to: day_or_empty(dates.effective_to),
+            grace_until: day_or_empty(dates.grace_until),
         };
         let entry = entry_bytes(caller, &operation_id, time_ms, entry::Event::VersionPublished(event));
         let mut blobs = vec![manifest, metadata_toml.as_bytes().to_vec()];
@@ -87,22 +109,16 @@ impl Draft {
             version: content.manifest.version.clone(),
             digest,
             content: Arc::new(content.clone()),
+            term,
             baseline,
         };
         Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs } }
     }
 
-    pub fn status(caller: &Caller, change: StatusChange, time_ms: u64) -> Self {
-        let StatusChange { operation_id, standard, version, status, reason, successor } = change;
-        let event = StatusChanged {
-            standard: standard.to_string(),
-            version: version.to_string(),
-            status: status.to_string(),
-            reason,
-            successor,
-        };
+    pub fn status(caller: &Caller, change: StatusChange, event: entry::Event, time_ms: u64) -> Self {
+        let StatusChange { operation_id, standard, version, .. } = change;
         let what = What::Status { standard, version };
-        Self::of(caller, operation_id, time_ms, entry::Event::StatusChanged(event), what)
+        Self::of(caller, operation_id, time_ms, event, what)
     }
 
     /// Any other event. `admit` says what stands against it by what the view knows when its turn comes; of two acts with the same
@@ -324,9 +340,9 @@ impl Registry {
     /// What the view knows by now: nothing against it, the same version already, or why not.
     fn judge_again(&self, draft: &Draft, taken: &Taken) -> Result<Option<VersionInfo>, PublishError> {
         self.still_may(&draft.caller)?;
-        let (standard, version, digest, draft_baseline) = match &draft.what {
-            What::Version { standard, version, digest, baseline, .. } => {
-                (standard.clone(), version.clone(), digest, baseline)
+        let (standard, version, (digest, term), draft_baseline) = match &draft.what {
+            What::Version { standard, version, digest, baseline, term, .. } => {
+                (standard.clone(), version.clone(), (digest, term), baseline)
             }
             What::Status { .. } => return Ok(None),
             What::Act { admit, .. } => return admit(self).map(|()| None),
@@ -348,7 +364,7 @@ impl Registry {
         if let Some(highest) = highest.filter(|highest| **highest > version) {
             return Err(PublishError::NotHigher { standard, version, highest: highest.clone() });
         }
-        self.admit(&standard, &version, digest)?;
+        self.admit(&standard, &version, digest, term)?;
         let before = taken.iter().filter(|(name, other)| *name == standard && *other < version && other.pre.is_empty());
         let known = self.baseline(&standard, &version)?.map(|(version, _)| version);
         let baseline = before.map(|(_, version)| version.clone()).chain(known).max();
@@ -370,8 +386,9 @@ impl Registry {
             let version = match &waiting.draft.what {
                 // Of a shared log the view knows better: another server may have appended the same operation a moment before.
                 What::Version { standard, version, .. } if self.is_shared() => self.view().version(standard, version),
-                What::Version { digest, content, .. } => {
-                    Ok(Some(facts::version_info(&content.manifest, *digest, index, waiting.draft.time_ms)))
+                What::Version { digest, content, term, .. } => {
+                    let time_ms = waiting.draft.time_ms;
+                    Ok(Some(facts::version_info(&content.manifest, *digest, index, time_ms, *term)))
                 }
                 What::Status { standard, version } => self.view().version(standard, version),
                 What::Act { .. } => Ok(None),

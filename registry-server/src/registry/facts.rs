@@ -1,8 +1,8 @@
 //! From entries and blobs to what the view takes in.
 
-use super::{Event, Happening, Registry, StoreError, access};
-use crate::view::{Fact, View, Words};
-use guiju_model::{Digest, Manifest, Metadata, StandardId, Status, VersionInfo};
+use super::{Event, Happening, PublishError, Registry, StoreError, access};
+use crate::view::{Ends, Fact, View, Words};
+use guiju_model::{Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo};
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
 use prost::Message;
 use semver::Version;
@@ -13,7 +13,13 @@ use std::{sync::Arc, time::Instant};
 const BATCH: usize = 512;
 
 /// A version as it is when it has just been published.
-pub(super) fn version_info(manifest: &Manifest, digest: Digest, log_index: u64, published_ms: u64) -> VersionInfo {
+pub(super) fn version_info(
+    manifest: &Manifest,
+    digest: Digest,
+    log_index: u64,
+    published_ms: u64,
+    term: Term,
+) -> VersionInfo {
     VersionInfo {
         standard: manifest.standard.clone(),
         version: manifest.version.clone(),
@@ -24,6 +30,7 @@ pub(super) fn version_info(manifest: &Manifest, digest: Digest, log_index: u64, 
         published_ms,
         dependencies: manifest.dependencies.clone(),
         successor: String::new(),
+        term,
     }
 }
 
@@ -96,23 +103,25 @@ impl Registry {
         let fault = |why: String| StoreError::Entry { index, why };
         let Entry { time_ms, principal, event, .. } = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
         match event {
-            Some(entry::Event::VersionPublished(VersionPublished { manifest, metadata, .. })) => {
-                let named = digest(&manifest).ok_or_else(|| fault("a digest is malformed".into()))?;
+            Some(entry::Event::VersionPublished(published)) => {
+                let named = digest(&published.manifest).ok_or_else(|| fault("a digest is malformed".into()))?;
                 let manifest = self.manifest(&named)?;
-                let metadata = digest(&metadata).ok_or_else(|| fault("a digest is malformed".into()))?;
+                let metadata = digest(&published.metadata).ok_or_else(|| fault("a digest is malformed".into()))?;
                 let metadata =
                     self.log.blob(&metadata)?.ok_or_else(|| fault("standard.toml is not in the log".into()))?;
                 let text = String::from_utf8_lossy(&metadata);
                 let metadata =
                     Metadata::from_toml(&manifest.standard, &text).map_err(|error| fault(error.to_string()))?;
                 let words = self.words(&manifest)?;
-                let info = version_info(&manifest, named, index, time_ms);
+                let term = term(&published, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
+                let info = version_info(&manifest, named, index, time_ms, term);
                 Ok(Fact::Published { info, metadata: Box::new(metadata), words })
             }
             Some(entry::Event::StatusChanged(change)) => {
                 let (standard, version, status) =
                     status_of(&change).ok_or_else(|| fault("a name is malformed".into()))?;
-                Ok(Fact::StatusChanged { standard, version, status, successor: change.successor })
+                let ends = ends(&change, status, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
+                Ok(Fact::StatusChanged { standard, version, status, successor: change.successor, ends })
             }
             Some(event) => access::fact(index, time_ms, &principal, event)
                 .map(Fact::Access)
@@ -128,7 +137,8 @@ impl Registry {
         let what = match event {
             Some(entry::Event::VersionPublished(published)) => {
                 let named = digest(&published.manifest).ok_or_else(|| fault("a digest is malformed".into()))?;
-                Happening::Published(version_info(&self.manifest(&named)?, named, index, time_ms))
+                let term = term(&published, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
+                Happening::Published(version_info(&self.manifest(&named)?, named, index, time_ms, term))
             }
             Some(entry::Event::StatusChanged(change)) => {
                 let (standard, version, status) =
@@ -137,12 +147,24 @@ impl Registry {
                     .view()
                     .version(&standard, &version)?
                     .ok_or_else(|| fault("it changes an unknown version".into()))?;
-                Happening::StatusChanged(VersionInfo { status, successor: change.successor, ..info })
+                let ends = ends(&change, status, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
+                let term = ends.of(info.term);
+                Happening::StatusChanged(VersionInfo { status, successor: change.successor, term, ..info })
             }
             Some(_) => return Ok(None),
             None => return Err(fault("it is of a kind that this server does not know; use a newer one".into())),
         };
         Ok(Some(Event { index, time_ms, what }))
+    }
+
+    /// The index of the entry that an operation has made, where it has made this one.
+    pub(super) fn done_before(&self, operation_id: &str, event: &entry::Event) -> Result<Option<u64>, PublishError> {
+        let Some(index) = self.log.operation(operation_id)? else { return Ok(None) };
+        let bytes = self.log.entries(index, 1)?.pop().unwrap_or_default();
+        match Entry::decode(bytes.as_slice()).is_ok_and(|entry| entry.event.as_ref() == Some(event)) {
+            true => Ok(Some(index)),
+            false => Err(PublishError::OperationReused(operation_id.into())),
+        }
     }
 
     /// Titles, data elements and descriptions of a schema; names of a code list.
@@ -184,4 +206,19 @@ fn digest(bytes: &[u8]) -> Option<Digest> {
 
 fn status_of(change: &StatusChanged) -> Option<(StandardId, Version, Status)> {
     Some((change.standard.parse().ok()?, change.version.parse().ok()?, change.status.parse().ok()?))
+}
+
+/// The days of a version, as its publisher said them and the day of its entry completes them.
+fn term(published: &VersionPublished, time_ms: u64) -> Option<Term> {
+    let VersionPublished { effective_from, effective_to, grace_until, .. } = published;
+    let dates = Dates::parse(effective_from, effective_to, grace_until).ok()?;
+    dates.term(Date::in_china(time_ms)).ok()
+}
+
+fn ends(change: &StatusChanged, status: Status, time_ms: u64) -> Option<Ends> {
+    match (status, change.effective_to.as_str()) {
+        (Status::Withdrawn, _) => Some(Ends::By(Date::in_china(time_ms))),
+        (_, "") => Some(Ends::AsBefore),
+        (_, day) => day.parse().ok().map(Ends::On),
+    }
 }

@@ -1,7 +1,7 @@
 //! Standards and their versions: what is published, what refers to what, and their status.
 
-use super::{View, ViewError, Words, json, search::tokens_of};
-use guiju_model::{Dependency, Digest, Kind, Metadata, StandardId, StandardInfo, Status, VersionInfo};
+use super::{Ends, View, ViewError, Words, json, search::tokens_of};
+use guiju_model::{Dependency, Digest, Kind, Metadata, StandardId, StandardInfo, Status, Term, VersionInfo};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +16,8 @@ struct VersionRow {
     /// Reference, standard, version, digest.
     dependencies: Vec<(String, String, String, String)>,
     successor: String,
+    /// From, to, end of the grace.
+    term: (String, Option<String>, Option<String>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,14 +68,16 @@ impl View {
     pub(super) fn set_status(
         &self,
         changes: &mut BTreeMap<Vec<u8>, Vec<u8>>,
-        standard: &StandardId,
-        version: &Version,
+        (standard, version): (&StandardId, &Version),
         status: Status,
         successor: &str,
+        ends: Ends,
     ) -> Result<(), ViewError> {
         let key = version_key(standard, version);
         if let Some(mut row) = self.changed::<VersionRow>(changes, &key)? {
             (row.status, row.successor) = (status, successor.to_owned());
+            let term = term_of(&row.term).ok_or_else(|| self.fault("a row cannot be read"))?;
+            row.term = row_of(ends.of(term));
             changes.insert(key, json(&row));
         }
         let key = standard_key(standard);
@@ -117,6 +121,14 @@ impl View {
     pub fn has_few_versions(&self, standard: &StandardId) -> Result<bool, ViewError> {
         const ROW_BYTES_MAX: usize = 16 << 10;
         Ok(self.get(&standard_key(standard))?.is_some_and(|row| row.len() <= ROW_BYTES_MAX))
+    }
+
+    /// The days of the versions of a standard.
+    pub fn terms(&self, standard: &StandardId) -> Result<Vec<(Version, Term)>, ViewError> {
+        let versions = self.versions(standard)?.into_iter();
+        let terms =
+            versions.map(|(version, ..)| Ok(self.version(standard, &version)?.map(|info| (version, info.term))));
+        terms.filter_map(Result::transpose).collect()
     }
 
     pub fn metadata(&self, standard: &StandardId) -> Result<Option<Metadata>, ViewError> {
@@ -200,6 +212,7 @@ impl VersionRow {
             published_ms: info.published_ms,
             dependencies: info.dependencies.iter().map(dependency).collect(),
             successor: info.successor.clone(),
+            term: row_of(info.term),
         }
     }
 
@@ -222,6 +235,7 @@ impl VersionRow {
             published_ms: self.published_ms,
             dependencies: self.dependencies.into_iter().map(dependency).collect::<Option<_>>()?,
             successor: self.successor,
+            term: term_of(&self.term)?,
         })
     }
 }
@@ -243,6 +257,16 @@ impl StandardRow {
             version_count: self.versions.len() as u32,
         }
     }
+}
+
+fn row_of(term: Term) -> (String, Option<String>, Option<String>) {
+    let Term { from, to, grace_until } = term;
+    (from.to_string(), to.map(|day| day.to_string()), grace_until.map(|day| day.to_string()))
+}
+
+fn term_of((from, to, grace_until): &(String, Option<String>, Option<String>)) -> Option<Term> {
+    let day = |text: &Option<String>| text.as_ref().map(|text| text.parse()).transpose().ok();
+    Some(Term { from: from.parse().ok()?, to: day(to)?, grace_until: day(grace_until)? })
 }
 
 fn standard_key(standard: &StandardId) -> Vec<u8> {

@@ -8,8 +8,8 @@
 use crate::{carried, context::Context, embedded, failure::Failure};
 use guiju::{Cache, CompileError, Lock, LockError, Pin, Registry, RegistryError};
 use guiju_model::{
-    Bundle, BundleError, Catalog, Content, Digest, Kind, Metadata, Namespace, Reference, Resolution, ResolveError,
-    SearchHit, Selector, Severity, StandardId, StandardInfo, VersionInfo, resolve,
+    Bundle, BundleError, Catalog, Content, Date, Digest, Kind, Metadata, Namespace, Reference, Resolution,
+    ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, VersionInfo, resolve,
 };
 use guiju_validator::near::nearest;
 use semver::Version;
@@ -34,6 +34,8 @@ pub struct Found {
     pub bundle: Bundle,
     pub metadata: Option<Metadata>,
     pub versions: Vec<Version>,
+    /// The same, highest first, as a registry tells them; none where it was not asked.
+    pub infos: Vec<VersionInfo>,
     /// Where it was found, in words.
     pub place: String,
 }
@@ -178,6 +180,19 @@ impl<'c> Shelf<'c> {
         }
     }
 
+    /// The highest version that a reference admits of those in force on a day, whatever is pinned.
+    pub fn as_of(&self, reference: &Reference, day: Date) -> Result<(Bundle, VersionInfo), Failure> {
+        if self.context.shared.locked {
+            let failure =
+                Failure::new("`--as-of` asks for the version of a day, and `--locked` for the one that is pinned");
+            return Err(failure.hint("run `guiju lock --as-of`, and then with --locked alone"));
+        }
+        let info = self.ask(|registry| async move { registry.resolve_as_of(reference, day).await })?;
+        let VersionInfo { standard, version, digest, .. } = info.clone();
+        let (bundle, _) = self.exactly(&Resolution { standard, version, digest })?;
+        Ok((bundle, info))
+    }
+
     /// What a reference means now, wherever the lock stands, with its place in a registry's log.
     pub fn newest(&self, reference: &Reference) -> Result<(Bundle, Option<VersionInfo>), Failure> {
         if let Selector::Digest(digest) = reference.selector()
@@ -265,30 +280,34 @@ impl<'c> Shelf<'c> {
         verified(bundle.map_err(|error| Failure::new(error.to_string()))?)
     }
 
-    pub fn find(&self, reference: &Reference) -> Result<Found, Failure> {
+    pub fn find(&self, reference: &Reference, as_of: Option<Date>) -> Result<Found, Failure> {
         let standard = reference.standard();
-        let (bundle, info) = match self.context.shared.locked {
-            true => (self.bundle(reference)?, None),
-            false => self.newest(reference)?,
+        let (bundle, info) = match (as_of, self.context.shared.locked) {
+            (Some(day), _) => self.as_of(reference, day).map(|(bundle, info)| (bundle, Some(info)))?,
+            (None, true) => (self.bundle(reference)?, None),
+            (None, false) => self.newest(reference)?,
         };
-        let (place, mut versions): (_, Vec<Version>) = match info {
+        let (place, mut versions, infos): (_, Vec<Version>, _) = match info {
             Some(_) => {
-                let (_, versions) = self.ask(|registry| async move { registry.versions(standard).await })?;
-                (self.place(), versions.into_iter().map(|info| info.version).collect())
+                let (_, infos) = self.ask(|registry| async move { registry.versions(standard).await })?;
+                (self.place(), infos.iter().map(|info| info.version.clone()).collect(), infos)
             }
             None => {
                 let versions = Carried.versions(standard).into_iter().map(|(version, _)| version);
-                ("the program".into(), versions.collect())
+                ("the program".into(), versions.collect(), Vec::new())
             }
         };
         versions.sort();
         let metadata = carried::metadata(standard);
-        Ok(Found { bundle, metadata, versions, place })
+        Ok(Found { bundle, metadata, versions, infos, place })
     }
 
     /// Pins what a reference means now. Whether the lock changed.
-    pub fn pin(&mut self, reference: &Reference) -> Result<(Resolution, bool), Failure> {
-        let (bundle, info) = self.newest(reference)?;
+    pub fn pin(&mut self, reference: &Reference, as_of: Option<Date>) -> Result<(Resolution, bool), Failure> {
+        let (bundle, info) = match as_of {
+            Some(day) => self.as_of(reference, day).map(|(bundle, info)| (bundle, Some(info)))?,
+            None => self.newest(reference)?,
+        };
         let manifest = &bundle.root().manifest;
         let (standard, version) = (manifest.standard.clone(), manifest.version.clone());
         let resolution = Resolution { standard, version, digest: bundle.digest() };

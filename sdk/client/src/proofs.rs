@@ -67,6 +67,10 @@ pub struct LogEntry {
     pub about: String,
     /// The same: the namespaces it is about, `*` for all.
     pub scopes: Vec<String>,
+    /// Days that were named, YYYY-MM-DD; empty where none was.
+    pub effective_from: String,
+    pub effective_to: String,
+    pub grace_until: String,
 }
 
 impl LogEntry {
@@ -83,9 +87,12 @@ impl LogEntry {
         match event {
             Some(Event::VersionPublished(event)) => {
                 (read.event, read.standard, read.version) = ("published".into(), event.standard, event.version);
+                (read.effective_from, read.effective_to) = (event.effective_from, event.effective_to);
+                read.grace_until = event.grace_until;
             }
             Some(Event::StatusChanged(event)) => {
                 (read.event, read.standard, read.version) = (event.status, event.standard, event.version);
+                read.effective_to = event.effective_to;
                 (read.reason, read.successor) = (event.reason, event.successor);
             }
             Some(Event::RoleGranted(event)) => {

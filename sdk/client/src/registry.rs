@@ -2,12 +2,12 @@
 
 use crate::{Standard, cache::CacheError, lock::LockError};
 use guiju_model::{
-    Bundle, BundleError, Digest, Kind, Package, Reference, ReferenceError, Report, SearchHit, StandardId, StandardInfo,
-    Status as VersionStatus, Text, VersionInfo,
+    Bundle, BundleError, Date, Dates, Digest, Kind, Package, Reference, ReferenceError, Report, SearchHit, StandardId,
+    StandardInfo, Status as VersionStatus, Text, VersionInfo,
 };
 use guiju_proto::{
     conformance::{CheckOptions as WireOptions, CheckRequest, conformance_client::ConformanceClient},
-    convert::{BundleReceiver, ConvertError, package_parts},
+    convert::{BundleReceiver, ConvertError, day_or_empty, package_parts},
     log::log_service_client::LogServiceClient,
     registry::{self as wire, registry_client::RegistryClient},
 };
@@ -215,12 +215,35 @@ impl Registry {
     }
 
     pub async fn resolve(&self, reference: &Reference) -> Result<VersionInfo, RegistryError> {
-        let request = wire::ResolveRequest { reference: reference.to_string() };
+        self.resolved(wire::ResolveRequest { reference: reference.to_string(), as_of: String::new() }).await
+    }
+
+    /// The highest version that a reference admits of those in force on a day.
+    pub async fn resolve_as_of(&self, reference: &Reference, day: Date) -> Result<VersionInfo, RegistryError> {
+        self.resolved(wire::ResolveRequest { reference: reference.to_string(), as_of: day.to_string() }).await
+    }
+
+    async fn resolved(&self, request: wire::ResolveRequest) -> Result<VersionInfo, RegistryError> {
         let answer = again(|| {
             let (mut client, request) = (self.registry.clone(), request.clone());
             async move { client.resolve(request).await }
         });
         version(answer.await?.into_inner().version)
+    }
+
+    /// The version that governs a record of a day, and after it those that may still be used then, highest first.
+    pub async fn governing(&self, standard: &StandardId, day: Date) -> Result<Vec<VersionInfo>, RegistryError> {
+        let request = wire::GetGoverningRequest { standard: standard.to_string(), day: day.to_string() };
+        let answer = again(|| {
+            let (mut client, request) = (self.registry.clone(), request.clone());
+            async move { client.get_governing(request).await }
+        });
+        let answer = answer.await?.into_inner();
+        let mut versions = vec![version(answer.governing)?];
+        for info in answer.also_in_force {
+            versions.push(info.try_into()?);
+        }
+        Ok(versions)
     }
 
     /// A version with all that judging needs, every digest verified.
@@ -290,7 +313,8 @@ impl Registry {
         Ok(answer.versions.into_iter().map(VersionInfo::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// Publishes one version. The same operation id may be sent again, and is where the registry did not answer.
+    /// Publishes one version, in effect from today on. The same operation id may be sent again, and is where the registry did
+    /// not answer.
     pub async fn publish(
         &self,
         operation_id: &str,
@@ -298,9 +322,24 @@ impl Registry {
         metadata_toml: &str,
         dry_run: bool,
     ) -> Result<Publication, RegistryError> {
+        self.publish_for(operation_id, package, metadata_toml, Dates::default(), dry_run).await
+    }
+
+    /// The same, in effect on the days that are named.
+    pub async fn publish_for(
+        &self,
+        operation_id: &str,
+        package: &Package,
+        metadata_toml: &str,
+        dates: Dates,
+        dry_run: bool,
+    ) -> Result<Publication, RegistryError> {
         let mut request = wire::PublishRequest::from(package.clone());
         (request.operation_id, request.metadata_toml, request.dry_run) =
             (operation_id.into(), metadata_toml.into(), dry_run);
+        request.effective_from = day_or_empty(dates.effective_from);
+        request.effective_to = day_or_empty(dates.effective_to);
+        request.grace_until = day_or_empty(dates.grace_until);
         let bytes: usize = package.files.values().map(Vec::len).sum();
         let answer = match bytes < MESSAGE_BYTES {
             true => {
@@ -356,6 +395,7 @@ impl Registry {
         status: VersionStatus,
         reason: &str,
         successor: &str,
+        effective_to: Option<Date>,
     ) -> Result<VersionInfo, RegistryError> {
         let request = wire::SetStatusRequest {
             operation_id: operation_id.into(),
@@ -364,6 +404,7 @@ impl Registry {
             status: wire::Status::from(status).into(),
             reason: reason.into(),
             successor: successor.into(),
+            effective_to: day_or_empty(effective_to),
         };
         version(self.registry.clone().set_status(request).await?.into_inner().version)
     }

@@ -35,6 +35,23 @@ impl Date {
         Self::new(number(&digits[..4]), number(&digits[4..6]) as u8, number(&digits[6..]) as u8)
     }
 
+    /// The day of China Standard Time (UTC+8, without summer time) of a Unix time in milliseconds; the last day there is for
+    /// anything beyond.
+    pub fn in_china(unix_ms: u64) -> Self {
+        const DAY_MS: u64 = 86_400_000;
+        // 1970-01-01, counted as `day_number` does.
+        const EPOCH: i64 = 719_468;
+        let days = (unix_ms.saturating_add(8 * 3_600_000) / DAY_MS) as i64 + EPOCH;
+        // Years begin in March here, so that a leap day is a year's last.
+        let (era, of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * of_year + 2) / 153;
+        let (day, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+        let year = u16::try_from(era * 400 + year_of_era + i64::from(month <= 2)).unwrap_or(u16::MAX);
+        Self::new(year, month as u8, day as u8).unwrap_or(Self { year: 9999, month: 12, day: 31 })
+    }
+
     pub fn year(self) -> u16 {
         self.year
     }
@@ -117,6 +134,26 @@ mod tests {
             (Date::from_compact("20230229"), Date::from_compact("２0230228"), Date::from_compact("")),
             (None, None, None)
         );
+    }
+
+    #[test]
+    fn a_time_is_a_day_in_china() {
+        for (ms, day) in [
+            (0, "1970-01-01"),
+            (57_599_999, "1970-01-01"),
+            (57_600_000, "1970-01-02"),
+            (951_753_600_000, "2000-02-29"),
+            (951_840_000_000, "2000-03-01"),
+            (1_700_000_000_000, "2023-11-15"),
+            (4_107_513_600_000, "2100-03-01"),
+            (u64::MAX, "9999-12-31"),
+        ] {
+            assert_eq!(Date::in_china(ms).to_string(), day, "{ms}");
+        }
+        let epoch = Date::new(1970, 1, 1).unwrap().day_number();
+        for days in 0..80_000 {
+            assert_eq!(Date::in_china(days * 86_400_000).day_number(), epoch + days as i64);
+        }
     }
 
     #[test]

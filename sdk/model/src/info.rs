@@ -1,6 +1,6 @@
 //! What a registry tells of what it holds, without the files.
 
-use crate::{Dependency, Digest, Kind, MatchedIn, StandardId, Status};
+use crate::{Dependency, Digest, Kind, MatchedIn, StandardId, Status, Term};
 use semver::Version;
 
 /// A published version without its files.
@@ -18,6 +18,8 @@ pub struct VersionInfo {
     pub dependencies: Vec<Dependency>,
     /// What to use instead of a deprecated or withdrawn version; empty where nothing was named.
     pub successor: String,
+    /// From when until when it is in effect.
+    pub term: Term,
 }
 
 /// What lists and searches show of a standard.

@@ -18,6 +18,7 @@ mod manifest; // the parts of a version, and its digest
 mod metadata; // standard.toml: who answers for a standard
 mod reference; // namespace/name@requirement: what is asked for
 mod role; // who may do what
+mod term; // which version governs on a day
 mod words; // kind, status, severity, quality dimension, share class, security level
 
 pub use canonical::{CanonicalError, canonical_csv, canonical_json};
@@ -33,4 +34,5 @@ pub use manifest::{Content, Dependency, FileError, Manifest, Package, document_n
 pub use metadata::{Metadata, MetadataError, Properties, Reading};
 pub use reference::{Reference, ReferenceError, Selector};
 pub use role::{Grant, GrantInfo, Principal, Role, Scope, Step, TokenInfo};
+pub use term::{Dates, Term, TermError, in_force};
 pub use words::{Dimension, Kind, MatchedIn, SecurityLevel, Severity, ShareClass, Status, WordError};

@@ -59,6 +59,9 @@ pub struct CheckArgs {
     /// The day that counts as today, YYYY-MM-DD; without it, rules that ask for it are not judged
     #[arg(long, value_name = "DATE", env = "GUIJU_REFERENCE_DATE", hide_env_values = true)]
     reference_date: Option<Date>,
+    /// Check against the version that governs records of this day, YYYY-MM-DD, whatever is pinned; needs a registry
+    #[arg(long, value_name = "DATE", conflicts_with = "schema")]
+    as_of: Option<Date>,
     /// Show the offending values; reports travel further than data may, so they are left out otherwise
     #[arg(long)]
     values: bool,
@@ -78,14 +81,20 @@ struct Bench<'c> {
     shelf: Shelf<'c>,
     schema: Option<Rc<Validator>>,
     schema_path: Option<PathBuf>,
+    as_of: Option<Date>,
     compiled: HashMap<Reference, Rc<Validator>>,
 }
 
 pub fn run(args: CheckArgs, context: &Context) -> Answer {
     let jobs = inputs::jobs(&args.files, args.standard.as_deref(), args.schema.is_some(), &context.settings)?;
     let schema = args.schema.as_deref().map(of_schema).transpose()?;
-    let mut bench =
-        Bench { shelf: Shelf::open(context)?, schema, schema_path: args.schema.clone(), compiled: HashMap::new() };
+    let mut bench = Bench {
+        shelf: Shelf::open(context)?,
+        schema,
+        schema_path: args.schema.clone(),
+        as_of: args.as_of,
+        compiled: HashMap::new(),
+    };
     let progress = Progress::default();
     let style = Style { lang: context.lang, paint: context.paint, show: args.show };
     let mut output = output::of(args.output, style, progress.around(context.out()));
@@ -138,7 +147,10 @@ impl Bench<'_> {
         if let Some(validator) = self.compiled.get(reference) {
             return Ok(validator.clone());
         }
-        let bundle = self.shelf.bundle(reference)?;
+        let bundle = match self.as_of {
+            Some(day) => self.shelf.as_of(reference, day)?.0,
+            None => self.shelf.bundle(reference)?,
+        };
         let validator =
             Validator::compile(&bundle, &CompileOptions::default()).map_err(|error| not_compiled(&error))?;
         let validator = Rc::new(validator);

@@ -3,7 +3,7 @@ use crate::{
     failure::{Answer, Failure, Verdict},
     shelf::Shelf,
 };
-use guiju_model::{Digest, Reference, StandardId, Status, VersionInfo};
+use guiju_model::{Date, Digest, Reference, StandardId, Status, Term, VersionInfo};
 use semver::Version;
 use std::io::Write;
 
@@ -14,7 +14,10 @@ The step and its reason stand in the registry's log for ever. Safe to repeat: th
 Example: guiju deprecate bj.example/lamp-post@=0.1.0 --why 'heights were in feet' --successor bj.example/lamp-post@^0.2")]
 pub struct DeprecateArgs {
     #[command(flatten)]
-    pub step: StepArgs,
+    step: StepArgs,
+    /// The first day on which it governs no more, YYYY-MM-DD: today or later
+    #[arg(long, value_name = "DATE")]
+    effective_to: Option<Date>,
 }
 
 /// What every step of a published version needs.
@@ -31,22 +34,32 @@ pub struct StepArgs {
 }
 
 pub fn run(args: DeprecateArgs, context: &Context) -> Answer {
-    step(&args.step, Status::Deprecated, context)
+    step(&args.step, Status::Deprecated, args.effective_to, context)
 }
 
 /// Takes a version to a status, and says so.
-pub fn step(args: &StepArgs, status: Status, context: &Context) -> Answer {
+pub fn step(args: &StepArgs, status: Status, effective_to: Option<Date>, context: &Context) -> Answer {
     let (standard, version) = exactly(&args.version)?;
     let successor = args.successor.as_deref().unwrap_or_default();
-    let operation = operation_id(&standard, &version, status, &args.why, successor);
+    let mut operation = format!("{standard} {version}\n{}\n{successor}\n{}", status.as_str(), args.why);
+    operation += &effective_to.map_or(String::new(), |day| format!("\n{day}"));
+    // The same step for the same reason is the same operation, from wherever it is sent.
+    let operation = format!("status-{}", &Digest::of(operation.as_bytes()).hex()[..48]);
     let shelf = Shelf::open(context)?;
-    let answer = shelf.ask(|registry| {
-        let (standard, version) = (&standard, &version);
-        async move { registry.set_status(&operation, (standard, version), status, &args.why, successor).await }
-    });
-    let VersionInfo { standard, version, status, digest, .. } = answer?;
+    let answer =
+        shelf.ask(|registry| {
+            let (standard, version) = (&standard, &version);
+            async move {
+                registry.set_status(&operation, (standard, version), status, &args.why, successor, effective_to).await
+            }
+        });
+    let info = answer?;
+    let VersionInfo { standard, version, status, digest, .. } = &info;
     let mut out = context.out();
     writeln!(out, "{} {standard} {version}  {digest}", status.as_str())?;
+    if effective_to.is_some() {
+        writeln!(out, "  {}", days(&info))?;
+    }
     out.flush()?;
     Ok(Verdict::Conforms)
 }
@@ -61,8 +74,16 @@ fn exactly(written: &str) -> Result<(StandardId, Version), Failure> {
     Ok((reference.standard().clone(), version))
 }
 
-/// The same step for the same reason is the same operation, from wherever it is sent.
-fn operation_id(standard: &StandardId, version: &Version, status: Status, why: &str, successor: &str) -> String {
-    let text = format!("{standard} {version}\n{}\n{successor}\n{why}", status.as_str());
-    format!("status-{}", &Digest::of(text.as_bytes()).hex()[..48])
+/// When a version governs, in words.
+pub fn days(info: &VersionInfo) -> String {
+    let Term { from, to, grace_until } = info.term;
+    let mut text = match to {
+        Some(to) if to <= from => format!("in effect on no day: it was to be from {from} on"),
+        Some(to) => format!("in effect from {from} until the day before {to}"),
+        None => format!("in effect from {from} on"),
+    };
+    if let Some(day) = grace_until {
+        text += &format!("; what it supersedes may be used until the day before {day}");
+    }
+    text
 }

@@ -53,6 +53,15 @@ fn tell(out: &mut impl Write, entry: &LogEntry) -> io::Result<()> {
     let LogEntry { index, principal, event, version, reason, successor, .. } = entry;
     let [principal, event, version] = [principal, event, version].map(|text| plain(text));
     writeln!(out, "{index:>6}  {}  {event:10}  {version}  by {principal}", entry.time())?;
+    for (words, day) in [
+        ("in effect from", &entry.effective_from),
+        ("in effect until the day before", &entry.effective_to),
+        ("what it supersedes may be used until the day before", &entry.grace_until),
+    ] {
+        if !day.is_empty() {
+            writeln!(out, "        {words} {}", plain(day))?;
+        }
+    }
     if !reason.is_empty() {
         writeln!(out, "        why: {}", plain(reason))?;
     }

@@ -35,7 +35,7 @@ pub fn run(args: InitArgs, context: &Context) -> Answer {
     // What can fail for reasons outside this folder comes before the first file.
     let mut shelf = Shelf::open(&made)?;
     for reference in made.settings.wanted()? {
-        shelf.pin(&reference)?;
+        shelf.pin(&reference, None)?;
     }
     let mut out = context.out();
     let files = [(FILE, toml.as_str())].into_iter().chain(SAMPLES);

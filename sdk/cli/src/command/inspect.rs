@@ -15,7 +15,7 @@ pub struct InspectArgs {
 
 pub fn run(args: InspectArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
-    let found = shelf.find(&context.settings.reference(&args.standard)?)?;
+    let found = shelf.find(&context.settings.reference(&args.standard)?, None)?;
     let validator =
         Validator::compile(&found.bundle, &CompileOptions::default()).map_err(|error| not_compiled(&error))?;
     let mut out = context.out();

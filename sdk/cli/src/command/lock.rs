@@ -5,7 +5,7 @@ use crate::{
     settings::FILE,
     shelf::{Shelf, locked},
 };
-use guiju_model::Reference;
+use guiju_model::{Date, Reference};
 use std::io::Write;
 
 /// Pin the exact versions that a project uses, in guiju.lock
@@ -17,6 +17,9 @@ pub struct LockArgs {
     /// References to pin beside those of guiju.toml
     #[arg(value_name = "STANDARD")]
     standards: Vec<String>,
+    /// Pin the versions that govern records of this day, YYYY-MM-DD, rather than the highest
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<Date>,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -28,7 +31,7 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
     let mut out = context.out();
     let mut changed = 0;
     for reference in &wanted {
-        let (resolution, is_new) = shelf.pin(reference)?;
+        let (resolution, is_new) = shelf.pin(reference, args.as_of)?;
         changed += u64::from(is_new);
         let mark = if is_new { "+" } else { " " };
         writeln!(out, "{mark} {reference}  {}  {}", resolution.version, resolution.digest)?;

@@ -1,5 +1,5 @@
 use crate::{
-    command::test,
+    command::{deprecate::days, test},
     context::Context,
     failure::{Answer, Failure, Verdict},
     shelf::{Carried, Shelf, refused},
@@ -9,7 +9,7 @@ use guiju::{
     Publication,
     tree::{Tree, names, refers_to},
 };
-use guiju_model::{Digest, Package, Text, VersionInfo};
+use guiju_model::{Date, Dates, Digest, Package, Text, VersionInfo};
 use guiju_validator::judge_examples;
 use std::{io::Write, path::PathBuf};
 
@@ -25,6 +25,30 @@ pub struct PublishArgs {
     /// Let the registry judge, and publish nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    days: DaysArgs,
+}
+
+/// When a version is to govern. Of one version only.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "When it governs (YYYY-MM-DD)")]
+pub struct DaysArgs {
+    /// The first day on which it governs [default: the day of publication]
+    #[arg(long, value_name = "DATE")]
+    effective_from: Option<Date>,
+    /// The first day on which it governs no more [default: when it is superseded, deprecated or withdrawn]
+    #[arg(long, value_name = "DATE")]
+    effective_to: Option<Date>,
+    /// The first day on which what it supersedes may be used no more [default: the first day on which it governs]
+    #[arg(long, value_name = "DATE")]
+    grace_until: Option<Date>,
+}
+
+impl DaysArgs {
+    pub fn dates(&self) -> Dates {
+        let Self { effective_from, effective_to, grace_until } = *self;
+        Dates { effective_from, effective_to, grace_until }
+    }
 }
 
 enum Outcome {
@@ -45,10 +69,15 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
     let (mut published, mut there, mut failed) = (0, 0, 0);
     let mut out = context.out();
     let packages = Tree::ordered(packages);
+    let dates = args.days.dates();
+    if dates != Dates::default() && packages.len() != 1 {
+        let failure = Failure::new(format!("days are named, and `{}` has {all} versions", args.folder.display()));
+        return Err(failure.hint("name the folder of one version"));
+    }
     for package in &packages {
         let (toml, _) = &metadata[&package.standard];
         let (standard, version) = (&package.standard, &package.version);
-        match publish(&shelf, package, toml, args.dry_run, &packages) {
+        match publish(&shelf, package, toml, dates, args.dry_run, &packages) {
             Ok(Outcome::Published { place, warnings }) => {
                 published += 1;
                 let done = if args.dry_run { "would publish" } else { "published" };
@@ -93,21 +122,25 @@ fn publish(
     shelf: &Shelf<'_>,
     package: &Package,
     toml: &str,
+    dates: Dates,
     is_dry: bool,
     all: &[Package],
 ) -> Result<Outcome, Failure> {
-    let operation = operation_id(package, toml);
+    let operation = operation_id(package, toml, dates);
     let answer = shelf.ask(|registry| async move {
-        match registry.publish(&operation, package, toml, is_dry).await {
+        match registry.publish_for(&operation, package, toml, dates, is_dry).await {
             Err(error) if is_dry && error.status().is_some() => Ok(Err(error)),
             answer => answer.map(Ok),
         }
     })?;
     match answer {
         Ok(Publication { is_new: false, .. }) => Ok(Outcome::There),
-        Ok(Publication { version: VersionInfo { digest, log_index, .. }, warnings, .. }) => {
+        Ok(Publication { version, warnings, .. }) => {
+            let VersionInfo { digest, log_index, .. } = &version;
+            // Said only where it was asked for: most versions govern from today on.
+            let days = if dates == Dates::default() { String::new() } else { format!("\n  {}", days(&version)) };
             let place = if is_dry { digest.to_string() } else { format!("{digest}  log index {log_index}") };
-            Ok(Outcome::Published { place, warnings })
+            Ok(Outcome::Published { place: place + &days, warnings })
         }
         // A whole tree can be tried out: what would have been published before this one is not there in a dry run.
         Err(_) if refers_to(package, &names(all)) => judged_here(package, all),
@@ -134,10 +167,13 @@ fn judged_here(package: &Package, all: &[Package]) -> Result<Outcome, Failure> {
 }
 
 /// The same content is the same operation, however often and from wherever it is sent.
-fn operation_id(package: &Package, toml: &str) -> String {
+pub fn operation_id(package: &Package, toml: &str, dates: Dates) -> String {
     let mut text = format!("{} {}\n{}\n", package.standard, package.version, Digest::of(toml.as_bytes()));
     for (name, bytes) in &package.files {
         text += &format!("{name} {}\n", Digest::of(bytes));
+    }
+    if dates != Dates::default() {
+        text += &format!("{dates:?}");
     }
     format!("publish-{}", &Digest::of(text.as_bytes()).hex()[..48])
 }

@@ -1,9 +1,10 @@
 use crate::{
+    command::deprecate::days,
     context::Context,
     failure::{Answer, Failure, Verdict},
     shelf::{Found, Shelf},
 };
-use guiju_model::{CodeList, Content, Kind, Metadata};
+use guiju_model::{CodeList, Content, Date, Kind, Metadata};
 use guiju_validator::{CompileOptions, Field, Validator};
 use std::io::{self, Write};
 
@@ -18,12 +19,15 @@ pub struct ShowArgs {
     /// Codes shown of a code list; 0: all
     #[arg(long, value_name = "N", default_value_t = 40)]
     codes: usize,
+    /// The version that governs a record of this day, YYYY-MM-DD, rather than the highest; needs a registry
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<Date>,
 }
 
 pub fn run(args: ShowArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
     let reference = context.settings.reference(&args.standard)?;
-    let found = shelf.find(&reference)?;
+    let found = shelf.find(&reference, args.as_of)?;
     let mut out = context.out();
     if let Some(name) = &args.file {
         out.write_all(file(found.content(), name)?)?;
@@ -64,6 +68,14 @@ fn head(out: &mut impl Write, found: &Found, context: &Context) -> Result<(), Fa
     line("kind", "类型", manifest.kind.as_str())?;
     line("digest", "摘要", &found.content().digest().to_string())?;
     line("versions", "版本", &found.versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))?;
+    for info in &found.infos {
+        let successor = if info.successor.is_empty() { String::new() } else { format!("; use {}", info.successor) };
+        line(
+            &info.version.to_string(),
+            &info.version.to_string(),
+            &format!("{}, {}{successor}", info.status, days(info)),
+        )?;
+    }
     line("found in", "来源", &found.place)?;
     for dependency in &manifest.dependencies {
         line("refers to", "引用", &format!("{} {}", dependency.standard, dependency.version))?;

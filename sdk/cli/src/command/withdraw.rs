@@ -16,5 +16,5 @@ pub struct WithdrawArgs {
 }
 
 pub fn run(args: WithdrawArgs, context: &Context) -> Answer {
-    step(&args.step, Status::Withdrawn, context)
+    step(&args.step, Status::Withdrawn, None, context)
 }
