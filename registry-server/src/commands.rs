@@ -1,6 +1,10 @@
 //! The command line of `guiju-server`.
 
-use crate::{Fault, serve, settings, upkeep};
+use crate::{
+    Fault, migrate, serve,
+    settings::{self, Engine},
+    upkeep,
+};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::{
     io::{self, Write},
@@ -31,12 +35,15 @@ pub fn run() -> Result<ExitCode, Fault> {
     let data = &settings.data;
     let lines = match name {
         "serve" => return runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
+        "verify" if settings.engine == Engine::Etcd => upkeep::verify_cluster(&settings)?,
         "verify" => upkeep::verify(data)?,
-        "rebuild" => upkeep::rebuild(data)?,
-        "rotate-key" => upkeep::rotate_key(data)?,
+        "rebuild" => upkeep::rebuild(&settings)?,
+        "rotate-key" => upkeep::rotate_key(&settings)?,
+        "migrate" => migrate::migrate(&settings, engine(matches, "from"), engine(matches, "to"))?,
+        "backup" | "restore" if settings.engine == Engine::Etcd => return Err(of_journal(name)),
         "backup" => upkeep::backup(data, folder(matches, "to"))?,
         "restore" => upkeep::restore(folder(matches, "from"), data)?,
-        "export" => upkeep::export(data, folder(matches, "to"))?,
+        "export" => upkeep::export(&settings, folder(matches, "to"))?,
         _ => unreachable!("clap knows the same commands"),
     };
     print(lines.into_iter())
@@ -71,6 +78,14 @@ fn command() -> Command {
             with_settings("restore", "Make a data folder of a backup")
                 .arg(folder_argument("from", "Folder of the backup")),
         )
+        .subcommand(
+            with_settings("migrate", "Move the log from one engine to another, with the same entries, chain and root")
+                .arg(engine_argument(
+                    "from",
+                    "Engine that has the log: journal or etcd; no server may append to a journal",
+                ))
+                .arg(engine_argument("to", "Engine that gets it")),
+        )
         .subcommand(with_settings("export", "Write the standards as a folder, and the log as NDJSON").arg(to(EXPORT)))
 }
 
@@ -79,6 +94,21 @@ const EXPORT: &str = "Folder for `standards/` and `log.ndjson`, new or empty";
 
 fn folder_argument(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name("DIR").value_parser(value_parser!(PathBuf)).required(true).help(help)
+}
+
+fn engine_argument(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("ENGINE").value_parser(Engine::named).required(true).help(help)
+}
+
+fn engine(matches: &ArgMatches, name: &str) -> Engine {
+    matches.get_one(name).copied().unwrap_or(Engine::Memory)
+}
+
+fn of_journal(command: &str) -> Fault {
+    Fault::new(
+        format!("`{command}` is for a journal, and the engine is `etcd`"),
+        "`guiju-server migrate --from etcd --to journal` copies the log into the data folder; `etcdctl snapshot save` the cluster",
+    )
 }
 
 fn file_argument(name: &'static str, help: &'static str) -> Arg {

@@ -17,6 +17,7 @@ mod http; // health, metrics, a word of greeting, on the same port
 mod listen; // takes connections: counted, with TLS where it is on
 mod logs; // the server's own log lines
 mod metrics; // what is counted, for Prometheus
+mod migrate; // moves a log from one engine to another
 mod serve; // opens everything, answers until told to stop, closes everything
 mod store; // the folder of the log and the view
 mod upkeep; // verify, rebuild, back up, restore, export

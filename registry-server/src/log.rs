@@ -155,6 +155,12 @@ pub trait Log: Send + Sync {
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError>;
 
+    /// Keeps blobs before the entries that name them. Once this has returned they are durable.
+    fn put_blobs(&self, blobs: &[Vec<u8>]) -> Result<(), LogError>;
+
+    /// Of all blobs, in no order.
+    fn digests(&self) -> Result<Vec<Digest>, LogError>;
+
     /// Says that these blobs will be asked for soon. Those that cannot be had are heard of then.
     fn prefetch(&self, _digests: &[Digest]) {}
 

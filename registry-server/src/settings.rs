@@ -135,6 +135,13 @@ pub enum Engine {
     Memory,
 }
 
+impl Engine {
+    /// The engine of that name.
+    pub fn named(name: &str) -> Result<Self, String> {
+        Self::read(name)
+    }
+}
+
 /// Addresses, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Urls(pub Vec<String>);

@@ -1,4 +1,4 @@
-//! What an operator does beside serving: verify, rebuild, back up, restore, export.
+//! What an operator does beside serving: verify, rebuild, back up, restore, export. Of a log on a cluster: verify, rebuild, export.
 //!
 //! # Invariants
 //! - `verify`, `backup` and `export` only read, and a server may serve from the same folder meanwhile.
@@ -8,8 +8,9 @@
 use crate::{
     Fault,
     disk::{self, Files},
-    log::{Head, Journal, Log, LogError, Opened},
+    log::{Etcd, Head, Journal, Log, LogError, Opened},
     sequencer::{LogKeys, seed},
+    settings::{Engine, Settings},
     store::{self, journal_path, view_path},
 };
 use guiju_model::{Digest, Manifest};
@@ -26,6 +27,9 @@ use std::{
     path::Path,
     sync::Arc,
 };
+
+/// Entries that are read at a time.
+const ENTRIES: usize = 512;
 
 /// What a command has to say when it is done: lines for standard output.
 pub type Lines = Vec<String>;
@@ -47,28 +51,76 @@ pub fn verify(data: &Path) -> Result<Lines, Fault> {
     Ok(lines)
 }
 
+/// The same of a log on a cluster.
+pub fn verify_cluster(settings: &Settings) -> Result<Lines, Fault> {
+    let log = Etcd::open(&settings.etcd()?)?;
+    let mut head = Head::empty();
+    let end = log.head()?;
+    while head.size < end.size {
+        let entries = log.entries(head.size, ENTRIES.min((end.size - head.size) as usize)).map_err(damage)?;
+        if entries.is_empty() {
+            return Err(unsound(format!("entry {} of the log is missing", head.size)));
+        }
+        head = entries.iter().fold(head, |head, entry| head.then(entry));
+    }
+    if head != end {
+        return Err(unsound("the hash chain over the entries does not end where the head says".into()));
+    }
+    let digests = log.digests()?;
+    for digest in &digests {
+        log.blob(digest).map_err(damage)?;
+    }
+    walk(&log, |_, publication| publication.map_or(Ok(()), |publication| publication.check(&log)))?;
+    let (entries, blobs, prefix) = (end.size, digests.len(), &settings.etcd_prefix.0);
+    Ok(vec![format!("sound: {entries} entries, {blobs} blobs under {prefix}"), format!("chain {}", end.chain)])
+}
+
 /// Throws the view away and makes it anew from the log.
-pub fn rebuild(data: &Path) -> Result<Lines, Fault> {
-    read(data)?;
-    let (journal, view) = (store::open_journal(data)?, view_path(data));
+pub fn rebuild(settings: &Settings) -> Result<Lines, Fault> {
+    let view = view_path(&settings.data);
+    let log: Arc<dyn Log> = match settings.engine {
+        Engine::Etcd => Arc::new(Etcd::open(&settings.etcd()?)?),
+        _ => {
+            read(&settings.data)?;
+            Arc::new(store::open_journal(&settings.data)?)
+        }
+    };
     match fs::remove_dir_all(&view) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&view)(error)),
         _ => {}
     }
-    let registry = store::open_registry(Arc::new(journal), &view)?;
+    let registry = store::open_registry(log, &view)?;
     let (_, applied) = registry.sizes();
     Ok(vec![format!("rebuilt: {applied} entries in {}", view.display())])
 }
 
-/// Gives the log a new key, which the old one signs. No server may have the folder open, or it would go on with the old one.
-pub fn rotate_key(data: &Path) -> Result<Lines, Fault> {
-    read(data)?;
-    let journal = store::open_journal(data)?;
-    let keys = LogKeys::rotate(&Files, &store::keys_path(data), journal.head().size)?;
-    Ok(vec![
-        format!("rotated: {} entries are signed with the old key, more with the new", journal.head().size),
+/// Gives the log a new key, which the old one signs. No server may have the folder open, or it would go on with the old one. The
+/// servers of a cluster sign nothing more until they have it.
+pub fn rotate_key(settings: &Settings) -> Result<Lines, Fault> {
+    let (data, folder) = (&settings.data, store::keys_path(&settings.data));
+    let (keys, size) = match settings.engine {
+        Engine::Etcd => {
+            let log = Etcd::open(&settings.etcd()?)?;
+            store::agree_on_keys(&log, &LogKeys::read(&Files, &folder)?, &folder)?;
+            let size = log.head()?.size;
+            let keys = LogKeys::rotate(&Files, &folder, size)?;
+            store::agree_on_keys(&log, &keys, &folder)?;
+            (keys, size)
+        }
+        _ => {
+            read(data)?;
+            let journal = store::open_journal(data)?;
+            (LogKeys::rotate(&Files, &folder, journal.head().size)?, journal.head().size)
+        }
+    };
+    let mut lines = vec![
+        format!("rotated: {size} entries are signed with the old key, more with the new"),
         keys.signing.verifier().to_string(),
-    ])
+    ];
+    if settings.engine == Engine::Etcd {
+        lines.push(format!("copy {} to every server of this log, and start it again", folder.display()));
+    }
+    Ok(lines)
 }
 
 /// Makes a key to keep offline, away from the server.
@@ -145,17 +197,20 @@ pub fn restore(from: &Path, data: &Path) -> Result<Lines, Fault> {
 }
 
 /// Writes the standards as a folder that `guiju publish` takes, and the log as one JSON object a line.
-pub fn export(data: &Path, to: &Path) -> Result<Lines, Fault> {
-    let (journal, _) = read(data)?;
+pub fn export(settings: &Settings, to: &Path) -> Result<Lines, Fault> {
+    let log: Box<dyn Log> = match settings.engine {
+        Engine::Etcd => Box::new(Etcd::open(&settings.etcd()?)?),
+        _ => Box::new(read(&settings.data)?.0),
+    };
     must_be_empty(to)?;
     let standards = to.join("standards");
     fs::create_dir_all(&standards).map_err(at(&standards))?;
     let list = to.join("log.ndjson");
     let mut lines = BufWriter::new(File::create(&list).map_err(at(&list))?);
     let (mut entries, mut versions) = (0, 0);
-    walk(&journal, |line, publication| {
+    walk(&*log, |line, publication| {
         if let Some(publication) = publication {
-            publication.write(&journal, &standards)?;
+            publication.write(&*log, &standards)?;
             versions += 1;
         }
         entries += 1;
@@ -189,14 +244,14 @@ struct Publication {
 }
 
 impl Publication {
-    fn read(journal: &Journal, event: &VersionPublished) -> Result<Self, Fault> {
+    fn read(log: &dyn Log, event: &VersionPublished) -> Result<Self, Fault> {
         let name = format!("{} {}", event.standard, event.version);
         let digest = |bytes: &[u8]| {
             let digest = bytes.try_into().ok().map(Digest::from_bytes);
             digest.ok_or_else(|| unsound(format!("the entry of {name} holds a malformed digest")))
         };
         let (manifest, metadata) = (digest(&event.manifest)?, digest(&event.metadata)?);
-        let manifest = Manifest::from_canonical(&blob(journal, &manifest, &name)?)
+        let manifest = Manifest::from_canonical(&blob(log, &manifest, &name)?)
             .map_err(|error| unsound(format!("the manifest of {name}: {error}")))?;
         if (manifest.standard.to_string(), manifest.version.to_string())
             != (event.standard.clone(), event.version.clone())
@@ -208,19 +263,19 @@ impl Publication {
     }
 
     /// Reads all of it, so that what is damaged or missing is heard of.
-    fn check(&self, journal: &Journal) -> Result<(), Fault> {
+    fn check(&self, log: &dyn Log) -> Result<(), Fault> {
         let name = format!("{} {}", self.manifest.standard, self.manifest.version);
         let mut all = self.manifest.files.values().chain([&self.metadata]);
-        all.try_for_each(|digest| blob(journal, digest, &name).map(drop))
+        all.try_for_each(|digest| blob(log, digest, &name).map(drop))
     }
 
     /// `<namespace>/<name>/standard.toml`, as the last version left it, and the folder of the version beside it.
-    fn write(&self, journal: &Journal, standards: &Path) -> Result<(), Fault> {
+    fn write(&self, log: &dyn Log, standards: &Path) -> Result<(), Fault> {
         let Manifest { standard, version, files, .. } = &self.manifest;
         let (folder, name) = (standards.join(standard.to_string()), format!("{standard} {version}"));
         let paths = files.iter().map(|(file, digest)| (folder.join(version.to_string()).join(file), digest));
         for (path, digest) in paths.chain([(folder.join("standard.toml"), &self.metadata)]) {
-            let bytes = blob(journal, digest, &name)?;
+            let bytes = blob(log, digest, &name)?;
             let parent = path.parent().unwrap_or(standards);
             fs::create_dir_all(parent).map_err(at(parent))?;
             fs::write(&path, bytes).map_err(at(&path))?;
@@ -229,8 +284,8 @@ impl Publication {
     }
 }
 
-fn blob(journal: &Journal, digest: &Digest, of: &str) -> Result<Vec<u8>, Fault> {
-    let found = journal.blob(digest).map_err(damage)?;
+fn blob(log: &dyn Log, digest: &Digest, of: &str) -> Result<Vec<u8>, Fault> {
+    let found = log.blob(digest).map_err(damage)?;
     found.ok_or_else(|| unsound(format!("{digest}, a part of {of}, is not in the log")))
 }
 
@@ -247,13 +302,13 @@ fn sound(journal: &Journal) -> Result<u64, Fault> {
 }
 
 /// Hands each entry on, as JSON, with the version that it publishes.
-fn walk(journal: &Journal, mut each: impl FnMut(Value, Option<Publication>) -> Result<(), Fault>) -> Result<(), Fault> {
-    for index in 0..journal.head().size {
-        let bytes = journal.entries(index, 1).map_err(damage)?.pop().unwrap_or_default();
+fn walk(log: &dyn Log, mut each: impl FnMut(Value, Option<Publication>) -> Result<(), Fault>) -> Result<(), Fault> {
+    for index in 0..log.known_size() {
+        let bytes = log.entries(index, 1).map_err(damage)?.pop().unwrap_or_default();
         let fault = |why: String| unsound(format!("entry {index} of the log cannot be read: {why}"));
         let entry = Entry::decode(bytes.as_slice()).map_err(|error| fault(error.to_string()))?;
         let publication = match &entry.event {
-            Some(Event::VersionPublished(event)) => Some(Publication::read(journal, event)?),
+            Some(Event::VersionPublished(event)) => Some(Publication::read(log, event)?),
             Some(_) => None,
             None => return Err(fault("it is of a kind that this program does not know; use a newer one".into())),
         };
@@ -310,13 +365,13 @@ fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication
 }
 
 /// Damage is what `verify` is there to find: an answer, not a failure.
-fn damage(error: LogError) -> Fault {
+pub fn damage(error: LogError) -> Fault {
     let is_damage = matches!(error, LogError::Damaged { .. });
     let fault = Fault::from(error);
     if is_damage { fault.found() } else { fault }
 }
 
-fn unsound(what: String) -> Fault {
+pub fn unsound(what: String) -> Fault {
     Fault::new(what, "restore the folder from a backup with `guiju-server restore`").found()
 }
 

@@ -193,3 +193,156 @@ fn settings_of_a_cluster() {
         assert!(said.contains(expected) && said.contains("hint: "), "{flags:?}: {said}");
     }
 }
+
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = server_command(arguments).output().expect("it runs");
+    (output.status.code(), said(&output))
+}
+
+fn runs(arguments: &[&str]) -> String {
+    let (code, text) = run(arguments);
+    assert_eq!(code, Some(0), "{arguments:?}: {text}");
+    text
+}
+
+/// The last words of the lines that name chain and root.
+fn sums(text: &str) -> Vec<&str> {
+    let named = text.lines().filter(|line| line.starts_with("chain ") || line.starts_with("root "));
+    named.filter_map(|line| line.split(' ').next_back()).collect()
+}
+
+/// A journal goes to a cluster and back: the same entries, chain, root and answers, however often it is cut short.
+#[tokio::test]
+async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
+    let journal = Server::start();
+    let mut client = registry(&journal).await;
+    for number in 0..150_usize {
+        let (standard, operation_id) = (format!("bj.moved/s{}", number / 5), format!("moved-{number}"));
+        let version = format!("1.{}.0", number % 5);
+        let request = wire::PublishRequest { operation_id, standard, ..submission(&version, SCHEMA) };
+        client.publish(request).await.expect("published");
+    }
+    let asked = ResolveRequest { reference: "bj.moved/s7@^1".into() };
+    let before = client.resolve(asked.clone()).await.expect("resolved").into_inner();
+    let (_, folder) = journal.stop();
+    let node = Node::single();
+    let data = folder.path().join("data").display().to_string();
+    let with = ["--data", &data, "--etcd-endpoints", &node.client_url];
+    let migrate = |from: &str, to: &str| run(&[&["migrate", "--from", from, "--to", to], with.as_slice()].concat());
+    let verified = runs(&["verify", "--data", &data]);
+
+    // Killed at some moments, and run again.
+    for ms in [60, 120, 180] {
+        let command = ["migrate", "--from", "journal", "--to", "etcd"];
+        let mut child = server_command(&[command.as_slice(), &with].concat());
+        let mut child = child.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+    }
+    let there = match migrate("journal", "etcd") {
+        (Some(0), text) => text,
+        // One that was to be killed was quicker, and has moved the journal aside.
+        (_, text) => {
+            assert!(folder.path().join("data/journal.migrated-1").exists(), "{text}");
+            runs(&[&["verify", "--engine", "etcd"], with.as_slice()].concat())
+        }
+    };
+    assert_eq!(sums(&there)[0], sums(&verified)[0], "{there}\n{verified}");
+    assert!(!folder.path().join("data/journal").exists(), "no server goes on with the journal by mistake");
+    let of_cluster = runs(&[&["verify", "--engine", "etcd"], with.as_slice()].concat());
+    assert_eq!(sums(&of_cluster)[0], sums(&verified)[0]);
+
+    let server = Server::start_in(folder, &["--engine", "etcd", "--etcd-endpoints", &node.client_url]);
+    assert!(!server.log().contains("rebuilt"), "the view goes on: {}", server.log());
+    let mut client = registry(&server).await;
+    assert_eq!(client.resolve(asked.clone()).await.expect("resolved").into_inner(), before);
+    client.publish(submission("1.0.0", SCHEMA)).await.expect("published on the cluster");
+    let (_, folder) = server.stop();
+
+    let (code, back) = migrate("etcd", "journal");
+    assert!(code == Some(0) && back.contains("migrated: 151 entries from etcd to journal, 151 of them"), "{back}");
+    assert_eq!(sums(&runs(&["verify", "--data", &data]))[0], sums(&back)[0]);
+    let (code, again) = migrate("etcd", "journal");
+    assert!(code == Some(0) && again.contains("151 entries from etcd to journal, 0 of them and 0 blobs"), "{again}");
+    assert_eq!(sums(&again), sums(&back));
+    let server = Server::start_in(folder, &[]);
+    assert!(!server.log().contains("rebuilt"), "{}", server.log());
+    let mut client = registry(&server).await;
+    assert_eq!(client.resolve(asked).await.expect("resolved").into_inner(), before);
+    let again = client.publish(submission("1.0.0", SCHEMA)).await.expect("the same").into_inner();
+    assert!(!again.is_new, "operations came along");
+    // Another entry here than there: neither takes the other's place.
+    client.publish(submission("1.1.0", SCHEMA)).await.expect("published on the journal");
+    let (_, _folder) = server.stop();
+    for (from, to, expected) in [
+        ("etcd", "journal", "the target holds another log, or more of this one"),
+        ("journal", "journal", "the log is in `journal` already"),
+        ("memory", "etcd", "gone when its server ends"),
+        ("paper", "etcd", "write journal, etcd or memory"),
+    ] {
+        let (code, text) = migrate(from, to);
+        assert!(code == Some(2) && text.contains(expected), "{from} to {to}: {text}");
+    }
+    // One entry is another in the cluster: found, and named.
+    node.told(&["put", "/guiju/entry/00000000000000000007", "changed"]);
+    let (code, text) = run(&[&["verify", "--engine", "etcd"], with.as_slice()].concat());
+    assert!(code == Some(1) && text.starts_with("error: "), "{text}");
+    let (code, text) = run(&[&["backup", "--engine", "etcd", "--to", "/nowhere"], with.as_slice()].concat());
+    assert!(code == Some(2) && text.contains("is for a journal"), "{text}");
+}
+
+/// A new key on one server: the others sign nothing until they have it.
+#[tokio::test]
+async fn a_key_that_is_changed_on_one_server_stops_the_others_from_signing() {
+    let node = Node::single();
+    let one = server(&node.client_url, None, &[]);
+    let other = server(&node.client_url, Some(one.folder.path()), &[]);
+    registry(&one).await.publish(submission("1.0.0", SCHEMA)).await.expect("published");
+    let (_, folder) = one.stop();
+    let data = folder.path().join("data").display().to_string();
+    let cluster = ["--engine", "etcd", "--etcd-endpoints", &node.client_url];
+    runs(&[&["rotate-key", "--data", &data], cluster.as_slice()].concat());
+    let one = Server::start_in(folder, &cluster);
+    registry(&one).await.publish(submission("1.1.0", SCHEMA)).await.expect("published");
+    let sign = |server: &Server| {
+        let url = server.url();
+        async move { LogServiceClient::connect(url).await.expect("connected").get_checkpoint(GetCheckpointRequest {}).await }
+    };
+    assert_eq!(sign(&one).await.expect("signed with the new key").into_inner().rotations.len(), 1);
+    assert!(sign(&other).await.is_err(), "the old key signs nothing more");
+    assert!(other.log().contains("copy its folder `log-key` here"), "{}", other.log());
+    let (_, folder) = other.stop();
+    fs::remove_dir_all(folder.path().join("data/log-key")).expect("removed");
+    copy_key(one.folder.path(), &folder);
+    let other = Server::start_in(folder, &cluster);
+    assert_eq!(sign(&other).await.expect("signed").into_inner().rotations.len(), 1);
+}
+
+/// The commands of the page, in order, on ports that are free.
+#[test]
+fn the_page_on_etcd_is_true() {
+    let page = fs::read_to_string(crate::support::root().join("docs/how-to/a-registry-on-etcd.md")).expect("the page");
+    let mut script = String::from("set -euo pipefail\ntrap 'kill -9 $(jobs -p) 2> /dev/null' EXIT\n");
+    let mut is_command = false;
+    for line in page.lines() {
+        match line {
+            "```sh" => is_command = true,
+            "```" => is_command = false,
+            line if is_command => script += &format!("{line}\n"),
+            _ => {}
+        }
+    }
+    let ports: [u16; 4] = crate::cluster::free_ports();
+    for (port, free) in ["2379", "2380", "8420", "8421"].into_iter().zip(ports) {
+        script = script.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{free}"));
+    }
+    let (home, work) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let output = crate::cli::shell(&script, home.path(), work.path()).output().expect("a shell runs");
+    let log = |name: &str| fs::read_to_string(work.path().join(name)).unwrap_or_default();
+    let said = said(&output);
+    assert!(output.status.success(), "{said}\n{}\n{}", log("one.log"), log("two.log"));
+    let expected =
+        ["1 published", "bj.example/lamp-post", "migrated: 1 entries from etcd to journal", "sound: 1 entries"];
+    assert!(expected.iter().all(|part| said.contains(part)), "{said}");
+}

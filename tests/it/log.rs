@@ -22,6 +22,7 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("a longer entry than a tile can hold is refused", a_long_entry_is_refused),
     ("entries are read in order, from anywhere", entries_are_read_in_order),
     ("blobs are found by their digest", blobs_are_found_by_their_digest),
+    ("blobs may come before the entries that name them", blobs_come_first),
     ("a waiter hears of growth, or of the time", a_waiter_hears_of_growth),
     ("of many writers each gets an index of its own", many_writers),
 ];
@@ -145,6 +146,24 @@ fn blobs_are_found_by_their_digest(log: &dyn Log) {
         assert!(log.blob(&Digest::of(blob)).unwrap().as_deref() == Some(blob), "a blob of {} bytes", blob.len());
     }
     assert_eq!(log.blob(&Digest::of(b"two")).unwrap(), None);
+}
+
+fn blobs_come_first(log: &dyn Log) {
+    let blobs: Vec<Vec<u8>> = [b"".to_vec(), b"one".to_vec(), vec![3; 2_500_000]].into();
+    log.put_blobs(&[]).unwrap();
+    log.put_blobs(&blobs[..2]).unwrap();
+    assert_eq!(head(log), Head::empty(), "they are no entries");
+    put(log, &["a"]).unwrap();
+    log.put_blobs(&blobs).unwrap();
+    log.put_blobs(&blobs).unwrap();
+    log.append(&[append("b", &[b"one", b"two"])], 1).unwrap();
+    let mut expected: BTreeSet<Digest> = blobs.iter().map(|blob| Digest::of(blob)).collect();
+    expected.extend([Digest::of(b"a"), Digest::of(b"two")]);
+    assert_eq!(log.digests().unwrap().into_iter().collect::<BTreeSet<_>>(), expected);
+    for blob in &blobs {
+        assert!(log.blob(&Digest::of(blob)).unwrap().as_ref() == Some(blob), "a blob of {} bytes", blob.len());
+    }
+    assert_eq!((head(log).size, texts(log, 0, 9)), (2, vec!["entry of a".to_owned(), "entry of b".to_owned()]));
 }
 
 fn a_waiter_hears_of_growth(log: &dyn Log) {

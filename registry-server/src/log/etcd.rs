@@ -51,6 +51,7 @@ const BATCH_ENTRIES_MAX: usize = (OPERATIONS_MAX - 1) / 2;
 /// A part of the format: the same blob has the same chunks for ever.
 const CHUNK_BYTES: usize = 1 << 20;
 const CHUNKS_AT_ONCE: i64 = 8;
+const KEYS_AT_ONCE: i64 = 4096;
 const PREFETCHED_AT_ONCE: usize = 32;
 const ENTRIES_AT_ONCE: usize = 512;
 /// Requests that write blobs at a time.
@@ -168,6 +169,15 @@ impl Log for Etcd {
         }
         let digest = *digest;
         self.wait(|shared| async move { shared.blob(&digest).await })
+    }
+
+    fn put_blobs(&self, blobs: &[Vec<u8>]) -> Result<(), LogError> {
+        let blobs = blobs.iter().map(|blob| (Digest::of(blob), blob.clone())).collect();
+        self.wait(|shared| async move { shared.put_blobs(&blobs).await })
+    }
+
+    fn digests(&self) -> Result<Vec<Digest>, LogError> {
+        self.wait(|shared| async move { shared.digests().await })
     }
 
     fn prefetch(&self, digests: &[Digest]) {
@@ -452,6 +462,28 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Of those whose first chunk is there, and so all.
+    async fn digests(&self) -> Result<Vec<Digest>, LogError> {
+        let (folder, mut found) = (self.key("blob/"), Vec::new());
+        let mut next = folder.clone();
+        loop {
+            let range = RangeRequest { range_end: end_of(&folder), limit: KEYS_AT_ONCE, keys_only: true, ..one(next) };
+            let answer = self.client.range(range).await?;
+            for row in &answer.kvs {
+                let name = row.key.strip_prefix(folder.as_ref()).and_then(|name| name.strip_suffix(b"/00000"));
+                if let Some(hex) = name {
+                    let digest = format!("sha256:{}", text(hex)).parse();
+                    found.push(digest.map_err(|_| damaged(&row.key, "it names no digest".into()))?);
+                }
+            }
+            match answer.kvs.last() {
+                // The key that follows it at once.
+                Some(last) if answer.more => next = [last.key.as_ref(), &[0]].concat().into(),
+                _ => return Ok(found),
+            }
+        }
     }
 
     async fn read_blob(&self, digest: &Digest, serializable: bool) -> Result<Option<Vec<u8>>, LogError> {

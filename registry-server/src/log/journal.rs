@@ -250,6 +250,28 @@ impl Log for Journal {
         }
     }
 
+    fn put_blobs(&self, blobs: &[Vec<u8>]) -> Result<(), LogError> {
+        let mut held = self.held();
+        if let Some(why) = &held.broken {
+            return Err(LogError::ReadOnly { why: why.clone() });
+        }
+        if held.end >= self.segment_bytes {
+            held.add_segment(&*self.disk, &self.folder)?;
+        }
+        let batch = held.blob_batch(blobs);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        held.write(&batch)?;
+        held.take(batch);
+        held.settle();
+        Ok(())
+    }
+
+    fn digests(&self) -> Result<Vec<Digest>, LogError> {
+        Ok(self.held().blobs.keys().copied().collect())
+    }
+
     fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError> {
         let held = self.held();
         let places = held.entries.iter().skip(from as usize).take(count);
@@ -317,13 +339,7 @@ impl Held {
             {
                 continue;
             }
-            for blob in blobs {
-                let digest = Digest::of(blob);
-                if !self.blobs.contains_key(&digest) && !batch.blobs.iter().any(|(known, _)| *known == digest) {
-                    let place = record(&mut batch.bytes, segment, self.end, BLOB, &[blob]);
-                    batch.blobs.push((digest, place));
-                }
-            }
+            self.add_blobs(&mut batch, blobs);
             batch.head = batch.head.then(entry);
             let operation = operation_id.as_bytes();
             let length = [operation.len().min(255) as u8];
@@ -334,6 +350,27 @@ impl Held {
         let commit = batch.commit();
         batch.bytes.extend(commit);
         batch
+    }
+
+    /// Blobs alone, with the commit that covers them.
+    fn blob_batch(&self, blobs: &[Vec<u8>]) -> Batch {
+        let mut batch = Batch { bytes: Vec::new(), head: self.head, entries: Vec::new(), blobs: Vec::new() };
+        self.add_blobs(&mut batch, blobs);
+        let commit = batch.commit();
+        batch.bytes.extend(commit);
+        batch
+    }
+
+    /// Those that are not there yet.
+    fn add_blobs(&self, batch: &mut Batch, blobs: &[Vec<u8>]) {
+        let segment = self.segments.len() as u32 - 1;
+        for blob in blobs {
+            let digest = Digest::of(blob);
+            if !self.blobs.contains_key(&digest) && !batch.blobs.iter().any(|(known, _)| *known == digest) {
+                let place = record(&mut batch.bytes, segment, self.end, BLOB, &[blob]);
+                batch.blobs.push((digest, place));
+            }
+        }
     }
 
     /// Writes and syncs. What could not be written is taken back; a failed sync is final, since nobody knows what it left.

@@ -85,6 +85,15 @@ impl Log for Memory {
         Ok(self.held().blobs.get(digest).cloned())
     }
 
+    fn put_blobs(&self, blobs: &[Vec<u8>]) -> Result<(), LogError> {
+        self.held().blobs.extend(blobs.iter().map(|blob| (Digest::of(blob), blob.clone())));
+        Ok(())
+    }
+
+    fn digests(&self) -> Result<Vec<Digest>, LogError> {
+        Ok(self.held().blobs.keys().copied().collect())
+    }
+
     fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError> {
         Ok(self.held().entries.iter().skip(from as usize).take(count).cloned().collect())
     }

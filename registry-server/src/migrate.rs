@@ -1,0 +1,200 @@
+//! Moves a log from one engine to another: the same blobs, entries and operations in the same order, so the same chain and roots.
+//!
+//! # Invariants
+//! - What the target holds is compared and never overwritten; one that holds another log is refused.
+//! - It may be cut short anywhere and run again: blobs go before the entries that name them, and what is there is not sent again.
+//! - It has succeeded only when all of it was read back from the target.
+
+use crate::{
+    Fault,
+    log::{Append, Etcd, Head, Journal, Log, LogError},
+    settings::{Engine, Settings},
+    store::{self, journal_path},
+    upkeep::{Lines, damage, unsound},
+};
+use guiju_model::Digest;
+use guiju_proto::log::Entry;
+use guiju_tlog::{Hash, Tree, root};
+use prost::Message;
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+const BLOB_BYTES: usize = 8 << 20;
+const ENTRIES: usize = 512;
+
+/// Copies, reads back, and moves a journal that was copied out of the way, so that no server goes on with it by mistake.
+pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, Fault> {
+    let names = (from.to_string(), to.to_string());
+    if from == to {
+        return Err(Fault::new(format!("the log is in `{from}` already"), "name two engines: journal and etcd"));
+    }
+    if from == Engine::Journal {
+        // Opening it to write would make one where there is none.
+        Journal::read(&journal_path(&settings.data)).map_err(damage)?;
+    }
+    let source = open(settings, from)?;
+    let target = open(settings, to)?;
+    let begin = same_beginning(&*source, &*target)?;
+    // Servers may go on appending to a cluster that is copied; what they append from now on is left to the next time.
+    let end = source.head()?.size;
+    let blobs = copy_blobs(&*source, &*target)?;
+    copy_entries(&*source, &*target, begin, end)?;
+    // Read back from where it is kept, not from what an engine remembers of it.
+    drop(target);
+    let target = open(settings, to)?;
+    let (head, root) = read_back(&*source, &*target, end)?;
+    drop((source, target));
+    let mut lines = vec![
+        format!(
+            "migrated: {} entries from {} to {}, {} of them and {blobs} blobs just now",
+            head.size,
+            names.0,
+            names.1,
+            head.size - begin.size
+        ),
+        format!("chain {}", head.chain),
+        format!("root {root}"),
+    ];
+    if from == Engine::Journal {
+        let aside = move_aside(settings)?;
+        lines.push(format!("the journal is now {}; no server goes on with it by mistake", aside.display()));
+    }
+    Ok(lines)
+}
+
+fn open(settings: &Settings, engine: Engine) -> Result<Box<dyn Log>, Fault> {
+    match engine {
+        Engine::Journal => Ok(Box::new(store::open_journal(&settings.data)?)),
+        Engine::Etcd => Ok(Box::new(Etcd::open(&settings.etcd()?)?)),
+        Engine::Memory => Err(Fault::new("a log in memory is gone when its server ends", "name journal and etcd")),
+    }
+}
+
+/// What the target holds of the source's log, from its beginning.
+fn same_beginning(source: &dyn Log, target: &dyn Log) -> Result<Head, Fault> {
+    let held = target.head()?;
+    let other = || {
+        let why = "the target holds another log, or more of this one";
+        Fault::new(why, "name an empty one: another `etcd_prefix`, or another folder with --data")
+    };
+    if held.size > source.head()?.size {
+        return Err(other());
+    }
+    let mut head = Head::empty();
+    while head.size < held.size {
+        let count = ENTRIES.min((held.size - head.size) as usize);
+        head = page(source, head.size, count)?.iter().fold(head, |head, entry| head.then(entry));
+    }
+    if head == held { Ok(held) } else { Err(other()) }
+}
+
+/// Entries, at least one.
+fn page(log: &dyn Log, from: u64, count: usize) -> Result<Vec<Vec<u8>>, Fault> {
+    let entries = log.entries(from, count).map_err(damage)?;
+    match entries.is_empty() {
+        true => Err(unsound(format!("entry {from} of the log is missing"))),
+        false => Ok(entries),
+    }
+}
+
+fn copy_blobs(source: &dyn Log, target: &dyn Log) -> Result<u64, Fault> {
+    let held: BTreeSet<Digest> = target.digests()?.into_iter().collect();
+    let missing = source.digests()?.into_iter().filter(|digest| !held.contains(digest));
+    let (mut waiting, mut bytes, mut count) = (Vec::new(), 0, 0);
+    for digest in missing {
+        let blob = source.blob(&digest).map_err(damage)?;
+        let blob = blob.ok_or_else(|| unsound(format!("the blob {digest} is listed and not there")))?;
+        bytes += blob.len();
+        count += 1;
+        waiting.push(blob);
+        if bytes >= BLOB_BYTES {
+            target.put_blobs(&std::mem::take(&mut waiting))?;
+            bytes = 0;
+        }
+    }
+    target.put_blobs(&waiting)?;
+    Ok(count)
+}
+
+fn copy_entries(source: &dyn Log, target: &dyn Log, begin: Head, end: u64) -> Result<(), Fault> {
+    let (max, mut size) = (target.batch_max(), begin.size);
+    while size < end {
+        let mut appends = appends(size, page(source, size, ENTRIES.min((end - size) as usize))?)?;
+        while !appends.is_empty() {
+            let mut bytes = 0;
+            let fits = |append: &&Append| {
+                bytes += append.entry.len();
+                bytes <= max.bytes
+            };
+            let count = appends.iter().take(max.entries).take_while(fits).count().max(1);
+            let batch: Vec<Append> = appends.drain(..count).collect();
+            let indices = target.append(&batch, size)?;
+            if !indices.into_iter().eq(size..size + count as u64) {
+                return Err(Fault::new("another server appends to the target", "stop it, and run this again"));
+            }
+            size += count as u64;
+        }
+    }
+    Ok(())
+}
+
+/// Entries as they were appended. Their blobs are there by then.
+fn appends(from: u64, entries: Vec<Vec<u8>>) -> Result<Vec<Append>, Fault> {
+    let append = |(index, entry): (u64, Vec<u8>)| {
+        let read = Entry::decode(entry.as_slice());
+        let read = read.map_err(|why| unsound(format!("entry {index} of the log cannot be read: {why}")))?;
+        Ok(Append { operation_id: read.operation_id, entry, blobs: Vec::new() })
+    };
+    (from..).zip(entries).map(append).collect()
+}
+
+/// Holds all of the target against the source; its head, and the root of its tree.
+fn read_back(source: &dyn Log, target: &dyn Log, end: u64) -> Result<(Head, Hash), Fault> {
+    let differs =
+        |what: String| Fault::new(format!("the target differs from the source: {what}"), "run this again").found();
+    let (held, max) = (target.head()?, target.batch_max().entries.min(ENTRIES));
+    if held.size != end {
+        return Err(Fault::new("another server appends to the target", "stop it, and run this again"));
+    }
+    let (mut head, mut tree, mut theirs) = (Head::empty(), Tree::default(), Tree::default());
+    while head.size < end {
+        let count = max.min((end - head.size) as usize);
+        let (entries, copies) = (page(source, head.size, count)?, page(target, head.size, count)?);
+        if entries != copies {
+            return Err(differs(format!("an entry from {} on", head.size)));
+        }
+        // What every operation of the page has already changes nothing, and tells the index of each.
+        let indices = target.append(&appends(head.size, entries.clone())?, u64::MAX);
+        match indices {
+            Ok(indices) if indices.iter().copied().eq(head.size..head.size + entries.len() as u64) => {}
+            Ok(_) | Err(LogError::Conflict { .. }) => {
+                return Err(differs(format!("an operation from entry {} on", head.size)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        entries.iter().for_each(|entry| tree.push(Hash::of_entry(entry)));
+        copies.iter().for_each(|entry| theirs.push(Hash::of_entry(entry)));
+        head = copies.iter().fold(head, |head, entry| head.then(entry));
+    }
+    for digest in source.digests()? {
+        // Both engines hold what they read against its digest.
+        if target.blob(&digest).map_err(damage)?.is_none() {
+            return Err(differs(format!("the blob {digest}")));
+        }
+    }
+    let of = |tree: &Tree| root(tree, tree.size()).map_err(|why| unsound(why.to_string()));
+    let (ours, theirs) = (of(&tree)?, of(&theirs)?);
+    match head == held && ours == theirs {
+        true => Ok((head, theirs)),
+        false => Err(differs("its hash chain".into())),
+    }
+}
+
+fn move_aside(settings: &Settings) -> Result<PathBuf, Fault> {
+    let journal = journal_path(&settings.data);
+    let names = (1..).map(|number| settings.data.join(format!("journal.migrated-{number}")));
+    let aside = names.into_iter().find(|path| !path.exists()).unwrap_or_else(|| settings.data.join("journal.migrated"));
+    let hint = "move it away by hand: a server that goes on with it would tell another history";
+    let moved = fs::rename(&journal, &aside).and_then(|()| fs::File::open(&settings.data)?.sync_all());
+    moved.map_err(|error| Fault::new(format!("{}: {error}", journal.display()), hint))?;
+    Ok(aside)
+}

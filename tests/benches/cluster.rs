@@ -1,0 +1,252 @@
+//! What do one, two and three servers on one etcd cluster bear?
+//!
+//! `cargo bench -p guiju-tests --bench cluster -- [--seconds N]`
+//!
+//! Starts three members of Debian's etcd and the real servers, release build, all on loopback of this machine, so members and servers
+//! share its cores. Prints, for each number of servers: publishes/s (durable on two members, acknowledged); look-ups/s that know
+//! everything acknowledged before, and look-ups/s that may be a second old, as many as the callers can get; and what look-ups
+//! cost when each server is asked a fixed number a second, which is what shows whether servers add up.
+
+#![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
+
+mod built; // where cargo puts programs
+
+use guiju_proto::registry::{File, Kind, PublishRequest, ResolveRequest, registry_client::RegistryClient};
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{
+    task::JoinSet,
+    time::{interval, sleep},
+};
+use tonic::{Request, transport::Channel};
+
+const CALLERS: usize = 48;
+/// Look-ups a second that each server is asked for where the rate is fixed.
+const OFFERED: u64 = 300;
+const SERIES: u64 = 200;
+const METADATA: &str = r#"
+kind = "record"
+domain = "common"
+title_zh = "基准"
+title_en = "Bench"
+abstract = "只用于测量"
+abstract_en = "Only for measuring"
+owner = "bench"
+steward = "bench"
+registration_authority = "bench"
+share_class = "1"
+open = false
+security_level = "S2"
+update_cycle = "D"
+"#;
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let at = arguments.iter().position(|argument| argument == "--seconds");
+    let seconds = at.and_then(|at| arguments.get(at + 1)).and_then(|text| text.parse().ok()).unwrap_or(5);
+    let (duration, folder) = (Duration::from_secs(seconds), tempfile::tempdir().expect("a temporary folder"));
+    let members = Members::start(folder.path()).await;
+    println!(
+        "| servers | publishes, {CALLERS} at once | look-ups, {CALLERS} at once | the same, a second old at most | each server asked {OFFERED}/s: look-ups answered | p50 | p99 |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|---:|");
+    let mut servers: Vec<Server> = Vec::new();
+    let next = Arc::new(AtomicU64::new(0));
+    for count in 1..=3 {
+        servers.push(Server::start(folder.path(), count, &members.endpoints).await);
+        let channels: Vec<Channel> = servers.iter().map(|server| server.channel.clone()).collect();
+        if count == 1 {
+            publish(&channels, &next, Until::Count(SERIES)).await;
+        }
+        let published = publish(&channels, &next, Until::Over(duration)).await;
+        let fresh = look_ups(&channels, duration, None).await;
+        let stale = look_ups(&channels, duration, Some("1000")).await;
+        let (answered, p50, p99) = offered(&channels, duration).await;
+        println!(
+            "| {count} | {published:.0}/s | {fresh:.0}/s | {stale:.0}/s | {answered:.0}/s | {p50:.1} ms | {p99:.1} ms |"
+        );
+    }
+}
+
+struct Members {
+    children: Vec<Child>,
+    endpoints: String,
+}
+
+impl Members {
+    async fn start(folder: &Path) -> Self {
+        let ports: Vec<(u16, u16)> = (0..3).map(|_| (free_port(), free_port())).collect();
+        let url = |port: u16| format!("http://127.0.0.1:{port}");
+        let all = ports.iter().enumerate().map(|(number, (_, peer))| format!("m{number}={}", url(*peer)));
+        let all = all.collect::<Vec<_>>().join(",");
+        let start = |(number, (client, peer)): (usize, &(u16, u16))| {
+            let mut command = Command::new("etcd");
+            command.args(["--name", &format!("m{number}"), "--initial-cluster", &all, "--data-dir"]);
+            command.arg(folder.join(format!("etcd-{number}")));
+            command.args(["--listen-client-urls", &url(*client), "--advertise-client-urls", &url(*client)]);
+            command.args(["--listen-peer-urls", &url(*peer), "--initial-advertise-peer-urls", &url(*peer)]);
+            let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+            child.expect("etcd is installed: `bash tests/run` installs it")
+        };
+        let children = ports.iter().enumerate().map(start).collect();
+        let endpoints = ports.iter().map(|(client, _)| url(*client)).collect::<Vec<_>>().join(",");
+        Self { children, endpoints }
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        self.children.iter_mut().for_each(end);
+    }
+}
+
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+}
+
+struct Server {
+    child: Child,
+    channel: Channel,
+}
+
+impl Server {
+    async fn start(folder: &Path, number: usize, endpoints: &str) -> Self {
+        let (data, address_file) = (folder.join(format!("server-{number}")), folder.join(format!("address-{number}")));
+        if number > 1 {
+            std::fs::create_dir_all(data.join("log-key")).expect("a folder");
+            for file in std::fs::read_dir(folder.join("server-1/log-key")).expect("a key").flatten() {
+                std::fs::copy(file.path(), data.join("log-key").join(file.file_name())).expect("copied");
+            }
+        }
+        let child = Command::new(built::built("guiju-server", "guiju-server"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--engine", "etcd"])
+            .args(["--etcd-timeout", "60s", "--etcd-endpoints", endpoints, "--data"])
+            .arg(&data)
+            .arg("--address-file")
+            .arg(&address_file)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        let begin = Instant::now();
+        let address = loop {
+            match std::fs::read_to_string(&address_file) {
+                Ok(address) if !address.trim().is_empty() => break address.trim().to_owned(),
+                _ if begin.elapsed() > Duration::from_secs(120) => panic!("the server did not start"),
+                _ => sleep(Duration::from_millis(5)).await,
+            }
+        };
+        let channel = Channel::from_shared(format!("http://{address}")).expect("an address").connect().await;
+        Self { child, channel: channel.expect("the server answers") }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+fn request(number: u64) -> PublishRequest {
+    let schema = format!(
+        r#"{{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"Bench {number}","x-guiju":{{"vocabulary":"1","titleZh":"基准"}},"type":"object","properties":{{"id":{{"type":"string","maxLength":36,"title":"Identifier","x-guiju":{{"titleZh":"标识"}}}}}},"required":["id"],"additionalProperties":false}}"#
+    );
+    PublishRequest {
+        operation_id: format!("bench-{number}"),
+        standard: format!("bench.load/s{number}"),
+        version: "1.0.0".into(),
+        kind: Kind::Record.into(),
+        metadata_toml: METADATA.into(),
+        files: vec![File { path: "schema.json".into(), content: schema.into_bytes().into() }],
+        dry_run: false,
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Until {
+    Over(Duration),
+    Count(u64),
+}
+
+async fn publish(channels: &[Channel], next: &Arc<AtomicU64>, until: Until) -> f64 {
+    let (begin, from) = (Instant::now(), next.load(Relaxed));
+    let mut tasks = JoinSet::new();
+    for caller in 0..CALLERS {
+        let (mut client, next) = (RegistryClient::new(channels[caller % channels.len()].clone()), Arc::clone(next));
+        tasks.spawn(async move {
+            while match until {
+                Until::Over(duration) => begin.elapsed() < duration,
+                Until::Count(count) => next.load(Relaxed) < count,
+            } {
+                client.publish(request(next.fetch_add(1, Relaxed))).await.expect("a version is published");
+            }
+        });
+    }
+    tasks.join_all().await;
+    (next.load(Relaxed) - from) as f64 / begin.elapsed().as_secs_f64()
+}
+
+fn question(number: u64, staleness_max_ms: Option<&'static str>) -> Request<ResolveRequest> {
+    let mut request = Request::new(ResolveRequest { reference: format!("bench.load/s{}@=1.0.0", number % SERIES) });
+    if let Some(max) = staleness_max_ms {
+        request.metadata_mut().insert("guiju-max-staleness-ms", tonic::metadata::MetadataValue::from_static(max));
+    }
+    request
+}
+
+/// Each caller asks again as soon as it is answered.
+async fn look_ups(channels: &[Channel], duration: Duration, staleness_max_ms: Option<&'static str>) -> f64 {
+    let begin = Instant::now();
+    let mut tasks = JoinSet::new();
+    for caller in 0..CALLERS {
+        let mut client = RegistryClient::new(channels[caller % channels.len()].clone());
+        tasks.spawn(async move {
+            let mut count = 0;
+            while begin.elapsed() < duration {
+                client.resolve(question(count * 7 + caller as u64, staleness_max_ms)).await.expect("it is there");
+                count += 1;
+            }
+            count
+        });
+    }
+    tasks.join_all().await.into_iter().sum::<u64>() as f64 / begin.elapsed().as_secs_f64()
+}
+
+/// A fixed number of questions a second to each server, whether or not those before are answered. The answers a second, and how long
+/// half of them and all but one of a hundred took, in milliseconds.
+async fn offered(channels: &[Channel], duration: Duration) -> (f64, f64, f64) {
+    let (begin, mut tasks) = (Instant::now(), JoinSet::new());
+    for channel in channels {
+        let client = RegistryClient::new(channel.clone());
+        tasks.spawn(async move {
+            let (mut tick, mut asked) = (interval(Duration::from_micros(1_000_000 / OFFERED)), JoinSet::new());
+            while begin.elapsed() < duration {
+                tick.tick().await;
+                let (mut client, number, sent) = (client.clone(), asked.len() as u64, Instant::now());
+                asked.spawn(async move {
+                    client.resolve(question(number, None)).await.expect("it is there");
+                    sent.elapsed()
+                });
+            }
+            asked.join_all().await
+        });
+    }
+    let mut times: Vec<Duration> = tasks.join_all().await.concat();
+    let rate = times.len() as f64 / begin.elapsed().as_secs_f64();
+    times.sort();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    (rate, at(0.5), at(0.99))
+}
