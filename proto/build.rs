@@ -3,9 +3,10 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "guiju/registry/v1/registry.proto",
     "guiju/conformance/v1/conformance.proto",
+    "guiju/governance/v1/proposals.proto",
     "guiju/log/v1/entry.proto",
     "guiju/log/v1/log.proto",
 ];

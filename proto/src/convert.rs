@@ -29,6 +29,11 @@ impl ConvertError {
         Self { field: field.into(), why: why.to_string() }
     }
 
+    /// The same fault, in a message that a field holds.
+    pub fn of(self, field: &str) -> Self {
+        self.within(field)
+    }
+
     /// The same fault, seen from the message that holds the one it was found in.
     fn within(self, outer: impl Display) -> Self {
         Self { field: format!("{outer}.{}", self.field), why: self.why }

@@ -2,10 +2,26 @@
 
 pub mod convert; // the one bridge between wire and model
 
-/// `guiju.registry.v1`: publish, resolve, fetch, find, watch.
-pub mod registry {
-    tonic::include_proto!("guiju.registry.v1");
+/// The packages that refer to each other, nested as their names are, which is how generated code finds its way.
+mod guiju {
+    pub mod registry {
+        pub mod v1 {
+            tonic::include_proto!("guiju.registry.v1");
+        }
+    }
+
+    pub mod governance {
+        pub mod v1 {
+            tonic::include_proto!("guiju.governance.v1");
+        }
+    }
 }
+
+/// `guiju.registry.v1`: publish, resolve, fetch, find, watch.
+pub use guiju::registry::v1 as registry;
+
+/// `guiju.governance.v1`: who may do what, and what the committee decides.
+pub use guiju::governance::v1 as governance;
 
 /// `guiju.conformance.v1`: check one record, or a stream.
 pub mod conformance {

@@ -6,6 +6,7 @@
 mod answers; // of a stream: a short queue, and a last word
 mod check; // one record, or a stream
 mod log; // checkpoints, proofs, entries
+mod proposals; // the committee's desk
 mod versions; // publish, resolve, fetch, find, watch
 
 use crate::{
@@ -17,8 +18,8 @@ use crate::{
 };
 use guiju_model::Reference;
 use guiju_proto::{
-    conformance::conformance_server::ConformanceServer, convert::parsed, log::log_service_server::LogServiceServer,
-    registry::registry_server::RegistryServer,
+    conformance::conformance_server::ConformanceServer, convert::parsed, governance::proposals_server::ProposalsServer,
+    log::log_service_server::LogServiceServer, registry::registry_server::RegistryServer,
 };
 use std::{
     sync::Arc,
@@ -71,6 +72,14 @@ impl Service {
 
     pub fn conformance(&self) -> ConformanceServer<Self> {
         ConformanceServer::new(self.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(self.settings.message_bytes_max)
+            .max_encoding_message_size(self.settings.message_bytes_max)
+    }
+
+    pub fn proposals(&self) -> ProposalsServer<Self> {
+        ProposalsServer::new(self.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(self.settings.message_bytes_max)

@@ -10,11 +10,13 @@
 mod access; // roles and tokens: given, taken back
 mod commit; // several waiting changes, one durable append
 mod compiled; // standards compiled lately
+mod desk; // the committee: drafts, reviews, approvals
 mod facts; // from entries and blobs to what the view takes in
 mod governing; // which version governs on a day
 mod judge; // what the number of a new version must raise
 mod who; // who asks, and what they may do
 
+pub use crate::view::{Deed, Proposal, Stage};
 use crate::{
     log::{Health, Log, LogError},
     view::{View, ViewError},
@@ -22,6 +24,7 @@ use crate::{
 pub use access::{AccessError, CredentialFault, NewToken, RoleChange, TokenRequest, TokenSecret};
 use commit::Queue;
 use compiled::Compiled;
+pub use desk::{DeskError, Impact, Move, Offer, Standing};
 use guiju_compat::{Budget, Verdict, compare};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Date, Dates, Digest, Kind, Manifest, Metadata, MetadataError, Namespace,
@@ -55,6 +58,17 @@ pub struct Submission {
     pub dates: Dates,
     /// Judge, and publish nothing.
     pub dry_run: bool,
+}
+
+/// A version with all by which it is judged.
+struct Candidate {
+    package: Package,
+    metadata: Metadata,
+    metadata_toml: String,
+    bundle: Bundle,
+    dates: Dates,
+    /// The proposal that it comes of.
+    proposal: Option<u64>,
 }
 
 /// What became of a submission.
@@ -157,6 +171,8 @@ pub enum PublishError {
     Denied(#[from] Denied),
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error(transparent)]
+    Desk(#[from] DeskError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -328,6 +344,22 @@ impl Registry {
         if let Some(version) = self.published_before(&operation_id, bundle.root(), &dates)? {
             return Ok(Published { version, is_new: false, warnings: Vec::new(), findings: Findings::default() });
         }
+        if !dry_run {
+            self.may_publish_directly(&package.standard)?;
+        }
+        let candidate = Candidate { package, metadata, metadata_toml, bundle, dates, proposal: None };
+        self.publish_candidate(caller, operation_id, candidate, dry_run)
+    }
+
+    /// Publishes what may be published, once it has passed every rule.
+    fn publish_candidate(
+        &self,
+        caller: &Caller,
+        operation_id: String,
+        candidate: Candidate,
+        dry_run: bool,
+    ) -> Result<Published, PublishError> {
+        let Candidate { package, metadata, metadata_toml, bundle, dates, proposal } = candidate;
         let warnings = self.examined(&package, &metadata, &bundle)?;
         for _ in 0..OVERTAKEN_MAX {
             let time_ms = (self.clock_ms)();
@@ -344,7 +376,7 @@ impl Registry {
                 }
                 false => {
                     let root = bundle.root();
-                    let terms = commit::Terms { metadata_toml: &metadata_toml, dates, term, baseline };
+                    let terms = commit::Terms { metadata_toml: &metadata_toml, dates, term, proposal, baseline };
                     let draft = commit::Draft::version(caller, operation_id, root, terms, time_ms);
                     let committed = self.commit(draft);
                     committed
@@ -362,6 +394,17 @@ impl Registry {
             }
         }
         Err(PublishError::Overtaken { standard: package.standard })
+    }
+
+    /// The same judgement, with nothing written.
+    fn judged_candidate(&self, candidate: &Candidate) -> Result<Findings, PublishError> {
+        let Candidate { package, metadata, bundle, dates, .. } = candidate;
+        self.examined(package, metadata, bundle)?;
+        let term = self.term(bundle, dates, (self.clock_ms)())?;
+        let mut findings = self.found_out(bundle, &metadata.reading, self.admitted(bundle, &term)?.as_ref())?;
+        let judged = findings.judged.take();
+        findings.judged = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
+        Ok(findings)
     }
 
     /// Whether a version may be published under its number, and why.
@@ -548,20 +591,25 @@ impl Registry {
         ResolveError::UnknownStandard { standard: standard.clone(), near: self.near(standard) }
     }
 
+    /// A version that is there, or what there is instead.
+    fn known(&self, standard: &StandardId, version: &Version) -> Result<VersionInfo, PublishError> {
+        if let Some(info) = self.view().version(standard, version)? {
+            return Ok(info);
+        }
+        let reference = Reference::exact(standard.clone(), version);
+        let versions = self.view().versions(standard)?.into_iter().map(|(version, ..)| version).collect::<Vec<_>>();
+        Err(match versions.is_empty() {
+            true => self.unknown(standard).into(),
+            false => ResolveError::UnknownVersion { reference, versions }.into(),
+        })
+    }
+
     /// Deprecates or withdraws a version.
     pub fn set_status(&self, caller: &Caller, change: StatusChange) -> Result<VersionInfo, PublishError> {
         check_operation_id(&change.operation_id)?;
         caller.acts_on(change.standard.namespace())?;
         let StatusChange { standard, version, status, .. } = change.clone();
-        let Some(info) = self.view().version(&standard, &version)? else {
-            let reference = Reference::exact(standard.clone(), &version);
-            let versions =
-                self.view().versions(&standard)?.into_iter().map(|(version, ..)| version).collect::<Vec<_>>();
-            return Err(match versions.is_empty() {
-                true => self.unknown(&standard).into(),
-                false => ResolveError::UnknownVersion { reference, versions }.into(),
-            });
-        };
+        let info = self.known(&standard, &version)?;
         let event = commit::status_changed(&change);
         if self.done_before(&change.operation_id, &event)?.is_some() {
             return Ok(info);

@@ -15,7 +15,8 @@ use crate::{
 };
 use axum::middleware;
 use guiju_proto::{
-    FILE_DESCRIPTOR_SET, conformance::conformance_server, log::log_service_server, registry::registry_server,
+    FILE_DESCRIPTOR_SET, conformance::conformance_server, governance::proposals_server, log::log_service_server,
+    registry::registry_server,
 };
 use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
@@ -112,6 +113,7 @@ async fn router(
         .add_service(service.registry())
         .add_service(service.conformance())
         .add_service(service.log())
+        .add_service(service.proposals())
         .add_service(health)
         .add_service(reflection().build_v1().map_err(bug)?)
         .add_service(reflection().build_v1alpha().map_err(bug)?);
@@ -130,7 +132,12 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 
 /// Of the server as a whole, and of each service.
 async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
-    let ours = [registry_server::SERVICE_NAME, conformance_server::SERVICE_NAME, log_service_server::SERVICE_NAME];
+    let ours = [
+        registry_server::SERVICE_NAME,
+        conformance_server::SERVICE_NAME,
+        log_service_server::SERVICE_NAME,
+        proposals_server::SERVICE_NAME,
+    ];
     for service in [""].into_iter().chain(ours) {
         reporter.set_service_status(service, status).await;
     }

@@ -7,7 +7,7 @@
 
 use crate::{
     log::LogError,
-    registry::{AccessError, AskError, Denied, PublishError, StoreError},
+    registry::{AccessError, AskError, Denied, DeskError, PublishError, StoreError},
     sequencer::SequencerError,
     verdict,
 };
@@ -123,6 +123,12 @@ table! {
         "the token was told when it was made, and is not kept", "revoke it and make another";
     TooMany = "TOO_MANY", ResourceExhausted, 429, None,
         "there are as many of them as are taken", "revoke those that are not used";
+    UnknownProposal = "UNKNOWN_PROPOSAL", NotFound, 404, None,
+        "there is no such proposal, or it may not be seen", "list the proposals that you may see";
+    ProposalStage = "PROPOSAL_STAGE", FailedPrecondition, 409, None,
+        "the proposal cannot take this step now", "do what the message says first";
+    NeedsProposal = "NEEDS_PROPOSAL", FailedPrecondition, 409, None,
+        "versions of this namespace are published by so many approvals, not directly", "propose it: `guiju propose`";
     PageToken = "PAGE_TOKEN", InvalidArgument, 400, None,
         "the page token is not one that this call gave", "begin again without a token";
     BeyondLog = "BEYOND_LOG", OutOfRange, 416, None,
@@ -375,6 +381,18 @@ impl From<PublishError> for Refusal {
             PublishError::OtherDays { standard, version } => {
                 refusal(Reason::VersionExists).about("version", format!("{standard}@={version}"))
             }
+            PublishError::Desk(error) => match error {
+                DeskError::Unknown(id) => refusal(Reason::UnknownProposal).about("proposal", id),
+                DeskError::NeedsProposal { namespace, quorum } => {
+                    refusal(Reason::NeedsProposal).with("quorum", quorum).about("namespace", namespace)
+                }
+                DeskError::Place { place, .. } => {
+                    refusal(Reason::MalformedField).at("pointer", format!("`{place}` is not there"))
+                }
+                DeskError::NoText => refusal(Reason::MalformedField).at("text", &message),
+                DeskError::TooMuch { what, .. } => refusal(Reason::MalformedField).at(what, &message),
+                _ => refusal(Reason::ProposalStage),
+            },
             PublishError::Overtaken { standard } => refusal(Reason::Conflict).about("standard", standard),
             PublishError::Forbidden { standard, version, judged } => {
                 let refusal = refusal(Reason::ChangeForbidden).with("baseline", &judged.baseline);

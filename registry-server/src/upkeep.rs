@@ -15,7 +15,8 @@ use crate::{
 };
 use guiju_model::{Digest, Manifest};
 use guiju_proto::log::{
-    Entry, RoleGranted, RoleRevoked, StatusChanged, TokenCreated, TokenRevoked, VersionPublished, entry::Event,
+    Entry, ProposalStepped, QuorumSet, RoleGranted, RoleRevoked, StatusChanged, TokenCreated, TokenRevoked,
+    UseRegistered, VersionPublished, entry::Event,
 };
 use guiju_tlog::{self as tlog, Rotation, SigningKey};
 use prost::Message;
@@ -356,6 +357,17 @@ fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication
         Some(Event::TokenRevoked(TokenRevoked { id, principal, reason })) => json!({
             "event": "token-revoked", "token": id, "for": principal, "reason": reason,
         }),
+        Some(Event::ProposalStepped(ProposalStepped { proposal, step, standard, version, .. })) => json!({
+            "event": "proposal-stepped", "proposal": proposal.unwrap_or(index), "step": step, "standard": standard,
+            "version": version,
+        }),
+        Some(Event::QuorumSet(QuorumSet { namespace, quorum, reason })) => json!({
+            "event": "quorum-set", "namespace": namespace, "quorum": quorum, "reason": reason,
+        }),
+        Some(Event::UseRegistered(UseRegistered { uses })) => {
+            let uses: Vec<String> = uses.iter().map(|used| format!("{}@={}", used.standard, used.version)).collect();
+            json!({ "event": "use-registered", "uses": uses })
+        }
         None => Value::Null,
     };
     if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {

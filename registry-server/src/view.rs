@@ -7,10 +7,12 @@
 //!   doubt comes while the server runs, beside it, and the next start moves it aside.
 
 mod access; // who holds what
+mod desk; // what the committee decides
 mod search; // what standards are found by
 mod standards; // standards and their versions
 
 pub use access::AccessFact;
+pub use desk::{Deed, DeskFact, Draft, Proposal, Stage, Step};
 pub use search::Words;
 
 use crate::log::Head;
@@ -36,9 +38,10 @@ pub struct ViewError {
 /// What one entry of the log means, with what its blobs hold.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    Published { info: VersionInfo, metadata: Box<Metadata>, words: Words },
+    Published { info: VersionInfo, metadata: Box<Metadata>, words: Words, desk: Option<DeskFact> },
     StatusChanged { standard: StandardId, version: Version, status: Status, successor: String, ends: Ends },
     Access(AccessFact),
+    Desk(DeskFact),
 }
 
 /// When a version ends, now that its status has changed.
@@ -70,7 +73,7 @@ pub struct View {
 
 const HEAD: &[u8] = b"head";
 /// Which rows there are and what they hold. A view with other rows is begun anew.
-const FORM: (&[u8], &[u8]) = (b"form", b"2");
+const FORM: (&[u8], &[u8]) = (b"form", b"3");
 /// A file in the view's folder that says why it is not to be trusted.
 const DOUBT: &str = "doubt";
 /// How the names of views end that were begun while the server ran.
@@ -162,11 +165,17 @@ impl View {
         let mut changes: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         for fact in facts {
             match fact {
-                Fact::Published { info, metadata, words } => self.publish(&mut changes, info, metadata, words)?,
+                Fact::Published { info, metadata, words, desk } => {
+                    self.publish(&mut changes, info, metadata, words)?;
+                    if let Some(desk) = desk {
+                        self.take_desk(&mut changes, desk)?;
+                    }
+                }
                 Fact::StatusChanged { standard, version, status, successor, ends } => {
                     self.set_status(&mut changes, (standard, version), *status, successor, *ends)?;
                 }
                 Fact::Access(fact) => self.take_access(&mut changes, fact)?,
+                Fact::Desk(fact) => self.take_desk(&mut changes, fact)?,
             }
         }
         changes.insert(HEAD.to_vec(), [head.size.to_be_bytes().as_slice(), head.chain.as_bytes()].concat());

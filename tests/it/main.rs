@@ -5,6 +5,7 @@ mod cli;
 mod cluster;
 mod compat;
 mod dataset;
+mod desk;
 mod disk;
 mod docs;
 mod etcd;

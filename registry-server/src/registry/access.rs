@@ -321,7 +321,7 @@ impl Registry {
         }
     }
 
-    fn entry(&self, index: u64) -> Result<Entry, StoreError> {
+    pub(super) fn entry(&self, index: u64) -> Result<Entry, StoreError> {
         let bytes = self.log.entries(index, 1)?.pop().unwrap_or_default();
         Entry::decode(bytes.as_slice()).map_err(|error| StoreError::Entry { index, why: error.to_string() })
     }

@@ -46,6 +46,8 @@ enum What {
         digest: Digest,
         content: Arc<Content>,
         term: Term,
+        /// The proposal that it comes of.
+        proposal: Option<u64>,
         /// What it was compared with.
         baseline: Option<Version>,
     },
@@ -65,6 +67,8 @@ pub(super) struct Terms<'t> {
     pub metadata_toml: &'t str,
     pub dates: Dates,
     pub term: Term,
+    /// The proposal that it comes of.
+    pub proposal: Option<u64>,
     /// What it was compared with.
     pub baseline: Option<Version>,
 }
@@ -89,7 +93,7 @@ pub(super) const ACCESS: &str = "access";
 
 impl Draft {
     pub fn version(caller: &Caller, operation_id: String, content: &Content, terms: Terms<'_>, time_ms: u64) -> Self {
-        let Terms { metadata_toml, dates, term, baseline } = terms;
+        let Terms { metadata_toml, dates, term, proposal, baseline } = terms;
         let manifest = content.manifest.to_canonical();
         let digest = Digest::of(&manifest);
         let event = VersionPublished {
@@ -100,6 +104,7 @@ impl Draft {
             effective_from: day_or_empty(dates.effective_from),
             effective_to: day_or_empty(dates.effective_to),
             grace_until: day_or_empty(dates.grace_until),
+            proposal,
         };
         let entry = entry_bytes(caller, &operation_id, time_ms, entry::Event::VersionPublished(event));
         let mut blobs = vec![manifest, metadata_toml.as_bytes().to_vec()];
@@ -110,6 +115,7 @@ impl Draft {
             digest,
             content: Arc::new(content.clone()),
             term,
+            proposal,
             baseline,
         };
         Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs } }
@@ -138,6 +144,12 @@ impl Draft {
     fn of(caller: &Caller, operation_id: String, time_ms: u64, event: entry::Event, what: What) -> Self {
         let entry = entry_bytes(caller, &operation_id, time_ms, event);
         Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs: Vec::new() } }
+    }
+
+    /// With what its entry names.
+    pub fn with(mut self, blobs: Vec<Vec<u8>>) -> Self {
+        self.append.blobs = blobs;
+        self
     }
 
     fn slot(&self) -> Option<&str> {
@@ -340,9 +352,9 @@ impl Registry {
     /// What the view knows by now: nothing against it, the same version already, or why not.
     fn judge_again(&self, draft: &Draft, taken: &Taken) -> Result<Option<VersionInfo>, PublishError> {
         self.still_may(&draft.caller)?;
-        let (standard, version, (digest, term), draft_baseline) = match &draft.what {
-            What::Version { standard, version, digest, baseline, term, .. } => {
-                (standard.clone(), version.clone(), (digest, term), baseline)
+        let (standard, version, (digest, term, proposal), draft_baseline) = match &draft.what {
+            What::Version { standard, version, digest, baseline, term, proposal, .. } => {
+                (standard.clone(), version.clone(), (digest, term, proposal), baseline)
             }
             What::Status { .. } => return Ok(None),
             What::Act { admit, .. } => return admit(self).map(|()| None),
@@ -355,6 +367,10 @@ impl Registry {
             && held.digest == *digest
         {
             return Ok(Some(held));
+        }
+        match proposal {
+            Some(id) => self.may_publish(&draft.caller, *id, digest)?,
+            None => self.may_publish_directly(&standard)?,
         }
         let highest = taken
             .iter()

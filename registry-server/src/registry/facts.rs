@@ -1,6 +1,6 @@
 //! From entries and blobs to what the view takes in.
 
-use super::{Event, Happening, PublishError, Registry, StoreError, access};
+use super::{Event, Happening, PublishError, Registry, StoreError, access, desk};
 use crate::view::{Ends, Fact, View, Words};
 use guiju_model::{Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo};
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
@@ -115,7 +115,8 @@ impl Registry {
                 let words = self.words(&manifest)?;
                 let term = term(&published, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
                 let info = version_info(&manifest, named, index, time_ms, term);
-                Ok(Fact::Published { info, metadata: Box::new(metadata), words })
+                let desk = published.proposal.map(|proposal| desk::published(proposal, index, time_ms, &principal));
+                Ok(Fact::Published { info, metadata: Box::new(metadata), words, desk })
             }
             Some(entry::Event::StatusChanged(change)) => {
                 let (standard, version, status) =
@@ -123,6 +124,12 @@ impl Registry {
                 let ends = ends(&change, status, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
                 Ok(Fact::StatusChanged { standard, version, status, successor: change.successor, ends })
             }
+            Some(
+                event
+                @ (entry::Event::ProposalStepped(_) | entry::Event::QuorumSet(_) | entry::Event::UseRegistered(_)),
+            ) => desk::fact(index, time_ms, &principal, &event)
+                .map(Fact::Desk)
+                .ok_or_else(|| fault("a step is malformed, or of a kind that this server does not know".into())),
             Some(event) => access::fact(index, time_ms, &principal, event)
                 .map(Fact::Access)
                 .ok_or_else(|| fault("a name is malformed".into())),

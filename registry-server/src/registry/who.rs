@@ -71,6 +71,12 @@ impl Caller {
         Self { principal: Principal::open(), standing: Standing::Open, permit: None }
     }
 
+    /// The same, by a name of its own choosing, `open:li.wei`; none where credentials say who it is.
+    pub fn named(&self, name: &Principal) -> Option<Self> {
+        let principal = format!("open:{name}").parse().ok().filter(|_| self.is_open())?;
+        Some(Self { principal, ..self.clone() })
+    }
+
     pub(super) fn bootstrap() -> Self {
         Self { principal: Principal::bootstrap(), standing: Standing::Bootstrap, permit: None }
     }

@@ -113,6 +113,24 @@ impl LogEntry {
                 read.about = format!("{} {}", event.principal, event.id);
                 (read.event, read.reason) = ("token-revoked".into(), event.reason);
             }
+            Some(Event::ProposalStepped(event)) => {
+                let step = if event.is_objection { "objected" } else { event.step.as_str() };
+                read.event = format!("proposal-{step}");
+                read.about = format!("proposal {}", event.proposal.unwrap_or(index));
+                (read.standard, read.version) = (event.standard, event.version);
+                (read.effective_from, read.effective_to) = (event.effective_from, event.effective_to);
+                read.grace_until = event.grace_until;
+            }
+            Some(Event::QuorumSet(event)) => {
+                read.about = format!("{} of {}", event.quorum, event.namespace);
+                (read.event, read.scopes, read.reason) = ("quorum-set".into(), vec![event.namespace], event.reason);
+            }
+            Some(Event::UseRegistered(event)) => {
+                let uses = event.uses.iter().map(|used| format!("{}@={}", used.standard, used.version));
+                (read.event, read.about) = ("use-registered".into(), uses.collect::<Vec<_>>().join(", "));
+                let scopes = event.uses.iter().filter_map(|used| used.standard.split_once('/'));
+                read.scopes = scopes.map(|(namespace, _)| namespace.to_owned()).collect();
+            }
             None => read.event = "?".into(),
         }
         Ok(read)

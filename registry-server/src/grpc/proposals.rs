@@ -1,0 +1,249 @@
+//! `guiju.governance.v1.Proposals`: the committee's desk.
+
+use super::{Answer, Service};
+use crate::{
+    registry::{Caller, Deed, Impact, Move, Offer, Proposal, PublishError, Registry, Standing},
+    status::Refusal,
+    verdict,
+};
+use guiju_model::{Namespace, Package, Principal};
+use guiju_proto::{
+    convert::{self, ConvertError, parsed},
+    governance::{self as wire, proposals_server::Proposals},
+};
+use tonic::{Request, Response, Status};
+
+#[tonic::async_trait]
+impl Proposals for Service {
+    async fn draft(&self, request: Request<wire::DraftRequest>) -> Answer<wire::DraftResponse> {
+        let (caller, request) = self.called(request);
+        let wire::DraftRequest { operation_id, name, proposal, candidate, text } = request;
+        let caller = named(caller, &name)?;
+        let candidate = candidate.ok_or_else(|| field("candidate", "it is missing"))?;
+        let package = Package::try_from(&candidate).map_err(|fault| Refusal::from(fault.of("candidate")))?;
+        let dates = convert::dates(&candidate.effective_from, &candidate.effective_to, &candidate.grace_until);
+        let dates = dates.map_err(|fault| Refusal::from(fault.of("candidate")))?;
+        let metadata_toml = candidate.metadata_toml;
+        let offer = Offer { operation_id, proposal, package, metadata_toml, dates, text };
+        let proposal = self.desk(move |registry| registry.draft(&caller, offer)).await?;
+        Ok(Response::new(wire::DraftResponse { proposal: Some(proposal) }))
+    }
+
+    async fn submit(&self, request: Request<wire::SubmitRequest>) -> Answer<wire::SubmitResponse> {
+        let (caller, wire::SubmitRequest { operation_id, name, proposal, text }) = self.called(request);
+        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, Move::Submit, text).await?;
+        Ok(Response::new(wire::SubmitResponse { proposal }))
+    }
+
+    async fn comment(&self, request: Request<wire::CommentRequest>) -> Answer<wire::CommentResponse> {
+        let (caller, request) = self.called(request);
+        let wire::CommentRequest { operation_id, name, proposal, file, pointer, is_objection, text } = request;
+        let what = Move::Comment { file, pointer, is_objection };
+        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, what, text).await?;
+        Ok(Response::new(wire::CommentResponse { proposal }))
+    }
+
+    async fn answer(&self, request: Request<wire::AnswerRequest>) -> Answer<wire::AnswerResponse> {
+        let (caller, wire::AnswerRequest { operation_id, name, proposal, comment, text }) = self.called(request);
+        let what = Move::Answer { comment };
+        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, what, text).await?;
+        Ok(Response::new(wire::AnswerResponse { proposal }))
+    }
+
+    async fn approve(&self, request: Request<wire::ApproveRequest>) -> Answer<wire::ApproveResponse> {
+        let (caller, wire::ApproveRequest { operation_id, name, proposal, digest, text }) = self.called(request);
+        let what = Move::Approve { digest: parsed("digest", &digest).map_err(Refusal::from)? };
+        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, what, text).await?;
+        Ok(Response::new(wire::ApproveResponse { proposal }))
+    }
+
+    async fn reject(&self, request: Request<wire::RejectRequest>) -> Answer<wire::RejectResponse> {
+        let (caller, wire::RejectRequest { operation_id, name, proposal, text }) = self.called(request);
+        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, Move::Reject, text).await?;
+        Ok(Response::new(wire::RejectResponse { proposal }))
+    }
+
+    async fn retract(&self, request: Request<wire::RetractRequest>) -> Answer<wire::RetractResponse> {
+        let (caller, wire::RetractRequest { operation_id, name, proposal, text }) = self.called(request);
+        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, Move::Retract, text).await?;
+        Ok(Response::new(wire::RetractResponse { proposal }))
+    }
+
+    async fn publish_proposal(
+        &self,
+        request: Request<wire::PublishProposalRequest>,
+    ) -> Answer<wire::PublishProposalResponse> {
+        let (caller, wire::PublishProposalRequest { operation_id, name, proposal }) = self.called(request);
+        let caller = named(caller, &name)?;
+        let done = self.ask(move |registry| registry.publish_proposal(&caller, operation_id, proposal)).await?;
+        if done.is_new {
+            self.metrics.published();
+        }
+        let (version, is_new) = (Some(done.version.into()), done.is_new);
+        Ok(Response::new(wire::PublishProposalResponse { version, is_new }))
+    }
+
+    async fn get_proposal(&self, request: Request<wire::GetProposalRequest>) -> Answer<wire::GetProposalResponse> {
+        let (caller, wire::GetProposalRequest { proposal: id }) = self.called(request);
+        let found = self.ask(move |registry| {
+            let standing = registry.proposal(&caller, id)?;
+            let impact = registry.impact(&caller, id)?;
+            let texts = registry.texts(&standing.proposal)?;
+            Ok::<_, PublishError>((whole(standing, texts), impact))
+        });
+        let (proposal, impact) = found.await?;
+        let standard = proposal.standard.clone();
+        Ok(Response::new(wire::GetProposalResponse { proposal: Some(proposal), impact: Some(told(impact, &standard)) }))
+    }
+
+    async fn list_proposals(
+        &self,
+        request: Request<wire::ListProposalsRequest>,
+    ) -> Answer<wire::ListProposalsResponse> {
+        let (caller, wire::ListProposalsRequest { namespace, with_ended }) = self.called(request);
+        let namespace: Option<Namespace> = match namespace.as_str() {
+            "" => None,
+            name => Some(parsed("namespace", name).map_err(Refusal::from)?),
+        };
+        let found = self.ask(move |registry| registry.proposals(&caller, namespace.as_ref(), with_ended)).await?;
+        Ok(Response::new(wire::ListProposalsResponse { proposals: found.into_iter().map(head).collect() }))
+    }
+
+    async fn set_quorum(&self, request: Request<wire::SetQuorumRequest>) -> Answer<wire::SetQuorumResponse> {
+        let (caller, request) = self.called(request);
+        let wire::SetQuorumRequest { operation_id, name, namespace, quorum, reason } = request;
+        let caller = named(caller, &name)?;
+        let namespace = parsed("namespace", &namespace).map_err(Refusal::from)?;
+        let set = move |registry: &Registry| registry.set_quorum(&caller, operation_id, namespace, quorum, reason);
+        Ok(Response::new(wire::SetQuorumResponse { log_index: self.ask(set).await? }))
+    }
+
+    async fn register_use(&self, request: Request<wire::RegisterUseRequest>) -> Answer<wire::RegisterUseResponse> {
+        let (caller, wire::RegisterUseRequest { operation_id, name, uses }) = self.called(request);
+        let caller = named(caller, &name)?;
+        let used = |(at, used): (usize, &wire::UsedVersion)| {
+            Ok((
+                parsed(&format!("uses[{at}].standard"), &used.standard)?,
+                parsed(&format!("uses[{at}].version"), &used.version)?,
+            ))
+        };
+        let uses: Result<Vec<_>, ConvertError> = uses.iter().enumerate().map(used).collect();
+        let uses = uses.map_err(Refusal::from)?;
+        let log_index = self.ask(move |registry| registry.register_use(&caller, operation_id, uses)).await?;
+        Ok(Response::new(wire::RegisterUseResponse { log_index }))
+    }
+}
+
+impl Service {
+    async fn moved(
+        &self,
+        caller: Caller,
+        operation_id: String,
+        id: u64,
+        what: Move,
+        text: String,
+    ) -> Result<Option<wire::Proposal>, Status> {
+        self.desk(move |registry| registry.take_move(&caller, operation_id, id, what, text)).await.map(Some)
+    }
+
+    async fn desk(
+        &self,
+        step: impl FnOnce(&Registry) -> Result<Standing, PublishError> + Send + 'static,
+    ) -> Result<wire::Proposal, Status> {
+        self.ask(move |registry| {
+            let standing = step(registry)?;
+            let texts = registry.texts(&standing.proposal)?;
+            Ok::<_, PublishError>(whole(standing, texts))
+        })
+        .await
+    }
+}
+
+/// In an open registry whoever asks says who it is.
+fn named(caller: Caller, name: &str) -> Result<Caller, Refusal> {
+    match name {
+        "" => Ok(caller),
+        name => {
+            let principal: Principal = parsed("name", name)?;
+            caller.named(&principal).ok_or_else(|| field("name", "leave it empty: your credentials say who you are"))
+        }
+    }
+}
+
+/// A proposal without its steps.
+fn head(standing: Standing) -> wire::Proposal {
+    let stage = if standing.is_approved() { "approved" } else { standing.proposal.stage.as_str() };
+    let Standing { proposal: Proposal { id, draft, digest, authors, .. }, quorum, approved_by } = standing;
+    wire::Proposal {
+        id,
+        standard: draft.standard,
+        version: draft.version,
+        stage: stage.into(),
+        authors,
+        digest,
+        effective_from: draft.effective_from,
+        effective_to: draft.effective_to,
+        grace_until: draft.grace_until,
+        quorum,
+        approved_by,
+        steps: Vec::new(),
+    }
+}
+
+fn whole(standing: Standing, texts: Vec<String>) -> wire::Proposal {
+    let unanswered: Vec<u64> = standing.proposal.unanswered().collect();
+    let steps = standing.proposal.steps.clone().into_iter().zip(texts).map(|(step, text)| {
+        let mut told = wire::ProposalStep {
+            index: step.index,
+            time: Some(convert::timestamp(step.time_ms)),
+            by: step.by,
+            text,
+            ..Default::default()
+        };
+        let word = match step.what {
+            Deed::Drafted { digest } => {
+                told.digest = digest;
+                "drafted"
+            }
+            Deed::Submitted { digest } => {
+                told.digest = digest;
+                "submitted"
+            }
+            Deed::Approved { digest } => {
+                told.digest = digest;
+                "approved"
+            }
+            Deed::Commented { file, pointer, is_objection } => {
+                (told.file, told.pointer) = (file, pointer);
+                told.is_answered = !unanswered.contains(&step.index);
+                if is_objection { "objected" } else { "commented" }
+            }
+            Deed::Answered { comment } => {
+                told.comment = comment;
+                "answered"
+            }
+            Deed::Rejected => "rejected",
+            Deed::Withdrawn => "withdrawn",
+            Deed::Published => "published",
+        };
+        wire::ProposalStep { step: word.into(), ..told }
+    });
+    let steps = steps.collect();
+    wire::Proposal { steps, ..head(standing) }
+}
+
+fn told(impact: Impact, standard: &str) -> wire::Impact {
+    let Impact { findings, refused, dependents, users } = impact;
+    let user = |(principal, version)| wire::User { principal, standard: standard.to_owned(), version };
+    wire::Impact {
+        verdict: findings.judged.as_ref().map(|judged| verdict::whole(&judged.verdict)),
+        refused: refused.map(|error| error.to_string()).unwrap_or_default(),
+        affected_profiles: findings.affected.iter().map(verdict::narrowing).collect(),
+        dependents: dependents.into_iter().map(Into::into).collect(),
+        users: users.into_iter().map(user).collect(),
+    }
+}
+
+fn field(name: &str, why: &str) -> Refusal {
+    ConvertError::new(name, why).into()
+}

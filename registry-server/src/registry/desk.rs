@@ -1,0 +1,633 @@
+//! The committee's desk: versions are drafted, reviewed, approved and published.
+//!
+//! # Invariants
+//! - What is published of a proposal is what was approved, byte for byte, with the dependencies that it had then.
+//! - An approval counts for its digest alone, of somebody who has drafted nothing of the proposal and holds approver both when
+//!   approving and when the version is published.
+//! - Under a namespace with a quorum nothing is published but what so many have approved.
+//! - Every step is judged once more when it is appended, and stands alone in its append.
+
+use super::{AskError, Caller, Findings, PublishError, Published, Registry, StoreError, check_operation_id, commit};
+use crate::view::{Deed, DeskFact, Draft, Proposal, Stage, Step};
+use guiju_model::{
+    Bundle, Dates, Digest, Manifest, Metadata, Namespace, Package, Principal, Role, StandardId, Status, VersionInfo,
+};
+use guiju_proto::{
+    convert::day_or_empty,
+    log::{ProposalStepped, QuorumSet, Use, UseRegistered, entry::Event},
+};
+use serde_json::Value;
+
+const TEXT_BYTES_MAX: usize = 16 << 10;
+/// Steps of one proposal.
+const STEPS_MAX: usize = 300;
+const PROPOSALS_MAX: usize = 1000;
+const USES_MAX: usize = 1000;
+const QUORUM_MAX: u32 = 100;
+
+/// A draft, of a new proposal or in place of that of an old one.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    pub operation_id: String,
+    pub proposal: Option<u64>,
+    pub package: Package,
+    pub metadata_toml: String,
+    pub dates: Dates,
+    pub text: String,
+}
+
+/// What is done with a proposal, but for drafting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    Submit,
+    Comment { file: String, pointer: String, is_objection: bool },
+    Answer { comment: u64 },
+    Approve { digest: Digest },
+    Reject,
+    Retract,
+}
+
+/// A proposal, with how it stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub proposal: Proposal,
+    /// Approvals that it needs.
+    pub quorum: u32,
+    /// Whose approval counts.
+    pub approved_by: Vec<String>,
+}
+
+impl Standing {
+    pub fn is_approved(&self) -> bool {
+        self.proposal.stage == Stage::Review
+            && self.approved_by.len() >= self.quorum as usize
+            && self.proposal.unanswered().next().is_none()
+    }
+}
+
+/// Whom the version of a proposal touches.
+#[derive(Debug)]
+pub struct Impact {
+    pub findings: Findings,
+    /// Why it could not be published now, the quorum apart.
+    pub refused: Option<PublishError>,
+    pub dependents: Vec<VersionInfo>,
+    /// Principal and version.
+    pub users: Vec<(String, String)>,
+}
+
+/// Why a proposal does not take a step.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeskError {
+    #[error("there is no proposal {0}")]
+    Unknown(u64),
+    #[error("proposal {id} is {}, and this takes one that is {wanted}", stage.as_str())]
+    Stage { id: u64, stage: Stage, wanted: &'static str },
+    #[error("proposal {id} is for `{known}`; open another for `{asked}`")]
+    OtherVersion { id: u64, known: String, asked: String },
+    #[error("proposal {id} has the digest {found}, and {asked} was approved: it has changed since; read it again")]
+    OtherDigest { id: u64, found: String, asked: Digest },
+    #[error("proposal {id} has comments without an answer: {}; its author answers them first", list(comments))]
+    Unanswered { id: u64, comments: Vec<u64> },
+    #[error("`{principal}` has drafted proposal {id}; somebody else approves it")]
+    OwnApproval { id: u64, principal: Principal },
+    #[error("proposal {id} needs {quorum} approvals and has {have}: each of another approver, none of an author")]
+    TooFew { id: u64, quorum: u32, have: usize },
+    #[error(
+        "versions under `{namespace}` are published by {quorum} approvals, not directly; propose it: `guiju propose`"
+    )]
+    NeedsProposal { namespace: Namespace, quorum: u32 },
+    #[error("`{standard}` {version}, to which proposal {id} refers, is withdrawn; draft it anew with another")]
+    WithdrawnReference { id: u64, standard: StandardId, version: String },
+    #[error("there is no comment {comment} on proposal {id} that waits for an answer")]
+    NoComment { id: u64, comment: u64 },
+    #[error("`{place}` is no place of proposal {id}; name a file of it, and a JSON Pointer into that")]
+    Place { id: u64, place: String },
+    #[error("the text is missing: say what and why")]
+    NoText,
+    #[error("the {what} is too large: at most {max} are taken")]
+    TooMuch { what: &'static str, max: usize },
+}
+
+fn list(comments: &[u64]) -> String {
+    comments.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Registry {
+    /// Opens a proposal, or puts another draft in its place.
+    pub fn draft(&self, caller: &Caller, offer: Offer) -> Result<Standing, PublishError> {
+        let Offer { operation_id, proposal, package, metadata_toml, dates, text } = offer;
+        check_operation_id(&operation_id)?;
+        bounded(&text)?;
+        self.metadata(&package, &metadata_toml)?;
+        let content = package.seal(Vec::new()).map_err(guiju_model::BundleError::from)?;
+        let manifest = content.manifest.to_canonical();
+        let event = ProposalStepped {
+            proposal,
+            step: "drafted".into(),
+            standard: package.standard.to_string(),
+            version: package.version.to_string(),
+            text: hash(text.as_bytes()),
+            digest: hash(&manifest),
+            metadata: hash(metadata_toml.as_bytes()),
+            effective_from: day_or_empty(dates.effective_from),
+            effective_to: day_or_empty(dates.effective_to),
+            grace_until: day_or_empty(dates.grace_until),
+            ..Default::default()
+        };
+        let mut blobs = vec![manifest, metadata_toml.into_bytes(), text.into_bytes()];
+        blobs.extend(content.files.into_values());
+        let caller_then = caller.clone();
+        let admit = move |registry: &Self| registry.may_draft(&caller_then, proposal, &package);
+        let index = self.step(caller, operation_id, Event::ProposalStepped(event), blobs, admit)?;
+        self.standing(proposal.unwrap_or(index))
+    }
+
+    fn may_draft(&self, caller: &Caller, proposal: Option<u64>, package: &Package) -> Result<(), PublishError> {
+        self.acts(caller, Role::Author, package.standard.namespace())?;
+        let Some(id) = proposal else { return Ok(()) };
+        let known = self.seen(caller, id)?;
+        let (standard, version) = (package.standard.to_string(), package.version.to_string());
+        if known.draft.standard != standard {
+            let (known, asked) = (known.draft.standard, standard);
+            return Err(DeskError::OtherVersion { id, known, asked }.into());
+        }
+        let _ = version; // Another number may come out of the review.
+        room(&known)?;
+        match known.stage {
+            Stage::Draft | Stage::Review => Ok(()),
+            stage => Err(DeskError::Stage { id, stage, wanted: "a draft or in review" }.into()),
+        }
+    }
+
+    /// Takes a step with a proposal.
+    pub fn take_move(
+        &self,
+        caller: &Caller,
+        operation_id: String,
+        id: u64,
+        what: Move,
+        text: String,
+    ) -> Result<Standing, PublishError> {
+        check_operation_id(&operation_id)?;
+        bounded(&text)?;
+        let proposal = self.seen(caller, id)?;
+        if text.trim().is_empty() && !matches!(what, Move::Submit | Move::Approve { .. }) {
+            return Err(DeskError::NoText.into());
+        }
+        let mut event = ProposalStepped {
+            proposal: Some(id),
+            standard: proposal.draft.standard.clone(),
+            version: proposal.draft.version.clone(),
+            text: hash(text.as_bytes()),
+            ..Default::default()
+        };
+        let mut blobs = vec![text.into_bytes()];
+        // An operation that was done has sealed what was the draft then, and what is there now may be sealed otherwise.
+        let was_done = self.log.operation(&operation_id)?.is_some();
+        match &what {
+            Move::Submit if was_done => event.digest = self.submitted_by(&operation_id)?,
+            Move::Submit => {
+                self.may_move(caller, id, &what)?;
+                let (manifest, _) = self.sealed(&proposal)?;
+                event.digest = hash(&manifest);
+                blobs.push(manifest);
+            }
+            Move::Approve { digest } => event.digest = digest.as_bytes().to_vec().into(),
+            Move::Comment { file, pointer, is_objection } => {
+                (event.file, event.pointer, event.is_objection) = (file.clone(), pointer.clone(), *is_objection);
+            }
+            Move::Answer { comment } => event.comment = *comment,
+            Move::Reject | Move::Retract => {}
+        }
+        event.step = what.word().into();
+        let (caller_then, draft) = (caller.clone(), proposal.digest);
+        let admit = move |registry: &Self| {
+            registry.may_move(&caller_then, id, &what)?;
+            // What was sealed is what is there.
+            match what == Move::Submit && registry.seen(&caller_then, id)?.digest != draft {
+                true => Err(DeskError::Stage { id, stage: Stage::Draft, wanted: "left alone meanwhile" }.into()),
+                false => Ok(()),
+            }
+        };
+        self.step(caller, operation_id, Event::ProposalStepped(event), blobs, admit)?;
+        self.standing(id)
+    }
+
+    fn may_move(&self, caller: &Caller, id: u64, what: &Move) -> Result<(), PublishError> {
+        let proposal = self.seen(caller, id)?;
+        let namespace = namespace(&proposal)?;
+        match what {
+            Move::Submit | Move::Answer { .. } | Move::Retract => self.acts(caller, Role::Author, &namespace)?,
+            Move::Approve { .. } | Move::Reject => self.acts(caller, Role::Approver, &namespace)?,
+            Move::Comment { .. } => {
+                let approves = self.acts(caller, Role::Approver, &namespace);
+                let manages = || self.acts(caller, Role::Manager, &namespace);
+                approves.or_else(|_| manages()).or_else(|_| self.acts(caller, Role::Author, &namespace))?;
+            }
+        }
+        room(&proposal)?;
+        let stage = proposal.stage;
+        let at = |wanted: &'static str, is_there: bool| match is_there {
+            true => Ok(()),
+            false => Err(DeskError::Stage { id, stage, wanted }),
+        };
+        match what {
+            Move::Submit => at("a draft", stage == Stage::Draft)?,
+            Move::Comment { file, pointer, .. } => {
+                at("a draft or in review", !stage.has_ended())?;
+                self.is_place(&proposal, file, pointer)?;
+            }
+            Move::Answer { comment } => {
+                at("a draft or in review", !stage.has_ended())?;
+                if !proposal.unanswered().any(|waiting| waiting == *comment) {
+                    return Err(DeskError::NoComment { id, comment: *comment }.into());
+                }
+            }
+            Move::Approve { digest } => {
+                at("in review", stage == Stage::Review)?;
+                if proposal.digest != digest.to_string() {
+                    return Err(DeskError::OtherDigest { id, found: proposal.digest, asked: *digest }.into());
+                }
+                let principal = caller.principal().clone();
+                if proposal.authors.iter().any(|author| author == principal.as_str()) {
+                    return Err(DeskError::OwnApproval { id, principal }.into());
+                }
+                let comments: Vec<u64> = proposal.unanswered().collect();
+                if !comments.is_empty() {
+                    return Err(DeskError::Unanswered { id, comments }.into());
+                }
+            }
+            Move::Reject | Move::Retract => at("a draft or in review", !stage.has_ended())?,
+        }
+        Ok(())
+    }
+
+    /// Publishes what was approved.
+    pub fn publish_proposal(&self, caller: &Caller, operation_id: String, id: u64) -> Result<Published, PublishError> {
+        check_operation_id(&operation_id)?;
+        let proposal = self.seen(caller, id)?;
+        if proposal.stage == Stage::Published {
+            let (standard, version) = named(&proposal)?;
+            let info = self.view().version(&standard, &version)?;
+            let version = info.ok_or_else(|| StoreError::Broken("a published proposal without a version".into()))?;
+            return Ok(Published { version, is_new: false, warnings: Vec::new(), findings: Findings::default() });
+        }
+        self.may_publish(caller, id, &digest(&proposal.digest)?)?;
+        let candidate = self.candidate(&proposal)?;
+        let caller = caller.acting(Role::Manager, candidate.package.standard.namespace())?;
+        self.publish_candidate(&caller, operation_id, candidate, false)
+    }
+
+    /// Whether a proposal may be published now, by this caller.
+    pub(super) fn may_publish(&self, caller: &Caller, id: u64, what: &Digest) -> Result<(), PublishError> {
+        let proposal = self.seen(caller, id)?;
+        if proposal.digest != what.to_string() {
+            return Err(DeskError::OtherDigest { id, found: proposal.digest, asked: *what }.into());
+        }
+        self.acts(caller, Role::Manager, &namespace(&proposal)?)?;
+        if proposal.stage != Stage::Review {
+            return Err(DeskError::Stage { id, stage: proposal.stage, wanted: "in review" }.into());
+        }
+        let comments: Vec<u64> = proposal.unanswered().collect();
+        if !comments.is_empty() {
+            return Err(DeskError::Unanswered { id, comments }.into());
+        }
+        let standing = self.standing(id)?;
+        if !standing.is_approved() {
+            let have = standing.approved_by.len();
+            return Err(DeskError::TooFew { id, quorum: standing.quorum, have }.into());
+        }
+        Ok(())
+    }
+
+    /// Whether something may be published without a proposal.
+    pub(super) fn may_publish_directly(&self, standard: &StandardId) -> Result<(), PublishError> {
+        match self.view().quorum(standard.namespace())? {
+            0 => Ok(()),
+            quorum => Err(DeskError::NeedsProposal { namespace: standard.namespace().clone(), quorum }.into()),
+        }
+    }
+
+    /// A proposal that a caller may see, with how it stands.
+    pub fn proposal(&self, caller: &Caller, id: u64) -> Result<Standing, PublishError> {
+        self.seen(caller, id)?;
+        self.standing(id)
+    }
+
+    /// What was said with each step of a proposal, in their order.
+    pub fn texts(&self, proposal: &Proposal) -> Result<Vec<String>, StoreError> {
+        let text = |step: &Step| {
+            let Some(digest) = step.text.as_ref().and_then(|text| text.parse().ok()) else { return Ok(String::new()) };
+            let bytes = self.log.blob(&digest)?.unwrap_or_default();
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        proposal.steps.iter().map(text).collect()
+    }
+
+    /// Proposals under a namespace that a caller may see, newest first.
+    pub fn proposals(
+        &self,
+        caller: &Caller,
+        prefix: Option<&Namespace>,
+        with_ended: bool,
+    ) -> Result<Vec<Standing>, PublishError> {
+        let keep = |proposal: &Proposal| {
+            let Ok(namespace) = namespace(proposal) else { return false };
+            caller.may_see_drafts(&namespace)
+                && prefix.is_none_or(|prefix| namespace.is_under(prefix))
+                && (with_ended || !proposal.stage.has_ended())
+        };
+        let found = self.view().proposals(PROPOSALS_MAX, keep)?;
+        found.into_iter().map(|proposal| self.standing_of(proposal)).collect()
+    }
+
+    /// Whom the version of a proposal touches.
+    pub fn impact(&self, caller: &Caller, id: u64) -> Result<Impact, PublishError> {
+        let proposal = self.seen(caller, id)?;
+        let (standard, _) = named(&proposal)?;
+        let judged = match proposal.stage {
+            Stage::Draft => self.sealed(&proposal).map(|(_, findings)| findings),
+            Stage::Review => self.candidate(&proposal).and_then(|candidate| self.judged_candidate(&candidate)),
+            _ => Ok(Findings::default()),
+        };
+        let (findings, refused) = match judged {
+            Ok(findings) => (findings, None),
+            Err(PublishError::Store(error)) => return Err(error.into()),
+            Err(error) => (Findings::default(), Some(error)),
+        };
+        let dependents = match self.dependents(&standard, true) {
+            Ok(dependents) => dependents,
+            Err(AskError::Store(error)) => return Err(error.into()),
+            // Of a standard that is not there yet.
+            Err(_) => Vec::new(),
+        };
+        Ok(Impact { findings, refused, dependents, users: self.view().users(&standard)? })
+    }
+
+    /// Says how many must approve under a namespace.
+    pub fn set_quorum(
+        &self,
+        caller: &Caller,
+        operation_id: String,
+        namespace: Namespace,
+        quorum: u32,
+        reason: String,
+    ) -> Result<u64, PublishError> {
+        check_operation_id(&operation_id)?;
+        bounded(&reason)?;
+        if quorum > QUORUM_MAX {
+            return Err(DeskError::TooMuch { what: "quorum", max: QUORUM_MAX as usize }.into());
+        }
+        if reason.trim().is_empty() {
+            return Err(DeskError::NoText.into());
+        }
+        let event = Event::QuorumSet(QuorumSet { namespace: namespace.to_string(), quorum, reason });
+        let caller_then = caller.clone();
+        let admit = move |registry: &Self| registry.acts(&caller_then, Role::Manager, &namespace);
+        self.step(caller, operation_id, event, Vec::new(), admit)
+    }
+
+    /// Says which versions a caller uses.
+    pub fn register_use(
+        &self,
+        caller: &Caller,
+        operation_id: String,
+        uses: Vec<(StandardId, semver::Version)>,
+    ) -> Result<u64, PublishError> {
+        check_operation_id(&operation_id)?;
+        if uses.len() > USES_MAX {
+            return Err(DeskError::TooMuch { what: "list of versions", max: USES_MAX }.into());
+        }
+        let used = |(standard, version): &(StandardId, semver::Version)| Use {
+            standard: standard.to_string(),
+            version: version.to_string(),
+        };
+        let event = Event::UseRegistered(UseRegistered { uses: uses.iter().map(used).collect() });
+        let caller_then = caller.clone();
+        let admit = move |registry: &Self| {
+            for (standard, version) in &uses {
+                registry.acts(&caller_then, Role::Agency, standard.namespace())?;
+                registry.known(standard, version)?;
+            }
+            Ok(())
+        };
+        self.step(caller, operation_id, event, Vec::new(), admit)
+    }
+
+    /// Appends an entry by itself, unless the operation has done so already. Its index.
+    fn step(
+        &self,
+        caller: &Caller,
+        operation_id: String,
+        event: Event,
+        blobs: Vec<Vec<u8>>,
+        admit: impl Fn(&Self) -> Result<(), PublishError> + Send + Sync + 'static,
+    ) -> Result<u64, PublishError> {
+        if let Some(index) = self.done_before(&operation_id, &event)? {
+            return Ok(index);
+        }
+        admit(self)?;
+        let (id, now) = (operation_id.clone(), (self.clock_ms)());
+        let draft = commit::Draft::act(caller, operation_id, now, event, commit::ACCESS, admit).with(blobs);
+        self.commit(draft)?;
+        let index = self.log.operation(&id)?;
+        Ok(index.ok_or_else(|| StoreError::Broken("an entry without an index".into()))?)
+    }
+
+    /// Whether a caller may act in a role, by what holds now.
+    fn acts(&self, caller: &Caller, role: Role, namespace: &Namespace) -> Result<(), PublishError> {
+        let ended = || super::Denied::Ended { principal: caller.principal().clone() };
+        let caller = self.renewed(caller)?.ok_or_else(ended)?;
+        caller.acting(role, namespace)?;
+        Ok(())
+    }
+
+    /// A proposal that a caller may see; to others there is none.
+    fn seen(&self, caller: &Caller, id: u64) -> Result<Proposal, PublishError> {
+        let proposal = self.view().proposal(id)?.ok_or(DeskError::Unknown(id))?;
+        match self.renewed(caller)?.is_some_and(|caller| namespace(&proposal).is_ok_and(|n| caller.may_see_drafts(&n)))
+        {
+            true => Ok(proposal),
+            false => Err(DeskError::Unknown(id).into()),
+        }
+    }
+
+    fn standing(&self, id: u64) -> Result<Standing, PublishError> {
+        let proposal = self.view().proposal(id)?.ok_or(DeskError::Unknown(id))?;
+        self.standing_of(proposal)
+    }
+
+    fn standing_of(&self, proposal: Proposal) -> Result<Standing, PublishError> {
+        let namespace = namespace(&proposal)?;
+        // A proposal that nobody else has looked at is none, even where the namespace asks for nothing.
+        let quorum = self.view().quorum(&namespace)?.max(1);
+        let (_, holdings) = self.holdings()?;
+        let mut approved_by = Vec::new();
+        for name in proposal.approvers() {
+            let principal: Principal = name.parse().map_err(|_| StoreError::Broken("a principal's name".into()))?;
+            if holdings.is_empty() || self.caller(principal)?.may(Role::Approver, &namespace) {
+                approved_by.push(name.to_owned());
+            }
+        }
+        Ok(Standing { proposal, quorum, approved_by })
+    }
+
+    /// The draft with its references resolved, as its manifest, once it has passed what publishing asks.
+    fn sealed(&self, proposal: &Proposal) -> Result<(Vec<u8>, Findings), PublishError> {
+        let (package, metadata, metadata_toml, dates) = self.drafted(proposal)?;
+        let bundle = Bundle::seal(&package, self)?;
+        let candidate = super::Candidate { package, metadata, metadata_toml, bundle, dates, proposal: None };
+        let findings = self.judged_candidate(&candidate)?;
+        Ok((candidate.bundle.root().manifest.to_canonical(), findings))
+    }
+
+    /// What is in review, bound to what it was bound to when it was submitted.
+    fn candidate(&self, proposal: &Proposal) -> Result<super::Candidate, PublishError> {
+        let (package, metadata, metadata_toml, dates) = self.drafted(proposal)?;
+        let content = self.load(&digest(&proposal.digest)?, true)?;
+        let bundle = Bundle::gather(content, self)?;
+        for dependency in &bundle.root().manifest.dependencies {
+            let known = self.view().version(&dependency.standard, &dependency.version)?;
+            if known.is_none_or(|known| known.status == Status::Withdrawn) {
+                let (standard, version) = (dependency.standard.clone(), dependency.version.to_string());
+                return Err(DeskError::WithdrawnReference { id: proposal.id, standard, version }.into());
+            }
+        }
+        Ok(super::Candidate { package, metadata, metadata_toml, bundle, dates, proposal: Some(proposal.id) })
+    }
+
+    fn drafted(&self, proposal: &Proposal) -> Result<(Package, Metadata, String, Dates), PublishError> {
+        let content = self.load(&digest(&proposal.digest)?, true)?;
+        let Manifest { standard, version, kind, .. } = content.manifest;
+        let bytes = self.log.blob(&digest(&proposal.draft.metadata)?)?.unwrap_or_default();
+        let toml = String::from_utf8_lossy(&bytes).into_owned();
+        let metadata = Metadata::from_toml(&standard, &toml)?;
+        let Draft { effective_from, effective_to, grace_until, .. } = &proposal.draft;
+        let dates = Dates::parse(effective_from, effective_to, grace_until);
+        let dates = dates.map_err(|error| StoreError::Broken(error.to_string()))?;
+        Ok((Package { standard, version, kind, files: content.files }, metadata, toml, dates))
+    }
+
+    /// The digest that an operation has submitted.
+    fn submitted_by(&self, operation_id: &str) -> Result<prost::bytes::Bytes, PublishError> {
+        match self.log.operation(operation_id)?.map(|index| self.entry(index)).transpose()?.and_then(|e| e.event) {
+            Some(Event::ProposalStepped(event)) => Ok(event.digest),
+            _ => Err(PublishError::OperationReused(operation_id.into())),
+        }
+    }
+
+    fn is_place(&self, proposal: &Proposal, file: &str, pointer: &str) -> Result<(), PublishError> {
+        let none = || DeskError::Place { id: proposal.id, place: format!("{file}{pointer}") };
+        if file.is_empty() && pointer.is_empty() {
+            return Ok(());
+        }
+        let manifest = self.manifest(&digest(&proposal.digest)?)?;
+        let bytes = self.log.blob(manifest.files.get(file).ok_or_else(none)?)?.unwrap_or_default();
+        let is_there = || serde_json::from_slice::<Value>(&bytes).ok()?.pointer(pointer).map(drop);
+        match pointer.is_empty() || is_there().is_some() {
+            true => Ok(()),
+            false => Err(none().into()),
+        }
+    }
+}
+
+impl Move {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Submit => "submitted",
+            Self::Comment { .. } => "commented",
+            Self::Answer { .. } => "answered",
+            Self::Approve { .. } => "approved",
+            Self::Reject => "rejected",
+            Self::Retract => "withdrawn",
+        }
+    }
+}
+
+/// What an entry about the desk means; none where it cannot be read.
+pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event) -> Option<DeskFact> {
+    match event {
+        Event::QuorumSet(QuorumSet { namespace, quorum, .. }) => {
+            Some(DeskFact::Quorum { namespace: namespace.parse().ok()?, quorum: *quorum })
+        }
+        Event::UseRegistered(UseRegistered { uses }) => {
+            let uses = uses.iter().map(|used| (used.standard.clone(), used.version.clone())).collect();
+            Some(DeskFact::Used { principal: by.to_owned(), uses })
+        }
+        Event::ProposalStepped(event) => {
+            let digest = || text_of(&event.digest);
+            let what = match event.step.as_str() {
+                "drafted" => Deed::Drafted { digest: digest()? },
+                "submitted" => Deed::Submitted { digest: digest()? },
+                "commented" => Deed::Commented {
+                    file: event.file.clone(),
+                    pointer: event.pointer.clone(),
+                    is_objection: event.is_objection,
+                },
+                "answered" => Deed::Answered { comment: event.comment },
+                "approved" => Deed::Approved { digest: digest()? },
+                "rejected" => Deed::Rejected,
+                "withdrawn" => Deed::Withdrawn,
+                _ => return None,
+            };
+            let draft = match what {
+                Deed::Drafted { .. } => Some(Box::new(Draft {
+                    standard: event.standard.clone(),
+                    version: event.version.clone(),
+                    metadata: text_of(&event.metadata)?,
+                    effective_from: event.effective_from.clone(),
+                    effective_to: event.effective_to.clone(),
+                    grace_until: event.grace_until.clone(),
+                })),
+                _ => None,
+            };
+            let step = Step { index, time_ms, by: by.to_owned(), what, text: text_of(&event.text) };
+            Some(DeskFact::Stepped { proposal: event.proposal.unwrap_or(index), step: Box::new(step), draft })
+        }
+        _ => None,
+    }
+}
+
+/// That a proposal was published.
+pub(super) fn published(proposal: u64, index: u64, time_ms: u64, by: &str) -> DeskFact {
+    let step = Step { index, time_ms, by: by.to_owned(), what: Deed::Published, text: None };
+    DeskFact::Stepped { proposal, step: Box::new(step), draft: None }
+}
+
+fn hash(bytes: &[u8]) -> prost::bytes::Bytes {
+    Digest::of(bytes).as_bytes().to_vec().into()
+}
+
+fn text_of(bytes: &[u8]) -> Option<String> {
+    bytes.try_into().ok().map(|bytes| Digest::from_bytes(bytes).to_string())
+}
+
+fn digest(text: &str) -> Result<Digest, StoreError> {
+    text.parse().map_err(|_| StoreError::Broken(format!("`{text}` is no digest")))
+}
+
+fn bounded(text: &str) -> Result<(), PublishError> {
+    match text.len() > TEXT_BYTES_MAX {
+        true => Err(DeskError::TooMuch { what: "text, in bytes,", max: TEXT_BYTES_MAX }.into()),
+        false => Ok(()),
+    }
+}
+
+fn room(proposal: &Proposal) -> Result<(), DeskError> {
+    match proposal.steps.len() >= STEPS_MAX {
+        true => Err(DeskError::TooMuch { what: "number of steps of a proposal", max: STEPS_MAX }),
+        false => Ok(()),
+    }
+}
+
+fn named(proposal: &Proposal) -> Result<(StandardId, semver::Version), StoreError> {
+    let broken = || StoreError::Broken("a proposal's name".into());
+    let Draft { standard, version, .. } = &proposal.draft;
+    Ok((standard.parse().map_err(|_| broken())?, version.parse().map_err(|_| broken())?))
+}
+
+fn namespace(proposal: &Proposal) -> Result<Namespace, StoreError> {
+    Ok(named(proposal)?.0.namespace().clone())
+}

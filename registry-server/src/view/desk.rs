@@ -1,0 +1,227 @@
+//! The committee's desk: proposals, quorums, and who uses what.
+
+use super::{View, ViewError, json};
+use guiju_model::{Namespace, StandardId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What an entry about the desk means.
+#[derive(Clone, Debug)]
+pub enum DeskFact {
+    Stepped {
+        proposal: u64,
+        step: Box<Step>,
+        /// Of what was drafted: the version's name, its standard.toml, and its days as they were said.
+        draft: Option<Box<Draft>>,
+    },
+    Quorum {
+        namespace: Namespace,
+        quorum: u32,
+    },
+    Used {
+        principal: String,
+        /// Standard and version.
+        uses: Vec<(String, String)>,
+    },
+}
+
+/// A version that is to be decided on, as its last draft has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    pub standard: String,
+    pub version: String,
+    /// Digest of standard.toml.
+    pub metadata: String,
+    pub effective_from: String,
+    pub effective_to: String,
+    pub grace_until: String,
+}
+
+/// A proposal with all that became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    pub id: u64,
+    pub stage: Stage,
+    pub draft: Draft,
+    /// Of the draft's manifest; from review on of the version's.
+    pub digest: String,
+    pub authors: Vec<String>,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    Draft,
+    /// Frozen. Whether it is approved follows from the quorum and the roles of the day.
+    Review,
+    Published,
+    Rejected,
+    Withdrawn,
+}
+
+impl Stage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Review => "review",
+            Self::Published => "published",
+            Self::Rejected => "rejected",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Published | Self::Rejected | Self::Withdrawn)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub index: u64,
+    pub time_ms: u64,
+    pub by: String,
+    pub what: Deed,
+    /// Digest of what was said.
+    pub text: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deed {
+    Drafted { digest: String },
+    Submitted { digest: String },
+    Commented { file: String, pointer: String, is_objection: bool },
+    Answered { comment: u64 },
+    Approved { digest: String },
+    Rejected,
+    Withdrawn,
+    Published,
+}
+
+impl Proposal {
+    /// Indices of the comments that nobody has answered.
+    pub fn unanswered(&self) -> impl Iterator<Item = u64> {
+        let is_answered =
+            |index| self.steps.iter().any(|step| matches!(step.what, Deed::Answered { comment } if comment == index));
+        let comments = self.steps.iter().filter(|step| matches!(step.what, Deed::Commented { .. }));
+        comments.map(|step| step.index).filter(move |index| !is_answered(*index))
+    }
+
+    /// Who has approved what is in review, once each, and no author.
+    pub fn approvers(&self) -> Vec<&str> {
+        let mut found: Vec<&str> = Vec::new();
+        // What was approved before is void, even where a new draft has the old one's bytes.
+        let since = self.steps.iter().rposition(|step| matches!(step.what, Deed::Drafted { .. })).unwrap_or(0);
+        for step in &self.steps[since..] {
+            let counts = matches!(&step.what, Deed::Approved { digest } if *digest == self.digest);
+            if counts && !self.authors.contains(&step.by) && !found.contains(&step.by.as_str()) {
+                found.push(&step.by);
+            }
+        }
+        found
+    }
+
+    fn take(&mut self, step: Step) {
+        match &step.what {
+            Deed::Drafted { digest } => {
+                (self.stage, self.digest) = (Stage::Draft, digest.clone());
+                if !self.authors.contains(&step.by) {
+                    self.authors.push(step.by.clone());
+                }
+            }
+            Deed::Submitted { digest } => (self.stage, self.digest) = (Stage::Review, digest.clone()),
+            Deed::Rejected => self.stage = Stage::Rejected,
+            Deed::Withdrawn => self.stage = Stage::Withdrawn,
+            Deed::Published => self.stage = Stage::Published,
+            Deed::Commented { .. } | Deed::Answered { .. } | Deed::Approved { .. } => {}
+        }
+        self.steps.push(step);
+    }
+}
+
+impl View {
+    pub(super) fn take_desk(&self, changes: &mut BTreeMap<Vec<u8>, Vec<u8>>, fact: &DeskFact) -> Result<(), ViewError> {
+        match fact {
+            DeskFact::Stepped { proposal: id, step, draft } => {
+                let (key, step) = (proposal_key(*id), Step::clone(step));
+                let known: Option<Proposal> = self.changed(changes, &key)?;
+                let proposal = match (known, draft) {
+                    (Some(mut known), draft) => {
+                        if let Some(draft) = draft {
+                            known.draft = Draft::clone(draft);
+                        }
+                        known.take(step);
+                        known
+                    }
+                    (None, Some(draft)) => {
+                        let (authors, steps, digest) = Default::default();
+                        let draft = Draft::clone(draft);
+                        let mut new = Proposal { id: *id, stage: Stage::Draft, draft, digest, authors, steps };
+                        new.take(step);
+                        new
+                    }
+                    (None, None) => return Ok(()),
+                };
+                changes.insert(key, json(&proposal));
+            }
+            DeskFact::Quorum { namespace, quorum } => {
+                changes.insert(format!("q/{namespace}").into_bytes(), json(quorum));
+            }
+            DeskFact::Used { principal, uses } => {
+                let key = format!("u/{principal}").into_bytes();
+                changes.insert(key, json(uses));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn proposal(&self, id: u64) -> Result<Option<Proposal>, ViewError> {
+        self.row(&proposal_key(id))
+    }
+
+    /// Proposals that are wanted, newest first, at most `count`.
+    pub fn proposals(&self, count: usize, keep: impl Fn(&Proposal) -> bool) -> Result<Vec<Proposal>, ViewError> {
+        let mut found = Vec::new();
+        for item in self.items(self.db.range(b"p/".to_vec()..b"p0".to_vec())) {
+            let (_, value) = item?;
+            let proposal: Proposal = serde_json::from_slice(&value).map_err(|error| self.fault(error))?;
+            if keep(&proposal) {
+                found.push(proposal);
+            }
+        }
+        found.reverse();
+        found.truncate(count);
+        Ok(found)
+    }
+
+    /// How many must approve under a namespace: what was said of the nearest namespace at or above it; 0 where nothing was.
+    pub fn quorum(&self, namespace: &Namespace) -> Result<u32, ViewError> {
+        let mut name = namespace.as_str();
+        loop {
+            if let Some(quorum) = self.row(format!("q/{name}").as_bytes())? {
+                return Ok(quorum);
+            }
+            match name.rsplit_once('.') {
+                Some((above, _)) => name = above,
+                None => return Ok(0),
+            }
+        }
+    }
+
+    /// Who said that it uses a standard, and which version.
+    pub fn users(&self, standard: &StandardId) -> Result<Vec<(String, String)>, ViewError> {
+        let standard = standard.to_string();
+        let mut found = Vec::new();
+        for item in self.keys("u/") {
+            let (key, value) = item?;
+            let uses: Vec<(String, String)> = serde_json::from_slice(&value).map_err(|error| self.fault(error))?;
+            let versions = uses.into_iter().filter(|(used, _)| *used == standard).map(|(_, version)| version);
+            found.extend(versions.map(|version| (key[2..].to_owned(), version)));
+        }
+        Ok(found)
+    }
+}
+
+/// Numbers of one length, so that their order is that of the rows.
+fn proposal_key(id: u64) -> Vec<u8> {
+    format!("p/{id:020}").into_bytes()
+}

@@ -1,0 +1,429 @@
+//! The committee's desk, driven at random beside a small model of it: nothing is published without its quorum, nobody acts outside a
+//! role, and the log alone gives the same state.
+
+use crate::grpc::METADATA;
+use guiju_model::{Dates, Digest, Grant, Kind, Package, Principal, Role};
+use guiju_server::{
+    log::{Log, Memory},
+    registry::{Caller, DeskError, Move, Offer, PublishError, Registry, RoleChange, Stage, Standing, Submission},
+};
+use proptest::prelude::*;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+const PEOPLE: [&str; 7] = ["ann", "bo", "chen", "dai", "en", "fu", "root"];
+/// The first has a quorum of its own from the start.
+const SPACES: [&str; 2] = ["bj.water", "bj.power"];
+const ROLES: [Role; 5] = [Role::Author, Role::Approver, Role::Manager, Role::Operator, Role::Auditor];
+
+#[derive(Clone, Debug)]
+enum Action {
+    Draft { space: usize },
+    Revise { proposal: usize },
+    Submit { proposal: usize },
+    Comment { proposal: usize, is_objection: bool },
+    Answer { proposal: usize },
+    Approve { proposal: usize, of_another: bool },
+    Reject { proposal: usize },
+    Retract { proposal: usize },
+    Publish { proposal: usize },
+    PublishDirectly { space: usize },
+    Quorum { space: usize, quorum: u32 },
+    Grant { to: usize, role: usize, space: usize },
+    Revoke { to: usize, role: usize, space: usize },
+}
+
+fn arb_action() -> impl Strategy<Value = (usize, Action)> {
+    let proposal = || 0usize..4;
+    let space = || 0usize..SPACES.len();
+    let what = prop_oneof![
+        3 => space().prop_map(|space| Action::Draft { space }),
+        1 => proposal().prop_map(|proposal| Action::Revise { proposal }),
+        4 => proposal().prop_map(|proposal| Action::Submit { proposal }),
+        1 => (proposal(), any::<bool>()).prop_map(|(proposal, is_objection)| Action::Comment { proposal, is_objection }),
+        2 => proposal().prop_map(|proposal| Action::Answer { proposal }),
+        8 => (proposal(), prop::bool::weighted(0.1))
+            .prop_map(|(proposal, of_another)| Action::Approve { proposal, of_another }),
+        1 => proposal().prop_map(|proposal| Action::Reject { proposal }),
+        1 => proposal().prop_map(|proposal| Action::Retract { proposal }),
+        6 => proposal().prop_map(|proposal| Action::Publish { proposal }),
+        2 => space().prop_map(|space| Action::PublishDirectly { space }),
+        1 => (space(), 0u32..4).prop_map(|(space, quorum)| Action::Quorum { space, quorum }),
+        4 => (0..PEOPLE.len() - 1, 0..ROLES.len(), space()).prop_map(|(to, role, space)| Action::Grant { to, role, space }),
+        2 => (0..PEOPLE.len() - 1, 0..ROLES.len(), space()).prop_map(|(to, role, space)| Action::Revoke { to, role, space }),
+    ];
+    // Whoever holds no role tries as often as those who do.
+    (0..PEOPLE.len(), what)
+}
+
+/// What the registry is expected to know.
+#[derive(Default)]
+struct Model {
+    roles: BTreeSet<(usize, Role, usize)>,
+    quorums: [u32; SPACES.len()],
+    proposals: Vec<Known>,
+}
+
+struct Known {
+    id: u64,
+    space: usize,
+    stage: Stage,
+    authors: BTreeSet<usize>,
+    approved: BTreeSet<usize>,
+    digest: String,
+    open: Vec<u64>,
+    drafts: u32,
+}
+
+impl Model {
+    fn holds(&self, who: usize, role: Role, space: usize) -> bool {
+        let is_root = PEOPLE[who] == "root" && role == Role::Manager;
+        is_root || self.roles.contains(&(who, role, space))
+    }
+
+    fn sees_drafts(&self, who: usize, space: usize) -> bool {
+        [Role::Author, Role::Approver, Role::Manager, Role::Auditor]
+            .into_iter()
+            .any(|role| self.holds(who, role, space))
+    }
+
+    fn counted(&self, known: &Known) -> usize {
+        known.approved.iter().filter(|who| self.holds(**who, Role::Approver, known.space)).count()
+    }
+}
+
+fn package(standard: &str, drafts: u32) -> Package {
+    let schema = format!(
+        r#"{{"type":"object","properties":{{"n":{{"const":{drafts},"title":"n","x-guiju":{{"titleZh":"数"}}}}}},"x-guiju":{{"vocabulary":"1"}}}}"#
+    );
+    Package {
+        standard: standard.parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        kind: Kind::Record,
+        files: [("schema.json".to_owned(), schema.into_bytes())].into(),
+    }
+}
+
+fn offer(operation: &str, proposal: Option<u64>, standard: &str, drafts: u32) -> Offer {
+    Offer {
+        operation_id: operation.into(),
+        proposal,
+        package: package(standard, drafts),
+        metadata_toml: METADATA.into(),
+        dates: Dates::default(),
+        text: "as discussed".into(),
+    }
+}
+
+fn open(folder: &std::path::Path, log: &Arc<Memory>) -> Registry {
+    Registry::open(log.clone(), &folder.join("view"), || 1_790_000_000_000).unwrap().0
+}
+
+fn driven(actions: &[(usize, Action)]) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(Memory::default());
+    let registry = open(folder.path(), &log);
+    let person = |who: usize| PEOPLE[who].parse::<Principal>().unwrap();
+    registry.bootstrap(person(PEOPLE.len() - 1), None, "first", false).unwrap();
+    let root = registry.caller(person(PEOPLE.len() - 1)).unwrap();
+    let mut model = Model::default();
+    let change = |operation: String, to: usize, role: Role, space: usize| RoleChange {
+        operation_id: operation,
+        principal: person(to),
+        grant: format!("{role}:{}", SPACES[space]).parse::<Grant>().unwrap(),
+        reason: "as agreed".into(),
+    };
+    registry.set_quorum(&root, "first-quorum".into(), SPACES[0].parse().unwrap(), 2, "law".into()).unwrap();
+    model.quorums[0] = 2;
+    for (to, role) in
+        [(0, Role::Author), (1, Role::Approver), (2, Role::Approver), (3, Role::Approver), (4, Role::Manager)]
+    {
+        for space in 0..SPACES.len() {
+            registry.grant(&root, change(format!("start-{to}-{space}"), to, role, space)).unwrap();
+            model.roles.insert((to, role, space));
+        }
+    }
+    for (number, (who, action)) in actions.iter().enumerate() {
+        let (who, operation) = (*who, format!("op-{number}"));
+        let caller = registry.caller(person(who)).unwrap();
+        let size = log.head().size;
+        step(&registry, &mut model, &caller, who, &operation, action, &change)?;
+        prop_assert!(log.head().size <= size + 1, "one action, one entry");
+        // Whatever was done, what is shown is what the model knows.
+        for known in &model.proposals {
+            let standing = registry.proposal(&root, known.id).unwrap();
+            prop_assert_eq!(standing.proposal.stage, known.stage);
+            prop_assert_eq!(standing.approved_by.len(), model.counted(known));
+            prop_assert_eq!(standing.proposal.unanswered().collect::<Vec<_>>(), known.open.clone());
+            if !model.sees_drafts(who, known.space) {
+                let hidden = registry.proposal(&registry.caller(person(who)).unwrap(), known.id);
+                prop_assert!(matches!(hidden, Err(PublishError::Desk(DeskError::Unknown(_)))), "{hidden:?}");
+            }
+        }
+    }
+    // The log alone says all of it.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let replayed = open(elsewhere.path(), &log);
+    let all = |registry: &Registry| registry.proposals(&registry.caller(person(6)).unwrap(), None, true).unwrap();
+    prop_assert_eq!(all(&replayed), all(&registry));
+    let standards = |registry: &Registry| -> BTreeMap<String, Option<Digest>> {
+        let (standards, _) = registry.standards(None, None, None, 1000).unwrap();
+        let latest =
+            |info: guiju_model::StandardInfo| (info.standard.to_string(), info.latest.map(|(_, digest)| digest));
+        standards.into_iter().map(latest).collect()
+    };
+    prop_assert_eq!(standards(&replayed), standards(&registry));
+    Ok(())
+}
+
+#[allow(clippy::too_many_arguments)] // a test's own
+fn step(
+    registry: &Registry,
+    model: &mut Model,
+    caller: &Caller,
+    who: usize,
+    operation: &str,
+    action: &Action,
+    change: &impl Fn(String, usize, Role, usize) -> RoleChange,
+) -> Result<(), TestCaseError> {
+    let take = |id: u64, what: Move| registry.take_move(caller, operation.into(), id, what, "because".into());
+    let expect = |answer: Result<Standing, PublishError>, allowed: bool| {
+        prop_assert_eq!(answer.is_ok(), allowed, "{} {:?}: {:?}", PEOPLE[who], action, answer);
+        Ok(answer.ok())
+    };
+    match *action {
+        Action::Draft { space } => {
+            let standard = format!("{}/s-{}", SPACES[space], operation);
+            let answer = registry.draft(caller, offer(operation, None, &standard, 0));
+            let allowed = model.holds(who, Role::Author, space);
+            if let Some(standing) = expect(answer, allowed)? {
+                model.proposals.push(Known {
+                    id: standing.proposal.id,
+                    space,
+                    stage: Stage::Draft,
+                    authors: [who].into(),
+                    approved: BTreeSet::new(),
+                    digest: standing.proposal.digest,
+                    open: Vec::new(),
+                    drafts: 0,
+                });
+            }
+            return Ok(());
+        }
+        Action::PublishDirectly { space } => {
+            let standard = format!("{}/d-{}", SPACES[space], operation);
+            let submission = Submission {
+                operation_id: operation.into(),
+                package: package(&standard, 0),
+                metadata_toml: METADATA.into(),
+                dates: Dates::default(),
+                dry_run: false,
+            };
+            let namespace = SPACES[space].parse().unwrap();
+            let answer = caller
+                .acting(Role::Manager, &namespace)
+                .map_err(PublishError::from)
+                .and_then(|caller| registry.publish(&caller, submission));
+            let allowed = model.holds(who, Role::Manager, space) && model.quorums[space] == 0;
+            prop_assert_eq!(
+                answer.is_ok(),
+                allowed,
+                "{} {:?}: {:?}",
+                PEOPLE[who],
+                action,
+                answer.map(|done| done.version)
+            );
+            return Ok(());
+        }
+        Action::Quorum { space, quorum } => {
+            let answer =
+                registry.set_quorum(caller, operation.into(), SPACES[space].parse().unwrap(), quorum, "agreed".into());
+            prop_assert_eq!(answer.is_ok(), model.holds(who, Role::Manager, space), "{:?}", answer);
+            if answer.is_ok() {
+                model.quorums[space] = quorum;
+            }
+            return Ok(());
+        }
+        // Who may give what to whom has a test of its own; here it only happens.
+        Action::Grant { to, role, space } => {
+            if registry.grant(caller, change(operation.into(), to, ROLES[role], space)).is_ok() {
+                prop_assert!(model.holds(who, Role::Manager, space));
+                model.roles.insert((to, ROLES[role], space));
+            }
+            return Ok(());
+        }
+        Action::Revoke { to, role, space } => {
+            if registry.revoke(caller, change(operation.into(), to, ROLES[role], space)).is_ok() {
+                prop_assert!(model.holds(who, Role::Manager, space));
+                model.roles.remove(&(to, ROLES[role], space));
+            }
+            return Ok(());
+        }
+        _ => {}
+    }
+    let at = match *action {
+        Action::Revise { proposal }
+        | Action::Submit { proposal }
+        | Action::Comment { proposal, .. }
+        | Action::Answer { proposal }
+        | Action::Approve { proposal, .. }
+        | Action::Reject { proposal }
+        | Action::Retract { proposal }
+        | Action::Publish { proposal } => proposal,
+        _ => return Ok(()),
+    };
+    let Some(known) = model.proposals.len().checked_sub(at + 1).map(|at| &model.proposals[at]) else { return Ok(()) };
+    let (id, space, stage) = (known.id, known.space, known.stage);
+    let holds = |role| model.holds(who, role, space);
+    let is_open = matches!(stage, Stage::Draft | Stage::Review);
+    let index = model.proposals.len() - at - 1;
+    match *action {
+        Action::Revise { .. } => {
+            let standing = registry.proposal(&registry.caller("root".parse().unwrap()).unwrap(), id).unwrap();
+            let drafts = known.drafts + 1;
+            let answer = registry.draft(caller, offer(operation, Some(id), &standing.proposal.draft.standard, drafts));
+            let allowed = holds(Role::Author) && is_open;
+            if let Some(standing) = expect(answer, allowed)? {
+                let known = &mut model.proposals[index];
+                (known.stage, known.drafts, known.digest) = (Stage::Draft, drafts, standing.proposal.digest);
+                known.authors.insert(who);
+                known.approved.clear();
+            }
+        }
+        Action::Submit { .. } => {
+            let allowed = holds(Role::Author) && stage == Stage::Draft;
+            if let Some(standing) = expect(take(id, Move::Submit), allowed)? {
+                let known = &mut model.proposals[index];
+                (known.stage, known.digest) = (Stage::Review, standing.proposal.digest);
+            }
+        }
+        Action::Comment { is_objection, .. } => {
+            let allowed = (holds(Role::Author) || holds(Role::Approver) || holds(Role::Manager)) && is_open;
+            let (file, pointer) = ("schema.json".into(), "/properties/n".into());
+            if let Some(standing) = expect(take(id, Move::Comment { file, pointer, is_objection }), allowed)? {
+                let step = standing.proposal.steps.last().unwrap();
+                model.proposals[index].open.push(step.index);
+            }
+        }
+        Action::Answer { .. } => {
+            let comment = known.open.first().copied();
+            let allowed = holds(Role::Author) && is_open && comment.is_some();
+            if expect(take(id, Move::Answer { comment: comment.unwrap_or(9_999) }), allowed)?.is_some() {
+                model.proposals[index].open.remove(0);
+            }
+        }
+        Action::Approve { of_another, .. } => {
+            let digest = if of_another { Digest::of(b"another") } else { known.digest.parse().unwrap() };
+            let allowed = holds(Role::Approver)
+                && stage == Stage::Review
+                && !of_another
+                && !known.authors.contains(&who)
+                && known.open.is_empty();
+            if expect(take(id, Move::Approve { digest }), allowed)?.is_some() {
+                model.proposals[index].approved.insert(who);
+            }
+        }
+        Action::Reject { .. } => {
+            if expect(take(id, Move::Reject), holds(Role::Approver) && is_open)?.is_some() {
+                model.proposals[index].stage = Stage::Rejected;
+            }
+        }
+        Action::Retract { .. } => {
+            if expect(take(id, Move::Retract), holds(Role::Author) && is_open)?.is_some() {
+                model.proposals[index].stage = Stage::Withdrawn;
+            }
+        }
+        Action::Publish { .. } => {
+            let enough = model.counted(known) >= model.quorums[space].max(1) as usize;
+            let published = stage == Stage::Published && model.sees_drafts(who, space);
+            let allowed =
+                published || (holds(Role::Manager) && stage == Stage::Review && known.open.is_empty() && enough);
+            let answer = registry.publish_proposal(caller, operation.into(), id);
+            prop_assert_eq!(answer.is_ok(), allowed, "{} {:?}: {:?}", PEOPLE[who], action, answer);
+            if let Ok(done) = answer {
+                prop_assert_eq!(done.version.digest.to_string(), known.digest.clone(), "what was approved");
+                prop_assert_eq!(done.is_new, stage == Stage::Review);
+                model.proposals[index].stage = Stage::Published;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `GUIJU_DESK_CASES` runs more.
+fn cases() -> u32 {
+    std::env::var("GUIJU_DESK_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn nothing_is_published_without_its_quorum(actions in prop::collection::vec(arb_action(), 20..70)) {
+        driven(&actions)?;
+    }
+}
+
+#[test]
+fn in_an_open_registry_people_say_who_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(Memory::default());
+    let registry = open(folder.path(), &log);
+    let [ann, bo] = ["ann", "bo"].map(|name| Caller::open().named(&name.parse().unwrap()).unwrap());
+    let opened = registry.draft(&ann, offer("a", None, "bj.water/meter", 1)).unwrap();
+    assert_eq!(registry.draft(&ann, offer("a", None, "bj.water/meter", 1)).unwrap(), opened, "again");
+    let reused = registry.draft(&ann, offer("a", None, "bj.water/meter", 2));
+    assert!(matches!(reused, Err(PublishError::OperationReused(_))), "{reused:?}");
+    let id = opened.proposal.id;
+    let say = |caller: &Caller, operation: &str, what: Move| {
+        registry.take_move(caller, operation.into(), id, what, "because".into())
+    };
+    let nowhere = Move::Comment { file: "schema.json".into(), pointer: "/nowhere".into(), is_objection: true };
+    let refused = say(&bo, "b", nowhere).unwrap_err().to_string();
+    assert!(refused.contains("`schema.json/nowhere` is no place of proposal 0"), "{refused}");
+    let submitted = say(&ann, "c", Move::Submit).unwrap();
+    assert_eq!(say(&ann, "c", Move::Submit).unwrap(), submitted, "again");
+    let digest: Digest = submitted.proposal.digest.parse().unwrap();
+    let own = say(&ann, "d", Move::Approve { digest }).unwrap_err().to_string();
+    assert!(own.contains("`open:ann` has drafted proposal 0; somebody else approves it"), "{own}");
+    let few = registry.publish_proposal(&ann, "e".into(), id).unwrap_err().to_string();
+    assert!(few.contains("needs 1 approvals and has 0"), "{few}");
+    assert!(say(&bo, "f", Move::Approve { digest }).unwrap().is_approved());
+    let done = registry.publish_proposal(&ann, "g".into(), id).unwrap();
+    assert_eq!((done.version.digest, done.is_new), (digest, true));
+    assert!(!registry.publish_proposal(&ann, "g".into(), id).unwrap().is_new, "again");
+    let ended = say(&bo, "h", Move::Reject).unwrap_err().to_string();
+    assert_eq!(ended, "proposal 0 is published, and this takes one that is a draft or in review");
+
+    // What was drafted is in no entry, though everyone may read those.
+    let entries = log.entries(0, 100).unwrap().concat();
+    let held = |text: &str| entries.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(
+        held("bj.water/meter") && held("open:ann") && !held("titleZh") && !held("because") && !held("as discussed")
+    );
+
+    registry.set_quorum(&bo, "i".into(), "bj".parse().unwrap(), 2, "law".into()).unwrap();
+    let submission = Submission {
+        operation_id: "j".into(),
+        package: package("bj.power/meter", 1),
+        metadata_toml: METADATA.into(),
+        dates: Dates::default(),
+        dry_run: false,
+    };
+    let refused = registry.publish(&bo, submission).unwrap_err().to_string();
+    assert!(refused.contains("published by 2 approvals, not directly; propose it"), "{refused}");
+    let uses = vec![("bj.water/meter".parse().unwrap(), "1.0.0".parse().unwrap())];
+    registry.register_use(&bo, "k".into(), uses.clone()).unwrap();
+    let next = Offer {
+        package: Package { version: "2.0.0".parse().unwrap(), ..package("bj.water/meter", 7) },
+        ..offer("l", None, "bj.water/meter", 7)
+    };
+    let next = registry.draft(&ann, next).unwrap();
+    let impact = registry.impact(&bo, next.proposal.id).unwrap();
+    assert_eq!(impact.users, [("open:bo".to_owned(), "1.0.0".to_owned())]);
+    let verdict = &impact.findings.judged.as_ref().unwrap().verdict;
+    assert!(verdict.old_in_new.witness().is_some() && impact.refused.is_none(), "{verdict:?}");
+}
