@@ -40,6 +40,7 @@ const PURE: &[(&str, &[&str])] = &[
             "simdutf8",
             "num-bigint",
             "regex",
+            "regex-automata",
             "regex-syntax",
             "semver",
             "serde",

@@ -14,18 +14,26 @@
 //! - `Proof::Yes`: the engine would find nothing, not even an info. `Proof::No`: it would refuse. Anything else is `Unknown`.
 //! - A program is plain data; it holds no memory of records. What helps the next record is in [`Memory`].
 
+#[cfg(target_arch = "x86_64")]
+mod avx2; // thirty-two bytes at once
 mod build; // from the survey of a bundle to states
+mod doubt; // values that were passed over
+mod lanes; // what is done to many bytes at once
 mod moment; // dates and date-times
+mod plain; // values that one look tells
 mod print; // the program as text
 mod prove; // one record through the states
 mod scan; // where a string ends
-mod shape; // patterns as sequences of character classes
+mod shape; // patterns as sequences of character classes, and as automata
+mod windows; // a record with room behind it
 
-pub(crate) use prove::{Doubt, Memory};
+pub(crate) use doubt::{Doubt, Sign, Step};
+pub(crate) use prove::Memory;
 
 use crate::{formats::Format, membership::Membership, plan::Engine, record::Pointer, rules::Rules, survey::SchemaId};
 use guiju_model::CodeList;
 use moment::Moment;
+use plain::Plain;
 use shape::Matcher;
 use std::{cmp::Ordering, sync::Arc};
 
@@ -34,6 +42,8 @@ pub(crate) type StateId = u32;
 #[derive(Debug, Default)]
 pub(crate) struct Program {
     states: Vec<State>,
+    /// What of each state is told at a look.
+    plains: Vec<Plain>,
     /// The record's own state; none where the standard cannot be told this way at all.
     root: Option<StateId>,
     /// The order of members in all objects, as the standard has it: which comes first, then which comes after each.
@@ -99,6 +109,8 @@ struct State {
     opaque_types: u8,
     /// Whether something may be found that does not refuse.
     may_remark: bool,
+    /// Whether what fails here is told of the object that it is in.
+    is_told_above: bool,
 }
 
 #[derive(Debug, Default)]
@@ -180,20 +192,27 @@ struct ObjectState {
 
 #[derive(Debug)]
 struct Member {
-    /// As it is written, in quotes.
-    spelled: Box<[u8]>,
-    /// Its first 32 bytes, and which of them count.
-    head: [u128; 2],
-    mask: [u128; 2],
+    /// The first bytes of `spelled`, and which of them count.
+    head: [u8; 32],
+    mask: [u8; 32],
+    /// Its bit in sets of members.
+    bit: u128,
     state: StateId,
+    /// Of `spelled`.
+    length: u32,
+    /// Among the members of its object.
+    place: u8,
+    /// As it is written, in quotes and with its colon.
+    spelled: Box<[u8]>,
 }
 
-/// Which member has a name: a table of hashes, at most half full.
+/// Which member has a name: a table of hashes, at most half full, and if possible with nobody in another's place.
 #[derive(Debug, Default)]
 struct Names {
     names: Box<[Box<[u8]>]>,
     /// Places in `names`, or [`NOBODY`].
     slots: Box<[u8]>,
+    seed: u64,
 }
 
 const NOBODY: u8 = u8::MAX;
@@ -281,7 +300,19 @@ impl State {
         !self.schemas.is_empty()
             && self.branches.is_empty()
             && self.opaque.is_none()
+            && !self.is_told_above
             && !self.text.checks.iter().any(looks_elsewhere)
+    }
+}
+
+impl Bound {
+    #[inline]
+    fn holds(&self, number: Short) -> bool {
+        match number.cmp(self.limit) {
+            Ordering::Equal => !self.is_exclusive,
+            Ordering::Less => self.is_upper,
+            Ordering::Greater => !self.is_upper,
+        }
     }
 }
 
@@ -298,15 +329,28 @@ impl Values {
 impl Names {
     fn of(names: impl Iterator<Item = Box<[u8]>>) -> Self {
         let names: Box<[Box<[u8]>]> = names.collect();
-        let mut slots = vec![NOBODY; (2 * names.len()).next_power_of_two()];
-        for (member, name) in names.iter().enumerate() {
-            let mut at = Self::hash(name) & (slots.len() - 1);
+        let sizes = [2, 4, 8].map(|times| (times * names.len()).next_power_of_two());
+        let tries = sizes.into_iter().flat_map(|size| (0..16).map(move |seed| (size, seed)));
+        let mut found = Self { slots: vec![NOBODY; sizes[0]].into(), names, seed: 0 };
+        let alone = tries.map(|(size, seed)| found.filled(size, seed)).find(|(_, strangers)| *strangers == 0);
+        let ((slots, seed), _) = alone.unwrap_or_else(|| found.filled(sizes[0], 0));
+        (found.slots, found.seed) = (slots, seed);
+        found
+    }
+
+    /// A table with that seed, and how many names stand elsewhere than where they are looked for first.
+    fn filled(&self, size: usize, seed: u64) -> ((Box<[u8]>, u64), usize) {
+        let seed = 0x9E37_79B9_7F4A_7C15 ^ (seed << 7);
+        let (mut slots, mut strangers) = (vec![NOBODY; size], 0);
+        for (member, name) in self.names.iter().enumerate() {
+            let mut at = Self::hash(name, seed) & (size - 1);
             while slots[at] != NOBODY {
-                at = (at + 1) & (slots.len() - 1);
+                at = (at + 1) & (size - 1);
+                strangers += 1;
             }
             slots[at] = member as u8;
         }
-        Self { names, slots: slots.into() }
+        ((slots.into(), seed), strangers)
     }
 
     fn name(&self, member: u8) -> &[u8] {
@@ -315,7 +359,7 @@ impl Names {
 
     #[inline]
     fn get(&self, name: &[u8]) -> Option<u8> {
-        let mut at = Self::hash(name);
+        let mut at = Self::hash(name, self.seed);
         loop {
             let member = *self.slots.get(at & self.slots.len().wrapping_sub(1))?;
             if member == NOBODY || *self.names[usize::from(member)] == *name {
@@ -325,11 +369,27 @@ impl Names {
         }
     }
 
-    /// Of both ends of a name. Nobody chooses names of a standard against us, and those of a record are only looked up.
-    #[inline]
-    fn hash(name: &[u8]) -> usize {
-        let ends = short_word(name) ^ short_word(&name[name.len().saturating_sub(8)..]).rotate_left(29);
-        ((ends ^ name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
+    /// Who is looked for first under a name of that length: by its first eight bytes and its last, or both times by the bytes
+    /// that it begins with, of which the rest is disregarded.
+    #[inline(always)]
+    fn first_of(&self, ends: [u64; 2], length: usize) -> u8 {
+        let at = Self::hash_of(ends, length, self.seed);
+        *self.slots.get(at & self.slots.len().wrapping_sub(1)).unwrap_or(&NOBODY)
+    }
+
+    fn hash(name: &[u8], seed: u64) -> usize {
+        let word =
+            |from: usize| name[from..].iter().take(8).rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+        Self::hash_of([word(0), word(name.len().max(8) - 8)], name.len(), seed)
+    }
+
+    /// Nobody chooses names of a standard against us, and those of a record are only looked up.
+    #[inline(always)]
+    fn hash_of(ends: [u64; 2], length: usize, seed: u64) -> usize {
+        let counts = u64::MAX >> (64 - 8 * length.clamp(1, 8));
+        let counts = if length == 0 { 0 } else { counts };
+        let both = (ends[0] & counts) ^ (ends[1] & counts).rotate_left(29);
+        ((both ^ length as u64).wrapping_mul(seed) >> 32) as usize
     }
 }
 
@@ -343,6 +403,10 @@ impl Short {
         }
         let mantissa: i64 = [whole, part].concat().parse().ok()?;
         Some(Self { mantissa, scale: part.len() as u8 })
+    }
+
+    fn is_whole(self) -> bool {
+        i128::from(self.mantissa) % POWERS[usize::from(self.scale)] == 0
     }
 
     fn is_multiple_of(self, other: Self) -> bool {

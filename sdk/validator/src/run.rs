@@ -7,18 +7,13 @@ use crate::{
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
     plan::{Engine, Plan},
-    program::{Doubt, Memory, Program, StateId},
+    program::{Doubt, Memory, Program, Sign, StateId, Step},
     survey::{SchemaId, Way},
 };
 use guiju_model::{CodeList, Date, Digest, Finding, Report, StandardId};
 use semver::Version;
 use serde_json::{Value, json};
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::OnceLock,
-};
+use std::{borrow::Cow, collections::HashSet, sync::OnceLock};
 
 /// How one record is checked.
 #[derive(Clone, Debug)]
@@ -152,6 +147,13 @@ impl Validator {
         Checker { validator: self, memory, told: Told::default() }
     }
 
+    /// The same without the wide registers of this processor: what tests hold the other against.
+    pub fn checker_plainly(&self) -> Checker<'_> {
+        let mut checker = self.checker();
+        checker.memory.read_plainly();
+        checker
+    }
+
     /// The same report by the exact road, even where the quick one would do: what tests hold that one against.
     pub fn check_exactly(&self, record: &[u8], options: &CheckOptions) -> Report {
         let mut report = self.empty_report();
@@ -177,12 +179,15 @@ impl Validator {
     }
 
     /// The report on a record of which all is proved but some plain values. None where the exact road has to be taken.
-    fn check_doubts(&self, record: &[u8], doubts: &[Doubt], options: &CheckOptions, told: &mut Told) -> Option<Report> {
+    fn check_doubts(&self, record: &[u8], memory: &Memory, options: &CheckOptions, told: &mut Told) -> Option<Report> {
+        let Judge::Record { program, .. } = &self.judge else { return None };
         let (mut report, mut places) = (self.empty_report(), Places::new(record));
-        for doubt in doubts {
-            let value = &record[doubt.from..doubt.to];
+        for doubt in &memory.doubts {
+            let (value, way) = (&record[doubt.from..doubt.to], memory.way(doubt));
             let place = places.of(doubt.from);
-            for finding in &*told.get_or_tell(doubt, value, || self.tell_alone(value, doubt, options))? {
+            let key = Key::of(program, doubt, way, value, options);
+            let tell = || self.tell_alone(value, doubt.state, &program.path(way), options);
+            for finding in &*told.get_or_tell(key, tell)? {
                 if report.findings.len() < options.findings_max {
                     report.push(Finding { place: Some(place.clone()), ..finding.clone() }, options.findings_max);
                 } else {
@@ -194,18 +199,13 @@ impl Validator {
     }
 
     /// All that is to be found at a value that stands alone.
-    fn tell_alone(
-        &self,
-        value: &[u8],
-        Doubt { state, path, .. }: &Doubt,
-        options: &CheckOptions,
-    ) -> Option<Vec<Finding>> {
+    fn tell_alone(&self, value: &[u8], state: StateId, path: &str, options: &CheckOptions) -> Option<Vec<Finding>> {
         let Judge::Record { plan, program, leaves, .. } = &self.judge else { return None };
         let json::Read { document, faults, twice } = json::read(value, DEPTH_MAX);
         let mut document = document.filter(|_| faults.is_empty() && twice.is_empty())?;
         document.reference_date = options.reference_date;
         document.refuel();
-        let errors: Vec<_> = leaves.engine(*state, program, plan)?.iter_errors(document.root()).collect();
+        let errors: Vec<_> = leaves.engine(state, program, plan)?.iter_errors(document.root()).collect();
         if document.is_spent() {
             return None;
         }
@@ -213,7 +213,7 @@ impl Validator {
         errors.into_iter().for_each(|error| explain::hits(plan, &document, error, &mut hits));
         let mut walk = Walk { plan, told: HashSet::new(), hits: &mut hits };
         document.refuel();
-        program.schemas(*state).iter().for_each(|schema| walk.schema(*schema, document.root()));
+        program.schemas(state).iter().for_each(|schema| walk.schema(*schema, document.root()));
         let options = CheckOptions { findings_max: usize::MAX, ..options.clone() };
         let mut report = self.empty_report();
         self.tell(Some(&document), path, hits, &options, &mut Places::new(value), &mut report);
@@ -300,7 +300,7 @@ impl<'v> Checker<'v> {
             return Quick::Clean;
         }
         self.told.under(options);
-        let report = self.validator.check_doubts(record, &memory.doubts, options, &mut self.told);
+        let report = self.validator.check_doubts(record, memory, options, &mut self.told);
         report.map_or(Quick::Unsure, Quick::Told)
     }
 
@@ -319,7 +319,7 @@ enum Quick {
     Unsure,
 }
 
-/// What was told of values that failed: in bad data the same value is wrong a thousand times.
+/// What was told of values that failed: in bad data the same value is wrong a thousand times, or in the same way.
 #[derive(Default)]
 struct Told {
     slots: Vec<Option<Remembered>>,
@@ -329,15 +329,45 @@ struct Told {
 
 struct Remembered {
     state: StateId,
-    path: String,
+    way: Box<[Step]>,
+    sign: Option<Sign>,
     value: Box<[u8]>,
     findings: Vec<Finding>,
+}
+
+/// What decides what is told of a value.
+struct Key<'k> {
+    state: StateId,
+    way: &'k [Step],
+    sign: Option<Sign>,
+    /// Empty where there is a sign.
+    value: &'k [u8],
 }
 
 /// One value a slot; another that falls into it takes its place.
 const SLOTS: usize = 256;
 /// Longer values are not remembered.
 const REMEMBERED_BYTES_MAX: usize = 128;
+
+impl<'k> Key<'k> {
+    fn of(program: &Program, doubt: &Doubt, way: &'k [Step], value: &'k [u8], options: &CheckOptions) -> Self {
+        let (state, is_shown) = (doubt.state, options.with_values);
+        let sign = if is_shown { None } else { program.sign(state, value, options.reference_date) };
+        Self { state, way, sign, value: if sign.is_some() { &[] } else { value } }
+    }
+
+    fn is_of(&self, known: &Remembered) -> bool {
+        known.state == self.state && known.sign == self.sign && *known.value == *self.value && *known.way == *self.way
+    }
+
+    /// Whoever makes values fall into one slot gains nothing but to be told of each anew.
+    fn slot(&self) -> usize {
+        let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let way = self.way.iter().fold(self.state.into(), |hash, (_, place)| mix(hash, (*place).into()));
+        let signed = self.sign.iter().fold(way, |hash, sign| sign.words().into_iter().fold(hash, mix));
+        self.value.iter().fold(signed, |hash, byte| mix(hash, (*byte).into())) as usize >> 32
+    }
+}
 
 impl Told {
     fn under(&mut self, options: &CheckOptions) {
@@ -348,24 +378,14 @@ impl Told {
         }
     }
 
-    fn get_or_tell(
-        &mut self,
-        doubt: &Doubt,
-        value: &[u8],
-        tell: impl FnOnce() -> Option<Vec<Finding>>,
-    ) -> Option<Cow<'_, [Finding]>> {
-        if value.len() > REMEMBERED_BYTES_MAX {
+    fn get_or_tell(&mut self, key: Key<'_>, tell: impl FnOnce() -> Option<Vec<Finding>>) -> Option<Cow<'_, [Finding]>> {
+        if key.value.len() > REMEMBERED_BYTES_MAX {
             return tell().map(Cow::Owned);
         }
-        let mut hasher = DefaultHasher::new();
-        (doubt.state, &doubt.path, value).hash(&mut hasher);
-        let slot = self.slots.get_mut(hasher.finish() as usize % SLOTS)?;
-        let is_known = slot
-            .as_ref()
-            .is_some_and(|known| known.state == doubt.state && *known.value == *value && known.path == doubt.path);
-        if !is_known {
-            let (state, path, findings) = (doubt.state, doubt.path.clone(), tell()?);
-            *slot = Some(Remembered { state, path, value: value.into(), findings });
+        let slot = self.slots.get_mut(key.slot() % SLOTS)?;
+        if !slot.as_ref().is_some_and(|known| key.is_of(known)) {
+            let Key { state, way, sign, value } = key;
+            *slot = Some(Remembered { state, way: way.into(), sign, value: value.into(), findings: tell()? });
         }
         slot.as_ref().map(|known| Cow::Borrowed(known.findings.as_slice()))
     }

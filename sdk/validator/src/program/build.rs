@@ -1,8 +1,9 @@
 //! From the survey of a bundle to states.
 
 use super::{
-    ArrayState, Bound, Branch, Contains, Matcher, Member, Moment, Names, NumberState, ObjectState, Program, Proof,
-    RuleSet, Short, State, StateId, Target, TextCheck, TextState, Values, View, short_word, types,
+    ArrayState, Bound, Branch, Contains, Matcher, Member, Moment, Names, NumberState, ObjectState, Plain, Program,
+    Proof, RuleSet, Short, State, StateId, Target, TextCheck, TextState, Values, View, short_word, types,
+    windows::BLOCK,
 };
 use crate::{
     own::Own,
@@ -40,6 +41,8 @@ pub(crate) struct Builder<'b> {
     dated: Vec<Pointer>,
     /// Whether a schema, or one below it, may remark.
     remarks: &'b [bool],
+    /// What `unevaluatedProperties` asks: where it fails, that is told of the object.
+    told_above: BTreeSet<SchemaId>,
     matchers: RefCell<HashMap<String, Option<Arc<Matcher>>>>,
     /// Schemas whose view is under way; one that comes back to itself has none.
     viewing: Vec<SchemaId>,
@@ -61,8 +64,11 @@ impl Program {
     ) -> Self {
         let pointers = survey.schemas.iter().enumerate();
         let pointers = pointers.map(|(id, schema)| ((&*schema.document, &*schema.pointer), id)).collect();
+        let ways = survey.schemas.iter().flat_map(|schema| &schema.ways);
+        let told_above = ways.filter(|(way, _)| *way == Way::Unevaluated).map(|(_, to)| *to).collect();
         let mut builder = Builder {
             survey,
+            told_above,
             owns,
             sources,
             engine,
@@ -89,7 +95,10 @@ impl Program {
             Some((field, at))
         };
         match dated.into_iter().map(place).collect::<Option<Vec<_>>>() {
-            Some(dated) => Self { states, root: Some(root), order: order.into(), dated },
+            Some(dated) => {
+                let plains = states.iter().map(Plain::of).collect();
+                Self { states, plains, root: Some(root), order: order.into(), dated }
+            }
             None => Self::default(),
         }
     }
@@ -182,6 +191,7 @@ impl<'b> Builder<'b> {
             opaque: parts.opaque,
             opaque_types: parts.opaque_types,
             may_remark,
+            is_told_above: set.iter().any(|id| self.told_above.contains(id)),
         })
     }
 
@@ -354,8 +364,8 @@ impl<'b> Builder<'b> {
                 Proof::No => state = self.never()?,
                 Proof::Unknown => return Err(Beyond),
             }
-            let spelled = serde_json::to_string(name).map_err(|_| Beyond)?.into_bytes();
-            members.push(Member::new(spelled, state));
+            let spelled = serde_json::to_string(name).map_err(|_| Beyond)? + ":";
+            members.push(Member::new(spelled.into_bytes(), members.len() as u8, state));
         }
         object.members = members.into();
         self.others(set, &mut object)?;
@@ -834,6 +844,7 @@ impl State {
             opaque: None,
             opaque_types: 0,
             may_remark: false,
+            is_told_above: false,
         }
     }
 }
@@ -874,15 +885,11 @@ impl Bound {
 }
 
 impl Member {
-    fn new(spelled: Vec<u8>, state: StateId) -> Self {
-        let (mut head, mut mask) = ([0; 32], [0; 32]);
-        for (at, byte) in spelled.iter().take(32).enumerate() {
+    fn new(spelled: Vec<u8>, place: u8, state: StateId) -> Self {
+        let (mut head, mut mask) = ([0; BLOCK], [0; BLOCK]);
+        for (at, byte) in spelled.iter().take(BLOCK).enumerate() {
             (head[at], mask[at]) = (*byte, 0xFF);
         }
-        let words = |bytes: [u8; 32]| {
-            let half = |from: usize| u128::from_le_bytes(bytes[from..from + 16].try_into().unwrap_or_default());
-            [half(0), half(16)]
-        };
-        Self { head: words(head), mask: words(mask), spelled: spelled.into(), state }
+        Self { head, mask, bit: 1 << place, state, length: spelled.len() as u32, place, spelled: spelled.into() }
     }
 }

@@ -31,7 +31,7 @@ impl Moment {
 
 /// `YYYY-MM-DD`, of the years 0001 to 9999.
 #[inline]
-fn is_date(text: &[u8; 10]) -> bool {
+pub(super) fn is_date(text: &[u8; 10]) -> bool {
     let [a, b, c, d, b'-', e, f, b'-', g, h] = text else { return false };
     let (Some(century), Some(year), Some(month), Some(day)) = (two(a, b), two(c, d), two(e, f), two(g, h)) else {
         return false;

@@ -40,6 +40,7 @@ impl State {
             match check {
                 TextCheck::Matcher(matcher) => match &**matcher {
                     Matcher::Shape(_) => f.write_str(", shape")?,
+                    Matcher::Automaton(_) => f.write_str(", automaton")?,
                     Matcher::Regex(regex) => write!(f, ", pattern {}", regex.as_str())?,
                 },
                 TextCheck::Format(format, _) => write!(f, ", format {}", format.name())?,
@@ -65,6 +66,7 @@ impl State {
                 let mark = if object.required >> at & 1 == 1 { "required" } else { "" };
                 let kept = if object.kept >> at & 1 == 1 { "kept" } else { "" };
                 let name = String::from_utf8_lossy(&member.spelled);
+                let name = name.trim_end_matches(':');
                 let line = format!("         {name}: state {} {mark} {kept}", member.state);
                 writeln!(f, "{}", line.trim_end())?;
             }

@@ -1,15 +1,19 @@
 //! One record through the states of a program, in one pass over its bytes.
 
 use super::{
-    ArrayState, Branch, DIGITS_MAX, Matcher, ObjectState, POWERS, Program, Proof, RuleSet, Short, State, StateId,
-    Target, TextCheck, View, scan, types,
+    ArrayState, Branch, DIGITS_MAX, Matcher, Member, ObjectState, Program, Proof, RuleSet, Short, State, StateId,
+    Target, TextCheck, View,
+    doubt::{Doubt, ITEM, Step, UNNAMED},
+    lanes::{Lanes, Plainly, Processor, Work},
+    scan, types,
+    windows::{BLOCK, Padded, Windows},
 };
 use crate::{
     json,
     record::{Pointer, Record, Scalar},
 };
 use guiju_model::{Date, Severity};
-use std::{borrow::Cow, cmp::Ordering};
+use std::borrow::Cow;
 
 /// What one record leaves behind for the next, so that nothing is allocated for it: in which order members came, and room.
 #[derive(Debug, Default)]
@@ -25,20 +29,13 @@ pub(crate) struct Memory {
     items: Vec<(u32, u32)>,
     /// A string with its escapes read.
     text: String,
+    padded: Padded,
+    processor: Processor,
     /// At each depth the state of the container, and which of its members or items is being read.
-    trail: Vec<(StateId, u32)>,
-    /// Values that were passed over.
+    trail: Vec<Step>,
+    /// Values that were passed over, and the ways to them.
     pub doubts: Vec<Doubt>,
-}
-
-/// A plain value that was not proved, in a record of which all else was.
-#[derive(Clone, Debug)]
-pub(crate) struct Doubt {
-    pub state: StateId,
-    /// JSON Pointer.
-    pub path: String,
-    pub from: usize,
-    pub to: usize,
+    ways: Vec<Step>,
 }
 
 /// What the record cannot tell.
@@ -52,10 +49,6 @@ const NAMES_MAX: usize = 32;
 const ITEMS_MAX: usize = 32;
 /// Values passed over in one record; with more, all of it is judged anew.
 const DOUBTS_MAX: usize = 16;
-/// Marks the place of an item in a trail.
-const ITEM: u32 = 1 << 31;
-/// A member that the standard does not know by name.
-const UNNAMED: u32 = u32::MAX;
 /// How often a value may be looked at for each byte of the record, so that branches in branches end.
 const LOOKS_PER_BYTE: u64 = 4;
 const LOOKS: u64 = 1_000;
@@ -63,6 +56,16 @@ const LOOKS: u64 = 1_000;
 impl Memory {
     pub fn of(program: &Program) -> Self {
         Self { order: program.order.clone(), ..Self::default() }
+    }
+
+    /// From now on one byte after another.
+    pub fn read_plainly(&mut self) {
+        self.processor = Processor::Plainly;
+    }
+
+    pub fn way(&self, doubt: &Doubt) -> &[Step] {
+        let (from, length) = doubt.way;
+        &self.ways[from as usize..][..length as usize]
     }
 }
 
@@ -84,26 +87,41 @@ impl Program {
             return false;
         }
         if memory.order.len() != self.order.len() {
-            *memory = Memory::of(self);
+            *memory = Memory { processor: memory.processor, ..Memory::of(self) };
         }
         memory.places.clear();
         memory.names.clear();
         memory.items.clear();
         memory.dated.clear();
         memory.doubts.clear();
+        memory.ways.clear();
         memory.trail.resize(DEPTH_MAX as usize + 2, (0, 0));
         let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
-        let looks = LOOKS + LOOKS_PER_BYTE * record.len() as u64;
+        let mut padded = std::mem::take(&mut memory.padded);
+        let how = How { root, length: record.len(), today, depth_max, passes_over };
+        let holds = match memory.processor {
+            Processor::Plainly => self.run_with(Plainly, padded.hold(record), how, memory),
+            #[cfg(target_arch = "x86_64")]
+            Processor::Avx2(lanes) => self.run_with(lanes, padded.hold(record), how, memory),
+        };
+        memory.padded = padded;
+        holds
+    }
+
+    fn run_with<L: Lanes>(&self, lanes: L, text: Windows<'_>, how: How, memory: &mut Memory) -> bool {
+        let How { root, length, today, depth_max, passes_over } = how;
         let mut run = Run {
             program: self,
-            bytes: record,
+            lanes,
+            text,
+            bytes: text.bytes(),
             at: 0,
             memory,
             today,
             depth: 0,
             depth_max,
             in_branch: 0,
-            looks,
+            looks: LOOKS + LOOKS_PER_BYTE * length as u64,
             passes_over,
         };
         run.space();
@@ -111,12 +129,25 @@ impl Program {
             return false;
         }
         run.space();
-        run.at == record.len() && run.memory.dated.is_empty()
+        run.at == length && run.memory.dated.is_empty()
     }
 }
 
-struct Run<'r> {
+/// What a run is about.
+struct How {
+    root: StateId,
+    /// Of the record, in bytes.
+    length: usize,
+    today: Today,
+    depth_max: u32,
+    passes_over: bool,
+}
+
+struct Run<'r, L> {
     program: &'r Program,
+    lanes: L,
+    text: Windows<'r>,
+    /// The record, and zeros behind it.
     bytes: &'r [u8],
     at: usize,
     memory: &'r mut Memory,
@@ -148,7 +179,7 @@ macro_rules! known {
     };
 }
 
-impl<'r> Run<'r> {
+impl<'r, L: Lanes> Run<'r, L> {
     #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
@@ -194,7 +225,10 @@ impl<'r> Run<'r> {
                 self.memory.places.truncate(places);
                 return proof;
             }
-            Some(b'[') => self.array(state),
+            Some(b'[') => {
+                self.memory.trail[self.depth as usize].0 = id;
+                self.array(state)
+            }
             Some(b'-' | b'0'..=b'9') => self.number(state),
             Some(b't') => self.word(state, b"true", types::BOOLEAN),
             Some(b'f') => self.word(state, b"false", types::BOOLEAN),
@@ -207,22 +241,12 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Whether a value of this type may stand here; whether anything can be said of it.
-    #[inline(always)]
-    fn typed(state: &State, kind: u8) -> Proof {
-        match () {
-            () if state.types & kind == 0 => Proof::No,
-            () if state.opaque_types & kind != 0 => Proof::Unknown,
-            () => Proof::Yes,
-        }
-    }
-
     fn word(&mut self, state: &State, word: &[u8], kind: u8) -> Proof {
         if !self.bytes[self.at..].starts_with(word) {
             return Proof::Unknown;
         }
         self.at += word.len();
-        prove!(Self::typed(state, kind));
+        prove!(typed(state, kind));
         let holds = state.values.iter().all(|values| match word[0] {
             b't' => values.has_true,
             b'f' => values.has_false,
@@ -271,19 +295,11 @@ impl<'r> Run<'r> {
         let is_integer = number.scale == 0;
         if state.types & types::NUMBER == 0 && !is_integer {
             // 1.0 is an integer as well.
-            let is_whole = i128::from(number.mantissa) % POWERS[usize::from(number.scale)] == 0;
-            return if state.types & types::INTEGER == 0 || !is_whole { Proof::No } else { Proof::Unknown };
+            return if state.types & types::INTEGER == 0 || !number.is_whole() { Proof::No } else { Proof::Unknown };
         }
-        prove!(Self::typed(state, if is_integer { types::INTEGER } else { types::NUMBER }));
-        for bound in &state.number.bounds {
-            let fits = match number.cmp(bound.limit) {
-                Ordering::Equal => !bound.is_exclusive,
-                Ordering::Less => bound.is_upper,
-                Ordering::Greater => !bound.is_upper,
-            };
-            if !fits {
-                return Proof::No;
-            }
+        prove!(typed(state, if is_integer { types::INTEGER } else { types::NUMBER }));
+        if !state.number.bounds.iter().all(|bound| bound.holds(number)) {
+            return Proof::No;
         }
         for values in &state.values {
             if is_integer && values.integers.contains(&number.mantissa) {
@@ -306,7 +322,7 @@ impl<'r> Run<'r> {
         let bytes = &self.bytes[from..found.end];
         let is_free = state.values.is_empty() && state.text.checks.is_empty();
         if !found.has_escapes && !found.is_wide && is_free {
-            prove!(Self::typed(state, types::STRING));
+            prove!(typed(state, types::STRING));
             let is_short = bytes.len() < state.text.min as usize;
             let is_long = state.text.max.is_some_and(|max| bytes.len() > max as usize);
             return if is_short || is_long { Proof::No } else { Proof::Yes };
@@ -336,6 +352,7 @@ impl<'r> Run<'r> {
             match check {
                 TextCheck::Matcher(matcher) => match &**matcher {
                     Matcher::Shape(shape) if shape.is_match(text.bytes) => {}
+                    Matcher::Automaton(automaton) if automaton.takes(text.bytes) => {}
                     Matcher::Regex(regex) if text.as_str().is_some_and(|text| regex.is_match(text)) => {}
                     _ => return Proof::No,
                 },
@@ -354,7 +371,7 @@ impl<'r> Run<'r> {
     }
 
     fn array(&mut self, state: &'r State) -> Proof {
-        prove!(Self::typed(state, types::ARRAY));
+        prove!(typed(state, types::ARRAY));
         let array = known!(state.array.as_deref());
         prove!(other_values(state, types::ARRAY));
         self.depth += 1;
@@ -370,36 +387,10 @@ impl<'r> Run<'r> {
 
     fn items(&mut self, array: &'r ArrayState) -> Proof {
         let (begin, start) = (self.memory.items.len(), self.at);
-        let keeps = array.is_unique || !array.contains.is_empty();
-        self.at += 1;
-        self.space();
-        let mut count = 0_u32;
-        if self.peek() == Some(b']') {
-            self.at += 1;
-        } else {
-            loop {
-                let from = self.at;
-                let state = array.first.get(count as usize).copied().unwrap_or(array.rest);
-                self.memory.trail[self.depth as usize - 1].1 = ITEM | count;
-                match self.value(state) {
-                    Proof::Yes => {}
-                    _ if self.passes_over && self.pass_over(state, from) => {}
-                    other => return other,
-                }
-                if keeps {
-                    self.memory.items.push((from as u32, self.at as u32));
-                }
-                count += 1;
-                self.space();
-                match self.peek() {
-                    Some(b',') => self.at += 1,
-                    Some(b']') => break,
-                    _ => return Proof::Unknown,
-                }
-                self.space();
-            }
-            self.at += 1;
-        }
+        let count = match self.lanes.enter(Items { run: self, array }) {
+            Ok(count) => count,
+            Err(proof) => return proof,
+        };
         if count < array.min || count > array.max {
             return Proof::No;
         }
@@ -425,6 +416,62 @@ impl<'r> Run<'r> {
         Proof::Yes
     }
 
+    /// How many items there are; each was proved.
+    #[inline(always)]
+    fn each_item(&mut self, array: &'r ArrayState) -> Result<u32, Proof> {
+        let text = self.text;
+        let keeps = array.is_unique || !array.contains.is_empty();
+        let mut at = self.behind_space(self.at + 1);
+        let mut count = 0_u32;
+        if text.byte(at) == b']' {
+            self.at = at + 1;
+            return Ok(0);
+        }
+        loop {
+            let state = array.first.get(count as usize).copied().unwrap_or(array.rest);
+            let end = match self.program.plains[state as usize].end(self.lanes, text, at) {
+                0 => {
+                    self.at = at;
+                    self.memory.trail[self.depth as usize - 1].1 = ITEM | count;
+                    self.value_or_doubt(state)?;
+                    self.at
+                }
+                end => end,
+            };
+            if keeps {
+                self.memory.items.push((at as u32, end as u32));
+            }
+            count += 1;
+            at = self.behind_space(end);
+            match text.byte(at) {
+                b',' => at = self.behind_space(at + 1),
+                b']' => break,
+                _ => return Err(Proof::Unknown),
+            }
+        }
+        self.at = at + 1;
+        self.looks = self.looks.saturating_sub(u64::from(count));
+        Ok(count)
+    }
+
+    /// Goes behind the value that begins here, where it is proved or can be passed over.
+    fn value_or_doubt(&mut self, state: StateId) -> Result<(), Proof> {
+        let from = self.at;
+        match self.value(state) {
+            Proof::Yes => Ok(()),
+            _ if self.passes_over && self.pass_over(state, from) => Ok(()),
+            other => Err(other),
+        }
+    }
+
+    #[inline(always)]
+    fn behind_space(&self, mut at: usize) -> usize {
+        while let b' ' | b'\n' | b'\t' | b'\r' = self.text.byte(at) {
+            at += 1;
+        }
+        at
+    }
+
     /// Whether the items from a place on differ; the array begins at `start` and ends here.
     fn are_unique(&self, begin: usize, start: usize) -> Proof {
         let items = &self.memory.items[begin..];
@@ -443,7 +490,7 @@ impl<'r> Run<'r> {
     }
 
     fn object(&mut self, state: &'r State) -> Proof {
-        prove!(Self::typed(state, types::OBJECT));
+        prove!(typed(state, types::OBJECT));
         let object = known!(state.object.as_deref());
         prove!(other_values(state, types::OBJECT));
         self.depth += 1;
@@ -454,7 +501,7 @@ impl<'r> Run<'r> {
         if object.kept != 0 {
             self.memory.places.resize(base + object.members.len(), (0, 0));
         }
-        let (seen, count) = match self.members(object, base) {
+        let (seen, count) = match self.lanes.enter(Members { run: self, object, base }) {
             Ok(found) => found,
             Err(proof) => return proof,
         };
@@ -475,123 +522,131 @@ impl<'r> Run<'r> {
         if self.in_branch > 0 || self.memory.doubts.len() == DOUBTS_MAX || !self.state(state).stands_alone() {
             return false;
         }
-        let trail = &self.memory.trail[..self.depth as usize];
-        let Some(to) = scalar_end(self.bytes, from).filter(|_| trail.iter().all(|(_, place)| *place != UNNAMED)) else {
-            return false;
+        let Memory { trail, ways, doubts, .. } = &mut *self.memory;
+        let trail = &trail[..self.depth as usize];
+        let end = match self.text.byte(from) {
+            b'"' => Plainly.text(self.text, from + 1).map(|(stop, _)| stop + 1),
+            _ => scalar_end(self.bytes, from),
         };
-        let mut path = String::new();
-        for (container, place) in trail {
-            path.push('/');
-            match (place & ITEM, self.state(*container).object.as_deref()) {
-                (0, Some(object)) => match std::str::from_utf8(object.names.name(*place as u8)) {
-                    Ok(name) => path.push_str(&json::escape(name)),
-                    Err(_) => return false,
-                },
-                _ => path.push_str(&(place & !ITEM).to_string()),
-            }
-        }
-        self.memory.doubts.push(Doubt { state, path, from, to });
+        let Some(to) = end.filter(|_| trail.iter().all(|(_, place)| *place != UNNAMED)) else { return false };
+        doubts.push(Doubt { state, from, to, way: (ways.len() as u32, trail.len() as u32) });
+        ways.extend_from_slice(trail);
         self.at = to;
         true
     }
 
     /// Which known members there are, and how many of all.
+    #[inline(always)]
     fn members(&mut self, object: &'r ObjectState, base: usize) -> Result<(u128, u32), Proof> {
-        let names = self.memory.names.len();
+        let (text, names) = (self.text, self.memory.names.len());
         let (mut seen, mut count) = (0_u128, 0);
         let mut order = object.memory as usize;
-        self.at += 1;
-        self.space();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
+        let mut at = self.behind_space(self.at + 1);
+        if text.byte(at) == b'}' {
+            self.at = at + 1;
             return Ok((0, 0));
         }
         loop {
-            let expected = usize::from(self.memory.order[order]);
-            let member = match object.members.get(expected) {
-                Some(member) if member.stands_at(self.bytes, self.at) => {
-                    self.at += member.spelled.len();
-                    Some(expected)
-                }
+            let expected = object.members.get(usize::from(self.memory.order[order]));
+            let member = match expected {
+                Some(member) if member.stands_at(self.lanes, text, at) => expected,
                 _ => {
-                    let found = self.name(object)?;
+                    let found = self.look_up(object, at);
                     if let Some(member) = found {
-                        self.memory.order[order] = member as u8;
+                        self.memory.order[order] = member.place;
                     }
                     found
                 }
             };
-            let name = self.at;
-            if self.peek() != Some(b':') {
-                self.space();
-                if self.peek() != Some(b':') {
+            let member = match member {
+                Some(member) => {
+                    at += member.length as usize;
+                    Some(member)
+                }
+                None => {
+                    self.at = at;
+                    let found = self.name(object, names, order)?;
+                    at = self.at;
+                    found
+                }
+            };
+            if let Some(member) = member {
+                at = self.behind_space(at);
+                if seen & member.bit != 0 {
                     return Err(Proof::Unknown);
                 }
-            }
-            self.at += 1;
-            self.space();
-            match member {
-                Some(member) => {
-                    let bit = 1_u128 << member;
-                    if seen & bit != 0 {
-                        return Err(Proof::Unknown);
+                seen |= member.bit;
+                order = object.memory as usize + 1 + usize::from(member.place);
+                let end = match self.program.plains[member.state as usize].end(self.lanes, text, at) {
+                    0 => {
+                        self.at = at;
+                        self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
+                        self.value_or_doubt(member.state)?;
+                        self.at
                     }
-                    seen |= bit;
-                    order = object.memory as usize + 1 + member;
-                    let start = self.at;
-                    let state = object.members[member].state;
-                    self.memory.trail[self.depth as usize - 1].1 = member as u32;
-                    match self.value(state) {
-                        Proof::Yes => {}
-                        _ if self.passes_over && self.pass_over(state, start) => {}
-                        other => return Err(other),
-                    }
-                    if object.kept & bit != 0 {
-                        self.memory.places[base + member] = (start as u32, self.at as u32);
-                    }
+                    end => end,
+                };
+                if object.kept & member.bit != 0 {
+                    self.memory.places[base + usize::from(member.place)] = (at as u32, end as u32);
                 }
-                None => self.other(object, names, name)?,
+                at = end;
             }
             count += 1;
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => break,
-                _ => {
-                    self.space();
-                    match self.peek() {
-                        Some(b',') => self.at += 1,
-                        Some(b'}') => break,
-                        _ => return Err(Proof::Unknown),
-                    }
-                }
+            at = self.behind_space(at);
+            match text.byte(at) {
+                b',' => at = self.behind_space(at + 1),
+                b'}' => break,
+                _ => return Err(Proof::Unknown),
             }
-            self.space();
         }
-        self.at += 1;
+        self.at = at + 1;
+        self.looks = self.looks.saturating_sub(u64::from(count));
         Ok((seen, count))
     }
 
-    /// The name that stands here; none where the standard does not know it.
-    fn name(&mut self, object: &ObjectState) -> Result<Option<usize>, Proof> {
+    /// The member whose name stands here and is followed by its colon, if that is told at a look.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn look_up(&self, object: &'r ObjectState, at: usize) -> Option<&'r Member> {
+        let block = self.text.block(at + 1)?;
+        let length = self.lanes.equal(block, b'"').trailing_zeros() as usize;
+        let ends = [self.text.word(at + 1), self.text.word(at + 1 + length.max(8) - 8)];
+        let member = object.members.get(usize::from(object.names.first_of(ends, length)))?;
+        if member.stands_at(self.lanes, self.text, at) { Some(member) } else { None }
+    }
+
+    /// Goes behind the name that stands here and its colon, and, where the standard does not know it, behind its value.
+    #[inline(never)]
+    fn name(&mut self, object: &'r ObjectState, names: usize, order: usize) -> Result<Option<&'r Member>, Proof> {
         if self.peek() != Some(b'"') {
             return Err(Proof::Unknown);
         }
         let from = self.at + 1;
         let found = scan::string(self.bytes, from).filter(|found| !found.has_escapes).ok_or(Proof::Unknown)?;
         self.at = found.end + 1;
-        Ok(object.names.get(&self.bytes[from..found.end]).map(usize::from))
+        self.space();
+        if self.peek() != Some(b':') {
+            return Err(Proof::Unknown);
+        }
+        self.at += 1;
+        self.space();
+        match object.names.get(&self.bytes[from..found.end]) {
+            Some(place) => {
+                self.memory.order[order] = place;
+                Ok(object.members.get(usize::from(place)))
+            }
+            None => self.other(object, names, (from, found.end)).map(|()| None),
+        }
     }
 
-    /// A member whose name, which ends at `name_end`, is not known.
-    fn other(&mut self, object: &'r ObjectState, names: usize, name_end: usize) -> Result<(), Proof> {
+    /// A member whose name, which stands there, is not known.
+    fn other(&mut self, object: &'r ObjectState, names: usize, (begin, end): (usize, usize)) -> Result<(), Proof> {
         let bytes = self.bytes;
-        let begin = bytes[..name_end - 1].iter().rposition(|byte| *byte == b'"').ok_or(Proof::Unknown)? + 1;
-        let name = &bytes[begin..name_end - 1];
+        let name = &bytes[begin..end];
         let known = &self.memory.names[names..];
         if known.len() >= NAMES_MAX || known.iter().any(|(from, to)| &bytes[*from as usize..*to as usize] == name) {
             return Err(Proof::Unknown);
         }
-        self.memory.names.push((begin as u32, name_end as u32 - 1));
+        self.memory.names.push((begin as u32, end as u32));
         let text = std::str::from_utf8(name).map_err(|_| Proof::Unknown)?;
         if let Some(asked) = object.other_names {
             match text_fits(self.state(asked), text) {
@@ -760,16 +815,45 @@ impl<'r> Run<'r> {
     }
 }
 
-impl super::Member {
+/// The members of one object.
+struct Members<'a, 'r, L> {
+    run: &'a mut Run<'r, L>,
+    object: &'r ObjectState,
+    base: usize,
+}
+
+impl<L: Lanes> Work for Members<'_, '_, L> {
+    type Gives = Result<(u128, u32), Proof>;
+
     #[inline(always)]
-    fn stands_at(&self, bytes: &[u8], at: usize) -> bool {
-        match bytes.get(at..at + 32) {
-            Some(window) if self.spelled.len() <= 32 => {
-                let half = |from: usize| u128::from_le_bytes(window[from..from + 16].try_into().unwrap_or_default());
-                let differs = |half: u128, place: usize| (half ^ self.head[place]) & self.mask[place];
-                differs(half(0), 0) | differs(half(16), 1) == 0
+    fn run(self) -> Self::Gives {
+        self.run.members(self.object, self.base)
+    }
+}
+
+/// The items of one array.
+struct Items<'a, 'r, L> {
+    run: &'a mut Run<'r, L>,
+    array: &'r ArrayState,
+}
+
+impl<L: Lanes> Work for Items<'_, '_, L> {
+    type Gives = Result<u32, Proof>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Gives {
+        self.run.each_item(self.array)
+    }
+}
+
+impl Member {
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn stands_at<L: Lanes>(&self, lanes: L, text: Windows<'_>, at: usize) -> bool {
+        match text.block(at) {
+            Some(block) if lanes.begins(block, &self.head, &self.mask) => {
+                self.length as usize <= BLOCK || text.bytes()[at..].starts_with(&self.spelled)
             }
-            _ => bytes[at..].starts_with(&self.spelled),
+            _ => false,
         }
     }
 }
@@ -821,14 +905,10 @@ fn scalar(spelled: &[u8]) -> Option<Scalar<'_>> {
     }
 }
 
-/// Where a string, a number or a word ends that begins here, if it is well-formed.
+/// Where a number or a word ends that begins here, if it is well-formed.
 fn scalar_end(bytes: &[u8], from: usize) -> Option<usize> {
     let rest = &bytes[from..];
     match rest.first()? {
-        b'"' => {
-            let end = scan::string(bytes, from + 1)?.end;
-            unescaped(&bytes[from + 1..end], &mut String::new()).then_some(end + 1)
-        }
         b'-' | b'0'..=b'9' => {
             let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
             let length = rest.iter().take_while(|byte| is_part(byte)).count();
@@ -838,6 +918,16 @@ fn scalar_end(bytes: &[u8], from: usize) -> Option<usize> {
             .into_iter()
             .find(|word| rest.starts_with(word))
             .map(|word| from + word.len()),
+    }
+}
+
+/// Whether a value of this type may stand here; whether anything can be said of it.
+#[inline(always)]
+fn typed(state: &State, kind: u8) -> Proof {
+    match () {
+        () if state.types & kind == 0 => Proof::No,
+        () if state.opaque_types & kind != 0 => Proof::Unknown,
+        () => Proof::Yes,
     }
 }
 
@@ -876,7 +966,7 @@ impl<'t> Text<'t> {
 
 #[inline]
 fn plain_text_fits(state: &State, text: Text<'_>) -> Proof {
-    prove!(Run::typed(state, types::STRING));
+    prove!(typed(state, types::STRING));
     if state.text.min > 0 || state.text.max.is_some() {
         let length = if text.wide.is_some() { scan::code_points(text.bytes) } else { text.bytes.len() };
         if length < state.text.min as usize || state.text.max.is_some_and(|max| length > max as usize) {
@@ -938,7 +1028,7 @@ fn unescaped(bytes: &[u8], text: &mut String) -> bool {
     loop {
         // Escapes come in runs.
         while rest.as_bytes().first() == Some(&b'\\') {
-            let Some((c, length)) = escape(rest.as_bytes()) else { return false };
+            let Some((c, length)) = scan::escape(rest.as_bytes()) else { return false };
             text.push(c);
             rest = &rest[length..];
         }
@@ -954,51 +1044,3 @@ fn unescaped(bytes: &[u8], text: &mut String) -> bool {
         }
     }
 }
-
-/// The character that an escape stands for, and its length.
-#[inline]
-fn escape(bytes: &[u8]) -> Option<(char, usize)> {
-    let simple = match bytes.get(1)? {
-        b'u' => {
-            let first = hex(bytes.get(2..6)?)?;
-            if !(0xD800..0xDC00).contains(&first) {
-                return char::from_u32(first).map(|c| (c, 6));
-            }
-            let second = bytes.get(6..12).filter(|next| next.starts_with(b"\\u")).and_then(|next| hex(&next[2..]))?;
-            let is_low = (0xDC00..0xE000).contains(&second);
-            let pair = is_low.then(|| 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00));
-            return pair.and_then(char::from_u32).map(|c| (c, 12));
-        }
-        b'"' => '"',
-        b'\\' => '\\',
-        b'/' => '/',
-        b'b' => '\u{8}',
-        b'f' => '\u{C}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        _ => return None,
-    };
-    Some((simple, 2))
-}
-
-#[inline]
-fn hex(digits: &[u8]) -> Option<u32> {
-    let [a, b, c, d] = digits else { return None };
-    let digit = |byte: &u8| HEX[usize::from(*byte)];
-    let value = digit(a) << 12 | digit(b) << 8 | digit(c) << 4 | digit(d);
-    (value <= 0xFFFF).then_some(value)
-}
-
-/// The value of each hexadecimal digit; of anything else, one beyond all of them wherever it stands.
-static HEX: [u32; 256] = {
-    let mut values = [0x1_0000; 256];
-    let mut digit = 0_u8;
-    while digit < 16 {
-        let lower = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
-        values[lower as usize] = digit as u32;
-        values[lower.to_ascii_uppercase() as usize] = digit as u32;
-        digit += 1;
-    }
-    values
-};

@@ -33,7 +33,7 @@ pub(super) fn string(bytes: &[u8], from: usize) -> Option<Scanned> {
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 #[inline(always)]
-fn step(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
+pub(super) fn step(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
     // SAFETY: every processor of this architecture has SSE2; the function touches memory through slices only.
     unsafe { sixteens(bytes, from) }
 }
@@ -66,7 +66,7 @@ fn sixteens(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-fn step(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
+pub(super) fn step(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
     words(bytes, from)
 }
 
@@ -99,6 +99,54 @@ fn byte_by_byte(bytes: &[u8], from: usize, wide: bool) -> Option<(usize, bool)> 
     let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))?;
     Some((from + stop, wide || !rest[..stop].is_ascii()))
 }
+
+/// The character that an escape stands for, and its length.
+#[inline]
+pub(super) fn escape(bytes: &[u8]) -> Option<(char, usize)> {
+    let simple = match bytes.get(1)? {
+        b'u' => {
+            let first = hex(bytes.get(2..6)?)?;
+            if !(0xD800..0xDC00).contains(&first) {
+                return char::from_u32(first).map(|c| (c, 6));
+            }
+            let second = bytes.get(6..12).filter(|next| next.starts_with(b"\\u")).and_then(|next| hex(&next[2..]))?;
+            let is_low = (0xDC00..0xE000).contains(&second);
+            let pair = is_low.then(|| 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00));
+            return pair.and_then(char::from_u32).map(|c| (c, 12));
+        }
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        b'b' => '\u{8}',
+        b'f' => '\u{C}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        _ => return None,
+    };
+    Some((simple, 2))
+}
+
+#[inline]
+fn hex(digits: &[u8]) -> Option<u32> {
+    let [a, b, c, d] = digits else { return None };
+    let digit = |byte: &u8| HEX[usize::from(*byte)];
+    let value = digit(a) << 12 | digit(b) << 8 | digit(c) << 4 | digit(d);
+    (value <= 0xFFFF).then_some(value)
+}
+
+/// The value of each hexadecimal digit; of anything else, one beyond all of them wherever it stands.
+static HEX: [u32; 256] = {
+    let mut values = [0x1_0000; 256];
+    let mut digit = 0_u8;
+    while digit < 16 {
+        let lower = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        values[lower as usize] = digit as u32;
+        values[lower.to_ascii_uppercase() as usize] = digit as u32;
+        digit += 1;
+    }
+    values
+};
 
 /// How many code points a text of UTF-8 has.
 #[inline]

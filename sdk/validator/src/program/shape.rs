@@ -1,15 +1,22 @@
-//! Patterns as short sequences of character classes, which most patterns of data standards are.
+//! Patterns as short sequences of character classes, which most patterns of data standards are, and as small automata.
 //!
 //! # Invariants
 //! - A shape is made only where matching from left to right without going back gives what the pattern means.
 
 use regex::Regex;
+use regex_automata::{
+    Anchored,
+    dfa::{Automaton as _, StartKind, dense},
+    util::{primitives::StateID, start},
+};
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use std::sync::Arc;
 
 /// A pattern, in the quickest form that it has.
 #[derive(Debug)]
 pub(super) enum Matcher {
     Shape(Shape),
+    Automaton(Arc<Automaton>),
     Regex(Box<Regex>),
 }
 
@@ -37,12 +44,21 @@ impl Matcher {
     pub fn compile(pattern: &str) -> Option<Self> {
         let regex = crate::pattern::compile(pattern).ok()?;
         let shape = regex_syntax::parse(regex.as_str()).ok().and_then(|hir| Shape::of(&hir));
-        Some(shape.map_or_else(|| Self::Regex(Box::new(regex)), Self::Shape))
+        let is_simple = |shape: &Shape| shape.fixed().is_some() || shape.run().is_some();
+        Some(match shape {
+            Some(shape) if is_simple(&shape) => Self::Shape(shape),
+            shape => match (Automaton::of(regex.as_str()), shape) {
+                (Some(automaton), _) => Self::Automaton(Arc::new(automaton)),
+                (None, Some(shape)) => Self::Shape(shape),
+                (None, None) => Self::Regex(Box::new(regex)),
+            },
+        })
     }
 
     pub fn is_match(&self, text: &str) -> bool {
         match self {
             Self::Shape(shape) => shape.is_match(text.as_bytes()),
+            Self::Automaton(automaton) => automaton.takes(text.as_bytes()),
             Self::Regex(regex) => regex.is_match(text),
         }
     }
@@ -80,6 +96,23 @@ impl Shape {
             true
         };
         (0..parts.len()).all(decided).then(|| Self { parts: parts.into(), to_end })
+    }
+
+    /// At each place the ranges that its character may be of, where all are of ASCII and their number is fixed.
+    pub fn fixed(&self) -> Option<Vec<[(u8, u8); 2]>> {
+        let is_fixed = |part: &&Part| part.min == part.max && part.max <= 64;
+        let parts = self.parts.iter().take_while(is_fixed).count();
+        let of = |part: &Part| Some(vec![part.ranges?; part.min as usize]);
+        let all: Vec<Vec<_>> = self.parts.iter().map(of).collect::<Option<_>>()?;
+        (self.to_end && parts == self.parts.len()).then(|| all.concat())
+    }
+
+    /// The set, and how many characters of it, where that is all: ASCII to the end.
+    pub fn run(&self) -> Option<(u128, u32, u32)> {
+        match &*self.parts {
+            [part] if self.to_end && part.wide.is_empty() => Some((part.ascii, part.min, part.max)),
+            _ => None,
+        }
     }
 
     /// The bytes are UTF-8.
@@ -133,6 +166,67 @@ fn all_within(run: &[u8], ranges: &[(u8, u8); 2]) -> bool {
         at += 8;
     }
     found == 0
+}
+
+/// A pattern of few states: each byte leads to the next.
+#[derive(Debug)]
+pub(super) struct Automaton {
+    /// Bytes that lead to the same state from every state.
+    classes: [u8; 256],
+    /// For each state a row, for each class of it where the row begins to which it leads.
+    rows: Box<[u16]>,
+    /// Of a row.
+    width: u16,
+    /// Whether the text may end in a state.
+    ends: Box<[bool]>,
+}
+
+/// What an automaton may be, and what making it may take.
+const AUTOMATON_STATES_MAX: usize = 512;
+const AUTOMATON_BYTES_MAX: usize = 256 << 10;
+
+impl Automaton {
+    fn of(pattern: &str) -> Option<Self> {
+        let bounds = dense::Config::new()
+            .start_kind(StartKind::Unanchored)
+            .accelerate(false)
+            .dfa_size_limit(Some(AUTOMATON_BYTES_MAX))
+            .determinize_size_limit(Some(AUTOMATON_BYTES_MAX));
+        let dfa = dense::Builder::new().configure(bounds).build(pattern).ok()?;
+        let classes = dfa.byte_classes();
+        let first_of = |class: usize| (0..=255_u8).find(|byte| usize::from(classes.get(*byte)) == class);
+        let letters: Vec<u8> = (0..classes.alphabet_len() - 1).map(first_of).collect::<Option<_>>()?;
+        let mut states: Vec<StateID> = vec![dfa.start_state(&start::Config::new().anchored(Anchored::No)).ok()?];
+        let (mut rows, mut ends) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while let Some(state) = states.get(at).copied() {
+            if dfa.is_quit_state(state) || at >= AUTOMATON_STATES_MAX {
+                return None;
+            }
+            // What was found stays found: the state says it of the bytes before the last one.
+            let is_found = dfa.is_match_state(state);
+            ends.push(is_found || dfa.is_match_state(dfa.next_eoi_state(state)));
+            for letter in &letters {
+                let next = if is_found { state } else { dfa.next_state(state, *letter) };
+                let place = states.iter().position(|known| *known == next).unwrap_or_else(|| {
+                    states.push(next);
+                    states.len() - 1
+                });
+                rows.push(u16::try_from(place * letters.len()).ok()?);
+            }
+            at += 1;
+        }
+        let classes = std::array::from_fn(|byte| classes.get(byte as u8));
+        Some(Self { classes, rows: rows.into(), width: letters.len() as u16, ends: ends.into() })
+    }
+
+    /// Whether the pattern matches in a text; the bytes are UTF-8.
+    #[inline]
+    pub fn takes(&self, text: &[u8]) -> bool {
+        let step = |row: u16, byte: &u8| self.rows[usize::from(row) + usize::from(self.classes[usize::from(*byte)])];
+        let row = text.iter().fold(0, step);
+        self.ends[usize::from(row / self.width)]
+    }
 }
 
 /// Groups are for people; a sequence in a sequence is one sequence.
@@ -244,25 +338,31 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn patterns_of_data_standards_have_a_shape() {
-        let shaped = [
-            "^[0-9]{6}$",
-            "^1[3-9][0-9]{9}$",
-            "^[A-Z]{3}$",
-            "^[1-9][0-9]{16}[0-9X]$",
-            "^\\d{4}-\\d{2}$",
+    fn patterns_of_data_standards_have_a_quick_form() {
+        let form = |pattern: &str| match Matcher::compile(pattern) {
+            Some(Matcher::Shape(_)) => "shape",
+            Some(Matcher::Automaton(_)) => "automaton",
+            Some(Matcher::Regex(_)) => "regex",
+            None => "none",
+        };
+        for pattern in
+            ["^[0-9]{6}$", "^1[3-9][0-9]{9}$", "^[A-Z]{3}$", "^[1-9][0-9]{16}[0-9X]$", "^\\d{4}-\\d{2}$", "^[a-z]+$"]
+        {
+            assert_eq!(form(pattern), "shape", "{pattern}");
+        }
+        let varied = [
             "^x_[a-z0-9]+$",
             "^[\\u4e00-\\u9fff·]{2,30}$",
             "^a",
-            "^[0-9]+(\\.)[0-9]{2}$",
+            "[0-9]",
+            "^(a|bc)c$",
+            "^a*ab$",
+            "^[0-9]+(\\.[0-9]{2})?$",
         ];
-        for pattern in shaped {
-            let is_shape = matches!(Matcher::compile(pattern), Some(Matcher::Shape(_)));
-            assert!(is_shape, "{pattern}");
+        for pattern in varied {
+            assert_eq!(form(pattern), "automaton", "{pattern}");
         }
-        for pattern in ["[0-9]", "^(a|bc)c$", "^a*ab$", "^[a-z]+[a-z0-9]$"] {
-            assert!(matches!(Matcher::compile(pattern), Some(Matcher::Regex(_))), "{pattern}");
-        }
+        assert_eq!(form("(\\w{1,40}[a-z]{3}){1,20}x"), "regex");
     }
 
     #[test]
@@ -290,13 +390,18 @@ mod tests {
     proptest! {
         #[test]
         fn a_shape_matches_what_the_pattern_matches(
-            pattern in "\\^([a-c]|\\[ab\\]|[.]|\\[\\^a\\]|\\\\d)([?+*]|[{][01],2[}])?([a-c1中]|\\[b-c0-9\\])([+*]|[{]2[}])?(-|é)?\\$?",
+            pattern in "\\^?([a-c]|\\[ab\\]|[.]|\\[\\^a\\]|\\\\d)([?+*]|[{][01],2[}])?([a-c1中]|\\[b-c0-9\\])([+*]|[{]2[}])?(-|é)?\\$?",
             texts in prop::collection::vec("[abc1中é\\n-]{0,6}", 20),
         ) {
-            if let Some(Matcher::Shape(shape)) = Matcher::compile(&pattern) {
-                let regex = crate::pattern::compile(&pattern).unwrap();
+            if let Ok(regex) = crate::pattern::compile(&pattern) {
+                let shape = regex_syntax::parse(regex.as_str()).ok().and_then(|hir| Shape::of(&hir));
+                let automaton = Automaton::of(regex.as_str());
                 for text in texts {
-                    prop_assert_eq!(shape.is_match(text.as_bytes()), regex.is_match(&text), "{} on {:?}", pattern, text);
+                    let wanted = regex.is_match(&text);
+                    let shaped = shape.as_ref().map(|shape| shape.is_match(text.as_bytes()));
+                    prop_assert!(shaped.is_none_or(|is| is == wanted), "{} on {:?}", pattern, text);
+                    let taken = automaton.as_ref().map(|automaton| automaton.takes(text.as_bytes()));
+                    prop_assert!(taken.is_none_or(|is| is == wanted), "{} on {:?}", pattern, text);
                 }
             }
         }

@@ -1,0 +1,307 @@
+//! Thirty-two bytes at once, on processors of x86-64 that have AVX2.
+//!
+//! # Invariants
+//! - An [`Avx2`] is made by [`Avx2::detect`] alone, so that who has one may use the instructions of AVX2, BMI and POPCNT.
+//! - Memory is read through references to arrays only.
+//! - What holds an instruction is `inline(always)` all the way up to `with_avx2`, and never a closure: that would be compiled by
+//!   itself, where the instructions are not enabled, and each would become a call.
+#![allow(unsafe_code)]
+
+use super::{
+    lanes::{Block, Lanes, Ranges, Set, Work},
+    scan,
+    windows::{BLOCK, Windows},
+};
+use std::arch::x86_64::*;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    pub fn detect() -> Option<Self> {
+        let has_all = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
+            && is_x86_feature_detected!("popcnt");
+        has_all.then_some(Self(()))
+    }
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn with_avx2<W: Work>(work: W) -> W::Gives {
+    work.run()
+}
+
+#[inline(always)]
+fn load(block: &Block) -> __m256i {
+    // SAFETY: who calls has an `Avx2`; the reference is to 32 bytes, and the load asks for no alignment.
+    unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
+}
+
+/// The same sixteen bytes in both halves.
+#[inline(always)]
+fn twice(half: &[u8; 16]) -> __m256i {
+    // SAFETY: as above, for 16 bytes.
+    unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(half.as_ptr().cast())) }
+}
+
+#[inline(always)]
+fn bits(lanes: __m256i) -> u32 {
+    // SAFETY: who calls has an `Avx2`.
+    unsafe { _mm256_movemask_epi8(lanes) as u32 }
+}
+
+/// In each lane the place of a byte's upper half.
+const UPPER: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
+
+#[inline(always)]
+fn lower_half(block: __m256i) -> __m256i {
+    // SAFETY: who calls has an `Avx2`.
+    unsafe { _mm256_and_si256(block, _mm256_set1_epi8(0x0F)) }
+}
+
+#[inline(always)]
+fn upper_half(block: __m256i) -> __m256i {
+    // SAFETY: who calls has an `Avx2`.
+    unsafe { lower_half(_mm256_srli_epi16::<4>(block)) }
+}
+
+/// Whether bytes are members of a set: all ones where they are not.
+#[inline(always)]
+fn strangers(block: __m256i, set: &[u8; 16]) -> __m256i {
+    // SAFETY: who calls has an `Avx2`.
+    unsafe {
+        let row = _mm256_shuffle_epi8(twice(set), lower_half(block));
+        let column = _mm256_shuffle_epi8(twice(&UPPER), upper_half(block));
+        _mm256_cmpeq_epi8(_mm256_and_si256(row, column), _mm256_setzero_si256())
+    }
+}
+
+/// A bit for each byte that lies in its range.
+#[inline(always)]
+fn inside(block: __m256i, ranges: &Ranges) -> u32 {
+    // SAFETY: who calls has an `Avx2`.
+    unsafe {
+        let above = _mm256_cmpeq_epi8(_mm256_max_epu8(block, load(&ranges.first)), block);
+        let below = _mm256_cmpeq_epi8(_mm256_min_epu8(block, load(&ranges.last)), block);
+        bits(_mm256_and_si256(above, below))
+    }
+}
+
+#[inline(always)]
+fn look(table: &[u8; 16], places: __m256i) -> __m256i {
+    // SAFETY: who calls has an `Avx2`.
+    unsafe { _mm256_shuffle_epi8(twice(table), places) }
+}
+
+impl Lanes for Avx2 {
+    #[inline(always)]
+    fn enter<W: Work>(self, work: W) -> W::Gives {
+        // SAFETY: there is an `Avx2`, so the processor has what is enabled.
+        unsafe { with_avx2(work) }
+    }
+
+    #[inline(always)]
+    fn equal(self, block: &Block, byte: u8) -> u32 {
+        // SAFETY: there is an `Avx2`.
+        bits(unsafe { _mm256_cmpeq_epi8(load(block), _mm256_set1_epi8(byte as i8)) })
+    }
+
+    #[inline(always)]
+    fn digits(self, block: &Block) -> u32 {
+        // SAFETY: there is an `Avx2`.
+        unsafe {
+            let values = _mm256_sub_epi8(load(block), _mm256_set1_epi8(b'0' as i8));
+            bits(_mm256_cmpeq_epi8(_mm256_min_epu8(values, _mm256_set1_epi8(9)), values))
+        }
+    }
+
+    #[inline(always)]
+    fn members(self, block: &Block, set: &Set) -> u32 {
+        !bits(strangers(load(block), &set.0))
+    }
+
+    #[inline(always)]
+    fn begins(self, block: &Block, expected: &Block, mask: &Block) -> bool {
+        // SAFETY: there is an `Avx2`.
+        unsafe { _mm256_testz_si256(_mm256_xor_si256(load(block), load(expected)), load(mask)) != 0 }
+    }
+
+    #[inline(always)]
+    fn within<const RANGES: usize>(self, block: &Block, ranges: &[Ranges; RANGES]) -> bool {
+        let block = load(block);
+        let mut within = inside(block, &ranges[0]);
+        for ranges in &ranges[1..] {
+            within |= inside(block, ranges);
+        }
+        within == u32::MAX
+    }
+
+    #[inline(always)]
+    fn is_one_of(self, word: u64, words: &[u64; 8]) -> bool {
+        // SAFETY: there is an `Avx2`; the two loads are of the two halves of the array.
+        unsafe {
+            let word = _mm256_set1_epi64x(word as i64);
+            let first = _mm256_cmpeq_epi64(word, _mm256_loadu_si256(words[..4].as_ptr().cast()));
+            let second = _mm256_cmpeq_epi64(word, _mm256_loadu_si256(words[4..].as_ptr().cast()));
+            let found = _mm256_or_si256(first, second);
+            _mm256_testz_si256(found, found) == 0
+        }
+    }
+
+    #[inline(always)]
+    fn text(self, windows: Windows<'_>, from: usize) -> Option<(usize, u32)> {
+        let (mut at, mut count) = (from, 0);
+        // The block before, of the same piece of text between escapes; zeros stand for what is no part of it.
+        // SAFETY: there is an `Avx2`.
+        let nothing = unsafe { _mm256_setzero_si256() };
+        let mut before = nothing;
+        loop {
+            let block = load(windows.block(at)?);
+            // SAFETY: there is an `Avx2`.
+            let (stops, starts) = unsafe {
+                let quote = _mm256_cmpeq_epi8(block, _mm256_set1_epi8(b'"' as i8));
+                let escape = _mm256_cmpeq_epi8(block, _mm256_set1_epi8(b'\\' as i8));
+                let control = _mm256_cmpeq_epi8(_mm256_min_epu8(block, _mm256_set1_epi8(0x1F)), block);
+                let stops = bits(_mm256_or_si256(_mm256_or_si256(quote, escape), control));
+                (stops, bits(_mm256_cmpgt_epi8(block, _mm256_set1_epi8(-65))))
+            };
+            // What stands before the first stop, and that too: a character may be cut off by it.
+            let (inside, with_stop) = match stops {
+                0 => (u32::MAX, u32::MAX),
+                stops => ((stops & stops.wrapping_neg()) - 1, stops ^ (stops - 1)),
+            };
+            if (bits(block) & inside) | bits(before) != 0 && broken(before, block) & with_stop != 0 {
+                return None;
+            }
+            count += (starts & inside).count_ones();
+            if stops == 0 {
+                (before, at) = (block, at + BLOCK);
+                continue;
+            }
+            let stop = at + stops.trailing_zeros() as usize;
+            match windows.byte(stop) {
+                b'"' => return Some((stop, count)),
+                b'\\' => {
+                    let (end, more) = self.run_of_escapes(windows, stop)?;
+                    (before, at, count) = (nothing, end, count + more);
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn escapes(self, block: &Block) -> usize {
+        const SPELLED: Block = *b"\\u0000\\u0000\\u0000\\u0000\\u0000  ";
+        /// At each place whether it is that sign, a digit, or the first digit.
+        const KINDS: [Block; 3] = {
+            let mut kinds = [[0; BLOCK]; 3];
+            let mut at = 0;
+            while at < 30 {
+                kinds[match at % 6 {
+                    0 | 1 => 0,
+                    2 => 2,
+                    _ => 1,
+                }][at] = 0xFF;
+                at += 1;
+            }
+            kinds
+        };
+        const DIGITS: [u8; 16] = hex_digits(b"0123456789abcdefABCDEF");
+        const FIRST_DIGITS: [u8; 16] = hex_digits(b"0123456789abcefABCEF");
+        let block = load(block);
+        // SAFETY: there is an `Avx2`.
+        unsafe {
+            let wrong = _mm256_andnot_si256(_mm256_cmpeq_epi8(block, load(&SPELLED)), load(&KINDS[0]));
+            let digits = _mm256_and_si256(strangers(block, &DIGITS), load(&KINDS[1]));
+            let first = _mm256_and_si256(strangers(block, &FIRST_DIGITS), load(&KINDS[2]));
+            let wrong = bits(_mm256_or_si256(wrong, _mm256_or_si256(digits, first))) | 1 << 30;
+            wrong.trailing_zeros() as usize / 6
+        }
+    }
+}
+
+impl Avx2 {
+    /// Where the escapes end that begin here, and how many characters they are.
+    #[inline(always)]
+    fn run_of_escapes(self, windows: Windows<'_>, from: usize) -> Option<(usize, u32)> {
+        let (mut at, mut count) = (from, 0);
+        while windows.byte(at) == b'\\' {
+            match self.escapes(windows.block(at)?) {
+                0 => {
+                    let (_, length) = scan::escape(&windows.bytes()[at..])?;
+                    (at, count) = (at + length, count + 1);
+                }
+                escapes => (at, count) = (at + 6 * escapes, count + escapes as u32),
+            }
+        }
+        Some((at, count))
+    }
+}
+
+const fn hex_digits(all: &[u8]) -> [u8; 16] {
+    let mut set = [0; 16];
+    let mut at = 0;
+    while at < all.len() {
+        set[(all[at] & 15) as usize] |= 1 << (all[at] >> 4);
+        at += 1;
+    }
+    set
+}
+
+/// What two bytes that follow each other cannot be in UTF-8: upper half of the first, lower half of the first, upper half of
+/// the second, each as a set of the sixteen values. (Unicode 17, table 3-7.)
+const CANNOT: [(u16, u16, u16); 8] = [
+    // A lead without what it leads; something that is led without a lead.
+    (0xF000, 0xFFFF, 0xF0FF),
+    (0x00FF, 0xFFFF, 0x0F00),
+    // Longer than needed: in two bytes, in three; in four, or beyond U+10FFFF.
+    (0x1000, 0x0003, 0x0F00),
+    (0x4000, 0x0001, 0x0300),
+    (0x8000, 0xFFE1, 0x0100),
+    // Beyond U+10FFFF as well; a surrogate.
+    (0x8000, 0xFFF0, 0x0E00),
+    (0x4000, 0x2000, 0x0C00),
+    // Two that are led, which is right only behind a lead of three or four.
+    (0x0F00, 0xFFFF, 0x0F00),
+];
+
+/// For each half the set of what is wrong with it.
+const TABLES: [[u8; 16]; 3] = {
+    let mut tables = [[0; 16]; 3];
+    let mut at = 0;
+    while at < 8 {
+        let mut half = 0;
+        while half < 16 {
+            tables[0][half] |= ((CANNOT[at].0 >> half & 1) as u8) << at;
+            tables[1][half] |= ((CANNOT[at].1 >> half & 1) as u8) << at;
+            tables[2][half] |= ((CANNOT[at].2 >> half & 1) as u8) << at;
+            half += 1;
+        }
+        at += 1;
+    }
+    tables
+};
+
+/// A bit for each byte of a block at which text is seen not to be UTF-8, with the block before it.
+#[inline(always)]
+fn broken(before: __m256i, block: __m256i) -> u32 {
+    // SAFETY: who calls has an `Avx2`.
+    unsafe {
+        let middle = _mm256_permute2x128_si256::<0x21>(before, block);
+        let first = _mm256_alignr_epi8::<15>(block, middle);
+        let second = _mm256_alignr_epi8::<14>(block, middle);
+        let third = _mm256_alignr_epi8::<13>(block, middle);
+        let cannot = _mm256_and_si256(
+            _mm256_and_si256(look(&TABLES[0], upper_half(first)), look(&TABLES[1], lower_half(first))),
+            look(&TABLES[2], upper_half(block)),
+        );
+        let of_three = _mm256_subs_epu8(second, _mm256_set1_epi8(0xE0_u8.wrapping_sub(0x80) as i8));
+        let of_four = _mm256_subs_epu8(third, _mm256_set1_epi8(0xF0_u8.wrapping_sub(0x80) as i8));
+        let is_led = _mm256_and_si256(_mm256_or_si256(of_three, of_four), _mm256_set1_epi8(-128));
+        let sound = _mm256_cmpeq_epi8(_mm256_xor_si256(is_led, cannot), _mm256_setzero_si256());
+        !bits(sound)
+    }
+}

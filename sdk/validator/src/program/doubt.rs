@@ -1,0 +1,117 @@
+//! Values that were passed over: where they stand, and what there is to say of them, as far as it does not hang on the value.
+//!
+//! # Invariants
+//! - Two values of one state with one [`Sign`] are told of in the same words.
+
+use super::{Program, Short, State, StateId, TextCheck, scan, types};
+use crate::json;
+use guiju_model::Date;
+
+/// A plain value that was not proved, in a record of which all else was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doubt {
+    pub state: StateId,
+    pub from: usize,
+    pub to: usize,
+    /// Where its way begins among all ways, and how long it is.
+    pub(super) way: (u32, u32),
+}
+
+/// A step down: the state of a container, and which of its members or items.
+pub(crate) type Step = (StateId, u32);
+
+/// Marks the place of an item in a step.
+pub(super) const ITEM: u32 = 1 << 31;
+/// A member that the standard does not know by name.
+pub(super) const UNNAMED: u32 = u32::MAX;
+
+/// What a value fails at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sign {
+    /// The type, then each check in its order.
+    failed: u64,
+    /// Where the length fails: one more than the length.
+    length: u32,
+    kind: u8,
+}
+
+/// Checks that have a bit in a sign.
+const CHECKS_MAX: usize = 60;
+
+impl Sign {
+    pub fn words(self) -> [u64; 2] {
+        [self.failed, u64::from(self.length) << 8 | u64::from(self.kind)]
+    }
+}
+
+impl Program {
+    /// JSON Pointer of what lies at the end of a way.
+    pub fn path(&self, way: &[Step]) -> String {
+        let mut path = String::new();
+        for (container, place) in way {
+            path.push('/');
+            match (place & ITEM, self.states[*container as usize].object.as_deref()) {
+                (0, Some(object)) => {
+                    let name = String::from_utf8_lossy(object.names.name(*place as u8));
+                    path.push_str(&json::escape(&name));
+                }
+                _ => path.push_str(&(place & !ITEM).to_string()),
+            }
+        }
+        path
+    }
+
+    /// None where what is said depends on more of the value.
+    pub fn sign(&self, state: StateId, value: &[u8], today: Option<Date>) -> Option<Sign> {
+        let state = &self.states[state as usize];
+        match value {
+            [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
+                text_sign(state, std::str::from_utf8(text).ok()?, today)
+            }
+            [b'-' | b'0'..=b'9', ..] => number_sign(state, Short::parse(std::str::from_utf8(value).ok()?)?),
+            _ => None,
+        }
+    }
+}
+
+fn text_sign(state: &State, text: &str, today: Option<Date>) -> Option<Sign> {
+    // What was probably meant is guessed from the value, and what is wrong with an identifier names places in it.
+    let checks = &state.text.checks;
+    if checks.len() > CHECKS_MAX || !state.values.iter().all(|values| values.has_text(text.as_bytes())) {
+        return None;
+    }
+    let mut failed = u64::from(state.types & types::STRING == 0);
+    for (at, check) in checks.iter().enumerate() {
+        let holds = match check {
+            TextCheck::Matcher(matcher) => matcher.is_match(text),
+            TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment))
+                if moment.holds(text.as_bytes()) =>
+            {
+                true
+            }
+            TextCheck::Engine(engine, _) => json::fits(engine, text),
+            TextCheck::Format(format, _) if format.check(text, today).is_empty() => true,
+            TextCheck::List(membership, list) if membership.check(list, text, today).is_none() => true,
+            TextCheck::Format(..) | TextCheck::List(..) | TextCheck::DatedList(..) => return None,
+        };
+        failed |= u64::from(!holds) << (at + 1);
+    }
+    let count = scan::code_points(text.as_bytes()) as u32;
+    let fits = count >= state.text.min && state.text.max.is_none_or(|max| count <= max);
+    Some(Sign { failed, length: if fits { 0 } else { count + 1 }, kind: types::STRING })
+}
+
+fn number_sign(state: &State, number: Short) -> Option<Sign> {
+    let is_integer = number.scale == 0;
+    let kind = if is_integer { types::INTEGER } else { types::NUMBER };
+    let super::NumberState { bounds, multiples } = &state.number;
+    // 1.0 is an integer as well.
+    let is_doubtful = !is_integer && state.types & types::NUMBER == 0 && number.is_whole();
+    if is_doubtful || !state.values.is_empty() || bounds.len() + multiples.len() > CHECKS_MAX {
+        return None;
+    }
+    let fits = bounds.iter().map(|bound| bound.holds(number));
+    let fits = fits.chain(multiples.iter().map(|by| number.is_multiple_of(*by)));
+    let failed = fits.enumerate().fold(0, |failed, (at, holds)| failed | u64::from(!holds) << (at + 1));
+    Some(Sign { failed: failed | u64::from(state.types & kind == 0), length: 0, kind })
+}

@@ -1,0 +1,448 @@
+//! Values that one look tells: what most members of most records are asked to be, in a form made for that look.
+//!
+//! # Invariants
+//! - It only accepts: what is not told here is judged by its state, which may accept it all the same.
+//! - An accepted value is well-formed, conforms to its state, and gives nothing to remark on any day.
+
+use super::{
+    DIGITS_MAX, Matcher, Moment, POWERS, State, TextCheck, Values,
+    lanes::{Lanes, Ranges, Set},
+    moment,
+    shape::{Automaton, Shape},
+    types,
+    windows::{BLOCK, Windows},
+};
+use std::{cmp::Ordering, sync::Arc};
+
+#[derive(Debug, Default)]
+pub(super) enum Plain {
+    /// Nothing is told at a look.
+    #[default]
+    Nothing,
+    /// A string whose characters each lie in a range of their own; the quotes are of it.
+    Fixed(Box<Fixed<1>>),
+    /// The same with two ranges for each.
+    Fixed2(Box<Fixed<2>>),
+    /// A string of so many characters of one set.
+    Run {
+        set: Set,
+        min: u32,
+        max: u32,
+    },
+    /// A string of so many characters.
+    Length {
+        min: u32,
+        max: u32,
+    },
+    /// One of a few short strings.
+    Words {
+        words: Box<[[u64; 8]]>,
+    },
+    /// One of many strings.
+    Table(Box<Table>),
+    Date,
+    DateTime,
+    /// A string that an automaton takes.
+    Automaton(Arc<Automaton>),
+    Number(Box<Limits>),
+}
+
+#[derive(Debug)]
+pub(super) struct Fixed<const RANGES: usize> {
+    /// With its quotes.
+    length: u32,
+    first: [Ranges; RANGES],
+    /// Beyond the first block.
+    second: Option<[Ranges; RANGES]>,
+}
+
+/// Texts of at most sixteen bytes, in a table of hashes that is at most a quarter full. No text is empty.
+#[derive(Debug)]
+pub(super) struct Table {
+    slots: Box<[u128]>,
+}
+
+/// Numbers that are not negative, as far as their digits can be compared within 64 bits.
+#[derive(Debug)]
+pub(super) struct Limits {
+    takes_fractions: bool,
+    min: Option<Limit>,
+    max: Option<Limit>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    mantissa: i64,
+    scale: u8,
+    is_exclusive: bool,
+}
+
+impl Plain {
+    /// What of a state is told at a look.
+    pub fn of(state: &State) -> Self {
+        let is_open = |kind: u8| state.types & kind != 0 && state.opaque_types & kind == 0;
+        if !state.branches.is_empty() {
+            return Self::Nothing;
+        }
+        let found = if is_open(types::STRING) { Self::text(state) } else { None };
+        let number = || if is_open(types::INTEGER) { Limits::of(state) } else { None };
+        found.or_else(|| number().map(|limits| Self::Number(Box::new(limits)))).unwrap_or_default()
+    }
+
+    fn text(state: &State) -> Option<Self> {
+        let (min, max) = (state.text.min, state.text.max.unwrap_or(u32::MAX));
+        match (&*state.values, &*state.text.checks) {
+            ([], []) => Some(Self::Length { min, max }),
+            ([], [TextCheck::Matcher(matcher)]) => match &**matcher {
+                Matcher::Shape(shape) => Self::shape(shape, min, max),
+                Matcher::Automaton(automaton) if (min, max) == (0, u32::MAX) => {
+                    Some(Self::Automaton(Arc::clone(automaton)))
+                }
+                _ => None,
+            },
+            _ if (min, max) != (0, u32::MAX) => None,
+            ([values], []) => Self::values(values),
+            ([], [TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment))]) => Some(match moment {
+                Moment::Date => Self::Date,
+                Moment::DateTime => Self::DateTime,
+            }),
+            ([], [TextCheck::List(membership, list)]) => {
+                let is_open = |row: guiju_model::CodeRow<'_>| row.valid_from().is_none() && row.valid_to().is_none();
+                let always = |code: &str| {
+                    list.get(code).is_some_and(|code| code.rows().any(is_open))
+                        && membership.check(list, code, None).is_none()
+                };
+                let mut codes: Vec<&str> = list.rows().map(|row| row.code()).filter(|code| always(code)).collect();
+                codes.dedup();
+                Table::of(&codes).map(|table| Self::Table(Box::new(table)))
+            }
+            _ => None,
+        }
+    }
+
+    fn shape(shape: &Shape, min: u32, max: u32) -> Option<Self> {
+        if let Some(ranges) = shape.fixed().filter(|ranges| (min..=max).contains(&(ranges.len() as u32))) {
+            let has_one = ranges.iter().all(|[one, other]| one == other);
+            return if has_one {
+                Fixed::of(&ranges, |_, ranges| ranges[0]).map(|fixed| Self::Fixed(Box::new(fixed)))
+            } else {
+                Fixed::of(&ranges, |at, ranges| ranges[at]).map(|fixed| Self::Fixed2(Box::new(fixed)))
+            };
+        }
+        let (ascii, least, most) = shape.run()?;
+        let (min, max) = (min.max(least), max.min(most));
+        is_spelled_plainly(ascii).then(|| Self::Run { set: Set::of(ascii), min, max })
+    }
+
+    fn values(values: &Values) -> Option<Self> {
+        let long = values.texts.iter().map(|text| &**text);
+        let short = values.short_texts.iter().map(|(word, length)| (word.to_le_bytes(), usize::from(*length)));
+        let short: Vec<([u8; 8], usize)> = short.collect();
+        let short = short.iter().map(|(bytes, length)| std::str::from_utf8(&bytes[..*length]).unwrap_or_default());
+        let texts: Vec<&str> = short.chain(long).collect();
+        let bytes = |text: &str| text.bytes().all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'));
+        if texts.is_empty() || !texts.iter().all(|text| bytes(text)) {
+            return None;
+        }
+        if let [text] = texts[..] {
+            let ranges: Vec<[(u8, u8); 2]> = text.bytes().map(|byte| [(byte, byte); 2]).collect();
+            return Fixed::of(&ranges, |_, ranges| ranges[0]).map(|fixed| Self::Fixed(Box::new(fixed)));
+        }
+        if values.texts.is_empty() && texts.len() <= 16 {
+            let words: Vec<u64> = texts.iter().map(|text| word_of(text) as u64).collect();
+            let eight = |words: &[u64]| std::array::from_fn(|at| *words.get(at).unwrap_or(&words[0]));
+            return Some(Self::Words { words: words.chunks(8).map(eight).collect() });
+        }
+        Table::of(&texts).map(|table| Self::Table(Box::new(table)))
+    }
+
+    /// Where the value ends that begins here; zero where that is not told.
+    ///
+    /// Without optimisation all that is inlined here would lie on the stack once for each level of nesting.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Fixed(fixed) => fixed.end(lanes, windows, at),
+            Self::Fixed2(fixed) => fixed.end(lanes, windows, at),
+            Self::Run { set, min, max } => run(lanes, windows, at, set, (*min, *max)),
+            Self::Length { min, max } => match text(lanes, windows, at) {
+                Some((stop, count)) if *min <= count && count <= *max => stop + 1,
+                _ => 0,
+            },
+            Self::Words { words } => one_of(lanes, windows, at, words),
+            Self::Table(table) => match short(lanes, windows, at) {
+                Some((word, end)) if table.has(word) => end,
+                _ => 0,
+            },
+            Self::Date => date(lanes, windows, at),
+            Self::DateTime => date_time(lanes, windows, at),
+            Self::Automaton(automaton) => match text(lanes, windows, at) {
+                Some((stop, _)) if automaton.takes(&windows.bytes()[at + 1..stop]) => stop + 1,
+                _ => 0,
+            },
+            Self::Number(limits) => limits.end(lanes, windows, at).unwrap_or(0),
+        }
+    }
+}
+
+/// Whether all characters of a set stand in a string of JSON as they are.
+fn is_spelled_plainly(ascii: u128) -> bool {
+    let others = 0xFFFF_FFFF_u128 | 1 << b'"' | 1 << b'\\';
+    ascii & others == 0
+}
+
+/// Where the string ends that begins here, and how many code points it has.
+#[inline(always)]
+fn text<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> Option<(usize, u32)> {
+    if windows.byte(at) == b'"' { lanes.text(windows, at + 1) } else { None }
+}
+
+impl<const RANGES: usize> Fixed<RANGES> {
+    fn of(characters: &[[(u8, u8); 2]], choose: impl Fn(usize, &[(u8, u8); 2]) -> (u8, u8)) -> Option<Self> {
+        let is_plain =
+            |(first, last): &(u8, u8)| (*first..=*last).all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'));
+        let length = characters.len() + 2;
+        if length > 2 * BLOCK || !characters.iter().flatten().all(is_plain) {
+            return None;
+        }
+        let quote = [(b'"', b'"'); 2];
+        let all: Vec<[(u8, u8); 2]> = [quote].into_iter().chain(characters.iter().copied()).chain([quote]).collect();
+        let block = |from: usize| {
+            std::array::from_fn(|choice| {
+                let range = |at: usize| all.get(from + at).map_or((0, 255), |ranges| choose(choice, ranges));
+                Ranges { first: std::array::from_fn(|at| range(at).0), last: std::array::from_fn(|at| range(at).1) }
+            })
+        };
+        Some(Self { length: length as u32, first: block(0), second: (length > BLOCK).then(|| block(BLOCK)) })
+    }
+
+    #[inline(always)]
+    fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize) -> usize {
+        match (windows.block(at), &self.second) {
+            (Some(block), None) if lanes.within(block, &self.first) => at + self.length as usize,
+            (Some(block), Some(second)) if lanes.within(block, &self.first) => match windows.block(at + BLOCK) {
+                Some(block) if lanes.within(block, second) => at + self.length as usize,
+                _ => 0,
+            },
+            _ => 0,
+        }
+    }
+}
+
+#[inline(always)]
+fn run<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize, set: &Set, (min, max): (u32, u32)) -> usize {
+    let mut place = at + 1;
+    while let Some(block) = windows.block(place) {
+        let inside = lanes.members(block, set);
+        if inside == u32::MAX {
+            place += BLOCK;
+            continue;
+        }
+        let stop = place + (!inside).trailing_zeros() as usize;
+        let length = (stop - at - 1) as u32;
+        let is_quoted = windows.byte(at) == b'"' && windows.byte(stop) == b'"';
+        return if is_quoted && min <= length && length <= max { stop + 1 } else { 0 };
+    }
+    0
+}
+
+/// A string of at most sixteen bytes as one word, and where it ends.
+#[inline(always)]
+fn short<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> Option<(u128, usize)> {
+    let quotes = lanes.equal(windows.block(at + 1)?, b'"');
+    let length = quotes.trailing_zeros() as usize;
+    let is_short = windows.byte(at) == b'"' && length <= 16;
+    if is_short { Some((windows.wide_word(at + 1) & LOW_BYTES[length], at + length + 2)) } else { None }
+}
+
+/// One of a few of at most eight.
+#[inline(always)]
+fn one_of<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize, words: &[[u64; 8]]) -> usize {
+    let Some((word, end)) = short(lanes, windows, at) else { return 0 };
+    let mut found = false;
+    for words in words {
+        found |= lanes.is_one_of(word as u64, words);
+    }
+    if found && end - at <= 10 { end } else { 0 }
+}
+
+static LOW_BYTES: [u128; 17] = {
+    let mut masks = [0; 17];
+    let mut at = 1;
+    while at <= 16 {
+        masks[at] = masks[at - 1] << 8 | 0xFF;
+        at += 1;
+    }
+    masks
+};
+
+fn word_of(text: &str) -> u128 {
+    text.bytes().rev().fold(0, |word, byte| word << 8 | u128::from(byte))
+}
+
+impl Table {
+    fn of(texts: &[&str]) -> Option<Self> {
+        if texts.is_empty() || texts.iter().any(|text| text.is_empty() || text.len() > 16) {
+            return None;
+        }
+        let is_plain = |text: &&str| text.bytes().all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'));
+        let mut slots = vec![0; (4 * texts.len()).next_power_of_two()];
+        for word in texts.iter().filter(|text| is_plain(text)).map(|text| word_of(text)) {
+            let mut at = Self::hash(word) & (slots.len() - 1);
+            while slots[at] != 0 && slots[at] != word {
+                at = (at + 1) & (slots.len() - 1);
+            }
+            slots[at] = word;
+        }
+        Some(Self { slots: slots.into() })
+    }
+
+    #[inline(always)]
+    fn hash(word: u128) -> usize {
+        let both = word as u64 ^ ((word >> 64) as u64).rotate_left(29);
+        (both.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
+    }
+
+    #[inline(always)]
+    fn has(&self, word: u128) -> bool {
+        let mut at = Self::hash(word);
+        loop {
+            match self.slots.get(at & (self.slots.len() - 1)) {
+                Some(0) | None => return false,
+                Some(other) if *other == word => return true,
+                Some(_) => at += 1,
+            }
+        }
+    }
+}
+
+/// `"YYYY-MM-DD"`, and anything behind it.
+static DATE: [Ranges; 1] = [ranges(b"\"0000-00-00\"", b"\"9999-19-39\"")];
+/// `"YYYY-MM-DDThh:mm:ss+hh:mm"`, where the sign may be a comma as well.
+static DATE_TIME: [Ranges; 1] = [ranges(b"\"0000-00-00T00:00:00+00:00\"", b"\"9999-19-39T29:59:59-29:59\"")];
+
+const fn ranges(first: &[u8], last: &[u8]) -> Ranges {
+    let mut ranges = Ranges { first: [0; BLOCK], last: [255; BLOCK] };
+    let mut at = 0;
+    while at < first.len() {
+        (ranges.first[at], ranges.last[at]) = (first[at], last[at]);
+        at += 1;
+    }
+    ranges
+}
+
+#[inline(always)]
+fn date<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> usize {
+    match windows.block(at) {
+        Some(block) if lanes.within(block, &DATE) && is_day(block) => at + 12,
+        _ => 0,
+    }
+}
+
+/// Whether the digits behind the quote are a day.
+#[inline(always)]
+fn is_day(block: &[u8; BLOCK]) -> bool {
+    let two = |at: usize| 10 * u32::from(block[at] & 15) + u32::from(block[at + 1] & 15);
+    let (month, day) = (two(6), two(9));
+    let is_certain = month.wrapping_sub(1) < 12 && day.wrapping_sub(1) < 28 && block[1..5] != *b"0000";
+    is_certain || block[1..11].try_into().is_ok_and(moment::is_date)
+}
+
+#[inline(always)]
+fn date_time<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> usize {
+    let Some(block) = windows.block(at) else { return 0 };
+    let is_hour = |at: usize| block[at] < b'2' || block[at + 1] < b'4';
+    let holds = lanes.within(block, &DATE_TIME) && is_hour(12) && is_hour(21) && block[20] != b',' && is_day(block);
+    if holds { at + 27 } else { 0 }
+}
+
+impl Limits {
+    fn of(state: &State) -> Option<Self> {
+        if !state.values.is_empty() || !state.number.multiples.is_empty() || state.opaque_types & types::NUMBER != 0 {
+            return None;
+        }
+        let mut limits = Self { takes_fractions: state.types & types::NUMBER != 0, min: None, max: None };
+        for bound in &state.number.bounds {
+            let (mantissa, scale, is_exclusive) = (bound.limit.mantissa, bound.limit.scale, bound.is_exclusive);
+            if !bound.is_upper && (mantissa < 0 || mantissa == 0 && !is_exclusive) {
+                continue;
+            }
+            let side = if bound.is_upper { &mut limits.max } else { &mut limits.min };
+            if side.is_some() || mantissa.abs() > 1_000_000_000 || scale > 3 {
+                return None;
+            }
+            *side = Some(Limit { mantissa, scale, is_exclusive });
+        }
+        Some(limits)
+    }
+
+    #[inline(always)]
+    fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize) -> Option<usize> {
+        let digits = lanes.digits(windows.block(at)?);
+        let whole = (!digits).trailing_zeros();
+        if whole.wrapping_sub(1) >= 8 || windows.byte(at) == b'0' && whole > 1 {
+            return None;
+        }
+        let mut end = at + whole as usize;
+        let mut part = 0;
+        if windows.byte(end) == b'.' {
+            part = (!(digits >> whole >> 1)).trailing_zeros();
+            if !self.takes_fractions || part.wrapping_sub(1) >= 8 || (whole + part) as usize > DIGITS_MAX {
+                return None;
+            }
+            end += 1 + part as usize;
+        }
+        if windows.byte(end) | 0x20 == b'e' {
+            return None;
+        }
+        if self.min.is_some() || self.max.is_some() {
+            let number = eight_digits(windows, at, whole) * SMALL_POWERS[part as usize & 15]
+                + if part == 0 { 0 } else { eight_digits(windows, end - part as usize, part) };
+            let holds = |limit: &Option<Limit>, side: Ordering| {
+                limit.as_ref().is_none_or(|limit| limit.holds(number, part as usize, side))
+            };
+            if !holds(&self.min, Ordering::Greater) || !holds(&self.max, Ordering::Less) {
+                return None;
+            }
+        }
+        Some(end)
+    }
+}
+
+impl Limit {
+    /// Of a number of at most sixteen digits, `part` of which stand behind the point.
+    #[inline(always)]
+    fn holds(&self, number: i64, part: usize, side: Ordering) -> bool {
+        let scale = usize::from(self.scale & 3);
+        // Below 10^16 and 10^18.
+        let (number, limit) = match part >= scale {
+            true => (number, self.mantissa * SMALL_POWERS[(part - scale) & 15]),
+            false => (number * SMALL_POWERS[scale - part], self.mantissa),
+        };
+        match number.cmp(&limit) {
+            Ordering::Equal => !self.is_exclusive,
+            other => other == side,
+        }
+    }
+}
+
+static SMALL_POWERS: [i64; 16] = {
+    let mut powers = [1; 16];
+    let mut at = 1;
+    while at <= DIGITS_MAX {
+        powers[at] = POWERS[at] as i64;
+        at += 1;
+    }
+    powers
+};
+
+/// The number that so many digits are, one to eight.
+#[inline(always)]
+fn eight_digits(windows: Windows<'_>, at: usize, count: u32) -> i64 {
+    // Zeros come in front of them, which is in the lower bytes; then pairs, fours, and all are joined.
+    let digits = (windows.word(at) & 0x0F0F_0F0F_0F0F_0F0F) << (64 - 8 * count);
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    ((fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF) as i64
+}

@@ -1,0 +1,75 @@
+//! A record with room behind it, so that what reads many bytes at once needs no case for its last ones.
+//!
+//! # Invariants
+//! - `Windows::last + BLOCK <= bytes.len()`: made so by the only constructor. Every load is held against `last` first, wherever
+//!   its caller got the place from.
+#![allow(unsafe_code)]
+
+/// Bytes that are looked at together.
+pub(super) const BLOCK: usize = 32;
+/// Zeros behind a record: they end every string, number and name.
+const ROOM: usize = 2 * BLOCK;
+
+/// The copy of a record that is being read. Copying costs some hundredth of reading.
+#[derive(Debug, Default)]
+pub(super) struct Padded(Vec<u8>);
+
+impl Padded {
+    #[inline]
+    pub fn hold(&mut self, record: &[u8]) -> Windows<'_> {
+        self.0.clear();
+        self.0.reserve(record.len() + ROOM);
+        self.0.extend_from_slice(record);
+        self.0.extend_from_slice(&[0; ROOM]);
+        Windows { bytes: &self.0, last: self.0.len() - BLOCK }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Windows<'r> {
+    bytes: &'r [u8],
+    /// The last place from which a whole block can be read.
+    last: usize,
+}
+
+impl<'r> Windows<'r> {
+    /// The record and the zeros behind it.
+    #[inline(always)]
+    pub fn bytes(self) -> &'r [u8] {
+        self.bytes
+    }
+
+    #[inline(always)]
+    pub fn block(self, at: usize) -> Option<&'r [u8; BLOCK]> {
+        if at > self.last {
+            return None;
+        }
+        // SAFETY: `at <= last`, so that `BLOCK` bytes follow; an array of bytes may stand anywhere.
+        Some(unsafe { &*self.bytes.as_ptr().add(at).cast() })
+    }
+
+    /// Zero behind the end.
+    #[inline(always)]
+    pub fn byte(self, at: usize) -> u8 {
+        // SAFETY: `at <= last`, which lies within.
+        if at <= self.last { unsafe { *self.bytes.get_unchecked(at) } } else { 0 }
+    }
+
+    /// Eight bytes as one number, the first of them the lowest; zero behind the end.
+    #[inline(always)]
+    pub fn word(self, at: usize) -> u64 {
+        match self.block(at).and_then(|block| block.first_chunk()) {
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => 0,
+        }
+    }
+
+    /// Sixteen, in the same way.
+    #[inline(always)]
+    pub fn wide_word(self, at: usize) -> u128 {
+        match self.block(at).and_then(|block| block.first_chunk()) {
+            Some(bytes) => u128::from_le_bytes(*bytes),
+            None => 0,
+        }
+    }
+}
