@@ -4,8 +4,8 @@
 //! part nor the new version does, are what the part takes away; the other way round, what it gives.
 
 use crate::{
-    normal::escape,
-    solve::{fails, holds},
+    normal::{Id, escape},
+    solve::{Literal, fails, holds},
     verdict::{Bump, Found, Ids, Inclusion, Judge, Way, Witness},
 };
 use guiju_model::Text;
@@ -104,8 +104,13 @@ pub(crate) fn explain(
     let base = with_definitions(&old.root, &new.root);
     let mut changes = Vec::new();
     let is_cut = finder.edits.len() > judge.budget.changes_max;
-    for edit in finder.edits.into_iter().take(judge.budget.changes_max) {
-        changes.extend(judged(judge, &edit, &base, ids, old_in_new, new_in_old));
+    let edits = finder.edits.iter().take(judge.budget.changes_max);
+    let parts: Vec<Part<'_>> = edits.filter_map(|edit| Part::read(judge, edit, &base)).collect();
+    for (at, part) in parts.iter().enumerate() {
+        // Records that no other part takes away show this one alone.
+        let others = parts.iter().enumerate().filter(|(other, _)| *other != at && parts.len() <= ALONE_MAX);
+        let others: Vec<Literal> = others.map(|(_, other)| holds(other.edited)).collect();
+        changes.extend(judged(judge, part, &others, ids, old_in_new, new_in_old));
     }
     let told = |bump: Bump, changes: &[Change]| changes.iter().any(|change| change.bump == Some(bump));
     // What no part shows by itself, all of them do together.
@@ -132,40 +137,70 @@ pub(crate) fn explain(
     changes
 }
 
+/// Parts of one edit up to which each is shown by a record that the others leave alone, where there is one.
+const ALONE_MAX: usize = 12;
+
+/// One part of an edit, put into the old version alone.
+struct Part<'e> {
+    edit: &'e Edit,
+    changed: Value,
+    edited: Id,
+    written: Id,
+}
+
+impl<'e> Part<'e> {
+    fn read(judge: &mut Judge<'_, '_>, edit: &'e Edit, base: &Value) -> Option<Self> {
+        let old = judge.pair.old;
+        let mut changed = base.clone();
+        edit.set.iter().for_each(|(pointer, value)| put(&mut changed, pointer, value.clone()));
+        let edited = judge.pair.read(judge.solver.graph, &changed, old, None).ok()?;
+        let written = judge.pair.read_written(judge.solver.graph, &changed, old, None).ok()?;
+        Some(Self { edit, changed, edited, written })
+    }
+}
+
 fn judged(
     judge: &mut Judge<'_, '_>,
-    edit: &Edit,
-    base: &Value,
+    part: &Part<'_>,
+    others: &[Literal],
     ids: &Ids,
     old_in_new: &Inclusion,
     new_in_old: &Inclusion,
 ) -> Vec<Change> {
     let (old, new) = (judge.pair.old, judge.pair.new);
-    let mut changed = base.clone();
-    edit.set.iter().for_each(|(pointer, value)| put(&mut changed, pointer, value.clone()));
+    let Part { edit, changed, edited, written } = part;
     let mut found = Vec::new();
-    let Ok(edited) = judge.pair.read(judge.solver.graph, &changed, old, None) else { return found };
-    let Ok(written) = judge.pair.read_written(judge.solver.graph, &changed, old, None) else { return found };
     let mut ask = |judge: &mut Judge<'_, '_>, narrower: bool| {
         judge.solver.refill(judge.budget.change_steps);
         let (from, to, goal) = match narrower {
-            true => (old, new, vec![holds(ids.old), fails(edited), fails(ids.new)]),
-            false => (new, old, vec![fails(ids.old), holds(written), holds(ids.new_written)]),
+            true => (old, new, vec![holds(ids.old), fails(*edited), fails(ids.new)]),
+            false => (new, old, vec![fails(ids.old), holds(*written), holds(ids.new_written)]),
         };
         let way = Way { from, to, is_gain: !narrower };
         let (suffix, bump) = if narrower { ("narrowed", Bump::Major) } else { ("widened", Bump::Minor) };
         let code = format!("{}-{suffix}", edit.what);
         let detail = edit.detail.clone();
         let places = [edit.old_place.clone(), edit.new_place.clone()];
-        let answer = match judge.search(way, goal, None) {
+        let alone = match narrower && !others.is_empty() {
+            true => judge.search(way, goal.iter().chain(others).copied().collect(), None),
+            false => Found::Unknown(String::new()),
+        };
+        let answer = match alone {
+            Found::Witness(_) => alone,
+            _ => {
+                judge.solver.refill(judge.budget.change_steps);
+                judge.search(way, goal, None)
+            }
+        };
+        let answer = match answer {
             Found::Unknown(why) => {
-                let parts = [(&from.root, from, true), (&changed, old, !narrower), (&to.root, to, false)];
+                let parts = [(&from.root, from, true), (changed, old, !narrower), (&to.root, to, false)];
                 judge.on_days(way, &parts).map_or(Found::Unknown(why), Found::Witness)
             }
             answer => answer,
         };
         match answer {
-            Found::None => {}
+            Found::None(_) => {}
             Found::Witness(witness) => {
                 let mut change = Change::new(&code, places, detail, Some(bump));
                 change.witness = Some(*witness);

@@ -1,8 +1,9 @@
 //! JSON values compared as JSON Schema compares them: numbers by their exact value, objects without order.
 
 use num_bigint::BigInt;
+use num_integer::Integer;
 use num_rational::BigRational;
-use num_traits::{One, Zero};
+use num_traits::{One, Signed, Zero};
 use serde_json::{Map, Number, Value};
 
 /// Longest exponent taken at its word; beyond it a number of a few bytes would need megabytes.
@@ -50,6 +51,17 @@ fn spell(digits: &BigInt, places: u32) -> String {
     let (whole, fraction) = text.split_at(text.len() - places);
     let sign = if negative { "-" } else { "" };
     if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+/// Whether the one is a whole multiple of the other.
+pub fn divides(divisor: &BigRational, value: &BigRational) -> bool {
+    !divisor.is_zero() && (value / divisor).is_integer()
+}
+
+/// The least number that is a multiple of both.
+pub fn common_multiple(one: &BigRational, other: &BigRational) -> BigRational {
+    let numerator = (one.numer() * other.denom()).lcm(&(other.numer() * one.denom()));
+    BigRational::new(numerator, one.denom() * other.denom()).abs()
 }
 
 /// A text that two values share exactly if JSON Schema calls them equal.

@@ -24,9 +24,7 @@ pub(crate) fn compare(old: &Side, new: &Side) -> Verdict {
     let inclusion = |changes: &[Change], list: &CodeList| match changes.iter().find_map(|change| change.witness.clone())
     {
         Some(witness) => Inclusion::NotIncluded(Box::new(witness)),
-        None if changes.is_empty() => {
-            Inclusion::Included(Proof { steps: list.rows().len() as u64, parts: list.rows().len() })
-        }
+        None if changes.is_empty() => Inclusion::Included(Proof::compared(list.rows().len() as u64, list.rows().len())),
         None => Inclusion::Undecided("the validator judges a lost code otherwise".into()),
     };
     let (old_in_new, new_in_old) = (inclusion(&lost, one), inclusion(&gained, other));

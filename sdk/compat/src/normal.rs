@@ -62,6 +62,28 @@ impl Types {
     }
 }
 
+impl std::fmt::Display for Types {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let whole = Self::INTEGER.or(Self::WRITTEN_FRACTION);
+        let numbers = match (self.has(whole), self.has(Self::FRACTION)) {
+            (true, true) => "number",
+            (true, false) => "integer",
+            (false, true) => "number with a fraction",
+            (false, false) => "",
+        };
+        let names = [
+            (Self::NULL, "null"),
+            (Self::BOOLEAN, "boolean"),
+            (Self::NUMBER, numbers),
+            (Self::STRING, "string"),
+            (Self::ARRAY, "array"),
+            (Self::OBJECT, "object"),
+        ];
+        let own: Vec<&str> = names.into_iter().filter(|(types, _)| self.has(*types)).map(|(_, name)| name).collect();
+        f.write_str(&own.join(", "))
+    }
+}
+
 /// What a value must be. A node about one type says nothing of values of other types.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Node {
@@ -121,6 +143,28 @@ pub enum Node {
     },
 }
 
+impl Node {
+    /// The types that an atom speaks of: it says nothing of values of others.
+    pub fn speaks_of(&self) -> Types {
+        match self {
+            Self::Minimum { .. } | Self::Maximum { .. } | Self::Multiple(_) => Types::NUMBER,
+            Self::MinLength(_) | Self::MaxLength(_) | Self::Pattern(_) | Self::Format(_) | Self::Listed(_) => {
+                Types::STRING
+            }
+            Self::Items { .. } | Self::MinItems(_) | Self::MaxItems(_) | Self::Unique | Self::Contains { .. } => {
+                Types::ARRAY
+            }
+            Self::Properties { .. }
+            | Self::Required(_)
+            | Self::MinProperties(_)
+            | Self::MaxProperties(_)
+            | Self::Names(_) => Types::OBJECT,
+            Self::Opaque { types, .. } => *types,
+            _ => Types::ALL,
+        }
+    }
+}
+
 /// Why a document has no form here. The validator refuses all of these as well.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NormalError {
@@ -139,6 +183,8 @@ const CONDITIONS_MAX: usize = 6;
 /// A schema document with what it may refer to.
 pub struct Document<'a> {
     pub root: &'a Value,
+    /// Whether it is the newer of the two that are compared.
+    pub is_new: bool,
     pub draft: Draft,
     /// Other documents by absolute URI without fragment.
     pub others: &'a BTreeMap<String, Value>,
@@ -170,7 +216,7 @@ impl Listed {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub struct Graph {
     nodes: Vec<Node>,
     interned: HashMap<Node, Id>,
@@ -179,8 +225,8 @@ pub struct Graph {
     targets: Vec<Id>,
     /// Recursive references that both sides share, by the text of all they can reach.
     shared: HashMap<String, u32>,
-    /// Where a node was first read, for people.
-    places: HashMap<Id, String>,
+    /// Where a node was first read, for people, and whether that was in the newer document.
+    places: HashMap<Id, (String, bool)>,
     listed: Vec<Listed>,
     listed_ids: HashMap<(Digest, bool, Option<Date>), u32>,
     /// Fields on whose day a code must be valid, as pointers from the record's root.
@@ -255,7 +301,12 @@ impl Graph {
     }
 
     pub fn place(&self, id: Id) -> Option<&str> {
-        self.places.get(&id).map(String::as_str)
+        self.places.get(&id).map(|(place, _)| place.as_str())
+    }
+
+    /// Whether the node stands in the newer document alone.
+    pub fn is_new(&self, id: Id) -> bool {
+        self.places.get(&id).is_some_and(|(_, is_new)| *is_new)
     }
 
     pub fn add(&mut self, node: Node) -> Id {
@@ -266,6 +317,42 @@ impl Graph {
         self.nodes.push(node.clone());
         self.interned.insert(node, id);
         id
+    }
+
+    /// The node, where there is one of its kind.
+    pub fn find(&self, node: &Node) -> Option<Id> {
+        self.interned.get(node).copied()
+    }
+
+    /// What an array or object is, part by part: whatever has all of these parts is that value.
+    pub fn described(&mut self, value: u32) -> Option<Id> {
+        let value = self.value(value).clone();
+        let rest = self.truth(true);
+        let parts = match &value {
+            Value::Array(items) => {
+                let count = items.len() as u64;
+                let mut parts = vec![Node::Type(Types::ARRAY), Node::MaxItems(count)];
+                if count > 0 {
+                    let prefix = items.iter().map(|item| self.values([item])).collect();
+                    parts.extend([Node::MinItems(count), Node::Items { prefix, rest }]);
+                }
+                parts
+            }
+            Value::Object(members) => {
+                let mut parts = vec![Node::Type(Types::OBJECT), Node::MaxProperties(members.len() as u64)];
+                if !members.is_empty() {
+                    parts.extend(members.keys().map(|name| Node::Required(name.clone())));
+                    let mut named: Vec<(String, Id)> =
+                        members.iter().map(|(name, member)| (name.clone(), self.values([member]))).collect();
+                    named.sort();
+                    parts.push(Node::Properties { named, patterns: Vec::new(), rest });
+                }
+                parts
+            }
+            _ => return None,
+        };
+        let parts = parts.into_iter().map(|part| self.add(part)).collect();
+        Some(self.all(parts))
     }
 
     pub fn truth(&mut self, truth: bool) -> Id {
@@ -790,7 +877,8 @@ impl<'d> Reader<'_, 'd> {
         }
         let parts = parts?;
         let id = self.graph.all(parts);
-        self.graph.places.entry(id).or_insert_with(|| pointer.to_owned());
+        let is_new = self.document.is_new;
+        self.graph.places.entry(id).or_insert_with(|| (pointer.to_owned(), is_new));
         Ok(id)
     }
 
@@ -800,7 +888,7 @@ impl<'d> Reader<'_, 'd> {
             let place = format!("{pointer}/{keyword}");
             let part = self.keyword(keyword, value, members, &place)?;
             if let Some(part) = part {
-                self.graph.places.entry(part).or_insert(place);
+                self.graph.places.entry(part).or_insert((place, self.document.is_new));
                 parts.push(part);
             }
         }

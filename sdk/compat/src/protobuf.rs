@@ -40,11 +40,11 @@ pub(crate) fn compare(old: &Side, new: &Side, one: &Files, other: &Files) -> Ver
     let old_in_new = match (shown, changes.iter().find(breaks)) {
         (Some(witness), _) => Inclusion::NotIncluded(Box::new(witness)),
         (None, Some(change)) => Inclusion::Undecided(format!("{}: no single message shows it", change.code)),
-        (None, None) => Inclusion::Included(Proof { steps, parts }),
+        (None, None) => Inclusion::Included(Proof::compared(steps, parts)),
     };
     let is_same = plain(one) == plain(other);
     let new_in_old = match is_same {
-        true => Inclusion::Included(Proof { steps, parts }),
+        true => Inclusion::Included(Proof::compared(steps, parts)),
         false => Inclusion::Undecided("the descriptors, which are not the same".into()),
     };
     let bump = changes.iter().filter_map(|change| change.bump).max();

@@ -291,6 +291,7 @@ impl<'s> Pair<'s> {
         let mut closed = |root: &Value| {
             graph.read(&Document {
                 root,
+                is_new: std::ptr::eq(side, self.new),
                 draft: side.draft,
                 others: &self.closed_others,
                 lists: &Lists::new(),
@@ -307,6 +308,7 @@ impl<'s> Pair<'s> {
     pub fn read(&self, graph: &mut Graph, root: &Value, side: &Side, day: Option<Date>) -> Result<Id, NormalError> {
         graph.read(&Document {
             root,
+            is_new: std::ptr::eq(side, self.new),
             draft: side.draft,
             others: &self.others,
             lists: &self.lists,

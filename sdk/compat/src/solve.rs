@@ -5,8 +5,8 @@
 //! every branch closes, there is none.
 //!
 //! # Invariants
-//! - `Empty` is a proof: every branch was closed by contradiction, by an exhausted finite search, or because it asks for a part
-//!   that must satisfy what the whole must satisfy (a smallest value never needs that).
+//! - `Empty` comes with its proof, which is checked elsewhere: every branch was closed by contradiction, by an exhausted finite
+//!   search, or because it asks for a part that must satisfy what the whole must satisfy (a smallest value never needs that).
 //! - `Sure` and `Maybe` are candidates until the validator has confirmed them.
 //! - Work is bounded by `steps`; nothing reads a clock.
 
@@ -19,12 +19,15 @@ mod string;
 use crate::{
     exact,
     normal::{Graph, Id, Node, Types},
-    text::Patterns,
+    proof::{Found, Step, Why},
+    value::{Values, type_of},
 };
-use guiju_model::Severity;
 use jsonschema::Draft;
 use serde_json::Value;
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+};
 
 /// A node, and whether it must hold or must not: twice the id, plus one for "must not".
 pub(crate) type Literal = u32;
@@ -37,39 +40,40 @@ pub(crate) fn fails(id: Id) -> Literal {
     id << 1 | 1
 }
 
-fn opposite(literal: Literal) -> Literal {
+pub(crate) fn opposite(literal: Literal) -> Literal {
     literal ^ 1
 }
 
-fn node_of(literal: Literal) -> Id {
+pub(crate) fn node_of(literal: Literal) -> Id {
     literal >> 1
 }
 
-fn is_positive(literal: Literal) -> bool {
+pub(crate) fn is_positive(literal: Literal) -> bool {
     literal & 1 == 0
 }
 
 /// Whether a value with the wanted properties exists.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// This one, by all that is known here.
     Sure(Value),
     /// This one, if what is opaque here agrees.
     Maybe(Value, String),
-    /// There is none.
-    Empty,
+    /// There is none, and why.
+    Empty(Rc<Why>),
     /// The engine cannot say, and why.
     Unknown(String),
 }
 
-/// Nesting of values that are built or looked into.
-const DEPTH_MAX: usize = 48;
+/// Nesting of values that are built or looked into: as deep as a schema may be.
+const DEPTH_MAX: usize = 72;
+
+/// Between what defeated the engine and where.
+const AT: &str = " at ";
 
 pub struct Solver<'g> {
     pub graph: &'g mut Graph,
-    pub(crate) patterns: Patterns,
-    draft: Draft,
-    formats: HashMap<String, Option<jsonschema::Validator>>,
+    pub(crate) values: Values,
     steps_left: u64,
     known: HashMap<Vec<Literal>, Outcome>,
     /// Goals under way, outermost first.
@@ -81,10 +85,6 @@ pub struct Solver<'g> {
     samples: Vec<String>,
     /// Whether fields of a rule are being given values.
     pub(crate) trying_rules: bool,
-    /// Whether a code of a list is taken to be valid, because no day is being asked for.
-    pub(crate) any_day: bool,
-    /// Whether `1.0` may be told from `1`: under draft 4, on either side.
-    tells_spelling: bool,
 }
 
 /// One branch of the tableau.
@@ -103,51 +103,64 @@ pub(crate) struct Leaf {
     excluded: BTreeSet<u32>,
 }
 
-/// The best answer so far over several branches.
-struct Best(Outcome);
+/// The best answer so far over several ways: none while all of them are closed.
+#[derive(Default)]
+struct Best {
+    answer: Option<Outcome>,
+    /// Parts of the value that cannot be: they closed those ways.
+    parts: Vec<Part>,
+}
+
+/// What a part of a value must be, and why it cannot.
+type Part = (Vec<Literal>, Rc<Why>);
 
 impl Best {
-    fn new() -> Self {
-        Self(Outcome::Empty)
-    }
-
-    /// Takes one more answer; true once nothing better can come.
+    /// Takes one more answer; true once nothing better can come. One that is empty says nothing here.
     fn take(&mut self, outcome: Outcome) -> bool {
         let rank = |outcome: &Outcome| match outcome {
-            Outcome::Empty => 0,
+            Outcome::Empty(_) => 0,
             Outcome::Unknown(_) => 1,
             Outcome::Maybe(..) => 2,
             Outcome::Sure(_) => 3,
         };
-        if rank(&outcome) > rank(&self.0) {
-            self.0 = outcome;
+        if rank(&outcome) > self.answer.as_ref().map_or(0, rank) {
+            self.answer = Some(outcome);
         }
-        matches!(self.0, Outcome::Sure(_))
+        matches!(self.answer, Some(Outcome::Sure(_)))
     }
+
+    fn doubt(&mut self, why: impl Into<String>) {
+        self.take(Outcome::Unknown(why.into()));
+    }
+
+    /// The answer, or why there is none.
+    fn or(self, closed: impl FnOnce(Vec<Part>) -> Found) -> Outcome {
+        self.answer.unwrap_or_else(|| Outcome::Empty(closed(self.parts).why()))
+    }
+}
+
+fn closed(step: Found) -> Outcome {
+    Outcome::Empty(step.why())
 }
 
 impl<'g> Solver<'g> {
     pub fn new(graph: &'g mut Graph, draft: Draft, steps_max: u64) -> Self {
         Self {
             graph,
-            patterns: Patterns::default(),
-            draft,
-            formats: HashMap::new(),
+            values: Values::new(draft, draft == Draft::Draft4),
             steps_left: steps_max,
             known: HashMap::new(),
             open: Vec::new(),
             relied_on: usize::MAX,
             possible: HashMap::new(),
             samples: Vec::new(),
-            any_day: false,
             trying_rules: false,
-            tells_spelling: draft == Draft::Draft4,
         }
     }
 
     /// Tells `1.0` from `1`, because the other side follows draft 4.
     pub fn telling_spelling(mut self, tells: bool) -> Self {
-        self.tells_spelling |= tells;
+        self.values.tells_spelling |= tells;
         self
     }
 
@@ -168,7 +181,7 @@ impl<'g> Solver<'g> {
     }
 
     /// A value that satisfies every literal.
-    pub fn solve(&mut self, mut goal: Vec<Literal>) -> Outcome {
+    pub(crate) fn solve(&mut self, mut goal: Vec<Literal>) -> Outcome {
         goal.sort_unstable();
         goal.dedup();
         if let Some(known) = self.known.get(&goal) {
@@ -176,17 +189,20 @@ impl<'g> Solver<'g> {
         }
         if let Some(index) = self.open.iter().position(|open| *open == goal) {
             self.relied_on = self.relied_on.min(index);
-            return Outcome::Empty;
+            return Outcome::Empty(Rc::new(Why::Open));
         }
         if self.open.len() >= DEPTH_MAX {
-            return Outcome::Unknown("values nested too deeply".into());
+            return Outcome::Unknown(self.placed("values nested too deeply".into(), &goal));
         }
         let index = self.open.len();
         let outer = std::mem::replace(&mut self.relied_on, usize::MAX);
         self.open.push(goal.clone());
-        let types = if self.tells_spelling { Types::ALL } else { Types::ALL.without(Types::WRITTEN_FRACTION) };
+        let types = if self.values.tells_spelling { Types::ALL } else { Types::ALL.without(Types::WRITTEN_FRACTION) };
         let branch = Branch { types, seen: BTreeSet::new(), work: goal.clone(), choices: Vec::new(), finite: None };
-        let outcome = self.branch(branch);
+        let outcome = match self.branch(branch) {
+            Outcome::Unknown(why) if !why.contains(AT) => Outcome::Unknown(self.placed(why, &goal)),
+            outcome => outcome,
+        };
         self.open.pop();
         let relies_on_outer = self.relied_on < index;
         if !relies_on_outer {
@@ -197,29 +213,60 @@ impl<'g> Solver<'g> {
         outcome
     }
 
+    /// What defeated the engine, with the place that it was looking at.
+    fn placed(&self, why: String, goal: &[Literal]) -> String {
+        let places = goal.iter().filter_map(|literal| self.graph.place(node_of(*literal))).map(plain);
+        match places.max_by_key(String::len) {
+            Some(place) => format!("{why}{AT}{}", if place.is_empty() { "/" } else { &place }),
+            None => why,
+        }
+    }
+
     fn branch(&mut self, mut branch: Branch) -> Outcome {
         if self.steps_left == 0 {
             return Outcome::Unknown("the work budget is used up".into());
         }
         self.steps_left -= 1;
+        // Choices of which only one way was left, on the way to where the branch closes.
+        let mut forced = Vec::new();
+        let under = |forced: Vec<Literal>, outcome: Outcome| match outcome {
+            Outcome::Empty(why) if !forced.is_empty() => closed(Step::Forced(forced, why)),
+            outcome => outcome,
+        };
         loop {
             if !self.expand(&mut branch) {
-                return Outcome::Empty;
+                return under(forced, closed(Step::Clash));
             }
             match self.decide(&mut branch) {
-                Decision::Closed => return Outcome::Empty,
-                Decision::Progress => {}
-                Decision::Leaf => return self.leaf(&branch),
-                Decision::Split(options) => {
-                    let mut best = Best::new();
+                Decision::Closed(choice) => {
+                    forced.push(choice);
+                    return under(forced, closed(Step::Clash));
+                }
+                Decision::Progress(choice) => forced.push(choice),
+                Decision::Leaf => {
+                    let outcome = self.leaf(&branch);
+                    return under(forced, outcome);
+                }
+                Decision::Split(choice, options) => {
+                    let mut best = Best::default();
+                    let mut ways = Vec::new();
                     for option in options {
+                        let Some(option) = option else {
+                            ways.push(None);
+                            continue;
+                        };
                         let mut next = branch.clone();
                         next.work.extend(option);
-                        if best.take(self.branch(next)) {
-                            break;
+                        match self.branch(next) {
+                            Outcome::Empty(why) => ways.push(Some(why)),
+                            outcome => {
+                                if best.take(outcome) {
+                                    break;
+                                }
+                            }
                         }
                     }
-                    return best.0;
+                    return under(forced, best.or(|_| Step::Cases(choice, ways)));
                 }
             }
         }
@@ -252,9 +299,19 @@ impl<'g> Solver<'g> {
                         None => values.clone(),
                     });
                 }
-                Node::Enum(_) => {}
+                Node::Enum(values) => {
+                    // To be another array or object than this one is to fail one of the parts that make it what it is.
+                    let values: Vec<u32> = values.clone();
+                    for value in values {
+                        if branch.types.has(type_of(self.graph.value(value)))
+                            && let Some(described) = self.graph.described(value)
+                        {
+                            branch.work.push(fails(described));
+                        }
+                    }
+                }
                 // What speaks of one type is refuted only by a value of that type.
-                atom if !positive => branch.types = branch.types.and(types_of(atom)),
+                atom if !positive => branch.types = branch.types.and(atom.speaks_of()),
                 _ => {}
             }
             if branch.types.is_empty() || branch.finite.as_ref().is_some_and(Vec::is_empty) {
@@ -266,24 +323,26 @@ impl<'g> Solver<'g> {
 
     /// Looks for a choice that is none, else for the narrowest one.
     fn decide(&mut self, branch: &mut Branch) -> Decision {
-        let mut narrowest: Option<(usize, Vec<Vec<Literal>>)> = None;
+        let mut narrowest: Option<(usize, usize, Ways)> = None;
         let mut index = 0;
         while index < branch.choices.len() {
-            let options = self.options(branch.choices[index]);
+            let choice = branch.choices[index];
+            let options = self.options(choice);
             if options.iter().any(|option| option.iter().all(|literal| branch.seen.contains(literal))) {
                 branch.choices.swap_remove(index);
                 continue;
             }
-            let open: Vec<Vec<Literal>> = options.into_iter().filter(|option| self.is_open(branch, option)).collect();
-            match open.len() {
-                0 => return Decision::Closed,
+            let options: Ways =
+                options.into_iter().map(|option| self.is_open(branch, &option).then_some(option)).collect();
+            match options.iter().flatten().count() {
+                0 => return Decision::Closed(choice),
                 1 => {
                     branch.choices.swap_remove(index);
-                    branch.work.extend(open.into_iter().flatten());
-                    return Decision::Progress;
+                    branch.work.extend(options.into_iter().flatten().flatten());
+                    return Decision::Progress(choice);
                 }
-                count if narrowest.as_ref().is_none_or(|(_, options)| count < options.len()) => {
-                    narrowest = Some((index, open));
+                count if narrowest.as_ref().is_none_or(|(_, least, _)| count < *least) => {
+                    narrowest = Some((index, count, options));
                 }
                 _ => {}
             }
@@ -291,10 +350,7 @@ impl<'g> Solver<'g> {
         }
         match narrowest {
             None => Decision::Leaf,
-            Some((index, options)) => {
-                branch.choices.swap_remove(index);
-                Decision::Split(options)
-            }
+            Some((index, _, options)) => Decision::Split(branch.choices.swap_remove(index), options),
         }
     }
 
@@ -367,7 +423,7 @@ impl<'g> Solver<'g> {
             }
             (Node::One(_) | Node::If(..) | Node::Ref(_) | Node::Enum(_), _) => Types::ALL,
             (_, true) => Types::ALL,
-            (atom, false) => types_of(&atom),
+            (atom, false) => atom.speaks_of(),
         };
         self.possible.insert(literal, types);
         types
@@ -376,43 +432,48 @@ impl<'g> Solver<'g> {
     fn leaf(&mut self, branch: &Branch) -> Outcome {
         let leaf = self.atoms(branch);
         if let Some(finite) = &branch.finite {
-            let mut best = Best::new();
+            let mut best = Best::default();
             for index in finite {
                 let value = self.graph.value(*index).clone();
                 if leaf.excluded.contains(index) || !branch.types.has(self.written_types(&value)) {
                     continue;
                 }
-                if best.take(self.spelled(value, branch.types, &leaf)) {
+                let spelled = self.spelled(value, branch.types, &leaf);
+                if spelled.is_some_and(|outcome| best.take(outcome)) {
                     break;
                 }
             }
-            return best.0;
+            return best.or(|_| Step::Values);
         }
-        let mut best = Best::new();
+        let (mut best, mut types_closed) = (Best::default(), Vec::new());
         for types in [Types::NULL, Types::BOOLEAN, Types::NUMBER, Types::STRING, Types::ARRAY, Types::OBJECT] {
             let types = types.and(branch.types);
             if types.is_empty() {
                 continue;
             }
-            let outcome = self.of_type(types, &leaf);
-            if best.take(outcome) {
-                break;
+            match self.of_type(types, &leaf) {
+                Outcome::Empty(why) => types_closed.push(why),
+                outcome => {
+                    if best.take(outcome) {
+                        break;
+                    }
+                }
             }
         }
-        best.0
+        best.or(|_| Step::Types(types_closed))
     }
 
     /// The types that a value may have by the way it is written: under draft 4 an integer may be none.
     fn written_types(&self, value: &Value) -> Types {
         match type_of(value) {
-            Types::INTEGER if self.tells_spelling => Types::INTEGER.or(Types::WRITTEN_FRACTION),
+            Types::INTEGER if self.values.tells_spelling => Types::INTEGER.or(Types::WRITTEN_FRACTION),
             types => types,
         }
     }
 
-    /// A literal of the schema as a candidate, written so that it has one of the types.
-    fn spelled(&mut self, value: Value, types: Types, leaf: &Leaf) -> Outcome {
-        let (own, exact) = (self.exact_type(&value), value.as_number().and_then(exact::rational));
+    /// A literal of the schema as a candidate, written so that it has one of the types; none where it will not do.
+    fn spelled(&mut self, value: Value, types: Types, leaf: &Leaf) -> Option<Outcome> {
+        let (own, exact) = (self.values.types(&value), value.as_number().and_then(exact::rational));
         let written = match exact.as_ref().and_then(exact::number) {
             Some(number) if !types.has(own) && own == Types::INTEGER => {
                 format!("{number}.0").parse().map(Value::Number)
@@ -420,9 +481,18 @@ impl<'g> Solver<'g> {
             Some(number) if !types.has(own) => Ok(Value::Number(number)),
             _ => Ok(value),
         };
-        match written {
-            Ok(value) => self.judged(value, leaf),
-            Err(_) => Outcome::Unknown("a number of many digits".into()),
+        let Ok(value) = written else { return Some(Outcome::Unknown("a number of many digits".into())) };
+        let is_nested = value.is_array() || value.is_object();
+        match self.judged(value.clone(), leaf) {
+            // The same value may hold numbers that are written in another way.
+            None if self.values.tells_spelling && is_nested => {
+                self.values.any_spelling = true;
+                let refuted = self.judged(value.clone(), leaf).is_none();
+                self.values.any_spelling = false;
+                let why = "a number that may be written with a fraction";
+                (!refuted).then(|| Outcome::Maybe(with_fractions(value), why.into()))
+            }
+            judged => judged,
         }
     }
 
@@ -451,12 +521,12 @@ impl<'g> Solver<'g> {
     }
 
     fn of_type(&mut self, types: Types, leaf: &Leaf) -> Outcome {
-        let about = |solver: &Self, literal: &Literal| types_of(solver.graph.node(node_of(*literal))).has(types);
+        let about = |solver: &Self, literal: &Literal| solver.graph.node(node_of(*literal)).speaks_of().has(types);
         let atoms: Vec<Literal> = leaf.atoms.iter().copied().filter(|literal| about(self, literal)).collect();
         let leaf = Leaf { atoms, excluded: leaf.excluded.clone() };
         match types {
-            Types::NULL => self.first([Value::Null], &leaf),
-            Types::BOOLEAN => self.first([Value::Bool(true), Value::Bool(false)], &leaf),
+            Types::NULL => self.few([Value::Null], &leaf),
+            Types::BOOLEAN => self.few([Value::Bool(true), Value::Bool(false)], &leaf),
             Types::STRING => self.string(&leaf),
             Types::ARRAY => self.array(&leaf),
             Types::OBJECT => self.object(&leaf),
@@ -464,15 +534,23 @@ impl<'g> Solver<'g> {
         }
     }
 
-    /// The first of all values there are that will do.
-    fn first(&mut self, values: impl IntoIterator<Item = Value>, leaf: &Leaf) -> Outcome {
-        let mut best = Best::new();
+    /// One of the values, which are all there are.
+    fn few(&mut self, values: impl IntoIterator<Item = Value>, leaf: &Leaf) -> Outcome {
+        self.first(values, leaf).unwrap_or_else(|| closed(Step::Values))
+    }
+
+    /// The first of some values that will do; none where each is refuted.
+    fn first(&mut self, values: impl IntoIterator<Item = Value>, leaf: &Leaf) -> Option<Outcome> {
+        let mut best = Best::default();
         for value in values {
-            if !self.is_excluded(&value, leaf) && best.take(self.judged(value, leaf)) {
+            if !self.is_excluded(&value, leaf)
+                && let Some(outcome) = self.judged(value, leaf)
+                && best.take(outcome)
+            {
                 break;
             }
         }
-        best.0
+        best.answer
     }
 
     fn is_excluded(&self, value: &Value, leaf: &Leaf) -> bool {
@@ -480,28 +558,30 @@ impl<'g> Solver<'g> {
         leaf.excluded.iter().any(|index| exact::key(self.graph.value(*index)) == key)
     }
 
-    /// A candidate against the atoms of a leaf.
-    fn judged(&mut self, value: Value, leaf: &Leaf) -> Outcome {
+    /// A candidate against the atoms of a leaf; none where one refutes it.
+    fn judged(&mut self, value: Value, leaf: &Leaf) -> Option<Outcome> {
         let mut doubt = None;
         for literal in &leaf.atoms {
-            match self.is(node_of(*literal), &value, 0) {
+            match self.is(node_of(*literal), &value) {
                 Some(truth) if truth == is_positive(*literal) => {}
-                Some(_) => return Outcome::Empty,
+                Some(_) => return None,
                 None => doubt = Some(self.name(node_of(*literal))),
             }
         }
-        match doubt {
+        Some(match doubt {
             None => Outcome::Sure(value),
             Some(doubt) => Outcome::Maybe(value, doubt),
-        }
+        })
     }
 
     /// A value with something opaque about it: many such things can be tried on the value now that it is there.
     pub(crate) fn tried(&mut self, value: Value, why: String, leaf: &Leaf) -> Outcome {
-        match self.judged(value, leaf) {
-            Outcome::Empty => Outcome::Unknown(why),
-            outcome => outcome,
-        }
+        self.judged(value, leaf).unwrap_or(Outcome::Unknown(why))
+    }
+
+    /// Whether a value satisfies a node; none where that is opaque.
+    pub(crate) fn is(&mut self, id: Id, value: &Value) -> Option<bool> {
+        self.values.is(self.graph, id, value, 0)
     }
 
     /// What a node is called where the engine has to say what defeated it.
@@ -520,150 +600,36 @@ impl<'g> Solver<'g> {
     fn at(&self, id: Id) -> String {
         self.graph.place(id).map_or(String::new(), |place| format!(" at {}", plain(place)))
     }
-
-    /// Whether a value satisfies a node; none where that is opaque.
-    pub fn is(&mut self, id: Id, value: &Value, depth: usize) -> Option<bool> {
-        if depth > 128 {
-            return None;
-        }
-        let node = self.graph.node(id).clone();
-        let own = type_of(value);
-        match &node {
-            Node::True => Some(true),
-            Node::False => Some(false),
-            Node::All(parts) => every(parts.iter().map(|part| self.is(*part, value, depth + 1))),
-            Node::Any(parts) => {
-                every(parts.iter().map(|part| self.is(*part, value, depth + 1).map(|truth| !truth))).map(|none| !none)
-            }
-            Node::One(parts) => {
-                let truths: Vec<Option<bool>> = parts.iter().map(|part| self.is(*part, value, depth + 1)).collect();
-                match truths.iter().filter(|truth| **truth == Some(true)).count() {
-                    2.. => Some(false),
-                    _ if truths.contains(&None) => None,
-                    count => Some(count == 1),
-                }
-            }
-            Node::Not(part) => self.is(*part, value, depth + 1).map(|truth| !truth),
-            Node::If(condition, then, otherwise) => match self.is(*condition, value, depth + 1)? {
-                true => self.is(*then, value, depth + 1),
-                false => self.is(*otherwise, value, depth + 1),
-            },
-            Node::Ref(reference) => {
-                let target = self.graph.target(*reference);
-                self.is(target, value, depth + 1)
-            }
-            Node::Type(types) => Some(types.has(self.exact_type(value))),
-            Node::Enum(values) => {
-                let key = exact::key(value);
-                Some(values.iter().any(|index| exact::key(self.graph.value(*index)) == key))
-            }
-            atom if !types_of(atom).has(own) => Some(true),
-            Node::Opaque { key, .. } => self.is_opaque(key, value),
-            atom => match value {
-                Value::String(text) => self.is_string(atom, text),
-                Value::Array(items) => self.is_array(atom, items, depth),
-                Value::Object(members) => self.is_object(atom, members, depth),
-                _ => Self::is_number(atom, value),
-            },
-        }
-    }
-
-    /// What cannot be looked into can sometimes be tried.
-    fn is_opaque(&mut self, key: &str, value: &Value) -> Option<bool> {
-        if let Some(rule) = self.graph.rule(key) {
-            return Some(rule.check(value).is_empty());
-        }
-        if self.any_day && key.starts_with("codeList ") {
-            return Some(true);
-        }
-        let schema = self.graph.content(key)?.clone();
-        let build = || jsonschema::options().offline().with_draft(Draft::Draft7).build(&schema).ok();
-        let validator = self.formats.entry(key.to_owned()).or_insert_with(build).as_ref()?;
-        Some(validator.is_valid(value))
-    }
-
-    fn exact_type(&self, value: &Value) -> Types {
-        match type_of(value) {
-            Types::INTEGER if self.tells_spelling && value.to_string().contains(['.', 'e', 'E']) => {
-                Types::WRITTEN_FRACTION
-            }
-            types => types,
-        }
-    }
-
-    /// Whether a text has a format; none where the format is not known.
-    pub(crate) fn has_format(&mut self, format: &str, text: &str) -> Option<bool> {
-        if guiju_validator::formats::is_known(format) {
-            let faults = guiju_validator::formats::check(format, text, None);
-            return Some(faults.iter().all(|fault| fault.severity != Severity::Error));
-        }
-        let draft = self.draft;
-        let build = || {
-            let options = jsonschema::options().offline().with_draft(draft).should_validate_formats(true);
-            let known = options.is_known_format(draft, format);
-            known.then(|| options.build(&serde_json::json!({"format": format})).ok()).flatten()
-        };
-        let validator = self.formats.entry(format.to_owned()).or_insert_with(build).as_ref()?;
-        Some(validator.is_valid(&Value::from(text)))
-    }
 }
 
+/// The ways to meet a choice; none for those that are closed at sight.
+type Ways = Vec<Option<Vec<Literal>>>;
+
 enum Decision {
-    Closed,
-    Progress,
+    Closed(Literal),
+    Progress(Literal),
     Leaf,
-    Split(Vec<Vec<Literal>>),
+    Split(Literal, Ways),
 }
 
 /// A place as people write it: `bj.common/types@1.0.0#/$defs/Sex`, or a pointer into the document itself.
-fn plain(place: &str) -> String {
+pub(crate) fn plain(place: &str) -> String {
     let (document, pointer) = place.split_once('#').unwrap_or((place, ""));
     let document = document.strip_prefix("guiju:").unwrap_or(document).replacen("@=", "@", 1);
     let document = document.split_once("/sha256:").map_or(document.as_str(), |(name, _)| name);
     if document.is_empty() { pointer.to_owned() } else { format!("{document}#{pointer}") }
 }
 
-/// All true: true; one false: false; else not known.
-fn every(truths: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut known = true;
-    for truth in truths {
-        match truth {
-            Some(false) => return Some(false),
-            None => known = false,
-            Some(true) => {}
-        }
-    }
-    known.then_some(true)
-}
-
-/// The types that an atom speaks of.
-fn types_of(node: &Node) -> Types {
-    match node {
-        Node::Minimum { .. } | Node::Maximum { .. } | Node::Multiple(_) => Types::NUMBER,
-        Node::MinLength(_) | Node::MaxLength(_) | Node::Pattern(_) | Node::Format(_) | Node::Listed(_) => Types::STRING,
-        Node::Items { .. } | Node::MinItems(_) | Node::MaxItems(_) | Node::Unique | Node::Contains { .. } => {
-            Types::ARRAY
-        }
-        Node::Properties { .. }
-        | Node::Required(_)
-        | Node::MinProperties(_)
-        | Node::MaxProperties(_)
-        | Node::Names(_) => Types::OBJECT,
-        Node::Opaque { types, .. } => *types,
-        _ => Types::ALL,
-    }
-}
-
-fn type_of(value: &Value) -> Types {
+/// The same value with every integer in it written with a fraction.
+fn with_fractions(value: Value) -> Value {
     match value {
-        Value::Null => Types::NULL,
-        Value::Bool(_) => Types::BOOLEAN,
-        Value::Number(number) => match exact::rational(number).is_none_or(|exact| exact.is_integer()) {
-            true => Types::INTEGER,
-            false => Types::FRACTION,
-        },
-        Value::String(_) => Types::STRING,
-        Value::Array(_) => Types::ARRAY,
-        Value::Object(_) => Types::OBJECT,
+        Value::Number(number) if type_of(&Value::Number(number.clone())) == Types::INTEGER => {
+            format!("{number}.0").parse().map_or(Value::Number(number), Value::Number)
+        }
+        Value::Array(items) => items.into_iter().map(with_fractions).collect(),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(name, member)| (name, with_fractions(member))).collect())
+        }
+        other => other,
     }
 }

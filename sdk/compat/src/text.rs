@@ -47,7 +47,7 @@ pub enum Strings {
 }
 
 /// Patterns compiled once, by their text.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Patterns {
     compiled: HashMap<String, Option<Rc<Compiled>>>,
 }
@@ -83,22 +83,28 @@ impl Patterns {
         if wanted.matching.is_empty() && wanted.failing.is_empty() {
             return plain(wanted, count);
         }
-        let mut automata = Vec::new();
-        // Something must match, or ill-formed bytes would pass for strings that match nothing.
-        for (pattern, must_match) in [(&ANY, true)]
-            .into_iter()
-            .chain(wanted.matching.iter().map(|p| (p, true)))
-            .chain(wanted.failing.iter().map(|p| (p, false)))
-        {
-            match self.get(pattern) {
-                Some(compiled) => automata.push((compiled, must_match)),
-                None => return Strings::Unknown(format!("pattern `{pattern}` has no automaton")),
-            }
+        let matching = wanted.matching.iter().map(|pattern| (*pattern, true));
+        let patterns: Vec<_> = matching.chain(wanted.failing.iter().map(|pattern| (*pattern, false))).collect();
+        if let Some((pattern, _)) = patterns.iter().find(|(pattern, _)| self.get(pattern).is_none()) {
+            return Strings::Unknown(format!("pattern `{pattern}` has no automaton"));
         }
-        match Search::new(&automata, wanted) {
-            Some(search) => search.run(count),
+        let run = self.run(&patterns, &wanted.excluded);
+        match run.and_then(|mut run| Some((run.start()?, run))) {
+            Some((start, run)) => Search { run, wanted, excluded: Tree::of(&wanted.excluded), start }.run(count),
             None => Strings::Unknown("an automaton could not be started".into()),
         }
+    }
+
+    /// The automata of these patterns side by side, each of which must or must not match; none where one is out of reach.
+    /// `apart` are texts whose bytes stand for themselves alone.
+    pub fn run(&mut self, patterns: &[(&str, bool)], apart: &[&str]) -> Option<Run> {
+        // Something must match, or ill-formed bytes would pass for strings that match nothing.
+        let all = [(ANY, true)].into_iter().chain(patterns.iter().copied());
+        let automata = all.map(|(pattern, must_match)| Some((self.get(pattern)?, must_match)));
+        let automata: Vec<(Rc<Compiled>, bool)> = automata.collect::<Option<_>>()?;
+        let caches = automata.iter().map(|(compiled, _)| compiled.automaton.create_cache()).collect();
+        let letters = letters(&automata, apart);
+        Some(Run { automata, caches, letters })
     }
 }
 
@@ -140,13 +146,63 @@ fn plain(wanted: &Wanted<'_>, count: usize) -> Strings {
     Strings::Found { strings, are_all }
 }
 
-struct Search<'a, 'w> {
-    automata: &'a [(Rc<Compiled>, bool)],
+/// Automata side by side.
+pub struct Run {
+    automata: Vec<(Rc<Compiled>, bool)>,
     caches: Vec<Cache>,
-    wanted: &'a Wanted<'w>,
     letters: Vec<Letter>,
+}
+
+/// Where each of the automata is.
+pub type States = Vec<LazyStateID>;
+
+impl Run {
+    pub fn start(&mut self) -> Option<States> {
+        let input = Input::new("").anchored(Anchored::Yes);
+        let start = start::Config::from_input_forward(&input);
+        let each = self.automata.iter().zip(&mut self.caches);
+        each.map(|((compiled, _), cache)| compiled.automaton.start_state(cache, &start).ok()).collect()
+    }
+
+    /// One byte for each class of bytes that nothing tells apart, friendly ones first.
+    pub fn letters(&self) -> impl ExactSizeIterator<Item = u8> + use<'_> {
+        self.letters.iter().map(|letter| letter.byte)
+    }
+
+    /// The next states; the inner `None` where no string can be reached any more, the outer where an automaton gives up.
+    pub fn next(&mut self, states: &[LazyStateID], letter: u8) -> Option<Option<States>> {
+        let mut next = Vec::with_capacity(states.len());
+        for (((compiled, must_match), cache), state) in self.automata.iter().zip(&mut self.caches).zip(states) {
+            let state =
+                if state.is_dead() { *state } else { compiled.automaton.next_state(cache, *state, letter).ok()? };
+            if state.is_quit() || cache.clear_count() > 0 {
+                return None;
+            }
+            if state.is_dead() && *must_match {
+                return Some(None);
+            }
+            next.push(state);
+        }
+        Some(Some(next))
+    }
+
+    /// Whether a text that ends here is as all of them want it.
+    pub fn accepts(&mut self, states: &[LazyStateID]) -> Option<bool> {
+        for (((compiled, must_match), cache), state) in self.automata.iter().zip(&mut self.caches).zip(states) {
+            let matched = !state.is_dead() && compiled.automaton.next_eoi_state(cache, *state).ok()?.is_match();
+            if matched != *must_match {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+}
+
+struct Search<'w> {
+    run: Run,
+    wanted: &'w Wanted<'w>,
     excluded: Tree,
-    start: Vec<LazyStateID>,
+    start: States,
 }
 
 /// A byte, and whether it stands for others.
@@ -197,18 +253,7 @@ struct Step {
     letter: Letter,
 }
 
-impl<'a, 'w> Search<'a, 'w> {
-    fn new(automata: &'a [(Rc<Compiled>, bool)], wanted: &'a Wanted<'w>) -> Option<Self> {
-        let mut caches: Vec<Cache> = automata.iter().map(|(compiled, _)| compiled.automaton.create_cache()).collect();
-        let mut begin = Vec::new();
-        for ((compiled, _), cache) in automata.iter().zip(&mut caches) {
-            let input = Input::new("").anchored(Anchored::Yes);
-            begin.push(compiled.automaton.start_state(cache, &start::Config::from_input_forward(&input)).ok()?);
-        }
-        let (letters, excluded) = (letters(automata, &wanted.excluded), Tree::of(&wanted.excluded));
-        Some(Self { automata, caches, wanted, letters, excluded, start: begin })
-    }
-
+impl Search<'_> {
     fn run(mut self, count: usize) -> Strings {
         let limit = self.wanted.length_max.unwrap_or(u64::MAX);
         let counted = self.wanted.length_min.min(LENGTH_MAX);
@@ -230,7 +275,9 @@ impl<'a, 'w> Search<'a, 'w> {
             if *visit > count {
                 continue;
             }
-            if length >= self.wanted.length_min && !self.excluded.is_text(prefix) && self.accepts(&states) == Some(true)
+            if length >= self.wanted.length_min
+                && !self.excluded.is_text(prefix)
+                && self.run.accepts(&states) == Some(true)
             {
                 let (text, is_alone) = spelled(&steps, at);
                 are_all &= is_alone;
@@ -239,13 +286,13 @@ impl<'a, 'w> Search<'a, 'w> {
                     return Strings::Found { strings, are_all: false };
                 }
             }
-            for letter in self.letters.clone() {
+            for letter in self.run.letters.clone() {
                 let starts_code_point = letter.byte & 0xC0 != 0x80;
                 let length = length + u64::from(starts_code_point);
                 if length > limit && starts_code_point {
                     continue;
                 }
-                let Some(states) = self.next(&states, letter.byte) else {
+                let Some(states) = self.run.next(&states, letter.byte) else {
                     return Strings::Unknown("an automaton gave up".into());
                 };
                 let Some(states) = states else { continue };
@@ -263,42 +310,23 @@ impl<'a, 'w> Search<'a, 'w> {
         }
         Strings::Found { strings, are_all }
     }
-
-    /// The next states; the inner `None` where no string can be reached any more.
-    fn next(&mut self, states: &[LazyStateID], letter: u8) -> Option<Option<Vec<LazyStateID>>> {
-        let mut next = Vec::with_capacity(states.len());
-        for (((compiled, must_match), cache), state) in self.automata.iter().zip(&mut self.caches).zip(states) {
-            let state =
-                if state.is_dead() { *state } else { compiled.automaton.next_state(cache, *state, letter).ok()? };
-            if state.is_quit() || cache.clear_count() > 0 {
-                return None;
-            }
-            if state.is_dead() && *must_match {
-                return Some(None);
-            }
-            next.push(state);
-        }
-        Some(Some(next))
-    }
-
-    fn accepts(&mut self, states: &[LazyStateID]) -> Option<bool> {
-        for (((compiled, must_match), cache), state) in self.automata.iter().zip(&mut self.caches).zip(states) {
-            let matched = !state.is_dead() && compiled.automaton.next_eoi_state(cache, *state).ok()?.is_match();
-            if matched != *must_match {
-                return Some(false);
-            }
-        }
-        Some(true)
-    }
 }
 
 /// One byte for each class of bytes that nothing tells apart, friendly ones first.
 fn letters(automata: &[(Rc<Compiled>, bool)], excluded: &[&str]) -> Vec<Letter> {
     let own: HashSet<u8> = excluded.iter().flat_map(|text| text.bytes()).collect();
     let friendly = (b'a'..=b'z').chain(b'0'..=b'9').chain(b'A'..=b'Z').chain(b' '..=b'~').chain(0..=255u8);
-    let class = |byte: u8| -> (Vec<u8>, bool, Option<u8>) {
+    // Bytes of another kind begin, or go on with, code points of another length.
+    let kind = |byte: u8| match byte {
+        0..=0x7F => 1,
+        0x80..=0xBF => 0,
+        0xC0..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xFF => 4,
+    };
+    let class = |byte: u8| -> (Vec<u8>, u8, Option<u8>) {
         let classes = automata.iter().map(|(compiled, _)| compiled.automaton.byte_classes().get(byte)).collect();
-        (classes, byte >= 0x80, own.contains(&byte).then_some(byte))
+        (classes, kind(byte), own.contains(&byte).then_some(byte))
     };
     let mut sizes: HashMap<_, usize> = HashMap::new();
     (0..=255u8).for_each(|byte| *sizes.entry(class(byte)).or_default() += 1);

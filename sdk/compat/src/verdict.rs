@@ -3,13 +3,19 @@
 use crate::{
     change::{self, Change},
     normal::{Graph, Id, Node, NormalError},
+    proof::{self, Line, Theorem, Why},
+    replay,
     side::{Pair, Side},
     solve::{Literal, Outcome, Solver, fails, holds},
+    text::Patterns,
 };
 use guiju_model::{Date, Finding, Kind};
 use semver::Version;
 use serde_json::{Map, Value, json};
-use std::fmt;
+use std::{fmt, rc::Rc, sync::Arc};
+
+/// How a proof is told of that its own checker refuses.
+pub const UNCHECKED: &str = "a proof that its checker refuses: ";
 
 /// Records tried as a witness, for one question.
 const CANDIDATES_MAX: usize = 400;
@@ -99,13 +105,45 @@ pub struct Witness {
     pub refused_for: Vec<Finding>,
 }
 
-/// Why there is no such record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why there is no such record. Of two schemas, every step of it has been checked again before it is reported.
+#[derive(Clone, Debug)]
 pub struct Proof {
     /// Branches that were all closed.
     pub steps: u64,
     /// Parts of both schemas, each counted once.
     pub parts: usize,
+    /// None: no search was needed, what both say was compared one by one.
+    theorem: Option<Theorem>,
+    graph: Option<Arc<Graph>>,
+}
+
+impl Proof {
+    /// By comparing one by one.
+    pub(crate) fn compared(steps: u64, parts: usize) -> Self {
+        Self { steps, parts, theorem: None, graph: None }
+    }
+
+    fn whole(&self) -> Option<(&Graph, &Theorem)> {
+        self.graph.as_deref().zip(self.theorem.as_ref())
+    }
+
+    /// Checks every step again, with nothing of the search: how many lemmas there were, or the step that does not hold. A
+    /// proof by comparing has none.
+    pub fn replay(&self) -> Result<usize, String> {
+        let Some((graph, theorem)) = self.whole() else { return Ok(0) };
+        replay::check(graph, theorem, Patterns::default()).map(|()| theorem.lemmas.len())
+    }
+
+    /// The chain of rules, for people; empty where all was compared one by one.
+    pub fn lines(&self) -> Vec<Line> {
+        self.whole().map(|(graph, theorem)| proof::lines(graph, theorem)).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Proof {
+    fn eq(&self, other: &Self) -> bool {
+        (self.steps, self.parts, &self.theorem) == (other.steps, other.parts, &other.theorem)
+    }
 }
 
 /// Whether every record of the one side is a record of the other.
@@ -120,6 +158,14 @@ pub enum Inclusion {
 impl Inclusion {
     pub fn is_included(&self) -> bool {
         matches!(self, Self::Included(_))
+    }
+
+    /// With the schemas that the proof is about.
+    fn over(mut self, graph: &Arc<Graph>) -> Self {
+        if let Self::Included(proof) = &mut self {
+            proof.graph = Some(Arc::clone(graph));
+        }
+        self
     }
 
     pub fn witness(&self) -> Option<&Witness> {
@@ -231,7 +277,7 @@ fn elements(old: &Side, new: &Side) -> Verdict {
     let kept = |from: &Map<String, Value>, to: &Map<String, Value>| {
         let changed = from.iter().find(|(name, element)| to.get(*name).map(plain) != Some(plain(element)));
         match changed {
-            None => Inclusion::Included(Proof { steps: from.len() as u64, parts: from.len() }),
+            None => Inclusion::Included(Proof::compared(from.len() as u64, from.len())),
             Some((name, _)) => {
                 Inclusion::Undecided(format!("the data element at /$defs/{name}: it was changed or removed"))
             }
@@ -278,7 +324,7 @@ pub fn lies_in(inner: &Side, outer: &Side, budget: &Budget) -> Inclusion {
         let Ids { old, new, .. } = ids;
         judge.direction(Way { from: inner, to: outer, is_gain: false }, old, new)
     });
-    judged.unwrap_or_else(Inclusion::Undecided)
+    judged.map_or_else(Inclusion::Undecided, |(inclusion, graph)| inclusion.over(&graph))
 }
 
 fn records(old: &Side, new: &Side, budget: &Budget) -> Verdict {
@@ -293,18 +339,21 @@ fn records(old: &Side, new: &Side, budget: &Budget) -> Verdict {
         let changes = change::explain(judge, &ids, &old_in_new, &new_in_old);
         (old_in_new, new_in_old, changes)
     });
-    let (old_in_new, new_in_old, changes) =
-        judged.unwrap_or_else(|why| (Inclusion::Undecided(why.clone()), Inclusion::Undecided(why), Vec::new()));
-    Verdict::of(old, new, old_in_new, new_in_old, changes)
+    match judged {
+        Ok(((old_in_new, new_in_old, changes), graph)) => {
+            Verdict::of(old, new, old_in_new.over(&graph), new_in_old.over(&graph), changes)
+        }
+        Err(why) => Verdict::of(old, new, Inclusion::Undecided(why.clone()), Inclusion::Undecided(why), Vec::new()),
+    }
 }
 
-/// Reads both sides into one graph and asks something of them; why not, where one cannot be read.
+/// Reads both sides into one graph and asks something of them; the answer with the graph, or why one cannot be read.
 fn with_judge<T>(
     old: &Side,
     new: &Side,
     budget: &Budget,
     ask: impl FnOnce(&mut Judge<'_, '_>, Ids) -> T,
-) -> Result<T, String> {
+) -> Result<(T, Arc<Graph>), String> {
     let pair = Pair::new(old, new);
     if let Some(uri) = pair.other_draft() {
         return Err(format!("`$schema` at {uri}: it follows another draft than what refers to it"));
@@ -318,7 +367,8 @@ fn with_judge<T>(
     let solver = Solver::new(&mut graph, old.draft, budget.steps)
         .telling_spelling(pair.tells_spelling())
         .with_samples(pair.samples());
-    Ok(ask(&mut Judge { pair: &pair, solver, budget }, ids))
+    let told = ask(&mut Judge { pair: &pair, solver, budget }, ids);
+    Ok((told, Arc::new(graph)))
 }
 
 /// The sets of records that are compared. They differ from what is accepted only under a reading that says so.
@@ -357,14 +407,10 @@ impl Judge<'_, '_> {
     fn direction(&mut self, way: Way<'_>, one: Id, other: Id) -> Inclusion {
         self.solver.refill(self.budget.steps);
         let goal = vec![holds(one), fails(other)];
-        let found = self.search(way, goal, None);
+        let found = self.search(way, goal.clone(), None);
         let Way { from, to, .. } = way;
         match found {
-            Found::None => {
-                let proof =
-                    Proof { steps: self.budget.steps - self.solver.steps_left(), parts: self.solver.graph.len() };
-                Inclusion::Included(proof)
-            }
+            Found::None(why) => self.proved(goal, &why),
             Found::Witness(witness) => Inclusion::NotIncluded(witness),
             Found::Unknown(why) => match self.on_days(way, &[(&from.root, from, true), (&to.root, to, false)]) {
                 Some(witness) => Inclusion::NotIncluded(witness),
@@ -373,11 +419,26 @@ impl Judge<'_, '_> {
         }
     }
 
+    /// A proof, which counts only once its checker has followed it.
+    fn proved(&mut self, goal: Vec<Literal>, why: &Rc<Why>) -> Inclusion {
+        let steps = self.budget.steps - self.solver.steps_left();
+        let (parts, tells_spelling, draft) = (self.solver.graph.len(), self.pair.tells_spelling(), self.pair.old.draft);
+        let lemmas = proof::lemmas(&goal, why).ok_or_else(|| "a lemma has no proof".to_owned());
+        let theorem = lemmas.and_then(|lemmas| {
+            let theorem = Theorem { goal, lemmas, tells_spelling, draft };
+            replay::check(self.solver.graph, &theorem, self.solver.values.patterns.clone()).map(|()| theorem)
+        });
+        match theorem {
+            Ok(theorem) => Inclusion::Included(Proof { steps, parts, theorem: Some(theorem), graph: None }),
+            Err(why) => Inclusion::Undecided(format!("{UNCHECKED}{why}")),
+        }
+    }
+
     /// A record that `from` accepts, `to` refuses, and that is as the goal says besides.
     pub fn search(&mut self, way: Way<'_>, goal: Vec<Literal>, day: Option<Date>) -> Found {
         let Way { from, to, .. } = way;
         let (candidate, why) = match self.solver.solve(goal.clone()) {
-            Outcome::Empty => return Found::None,
+            Outcome::Empty(why) => return Found::None(why),
             Outcome::Unknown(why) => (None, why),
             Outcome::Sure(value) => (Some(value), "a value that the validator judges otherwise".to_owned()),
             Outcome::Maybe(value, why) => (Some(value), why),
@@ -388,11 +449,11 @@ impl Judge<'_, '_> {
             candidates.extend(candidate.iter().flat_map(|value| blended(record, value)));
         }
         let shows = |judge: &mut Self, value: &Value| {
-            judge.solver.any_day = day.is_none();
+            judge.solver.values.any_day = day.is_none();
             let as_said = goal
                 .iter()
-                .all(|literal| judge.solver.is(literal >> 1, value, 0).is_none_or(|truth| truth == (literal & 1 == 0)));
-            judge.solver.any_day = false;
+                .all(|literal| judge.solver.is(literal >> 1, value).is_none_or(|truth| truth == (literal & 1 == 0)));
+            judge.solver.values.any_day = false;
             as_said && way.shows(value, day)
         };
         let mut tries = self.budget.shrink_tries;
@@ -430,7 +491,7 @@ impl Judge<'_, '_> {
 }
 
 pub(crate) enum Found {
-    None,
+    None(Rc<Why>),
     Witness(Box<Witness>),
     Unknown(String),
 }

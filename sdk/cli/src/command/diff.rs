@@ -43,6 +43,9 @@ pub struct DiffArgs {
     /// Allow no more than this, whatever the version numbers say
     #[arg(long, value_enum, value_name = "BUMP")]
     allow: Option<Allowed>,
+    /// Tell every step of each proof
+    #[arg(long)]
+    proof: bool,
     /// Records to replay against both versions: NDJSON, or one JSON array
     #[arg(long, value_name = "FILE")]
     corpus: Option<PathBuf>,
@@ -84,6 +87,8 @@ pub struct Compared {
     /// The lowest version number that will do, where the old one has a number.
     pub required: Option<semver::Version>,
     pub replayed: Option<corpus::Replayed>,
+    /// Whether the steps of its proofs are told.
+    pub with_proof: bool,
 }
 
 pub fn run(args: DiffArgs, context: &Context) -> Answer {
@@ -142,5 +147,5 @@ fn one(old: &Side, new: &Side, args: &DiffArgs) -> Result<Compared, Failure> {
     let required = old.version.as_ref().zip(verdict.bump).map(|(old, bump)| bump.after(old));
     let replayed = args.corpus.as_deref();
     let replayed = replayed.map(|path| corpus::replay(path, old, new, args.reference_date)).transpose()?;
-    Ok(Compared { fit: verdict.fit(declared), required, replayed, verdict })
+    Ok(Compared { fit: verdict.fit(declared), required, replayed, verdict, with_proof: args.proof })
 }

@@ -3,13 +3,12 @@
 //! An item beyond every declared position that is not needed can be dropped, so only lengths up to "declared positions and
 //! what must occur" need a look, or the minimum length where that is more.
 
-use super::{Best, Leaf, Literal, Outcome, Solver, fails, holds, is_positive, node_of};
+use super::{Best, Leaf, Literal, Outcome, Solver, closed, fails, holds, is_positive, node_of};
 use crate::{
-    exact,
     normal::{Id, Node},
+    proof::Step,
 };
 use serde_json::Value;
-use std::collections::HashSet;
 
 /// Longest array that is built.
 const ITEMS_MAX: u64 = 64;
@@ -52,7 +51,7 @@ impl Solver<'_> {
             match (self.graph.node(node_of(literal)).clone(), positive) {
                 (Node::MinItems(min), true) => shapes.iter_mut().for_each(|shape| shape.min = shape.min.max(min)),
                 (Node::MaxItems(max), true) => shapes.iter_mut().for_each(|shape| shape.at_most(max)),
-                (Node::MinItems(0), false) => return Outcome::Empty,
+                (Node::MinItems(0), false) => return closed(Step::Items(Vec::new())),
                 (Node::MinItems(min), false) => shapes.iter_mut().for_each(|shape| shape.at_most(min - 1)),
                 (Node::MaxItems(max), false) => {
                     shapes.iter_mut().for_each(|shape| shape.min = shape.min.max(max.saturating_add(1)));
@@ -112,38 +111,38 @@ impl Solver<'_> {
                 _ => {}
             }
         }
-        let mut best = Best::new();
+        let mut best = Best::default();
         for shape in shapes {
-            if best.take(self.shaped(&shape, leaf)) {
+            if self.shaped(&shape, leaf, &mut best) {
                 break;
             }
         }
-        best.0
+        best.or(Step::Items)
     }
 
-    fn shaped(&mut self, shape: &Shape, leaf: &Leaf) -> Outcome {
+    /// Looks for an array of this shape; true once nothing better can come.
+    fn shaped(&mut self, shape: &Shape, leaf: &Leaf, best: &mut Best) -> bool {
         if shape.unique && shape.repeated {
-            return Outcome::Empty;
+            return false;
         }
-        let occurring: u64 = shape.contains.iter().map(|(_, min, _)| *min).sum();
-        let needs = shape.broken.len() as u64 + occurring + if shape.repeated { 2 } else { 0 };
-        let most = (shape.declared() as u64 + needs + leaf.excluded.len() as u64).max(shape.min);
+        let occurring = shape.contains.iter().fold(0u64, |sum, (_, min, _)| sum.saturating_add(*min));
+        let needs = occurring.saturating_add(shape.broken.len() as u64 + if shape.repeated { 2 } else { 0 });
+        let most = (shape.declared() as u64).saturating_add(needs).max(shape.min);
         let most = shape.max.map_or(most, |max| max.min(most));
-        let mut best = Best::new();
         for length in shape.min..=most {
             if length > ITEMS_MAX {
-                best.take(Outcome::Unknown(format!("an array of {length} items")));
-                break;
+                best.doubt(format!("an array of {length} items"));
+                return false;
             }
-            if best.take(self.of_length(length as usize, shape, leaf)) {
-                break;
+            if self.of_length(length as usize, shape, leaf, best) {
+                return true;
             }
         }
-        best.0
+        false
     }
 
     /// Distributes what must occur over the positions, then fills each position.
-    fn of_length(&mut self, length: usize, shape: &Shape, leaf: &Leaf) -> Outcome {
+    fn of_length(&mut self, length: usize, shape: &Shape, leaf: &Leaf, best: &mut Best) -> bool {
         let base: Vec<Vec<Literal>> = (0..length)
             .map(|position| shape.positions.iter().map(|items| holds(at(position, items))).collect())
             .collect();
@@ -175,17 +174,11 @@ impl Solver<'_> {
             }
             ways = next;
         }
-        let mut best = Best::new();
         if is_cut || ways.len() > WAYS_MAX {
             ways.truncate(WAYS_MAX);
-            best.take(Outcome::Unknown("too many ways to fill an array".into()));
+            best.doubt("too many ways to fill an array");
         }
-        for way in ways {
-            if best.take(self.items(&way, shape, leaf)) {
-                break;
-            }
-        }
-        best.0
+        ways.iter().any(|way| self.items(way, shape, leaf, best))
     }
 
     fn spread(
@@ -201,102 +194,58 @@ impl Solver<'_> {
         next
     }
 
-    fn items(&mut self, way: &[Vec<Literal>], shape: &Shape, leaf: &Leaf) -> Outcome {
-        let (mut items, mut doubt, mut used) = (Vec::new(), shape.doubt.clone(), HashSet::new());
-        // Positions that ask for little come last, so that the others choose first.
+    fn items(&mut self, way: &[Vec<Literal>], shape: &Shape, leaf: &Leaf, best: &mut Best) -> bool {
+        let (mut items, mut doubt): (Vec<Value>, _) = (Vec::new(), shape.doubt.clone());
         for goal in way {
             let mut goal = goal.clone();
-            if shape.unique {
-                let others: Vec<Value> = items.clone();
-                if !others.is_empty() {
-                    let taken = self.graph.values(others.iter());
-                    goal.push(fails(taken));
-                }
+            if shape.unique && !items.is_empty() {
+                let taken = self.graph.values(items.iter());
+                goal.push(fails(taken));
             }
-            match self.solve(goal) {
-                Outcome::Empty if shape.unique && !items.is_empty() && !self.closes_alone(way, items.len()) => {
-                    return Outcome::Unknown("unique items that compete for few values".into());
+            match self.solve(goal.clone()) {
+                Outcome::Empty(why) => {
+                    if shape.unique && !items.is_empty() {
+                        self.crowded(way, items.len(), (goal, why), best);
+                    } else {
+                        best.parts.push((sorted(goal), why));
+                    }
+                    return false;
                 }
-                Outcome::Empty => return Outcome::Empty,
-                Outcome::Unknown(why) => return Outcome::Unknown(why),
+                Outcome::Unknown(why) => {
+                    best.doubt(why);
+                    return false;
+                }
                 Outcome::Maybe(value, why) => {
                     doubt = doubt.or(Some(why));
-                    used.insert(exact::key(&value));
                     items.push(value);
                 }
-                Outcome::Sure(value) => {
-                    used.insert(exact::key(&value));
-                    items.push(value);
-                }
+                Outcome::Sure(value) => items.push(value),
             }
         }
         let value = Value::Array(items);
-        if self.is_excluded(&value, leaf) {
-            return self.another(value, way, leaf);
-        }
-        match doubt {
+        let outcome = match doubt {
             None => Outcome::Sure(value),
             Some(why) => self.tried(value, why, leaf),
-        }
+        };
+        best.take(outcome)
     }
 
-    /// Whether a position has no value at all, whatever the others took; or all positions ask for the same, so that the order
-    /// in which they were filled took nothing away.
-    fn closes_alone(&mut self, way: &[Vec<Literal>], position: usize) -> bool {
-        let same = way[..=position].iter().all(|goal| {
-            let sorted = |goal: &[Literal]| goal.iter().copied().collect::<std::collections::BTreeSet<_>>();
-            sorted(goal) == sorted(&way[position])
-        });
-        same || self.solve(way[position].clone()) == Outcome::Empty
-    }
-
-    /// The value was ruled out; changes one item.
-    fn another(&mut self, value: Value, way: &[Vec<Literal>], leaf: &Leaf) -> Outcome {
-        let Value::Array(items) = &value else { return Outcome::Empty };
-        for (position, item) in items.iter().enumerate() {
-            let mut goal = way[position].clone();
-            let taken = self.graph.values([item]);
-            goal.push(fails(taken));
-            if let Outcome::Sure(other) = self.solve(goal) {
-                let mut items = items.clone();
-                items[position] = other;
-                let value = Value::Array(items);
-                if !self.is_excluded(&value, leaf) {
-                    return self.judged(value, leaf);
-                }
-            }
-        }
-        match way.is_empty() {
-            true => Outcome::Empty,
-            false => Outcome::Unknown("an array other than the ones ruled out".into()),
-        }
-    }
-
-    pub(super) fn is_array(&mut self, atom: &Node, items: &[Value], depth: usize) -> Option<bool> {
-        match atom {
-            Node::MinItems(min) => Some(items.len() as u64 >= *min),
-            Node::MaxItems(max) => Some(items.len() as u64 <= *max),
-            Node::Unique => {
-                let mut seen = HashSet::new();
-                Some(items.iter().all(|item| seen.insert(exact::key(item))))
-            }
-            Node::Items { prefix, rest } => {
-                let schemas = (prefix.clone(), *rest);
-                super::every(
-                    items.iter().enumerate().map(|(position, item)| self.is(at(position, &schemas), item, depth + 1)),
-                )
-            }
-            Node::Contains { schema, min, max } => {
-                let truths: Vec<Option<bool>> = items.iter().map(|item| self.is(*schema, item, depth + 1)).collect();
-                let sure = truths.iter().filter(|truth| **truth == Some(true)).count() as u64;
-                let open = truths.iter().filter(|truth| truth.is_none()).count() as u64;
-                let fits = |count: u64| count >= *min && max.is_none_or(|max| count <= max);
-                match (fits(sure), fits(sure + open)) {
-                    (one, other) if one == other && (open == 0 || max.is_none() || !one) => Some(one),
-                    _ => None,
-                }
-            }
-            _ => None,
+    /// A position is left without a value. That closes the way where it has none whatever the others took; or where all
+    /// positions so far ask for the same, so that the order in which they were filled took nothing away.
+    fn crowded(
+        &mut self,
+        way: &[Vec<Literal>],
+        position: usize,
+        (goal, why): (Vec<Literal>, std::rc::Rc<crate::proof::Why>),
+        best: &mut Best,
+    ) {
+        let own = sorted(way[position].clone());
+        if way[..position].iter().all(|other| sorted(other.clone()) == own) {
+            best.parts.push((sorted(goal), why));
+        } else if let Outcome::Empty(why) = self.solve(own.clone()) {
+            best.parts.push((own, why));
+        } else {
+            best.doubt("unique items that compete for few values");
         }
     }
 }
@@ -348,4 +297,10 @@ fn subsets(length: usize, count: usize) -> Vec<Vec<usize>> {
         found = next;
     }
     found
+}
+
+fn sorted(mut goal: Vec<Literal>) -> Vec<Literal> {
+    goal.sort_unstable();
+    goal.dedup();
+    goal
 }

@@ -1,12 +1,12 @@
 //! Numbers: an interval, what they must and must not be multiples of, and values that are ruled out.
 
-use super::{Best, Leaf, Outcome, Solver, is_positive, node_of};
+use super::{Best, Leaf, Outcome, Solver, closed, is_positive, node_of};
 use crate::{
-    exact,
+    exact::{self, common_multiple, divides},
     normal::{Node, Types},
+    proof::Step,
 };
 use num_bigint::BigInt;
-use num_integer::Integer;
 use num_rational::BigRational;
 use num_traits::{One, Signed, Zero};
 use serde_json::Value;
@@ -57,15 +57,6 @@ impl Range {
     }
 }
 
-fn divides(divisor: &BigRational, value: &BigRational) -> bool {
-    !divisor.is_zero() && (value / divisor).is_integer()
-}
-
-fn common_multiple(one: &BigRational, other: &BigRational) -> BigRational {
-    let numerator = (one.numer() * other.denom()).lcm(&(other.numer() * one.denom()));
-    BigRational::new(numerator, one.denom() * other.denom()).abs()
-}
-
 impl Solver<'_> {
     pub(super) fn number(&mut self, types: Types, leaf: &Leaf) -> Outcome {
         let mut range = Range::default();
@@ -81,21 +72,22 @@ impl Solver<'_> {
             }
         }
         if range.is_empty() {
-            return Outcome::Empty;
+            return closed(Step::Numbers);
         }
-        let mut best = Best::new();
+        let mut best = Best::default();
         for one in [Types::INTEGER, Types::WRITTEN_FRACTION, Types::FRACTION] {
-            if types.has(one) && best.take(self.number_of(one, &range, leaf)) {
+            if types.has(one) && self.number_of(one, &range, leaf).is_some_and(|outcome| best.take(outcome)) {
                 break;
             }
         }
-        best.0
+        best.or(|_| Step::Numbers)
     }
 
-    fn number_of(&mut self, one: Types, range: &Range, leaf: &Leaf) -> Outcome {
+    /// A number of one type; none where there is none.
+    fn number_of(&mut self, one: Types, range: &Range, leaf: &Leaf) -> Option<Outcome> {
         if one == Types::FRACTION {
             return match &range.step {
-                Some(step) if step.is_integer() => Outcome::Empty,
+                Some(step) if step.is_integer() => None,
                 Some(step) => self.stepped(step, false, one, range, leaf),
                 None => self.between(range, leaf),
             };
@@ -108,10 +100,17 @@ impl Solver<'_> {
     }
 
     /// Multiples of a step, nearest to zero or to a bound first.
-    fn stepped(&mut self, step: &BigRational, integral: bool, one: Types, range: &Range, leaf: &Leaf) -> Outcome {
+    fn stepped(
+        &mut self,
+        step: &BigRational,
+        integral: bool,
+        one: Types,
+        range: &Range,
+        leaf: &Leaf,
+    ) -> Option<Outcome> {
         // All multiples of the step are multiples of what must not divide: none is left, however long one looks.
         if range.not_multiples.iter().any(|of| divides(of, step)) {
-            return Outcome::Empty;
+            return None;
         }
         let (first, direction) = match (&range.low, &range.high) {
             (Some((low, _)), _) if !low.is_negative() => ((low / step).ceil(), 1),
@@ -119,7 +118,7 @@ impl Solver<'_> {
             (Some((low, _)), Some(_)) => ((low / step).ceil(), 1),
             (None, _) | (_, None) => (BigRational::zero(), 0),
         };
-        let mut best = Best::new();
+        let mut best = Best::default();
         for tried in 0..TRIES_MAX {
             let offset = match direction {
                 0 => i64::from(tried.div_ceil(2)) * if tried % 2 == 0 { 1 } else { -1 },
@@ -139,29 +138,29 @@ impl Solver<'_> {
                     }
                 };
             if beyond {
-                return best.0;
+                return best.answer;
             }
-            if value.is_integer() == integral && range.contains(&value) {
-                let outcome = self.candidate(&value, one, leaf);
-                if best.take(outcome) {
-                    return best.0;
-                }
+            if value.is_integer() == integral
+                && range.contains(&value)
+                && self.candidate(&value, one, leaf).is_some_and(|outcome| best.take(outcome))
+            {
+                return best.answer;
             }
         }
-        best.take(Outcome::Unknown("a long interval of multiples".into()));
-        best.0
+        best.doubt("a long interval of multiples");
+        best.answer
     }
 
     /// Any number that is not integral: decimals of growing precision.
-    fn between(&mut self, range: &Range, leaf: &Leaf) -> Outcome {
+    fn between(&mut self, range: &Range, leaf: &Leaf) -> Option<Outcome> {
         if range.low.as_ref().zip(range.high.as_ref()).is_some_and(|((low, _), (high, _))| low == high) {
             let (point, _) = range.low.clone().unwrap_or_default();
             return match !point.is_integer() && range.contains(&point) {
                 true => self.candidate(&point, Types::FRACTION, leaf),
-                false => Outcome::Empty,
+                false => None,
             };
         }
-        let mut best = Best::new();
+        let mut best = Best::default();
         let mut scale = BigInt::one();
         for _ in 0..24 {
             scale *= 10;
@@ -173,36 +172,28 @@ impl Solver<'_> {
             };
             for offset in 0..40 {
                 let value = (&from + BigRational::from_integer(BigInt::from(offset * sign))) * &unit;
-                if !value.is_integer() && range.contains(&value) {
-                    let outcome = self.candidate(&value, Types::FRACTION, leaf);
-                    if best.take(outcome) {
-                        return best.0;
-                    }
+                if !value.is_integer()
+                    && range.contains(&value)
+                    && self.candidate(&value, Types::FRACTION, leaf).is_some_and(|outcome| best.take(outcome))
+                {
+                    return best.answer;
                 }
             }
         }
         // There are infinitely many; that none of these would do says nothing of the rest.
-        best.take(Outcome::Unknown("a number between integers".into()));
-        best.0
+        best.doubt("a number between integers");
+        best.answer
     }
 
-    fn candidate(&mut self, value: &BigRational, one: Types, leaf: &Leaf) -> Outcome {
-        let Some(number) = exact::number(value) else { return Outcome::Unknown("a number of many digits".into()) };
+    fn candidate(&mut self, value: &BigRational, one: Types, leaf: &Leaf) -> Option<Outcome> {
+        let Some(number) = exact::number(value) else {
+            return Some(Outcome::Unknown("a number of many digits".into()));
+        };
         let written = match one {
             Types::WRITTEN_FRACTION => format!("{number}.0").parse().unwrap_or(number),
             _ => number,
         };
         let value = Value::Number(written);
-        if self.is_excluded(&value, leaf) { Outcome::Empty } else { self.judged(value, leaf) }
-    }
-
-    pub(super) fn is_number(atom: &Node, value: &Value) -> Option<bool> {
-        let exact = exact::rational(value.as_number()?)?;
-        Some(match atom {
-            Node::Minimum { limit, exclusive } => exact > *limit || exact == *limit && !exclusive,
-            Node::Maximum { limit, exclusive } => exact < *limit || exact == *limit && !exclusive,
-            Node::Multiple(of) => divides(of, &exact),
-            _ => return None,
-        })
+        if self.is_excluded(&value, leaf) { None } else { self.judged(value, leaf) }
     }
 }

@@ -3,13 +3,18 @@
 //! Names fall into regions: each declared name by itself, and all others by which patterns they match. What a member must be
 //! depends on its region alone, so one name from each region stands for all of it.
 
-use super::{Best, Leaf, Literal, Outcome, Solver, fails, holds, is_positive, node_of};
-use crate::normal::{Id, Node, Types};
+use super::{Best, Leaf, Literal, Outcome, Solver, closed, fails, holds, is_positive, node_of};
+use crate::{
+    normal::{Id, Node, Types},
+    proof::Step,
+    value::every,
+};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Patterns whose combinations are all looked at.
-const PATTERNS_MAX: usize = 6;
+/// Patterns whose combinations are looked at, and combinations of them that are possible.
+const PATTERNS_MAX: usize = 10;
+const REGIONS_MAX: usize = 64;
 /// Members added to reach a minimum.
 const MEMBERS_MAX: u64 = 64;
 
@@ -43,6 +48,8 @@ type Chosen = BTreeMap<String, Vec<Literal>>;
 /// One way to let something occur: a member by name or by region, and what its value must be besides.
 enum Place {
     Named(String),
+    /// It may be that the name is not one that will do.
+    Perhaps(String),
     /// Any undeclared name that matches and does not match so.
     Fresh {
         matching: Vec<String>,
@@ -54,17 +61,18 @@ enum Place {
 impl Solver<'_> {
     pub(super) fn object(&mut self, leaf: &Leaf) -> Outcome {
         match self.object_of(leaf) {
-            outcome @ (Outcome::Sure(_) | Outcome::Empty) => outcome,
+            outcome @ (Outcome::Sure(_) | Outcome::Empty(_)) => outcome,
             outcome => self.with_rules(leaf, outcome),
         }
     }
 
     pub(super) fn object_of(&mut self, leaf: &Leaf) -> Outcome {
-        let Some(mut shape) = self.object_shape(leaf) else { return Outcome::Empty };
+        let none = || closed(Step::Members(Vec::new()));
+        let Some(mut shape) = self.object_shape(leaf) else { return none() };
         if shape.required.iter().any(|name| shape.forbidden.contains(name))
             || shape.max.is_some_and(|max| max < shape.min)
         {
-            return Outcome::Empty;
+            return none();
         }
         let mut chosen = Chosen::new();
         for name in shape.required.clone() {
@@ -72,9 +80,9 @@ impl Solver<'_> {
         }
         shape.declared.extend(shape.required.iter().cloned());
         shape.declared.extend(shape.forbidden.iter().cloned());
-        let mut best = Best::new();
+        let mut best = Best::default();
         self.occur(&shape, 0, chosen, leaf, &mut best);
-        best.0
+        best.or(Step::Members)
     }
 
     fn object_shape(&mut self, leaf: &Leaf) -> Option<Shape> {
@@ -113,20 +121,21 @@ impl Solver<'_> {
         if shape.max.is_some_and(|max| chosen.len() as u64 > max) {
             return false;
         }
-        let places = if done < shape.broken.len() {
-            self.breaking_members(shape, &shape.broken[done])
-        } else if done < shape.broken.len() + shape.names_broken.len() {
-            Self::breaking_names(shape, shape.names_broken[done - shape.broken.len()])
-        } else {
-            return best.take(self.members(shape, chosen, leaf));
+        // Names first: of a member that is there, another name of the same region would do as well, but for what its name must
+        // be besides.
+        let named = shape.names_broken.len();
+        let places = match (shape.names_broken.get(done), done.checked_sub(named).and_then(|at| shape.broken.get(at))) {
+            (Some(names), _) => Some(self.breaking_names(shape, *names)),
+            (None, Some(broken)) => self.breaking_members(shape, broken),
+            (None, None) => return self.members(shape, chosen, leaf, best),
         };
         let Some(places) = places else {
-            best.take(Outcome::Unknown("a pattern of member names".into()));
+            best.doubt("a pattern of member names");
             return false;
         };
         for (place, value) in places {
             if self.steps_left == 0 {
-                best.take(Outcome::Unknown("the work budget is used up".into()));
+                best.doubt("the work budget is used up");
                 return false;
             }
             self.steps_left -= 1;
@@ -134,12 +143,14 @@ impl Solver<'_> {
                 let mut next = chosen.clone();
                 next.entry(name.clone()).or_default().extend(value);
                 // A member that cannot be closes the branch before the others are tried.
-                match self.member_goal(shape, &name, &next[&name]) {
-                    Some(goal) if self.solve(goal.clone()) == Outcome::Empty => continue,
-                    _ => {}
+                if let Some(goal) = self.member_goal(shape, &name, &next[&name])
+                    && let Outcome::Empty(why) = self.solve(goal.clone())
+                {
+                    best.parts.push((goal, why));
+                    continue;
                 }
                 if let Some(doubt) = doubt {
-                    best.take(Outcome::Unknown(doubt));
+                    best.doubt(doubt);
                 }
                 if self.occur(shape, done + 1, next, leaf, best) {
                     return true;
@@ -157,7 +168,7 @@ impl Solver<'_> {
         }
         for (pattern, schema) in &broken.patterns {
             for name in &shape.declared {
-                if self.patterns.is_match(pattern, name)? {
+                if self.values.patterns.is_match(pattern, name)? {
                     places.push((Place::Named(name.clone()), Some(fails(*schema))));
                 }
             }
@@ -168,7 +179,7 @@ impl Solver<'_> {
         for name in &shape.declared {
             let mut is_rest = !broken.named.iter().any(|(named, _)| named == name);
             for pattern in &patterns {
-                is_rest &= !self.patterns.is_match(pattern, name)?;
+                is_rest &= !self.values.patterns.is_match(pattern, name)?;
             }
             if is_rest {
                 places.push((Place::Named(name.clone()), Some(fails(broken.rest))));
@@ -183,19 +194,19 @@ impl Solver<'_> {
         Some(places)
     }
 
-    fn breaking_names(shape: &Shape, names: Id) -> Option<Vec<(Place, Option<Literal>)>> {
-        let mut places: Vec<_> = shape.declared.iter().map(|name| (Place::Named(name.clone()), None)).collect();
-        places.retain(|(place, _)| matches!(place, Place::Named(name) if !shape.forbidden.contains(name)));
+    /// The ways in which some name can break what names must be.
+    fn breaking_names(&mut self, shape: &Shape, names: Id) -> Vec<(Place, Option<Literal>)> {
+        let mut places = Vec::new();
+        for name in &shape.declared {
+            match self.is(names, &Value::from(name.as_str())) {
+                Some(true) => {}
+                Some(false) => places.push((Place::Named(name.clone()), None)),
+                None => places.push((Place::Perhaps(name.clone()), None)),
+            }
+        }
         let name = Some(fails(names));
         places.push((Place::Fresh { matching: Vec::new(), failing: Vec::new(), name }, None));
-        // A declared name is checked against `names` where it is used.
-        let tagged = places.into_iter().map(|(place, value)| match place {
-            Place::Named(name) => {
-                (Place::Fresh { matching: vec![exactly(&name)], failing: Vec::new(), name: Some(fails(names)) }, value)
-            }
-            place => (place, value),
-        });
-        Some(tagged.collect())
+        places
     }
 
     /// Names for a place: one for each region that it covers, and names chosen before that lie in it.
@@ -207,20 +218,20 @@ impl Solver<'_> {
         best: &mut Best,
     ) -> Vec<(String, Option<String>)> {
         match place {
-            Place::Named(name) if shape.forbidden.contains(name) => Vec::new(),
-            Place::Named(name) => match self.name_fits(shape, name) {
+            Place::Named(name) | Place::Perhaps(name) if shape.forbidden.contains(name) => Vec::new(),
+            Place::Named(name) | Place::Perhaps(name) => match self.name_fits(shape, name) {
                 Some(false) => Vec::new(),
-                Some(true) => vec![(name.clone(), None)],
-                None => vec![(name.clone(), Some("propertyNames".into()))],
+                Some(true) if matches!(place, Place::Named(_)) => vec![(name.clone(), None)],
+                _ => vec![(name.clone(), Some("propertyNames".into()))],
             },
             Place::Fresh { matching, failing, name } => {
                 let mut names = Vec::new();
                 for earlier in chosen.keys().filter(|earlier| !shape.declared.contains(*earlier)) {
                     let fits = |solver: &mut Self, patterns: &[String], wanted: bool| {
-                        patterns.iter().all(|pattern| solver.patterns.is_match(pattern, earlier) == Some(wanted))
+                        patterns.iter().all(|pattern| solver.values.patterns.is_match(pattern, earlier) == Some(wanted))
                     };
                     let named = name.is_none_or(|literal| {
-                        self.is(node_of(literal), &Value::from(earlier.as_str()), 0) == Some(is_positive(literal))
+                        self.is(node_of(literal), &Value::from(earlier.as_str())) == Some(is_positive(literal))
                     });
                     if fits(self, matching, true) && fits(self, failing, false) && named {
                         names.push((earlier.clone(), None));
@@ -248,41 +259,50 @@ impl Solver<'_> {
             .filter(|pattern| !matching.contains(pattern) && !failing.contains(pattern))
             .cloned()
             .collect();
-        let combinations = if open.len() > PATTERNS_MAX {
-            best.take(Outcome::Unknown("many patterns of member names".into()));
-            vec![0u64]
-        } else {
-            (0..1u64 << open.len()).collect()
-        };
-        let by_name = matching.iter().any(|pattern| is_exactly(pattern));
+        if open.len() > PATTERNS_MAX {
+            best.doubt("many patterns of member names");
+        }
+        let mut base = vec![holds(self.graph.add(Node::Type(Types::STRING)))];
+        let decided =
+            matching.iter().map(|pattern| (pattern, true)).chain(failing.iter().map(|pattern| (pattern, false)));
+        for (pattern, must_match) in decided {
+            let node = self.graph.add(Node::Pattern(pattern.clone()));
+            base.push(if must_match { holds(node) } else { fails(node) });
+        }
+        base.extend(shape.names.iter().map(|schema| holds(*schema)));
+        base.extend(name);
+        let taken: Vec<Value> =
+            shape.declared.iter().chain(chosen.keys()).map(|name| Value::from(name.as_str())).collect();
+        if !taken.is_empty() {
+            let taken = self.graph.values(taken.iter());
+            base.push(fails(taken));
+        }
+        // One pattern after another; what no name does together with some, none does together with more.
         let mut names = Vec::new();
-        for combination in combinations {
-            let mut goal = vec![holds(self.graph.add(Node::Type(Types::STRING)))];
-            let all =
-                matching.iter().map(|pattern| (pattern, true)).chain(failing.iter().map(|pattern| (pattern, false)));
-            let each = open.iter().enumerate().map(|(index, pattern)| (pattern, combination >> index & 1 == 1));
-            for (pattern, must_match) in all.chain(each) {
-                let node = match exact_name(pattern) {
-                    Some(name) => self.graph.values([&Value::from(name)]),
-                    None => self.graph.add(Node::Pattern(pattern.clone())),
-                };
-                goal.push(if must_match { holds(node) } else { fails(node) });
+        let mut regions = vec![(base, 0)];
+        let mut count = 0;
+        while let Some((goal, decided)) = regions.pop() {
+            count += usize::from(decided == open.len());
+            if count > REGIONS_MAX || self.steps_left == 0 {
+                best.doubt("many patterns of member names");
+                break;
             }
-            goal.extend(shape.names.iter().map(|schema| holds(*schema)));
-            goal.extend(name);
-            if !by_name {
-                let taken: Vec<Value> =
-                    shape.declared.iter().chain(chosen.keys()).map(|name| Value::from(name.as_str())).collect();
-                if !taken.is_empty() {
-                    let taken = self.graph.values(taken.iter());
-                    goal.push(fails(taken));
+            self.steps_left -= 1;
+            let next = open.get(decided).filter(|_| decided < PATTERNS_MAX);
+            // Before the last of them a look costs more than it spares.
+            let outcome = (next.is_none() || open.len() - decided > 1).then(|| self.solve(goal.clone()));
+            match (next, outcome) {
+                (_, Some(Outcome::Empty(why))) => best.parts.push((goal, why)),
+                (Some(pattern), _) => {
+                    let node = self.graph.add(Node::Pattern(pattern.clone()));
+                    for literal in [holds(node), fails(node)] {
+                        regions.push((goal.iter().copied().chain([literal]).collect(), decided + 1));
+                    }
                 }
-            }
-            match self.solve(goal) {
-                Outcome::Sure(Value::String(name)) => names.push((name, None)),
-                Outcome::Maybe(Value::String(name), why) => names.push((name, Some(why))),
-                Outcome::Unknown(why) => drop(best.take(Outcome::Unknown(why))),
-                _ => {}
+                (None, Some(Outcome::Sure(Value::String(name)))) => names.push((name, None)),
+                (None, Some(Outcome::Maybe(Value::String(name), why))) => names.push((name, Some(why))),
+                (None, Some(Outcome::Unknown(why))) => best.doubt(why),
+                (None, _) => {}
             }
         }
         names
@@ -290,178 +310,121 @@ impl Solver<'_> {
 
     fn name_fits(&mut self, shape: &Shape, name: &str) -> Option<bool> {
         let name = Value::from(name);
-        super::every(shape.names.iter().map(|schema| self.is(*schema, &name, 0)))
+        every(shape.names.iter().map(|schema| self.is(*schema, &name)))
     }
 
     /// What the value of a member must be; none where a pattern is out of reach.
     fn member_goal(&mut self, shape: &Shape, name: &str, besides: &[Literal]) -> Option<Vec<Literal>> {
         let mut goal = besides.to_vec();
-        for members in &shape.members {
-            let mut is_rest = true;
-            for (named, schema) in &members.named {
-                if named == name {
-                    goal.push(holds(*schema));
-                    is_rest = false;
-                }
-            }
-            for (pattern, schema) in &members.patterns {
-                if self.patterns.is_match(pattern, name)? {
-                    goal.push(holds(*schema));
-                    is_rest = false;
-                }
-            }
-            if is_rest {
-                goal.push(holds(members.rest));
-            }
+        for Members { named, patterns, rest } in &shape.members {
+            goal.extend(self.values.applying(named, patterns, *rest, name)?.into_iter().map(holds));
         }
+        goal.sort_unstable();
+        goal.dedup();
         Some(goal)
     }
 
-    /// Gives every member a value, and adds members up to the minimum.
-    fn members(&mut self, shape: &Shape, chosen: Chosen, leaf: &Leaf) -> Outcome {
+    /// Gives every member a value, and adds members up to the minimum; true once nothing better can come.
+    fn members(&mut self, shape: &Shape, chosen: Chosen, leaf: &Leaf, best: &mut Best) -> bool {
         let mut doubt = shape.doubt.clone();
         let mut members = Map::new();
         for (name, besides) in &chosen {
-            match self.member(shape, name, besides) {
-                Outcome::Sure(value) => drop(members.insert(name.clone(), value)),
-                Outcome::Maybe(value, why) => {
+            match self.member(shape, name, besides, best) {
+                Some(Outcome::Sure(value)) => drop(members.insert(name.clone(), value)),
+                Some(Outcome::Maybe(value, why)) => {
                     doubt = doubt.or(Some(why));
                     members.insert(name.clone(), value);
                 }
-                other => return other,
+                other => return other.is_some_and(|outcome| best.take(outcome)),
             }
         }
-        if let Some(outcome) = self.add_members(shape, &mut members, &chosen, &mut doubt) {
-            return outcome;
+        if !self.add_members(shape, &mut members, &chosen, &mut doubt, best) {
+            return false;
         }
         let value = Value::Object(members);
-        if self.is_excluded(&value, leaf) {
-            return self.object_other_than(value, shape, &chosen, leaf);
-        }
-        match doubt {
+        let outcome = match doubt {
             None => Outcome::Sure(value),
             Some(why) => self.tried(value, why, leaf),
-        }
+        };
+        best.take(outcome)
     }
 
-    fn member(&mut self, shape: &Shape, name: &str, besides: &[Literal]) -> Outcome {
+    /// A value for a member; none where there cannot be one.
+    fn member(&mut self, shape: &Shape, name: &str, besides: &[Literal], best: &mut Best) -> Option<Outcome> {
         match self.name_fits(shape, name) {
-            Some(false) => return Outcome::Empty,
+            Some(false) => return None,
             Some(true) => {}
-            None => return Outcome::Unknown("propertyNames".into()),
+            None => return Some(Outcome::Unknown("propertyNames".into())),
         }
-        match self.member_goal(shape, name, besides) {
-            Some(goal) => self.solve(goal),
-            None => Outcome::Unknown("a pattern of member names".into()),
+        let Some(goal) = self.member_goal(shape, name, besides) else {
+            return Some(Outcome::Unknown("a pattern of member names".into()));
+        };
+        match self.solve(goal.clone()) {
+            Outcome::Empty(why) => {
+                best.parts.push((goal, why));
+                None
+            }
+            outcome => Some(outcome),
         }
     }
 
-    /// Adds members until there are enough; the outcome where that fails.
+    /// Adds members until there are enough; false where there cannot be.
     fn add_members(
         &mut self,
         shape: &Shape,
         members: &mut Map<String, Value>,
         chosen: &Chosen,
         doubt: &mut Option<String>,
-    ) -> Option<Outcome> {
-        let mut best = Best::new();
+        best: &mut Best,
+    ) -> bool {
         let optional: Vec<String> =
             shape.declared.iter().filter(|name| !shape.forbidden.contains(*name)).cloned().collect();
         for name in optional {
             if members.len() as u64 >= shape.min {
-                return None;
+                return true;
             }
             if !members.contains_key(&name) {
-                match self.member(shape, &name, &[]) {
-                    Outcome::Sure(value) => drop(members.insert(name, value)),
-                    Outcome::Unknown(why) => drop(best.take(Outcome::Unknown(why))),
-                    Outcome::Maybe(value, why) => {
+                match self.member(shape, &name, &[], best) {
+                    Some(Outcome::Sure(value)) => drop(members.insert(name, value)),
+                    Some(Outcome::Unknown(why)) => best.doubt(why),
+                    Some(Outcome::Maybe(value, why)) => {
                         *doubt = doubt.take().or(Some(why));
                         members.insert(name, value);
                     }
-                    Outcome::Empty => {}
+                    _ => {}
                 }
             }
         }
         let mut used = chosen.clone();
         while (members.len() as u64) < shape.min {
             if members.len() as u64 >= MEMBERS_MAX {
-                return Some(Outcome::Unknown(format!("an object of {} members", shape.min)));
+                best.doubt(format!("an object of {} members", shape.min));
+                return false;
             }
             used.extend(members.keys().map(|name| (name.clone(), Vec::new())));
             let before = members.len();
-            for (name, _) in self.fresh_names(shape, &[], &[], None, &used, &mut best) {
-                match self.member(shape, &name, &[]) {
-                    Outcome::Sure(value) => {
+            for (name, _) in self.fresh_names(shape, &[], &[], None, &used, best) {
+                match self.member(shape, &name, &[], best) {
+                    Some(Outcome::Sure(value)) => {
                         members.insert(name, value);
                         break;
                     }
-                    Outcome::Maybe(value, why) => {
+                    Some(Outcome::Maybe(value, why)) => {
                         *doubt = doubt.take().or(Some(why));
                         members.insert(name, value);
                         break;
                     }
-                    Outcome::Unknown(why) => drop(best.take(Outcome::Unknown(why))),
-                    Outcome::Empty => {}
+                    Some(Outcome::Unknown(why)) => best.doubt(why),
+                    _ => {}
                 }
                 // This region has no values; its other names need no look.
                 used.insert(name, Vec::new());
             }
             if members.len() == before {
-                return Some(best.0);
+                return false;
             }
         }
-        None
-    }
-
-    /// The value was ruled out: another value for one member, or one member more.
-    fn object_other_than(&mut self, value: Value, shape: &Shape, chosen: &Chosen, leaf: &Leaf) -> Outcome {
-        let Value::Object(members) = &value else { return Outcome::Empty };
-        for (name, member) in members {
-            let mut besides = chosen.get(name).cloned().unwrap_or_default();
-            let taken = self.graph.values([member]);
-            besides.push(fails(taken));
-            if let Outcome::Sure(other) = self.member(shape, name, &besides) {
-                let mut members = members.clone();
-                members.insert(name.clone(), other);
-                let value = Value::Object(members);
-                if !self.is_excluded(&value, leaf) {
-                    return self.judged(value, leaf);
-                }
-            }
-        }
-        let mut larger = members.clone();
-        let grown = Shape { min: members.len() as u64 + 1, ..self.object_shape(leaf).unwrap_or_default() };
-        let grown = Shape { declared: shape.declared.clone(), ..grown };
-        if shape.max.is_none_or(|max| grown.min <= max)
-            && self.add_members(&grown, &mut larger, chosen, &mut None).is_none()
-            && !self.is_excluded(&Value::Object(larger.clone()), leaf)
-        {
-            return self.judged(Value::Object(larger), leaf);
-        }
-        Outcome::Unknown("an object other than the ones ruled out".into())
-    }
-
-    pub(super) fn is_object(&mut self, atom: &Node, members: &Map<String, Value>, depth: usize) -> Option<bool> {
-        match atom {
-            Node::Required(name) => Some(members.contains_key(name)),
-            Node::MinProperties(min) => Some(members.len() as u64 >= *min),
-            Node::MaxProperties(max) => Some(members.len() as u64 <= *max),
-            Node::Names(schema) => {
-                super::every(members.keys().map(|name| self.is(*schema, &Value::from(name.as_str()), depth + 1)))
-            }
-            Node::Properties { named, patterns, rest } => {
-                let shape = Shape {
-                    members: vec![Members { named: named.clone(), patterns: patterns.clone(), rest: *rest }],
-                    ..Shape::default()
-                };
-                super::every(members.iter().map(|(name, value)| {
-                    let goal = self.member_goal(&shape, name, &[])?;
-                    super::every(goal.into_iter().map(|literal| self.is(node_of(literal), value, depth + 1)))
-                }))
-            }
-            _ => None,
-        }
+        true
     }
 }
 
@@ -469,17 +432,4 @@ impl Shape {
     fn at_most(&mut self, max: u64) {
         self.max = Some(self.max.map_or(max, |known| known.min(max)));
     }
-}
-
-/// A stand-in for one name among patterns: no JSON Schema pattern begins with NUL.
-fn exactly(name: &str) -> String {
-    format!("\0{name}")
-}
-
-fn exact_name(pattern: &str) -> Option<&str> {
-    pattern.strip_prefix('\0')
-}
-
-fn is_exactly(pattern: &str) -> bool {
-    pattern.starts_with('\0')
 }

@@ -16,7 +16,7 @@ impl Solver<'_> {
             return before;
         }
         self.trying_rules = true;
-        let mut best = Best::new();
+        let mut best = Best::default();
         best.take(before);
         'rules: for rule in rules {
             for way in ways(&rule) {
@@ -44,7 +44,7 @@ impl Solver<'_> {
             }
         }
         self.trying_rules = false;
-        best.0
+        best.answer.unwrap_or(Outcome::Unknown("a rule between fields".into()))
     }
 }
 

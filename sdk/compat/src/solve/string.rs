@@ -1,8 +1,9 @@
 //! Strings: automata decide patterns and lengths; formats are tried on samples and never presumed.
 
-use super::{Best, Leaf, Outcome, Solver, is_positive, node_of};
+use super::{Best, Leaf, Outcome, Solver, closed, is_positive, node_of};
 use crate::{
     normal::Node,
+    proof::Step,
     text::{Strings, Wanted},
 };
 use serde_json::Value;
@@ -125,7 +126,7 @@ impl Solver<'_> {
                 (Node::MinLength(min), true) => length_min = length_min.max(*min),
                 (Node::MaxLength(max), false) => length_min = length_min.max(max.saturating_add(1)),
                 (Node::MaxLength(max), true) => length_max = Some(length_max.map_or(*max, |known| known.min(*max))),
-                (Node::MinLength(0), false) => return Outcome::Empty,
+                (Node::MinLength(0), false) => return closed(Step::Texts(Vec::new())),
                 (Node::MinLength(min), false) => {
                     length_max = Some(length_max.map_or(min - 1, |known| known.min(min - 1)))
                 }
@@ -142,31 +143,25 @@ impl Solver<'_> {
             excluded: excluded.iter().map(String::as_str).collect(),
         };
         let count = if is_exact { 1 } else { 12 };
-        let mut best = Best::new();
-        let are_all = match self.patterns.find(&wanted, count) {
+        let mut best = Best::default();
+        match self.values.patterns.find(&wanted, count) {
             Strings::Found { strings, are_all } => {
-                if best.take(self.first(strings.into_iter().map(Value::from), leaf)) {
-                    return best.0;
+                let found = self.first(strings.iter().map(|text| Value::from(text.as_str())), leaf);
+                if found.is_some_and(|outcome| best.take(outcome)) || are_all {
+                    return best.or(|_| Step::Texts(strings));
                 }
-                are_all
             }
-            Strings::Unknown(why) => {
-                best.take(Outcome::Unknown(why));
-                false
-            }
-        };
+            Strings::Unknown(why) => best.doubt(why),
+        }
         let samples: Vec<Value> =
             self.samples.iter().map(String::as_str).chain(SAMPLES.iter().copied()).map(Value::from).collect();
-        if are_all || best.take(self.first(samples, leaf)) {
-            return best.0;
-        }
+        self.first(samples, leaf).map(|outcome| best.take(outcome));
         let doubt = leaf
             .atoms
             .iter()
             .find(|literal| matches!(self.graph.node(node_of(**literal)), Node::Format(_) | Node::Opaque { .. }));
-        let doubt = doubt.map_or("a string".into(), |literal| self.name(node_of(*literal)));
-        best.take(Outcome::Unknown(doubt));
-        best.0
+        best.doubt(doubt.map_or("a string".into(), |literal| self.name(node_of(*literal))));
+        best.or(|_| Step::Texts(Vec::new()))
     }
 
     /// Where a text must be a code of a list, the codes of the shortest such list are all there are.
@@ -179,25 +174,17 @@ impl Solver<'_> {
         });
         let shortest = listed.min_by_key(|index| self.graph.listed(*index).list.rows().len())?;
         let list = std::sync::Arc::clone(&self.graph.listed(shortest).list);
-        let mut best = Best::new();
+        let mut best = Best::default();
         let mut last = None;
         for row in list.rows() {
-            if last != Some(row.code()) && best.take(self.first([Value::from(row.code())], leaf)) {
+            if last != Some(row.code())
+                && let Some(outcome) = self.first([Value::from(row.code())], leaf)
+                && best.take(outcome)
+            {
                 break;
             }
             last = Some(row.code());
         }
-        Some(best.0)
-    }
-
-    pub(super) fn is_string(&mut self, atom: &Node, text: &str) -> Option<bool> {
-        Some(match atom {
-            Node::MinLength(min) => text.chars().count() as u64 >= *min,
-            Node::MaxLength(max) => text.chars().count() as u64 <= *max,
-            Node::Pattern(pattern) => return self.patterns.is_match(pattern, text),
-            Node::Format(format) => return self.has_format(format, text),
-            Node::Listed(index) => self.graph.listed(*index).has(text),
-            _ => return None,
-        })
+        Some(best.or(|_| Step::Codes(shortest)))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Compared, corpus::Replayed};
 use crate::{context::Context, terminal::Lang};
-use guiju_compat::{Bump, Change, Fit, Inclusion, Verdict, Witness};
+use guiju_compat::{Bump, Change, Fit, Inclusion, Line, Verdict, Witness};
 use guiju_model::{Kind, Severity};
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -32,8 +32,9 @@ pub fn text(out: &mut impl Write, compared: &[Compared], context: &Context) -> i
                 writeln!(out, "    {} {}", paint.help(lang.pick("instead:", "改法：")), lang.of(&change.remedy))?;
             }
         }
-        for line in directions(&compared.verdict, lang) {
+        for (line, proof) in directions(compared, lang) {
             writeln!(out, "  {line}")?;
+            proof.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
         }
         if let Some(replayed) = &compared.replayed {
             writeln!(out, "  {}", corpus(replayed, lang))?;
@@ -114,7 +115,9 @@ fn shown(witness: &Witness, bump: Option<Bump>, verdict: &Verdict, lang: Lang) -
     lang.pick(&en, &zh).to_owned()
 }
 
-fn directions(verdict: &Verdict, lang: Lang) -> Vec<String> {
+/// What is said of each direction, with the lines of its proof where they are wanted.
+fn directions(compared: &Compared, lang: Lang) -> Vec<(String, Vec<String>)> {
+    let verdict = &compared.verdict;
     // A contract has rules instead; each that is broken has been told.
     if verdict.kind == Kind::Contract {
         return Vec::new();
@@ -130,12 +133,21 @@ fn directions(verdict: &Verdict, lang: Lang) -> Vec<String> {
             Inclusion::NotIncluded(_) => format!("{zh}：否，见例证"),
             Inclusion::Undecided(why) => format!("{zh}：未能判定，原因：{why}"),
         };
-        lang.pick(&en, &zh).to_owned()
+        let lines = proof(inclusion, compared).map(|line| format!("{:1$}{2}", "", 2 * line.depth, lang.of(&line.text)));
+        (lang.pick(&en, &zh).to_owned(), lines.collect())
     };
     vec![
         said(&verdict.old_in_new, "every record of the old is one of the new", "旧版的记录都是新版的记录"),
         said(&verdict.new_in_old, "every record of the new is one of the old", "新版的记录都是旧版的记录"),
     ]
+}
+
+fn proof(inclusion: &Inclusion, compared: &Compared) -> impl Iterator<Item = Line> + use<> {
+    let lines = match inclusion {
+        Inclusion::Included(proof) if compared.with_proof => proof.lines(),
+        _ => Vec::new(),
+    };
+    lines.into_iter()
 }
 
 fn corpus(replayed: &Replayed, lang: Lang) -> String {
@@ -162,7 +174,7 @@ pub fn json(out: &mut impl Write, compared: &[Compared]) -> io::Result<()> {
 }
 
 fn as_json(compared: &Compared) -> Value {
-    let Compared { verdict, fit, required, replayed } = compared;
+    let Compared { verdict, fit, required, replayed, .. } = compared;
     let fit = match fit {
         Fit::Enough => "enough",
         Fit::Ample => "ample",
@@ -173,7 +185,8 @@ fn as_json(compared: &Compared) -> Value {
     let mut document = json!({
         "old": verdict.old, "new": verdict.new, "reading": verdict.reading, "fit": fit,
         "bump": verdict.bump.map(Bump::as_str), "required": required.as_ref().map(ToString::to_string),
-        "old_in_new": inclusion(&verdict.old_in_new), "new_in_old": inclusion(&verdict.new_in_old),
+        "old_in_new": inclusion(&verdict.old_in_new, compared),
+        "new_in_old": inclusion(&verdict.new_in_old, compared),
         "changes": verdict.changes.iter().map(change).collect::<Vec<_>>(),
     });
     if let Some(Replayed { file, records, unreadable, both, neither, broken, gained, first_broken }) = replayed {
@@ -183,9 +196,17 @@ fn as_json(compared: &Compared) -> Value {
     document
 }
 
-fn inclusion(inclusion: &Inclusion) -> Value {
+fn inclusion(inclusion: &Inclusion, compared: &Compared) -> Value {
     match inclusion {
-        Inclusion::Included(proof) => json!({"answer": "included", "steps": proof.steps, "parts": proof.parts}),
+        Inclusion::Included(found) => {
+            let mut document = json!({"answer": "included", "steps": found.steps, "parts": found.parts});
+            if compared.with_proof {
+                let lines = proof(inclusion, compared);
+                let line = |line: Line| json!({"depth": line.depth, "rule": line.rule, "en": line.text.en, "zh": line.text.zh});
+                document["proof"] = lines.map(line).collect();
+            }
+            document
+        }
         Inclusion::NotIncluded(found) => json!({"answer": "not-included", "witness": witness(found)}),
         Inclusion::Undecided(why) => json!({"answer": "undecided", "why": why}),
     }
@@ -234,8 +255,13 @@ pub fn markdown(out: &mut impl Write, compared: &[Compared], lang: Lang) -> io::
             writeln!(out, "{}\n", lang.of(&change.remedy))?;
             writeln!(out, "</details>\n")?;
         }
-        for line in directions(&compared.verdict, lang) {
+        for (line, proof) in directions(compared, lang) {
             writeln!(out, "- {line}")?;
+            if !proof.is_empty() {
+                let summary = lang.pick("the proof", "证明");
+                let lines = proof.join("\n");
+                writeln!(out, "\n<details><summary>{summary}</summary>\n\n```text\n{lines}\n```\n\n</details>\n")?;
+            }
         }
         if let Some(replayed) = &compared.replayed {
             writeln!(out, "- {}", corpus(replayed, lang))?;
