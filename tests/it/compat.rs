@@ -7,7 +7,7 @@ use crate::{
     grpc,
     support::{Server, expect_file, root},
 };
-use guiju_compat::{Budget, Bump, Fit, Inclusion, Side, Verdict, compare, page, pages};
+use guiju_compat::{Budget, Bump, Fit, Inclusion, Side, UNCHECKED, Verdict, compare, page, pages};
 use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Package, Properties, Reading, StandardId};
 use guiju_proto::registry as wire;
 use proptest::{prelude::*, test_runner::Config};
@@ -100,18 +100,19 @@ fn said(verdict: &Verdict) -> String {
 }
 
 /// Every witness shows what it is said to show, and nothing escapes from what is said to lie inside.
-fn holds_true(verdict: &Verdict, old: &Side, new: &Side) {
+pub fn holds_true(verdict: &Verdict, old: &Side, new: &Side) {
     for (inclusion, from, to) in [(&verdict.old_in_new, old, new), (&verdict.new_in_old, new, old)] {
         match inclusion {
             Inclusion::NotIncluded(witness) => {
                 assert!(from.accepts(&witness.record, witness.day) && !to.accepts(&witness.record, witness.day));
             }
-            Inclusion::Included(_) => {
+            Inclusion::Included(proof) => {
+                proof.replay().unwrap_or_else(|why| panic!("{} in {}: {why}", from.name, to.name));
                 let escaped =
                     records(verdict).into_iter().find(|record| from.accepts(record, None) && !to.accepts(record, None));
                 assert_eq!(escaped, None, "{} is said to lie in {}", from.name, to.name);
             }
-            Inclusion::Undecided(_) => {}
+            Inclusion::Undecided(why) => assert!(!why.starts_with(UNCHECKED), "{} in {}: {why}", from.name, to.name),
         }
     }
     for change in &verdict.changes {
@@ -155,7 +156,7 @@ fn records(verdict: &Verdict) -> Vec<Value> {
     found
 }
 
-fn bare(schema: &Value, formats: bool) -> Option<Side> {
+pub fn bare(schema: &Value, formats: bool) -> Option<Side> {
     Side::of_schema("schema", schema.to_string().as_bytes(), BTreeMap::new(), formats).ok()
 }
 
@@ -233,7 +234,7 @@ const EDITS: &[Edit] = &[
 ];
 
 /// Schemas as real ones are, from the shipped standards: fields, formats and patterns, without what refers elsewhere.
-fn real() -> Vec<Value> {
+pub fn real() -> Vec<Value> {
     fn walk(folder: &Path, found: &mut Vec<Value>) {
         for entry in fs::read_dir(folder).unwrap().flatten() {
             let path = entry.path();
@@ -301,6 +302,12 @@ fn edits_of_known_effect_are_judged_so() {
             assert!(says(&verdict.new_in_old, *gives), "{title}, {name}: {:?}", verdict.new_in_old);
         }
     }
+}
+
+/// How many random pairs: `GUIJU_SOAK` says how many times as many as always.
+fn cases(always: u32) -> u32 {
+    let times = std::env::var("GUIJU_SOAK").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    always * times
 }
 
 fn schemas() -> impl Strategy<Value = Value> {
@@ -391,7 +398,7 @@ fn values() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 60, max_shrink_iters: 500, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: cases(60), max_shrink_iters: 500, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn nothing_escapes_what_is_said_to_lie_inside(
@@ -404,7 +411,8 @@ proptest! {
         let verdict = compare(&one, &other, &budget);
         for (inclusion, from, to) in [(&verdict.old_in_new, &one, &other), (&verdict.new_in_old, &other, &one)] {
             match inclusion {
-                Inclusion::Included(_) => {
+                Inclusion::Included(proof) => {
+                    prop_assert!(proof.replay().is_ok(), "{:?}", proof.replay());
                     for record in &attack {
                         prop_assert!(!from.accepts(record, None) || to.accepts(record, None), "{record} escapes");
                     }
@@ -412,7 +420,7 @@ proptest! {
                 Inclusion::NotIncluded(witness) => {
                     prop_assert!(from.accepts(&witness.record, None) && !to.accepts(&witness.record, None));
                 }
-                Inclusion::Undecided(_) => {}
+                Inclusion::Undecided(why) => prop_assert!(!why.starts_with(UNCHECKED), "{why}"),
             }
         }
     }

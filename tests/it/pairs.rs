@@ -1,23 +1,47 @@
 //! Pairs of schemas whose compatibility is known, and what is said of them held against records made of both.
 //!
-//! The traps are ours and always run: pairs on which lists of syntactic rules go wrong. `GUIJU_PAIRS` names a folder with more
-//! files of that form; of those it is told how many were decided, and only what is provably wrong fails.
+//! The traps are ours and always run: pairs on which lists of syntactic rules go wrong. Where `../shared/compat-pairs` lies beside
+//! the repository, or `GUIJU_PAIRS` names a folder, its files of that form are judged too: what is provably wrong fails, and so
+//! does a file of which too little is decided.
 
-use crate::{attack, support::root};
-use guiju_compat::{Budget, Inclusion, Side, compare};
+use crate::{
+    attack,
+    support::{expect_file, root},
+};
+use guiju_compat::{Budget, Bump, Inclusion, Side, UNCHECKED, compare};
+use guiju_model::Properties;
 use serde::Deserialize;
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
-/// Records that attack each inclusion.
+/// Records that attack each inclusion; of a file with many pairs, fewer of each.
 const ATTACKS: usize = 120;
+const ATTACKS_OF_MANY: usize = 20;
+
+/// Directions that must be decided, of each hundred.
+const DECIDED: &[(&str, f64)] = &[("containment.jsonl", 99.0), ("traps.jsonl", 100.0), ("iglu.jsonl", 97.0)];
+
+/// Files with more pairs, where there are some.
+pub fn more() -> Vec<PathBuf> {
+    let folder = std::env::var_os("GUIJU_PAIRS").map_or_else(|| root().join("../shared/compat-pairs"), PathBuf::from);
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension() == Some("jsonl".as_ref())).collect();
+    files.sort();
+    files
+}
 
 #[derive(Deserialize)]
-struct Pair {
-    id: String,
-    dialect: String,
-    old: Value,
-    new: Value,
+pub struct Pair {
+    pub source: String,
+    pub id: String,
+    pub dialect: String,
+    pub old: Value,
+    pub new: Value,
     expected_backward: Option<bool>,
     expected_forward: Option<bool>,
     label_kind: String,
@@ -33,7 +57,7 @@ struct Told {
     millis: Vec<f64>,
 }
 
-fn side(schema: &Value, dialect: &str, formats: bool) -> Option<Side> {
+pub fn side(schema: &Value, dialect: &str, formats: bool) -> Option<Side> {
     let mut schema = schema.clone();
     if let Value::Object(members) = &mut schema
         && !members.contains_key("$schema")
@@ -45,7 +69,9 @@ fn side(schema: &Value, dialect: &str, formats: bool) -> Option<Side> {
 
 fn judge(file: &Path) -> Told {
     let mut told = Told::default();
-    for line in fs::read_to_string(file).unwrap().lines() {
+    let text = fs::read_to_string(file).unwrap();
+    let attacks = if text.lines().count() > 200 { ATTACKS_OF_MANY } else { ATTACKS };
+    for line in text.lines() {
         let pair: Pair = serde_json::from_str(line).unwrap();
         // Pairs about formats take them for more than a remark.
         let formats = pair.id.contains("/format/");
@@ -58,7 +84,7 @@ fn judge(file: &Path) -> Told {
         let started = Instant::now();
         let verdict = compare(&old, &new, &Budget { changes_max: 0, ..Budget::default() });
         told.millis.push(started.elapsed().as_secs_f64() * 1e3);
-        let records = attack::records([&pair.old, &pair.new], ATTACKS);
+        let records = attack::records([&pair.old, &pair.new], attacks);
         for (inclusion, expected, from, to, way) in [
             (&verdict.old_in_new, pair.expected_backward, &old, &new, "backward"),
             (&verdict.new_in_old, pair.expected_forward, &new, &old, "forward"),
@@ -69,7 +95,8 @@ fn judge(file: &Path) -> Told {
             let is_true = pair.label_kind == "semantic" && !is_refuted;
             told.directions += 1;
             match inclusion {
-                Inclusion::Included(_) => {
+                Inclusion::Included(proof) => {
+                    told.wrong.extend(proof.replay().err().map(|why| format!("{name}: {why}")));
                     let escaped = records.iter().find(|record| from.accepts(record, None) && !to.accepts(record, None));
                     told.wrong.extend(escaped.map(|record| format!("{name}: {record} escapes")));
                     match (expected, is_true) {
@@ -87,6 +114,7 @@ fn judge(file: &Path) -> Told {
                         told.otherwise.push(format!("{name}: {record}"));
                     }
                 }
+                Inclusion::Undecided(why) if why.starts_with(UNCHECKED) => told.wrong.push(format!("{name}: {why}")),
                 Inclusion::Undecided(why) => told.undecided.push(format!("{name}: {why}")),
             }
         }
@@ -95,9 +123,9 @@ fn judge(file: &Path) -> Told {
 }
 
 /// Schemas against what one random change makes of them: what is said is held against records made of both.
-fn mutants(file: &Path, turns: u64) -> (usize, usize, Vec<String>) {
+fn mutants(file: &Path, turns: u64, every: usize) -> (usize, usize, Vec<String>) {
     let (mut directions, mut undecided, mut wrong) = (0, 0, Vec::new());
-    for line in fs::read_to_string(file).unwrap().lines() {
+    for line in fs::read_to_string(file).unwrap().lines().step_by(every) {
         let pair: Pair = serde_json::from_str(line).unwrap();
         for turn in 0..turns {
             let base = if turn % 2 == 0 { &pair.old } else { &pair.new };
@@ -109,8 +137,14 @@ fn mutants(file: &Path, turns: u64) -> (usize, usize, Vec<String>) {
             for (inclusion, from, to) in [(&verdict.old_in_new, &old, &new), (&verdict.new_in_old, &new, &old)] {
                 directions += 1;
                 match inclusion {
-                    Inclusion::Undecided(_) => undecided += 1,
-                    Inclusion::Included(_) => {
+                    Inclusion::Undecided(why) => {
+                        undecided += 1;
+                        let is_refused = why.starts_with(UNCHECKED);
+                        wrong.extend(is_refused.then(|| format!("{}: {base} and {mutant}: {why}", pair.id)));
+                    }
+                    Inclusion::Included(proof) => {
+                        wrong
+                            .extend(proof.replay().err().map(|why| format!("{}: {base} and {mutant}: {why}", pair.id)));
                         let escaped =
                             records.iter().find(|record| from.accepts(record, None) && !to.accepts(record, None));
                         wrong.extend(escaped.map(|record| format!("{}: {base} and {mutant}: {record}", pair.id)));
@@ -130,20 +164,16 @@ fn mutants(file: &Path, turns: u64) -> (usize, usize, Vec<String>) {
 
 #[test]
 fn nothing_escapes_a_proof_about_a_schema_with_one_change() {
-    let (directions, undecided, wrong) = mutants(&root().join("tests/cases/pairs/traps.jsonl"), 8);
+    let (directions, undecided, wrong) = mutants(&root().join("tests/cases/pairs/traps.jsonl"), 8, 1);
     assert_eq!(wrong, Vec::<String>::new());
     assert!(directions > 500 && undecided * 50 < directions, "{undecided} of {directions}");
-    let Some(folder) = std::env::var_os("GUIJU_PAIRS") else { return };
-    let turns = std::env::var("GUIJU_PAIRS_TURNS").ok().and_then(|turns| turns.parse().ok()).unwrap_or(2);
-    for entry in
-        fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.path().extension() == Some("jsonl".as_ref()))
-    {
-        let (directions, undecided, wrong) = mutants(&entry.path(), turns);
-        eprintln!(
-            "{}: {directions} directions of mutants, {undecided} undecided, {} wrong",
-            entry.file_name().display(),
-            wrong.len()
-        );
+    // A tenth of the others always, all of them and more often where it is asked for.
+    let asked = std::env::var("GUIJU_PAIRS_TURNS").ok().and_then(|turns| turns.parse().ok());
+    let (turns, every) = asked.map_or((1, 10), |turns| (turns, 1));
+    for file in more() {
+        let (directions, undecided, wrong) = mutants(&file, turns, every);
+        let name = file.file_name().unwrap_or_default().display();
+        eprintln!("{name}: {directions} directions of mutants, {undecided} undecided, {} wrong", wrong.len());
         wrong.iter().for_each(|line| eprintln!("  wrong {line}"));
         assert_eq!(wrong.len(), 0);
     }
@@ -154,14 +184,11 @@ fn pairs_are_decided_as_they_are_known_to_be() {
     let traps = judge(&root().join("tests/cases/pairs/traps.jsonl"));
     assert!(traps.directions > 50, "{}", traps.directions);
     assert_eq!((&traps.wrong, &traps.otherwise, &traps.undecided), (&vec![], &vec![], &vec![]));
-    let Some(folder) = std::env::var_os("GUIJU_PAIRS") else { return };
-    for entry in
-        fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.path().extension() == Some("jsonl".as_ref()))
-    {
-        let Told { directions, undecided, otherwise, wrong, mut millis } = judge(&entry.path());
+    for path in more() {
+        let Told { directions, undecided, otherwise, wrong, mut millis } = judge(&path);
         millis.sort_by(f64::total_cmp);
         let at = |share: f64| millis.get((millis.len() as f64 * share) as usize).copied().unwrap_or_default();
-        let (file, decided) = (entry.file_name(), directions - undecided.len());
+        let (file, decided) = (path.file_name().unwrap_or_default(), directions - undecided.len());
         eprintln!(
             "{}: {decided} of {directions} directions decided, {} against their label; a pair: median {:.2} ms, p99 {:.1} ms, at most {:.1} ms",
             file.display(),
@@ -173,5 +200,122 @@ fn pairs_are_decided_as_they_are_known_to_be() {
         undecided.iter().for_each(|line| eprintln!("  undecided {line}"));
         otherwise.iter().for_each(|line| eprintln!("  otherwise {}", line.chars().take(300).collect::<String>()));
         assert_eq!(wrong, Vec::<String>::new());
+        let least = DECIDED.iter().find(|(name, _)| file == *name).map_or(0.0, |(_, least)| *least);
+        assert!(100.0 * decided as f64 >= least * directions as f64, "{decided} of {directions}: {undecided:#?}");
     }
+}
+
+/// What stands before the findings of the case study.
+const STUDY: &str = "\
+# Case study: released versions whose declared bump is wrong
+
+Made by `UPDATE_EXPECT=1 cargo test -p guiju-tests case_study`, where the pairs lie at `../shared/compat-pairs` or at the folder that
+`GUIJU_PAIRS` names; where they do, the tests fail once this page is stale.
+
+**Source.** Event schemas of [Iglu Central](https://github.com/snowplow/iglu-central), Apache-2.0: half of its consecutive versions,
+as pairs of an old and a new schema of draft 4. Each version number has the form MODEL-REVISION-ADDITION. An *addition* declares that
+every record of the old version is one of the new; a *model* change, that some are not.
+
+**Reading.** Strict, formats not asserted: a version is the set of records that its validator accepts. Draft 4 as it stands: `maxLength`
+says nothing of a value that is no text, and what is not declared is allowed unless it is forbidden.
+
+**Evidence.** For a bump that is too small, a record that the old version accepts and the new refuses: both validators have said so.
+For one that is larger than it must be, a proof that there is no such record, whose every step a second program has followed.
+Long texts are shortened here, with their length in code points.
+";
+
+/// Which bump a pair of version numbers of the form MODEL-REVISION-ADDITION declares.
+fn declared(id: &str) -> Option<(&str, &str, &str, &'static str)> {
+    let (name, versions) = id.split_once(' ')?;
+    let (old, new) = versions.split_once("..")?;
+    let part = |version: &str, at: usize| version.split('-').nth(at).map(str::to_owned);
+    let kinds = ["model", "revision", "addition"];
+    let changed = (0..3).find(|at| part(old, *at) != part(new, *at))?;
+    Some((name, old, new, kinds[changed]))
+}
+
+/// A record with its long texts cut.
+fn shortened(value: &Value) -> Value {
+    match value {
+        Value::String(text) if text.chars().count() > 40 => {
+            let (start, count) = (text.chars().take(8).collect::<String>(), text.chars().count());
+            format!("{start}… ({count} code points)").into()
+        }
+        Value::Array(items) => items.iter().map(shortened).collect(),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), shortened(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn study(file: &Path) -> String {
+    let (mut small, mut large) = (String::new(), String::new());
+    let mut counts = BTreeMap::<&str, [usize; 3]>::new();
+    for line in fs::read_to_string(file).unwrap().lines() {
+        let pair: Pair = serde_json::from_str(line).unwrap();
+        let (name, old, new, bump) = declared(&pair.id).expect("an id names two versions");
+        let read = |schema: &Value| side(schema, &pair.dialect, false).expect("it compiles");
+        let (before, after) = (read(&pair.old), read(&pair.new));
+        let verdict = compare(&before, &after, &Budget::default());
+        let kind = ["addition", "revision", "model"].into_iter().find(|kind| *kind == bump).expect("one of three");
+        let count = counts.entry(kind).or_default();
+        count[0] += 1;
+        match (kind, &verdict.old_in_new) {
+            ("addition", Inclusion::NotIncluded(witness)) => {
+                count[1] += 1;
+                assert!(before.accepts(&witness.record, None) && !after.accepts(&witness.record, None), "{}", pair.id);
+                small += &format!("\n### `{name}` {old} to {new}\n\n");
+                for change in verdict.changes.iter().filter(|change| change.bump == Some(Bump::Major)) {
+                    let place = change.old_place.as_deref().or(change.new_place.as_deref()).unwrap_or_default();
+                    let place = if place.is_empty() { "/" } else { place };
+                    // Longer parts would repeat the schemas themselves.
+                    let what = &change.message.en;
+                    let what = if what.len() > 110 { what.split(": ").next().unwrap_or_default() } else { what };
+                    small += &format!("- [`{}`](reference/changes/{0}.md) at `{place}`: {what}\n", change.code);
+                }
+                let record = serde_json::to_string_pretty(&shortened(&witness.record)).unwrap();
+                small += &format!("\nConforms to {old} and not to {new}:\n\n```json\n{record}\n```\n\n");
+                let closed = |schema: &Value| read(schema).read_as(Properties::ClosedWriter).expect("it compiles");
+                let closed =
+                    compare(&closed(&pair.old), &closed(&pair.new), &Budget { changes_max: 0, ..Budget::default() });
+                let reading = match closed.old_in_new {
+                    Inclusion::Included(_) => "Under the reading closed-writer nobody is broken, as a proof shows.",
+                    Inclusion::NotIncluded(_) => "Under the reading closed-writer it breaks as well.",
+                    Inclusion::Undecided(_) => "Under the reading closed-writer it is undecided.",
+                };
+                for finding in witness.refused_for.iter().take(3) {
+                    let path = if finding.path.is_empty() { "/" } else { &finding.path };
+                    small += &format!("Refused for `{}` at `{path}`, by `{}`.\n", finding.code, finding.rule);
+                }
+                small += &format!("{reading}\n");
+            }
+            ("model", Inclusion::Included(proof)) => {
+                count[2] += 1;
+                let lemmas = proof.replay().expect("a proof that can be followed");
+                let forward = match &verdict.new_in_old {
+                    Inclusion::Included(_) => "and the other way round: the same set",
+                    Inclusion::NotIncluded(_) => "and it accepts more: an addition",
+                    Inclusion::Undecided(_) => "whether it accepts more is undecided",
+                };
+                large += &format!(
+                    "- `{name}` {old} to {new}: every record of the old is one of the new (lemmas: {lemmas}), {forward}\n"
+                );
+            }
+            _ => {}
+        }
+    }
+    let mut text = STUDY.to_owned();
+    text += "\n| declared | pairs | too small, shown by a record | larger than it must be, by proof |\n|---|---:|---:|---:|\n";
+    for (kind, [pairs, small, large]) in &counts {
+        text += &format!("| {kind} | {pairs} | {small} | {large} |\n");
+    }
+    text += &format!("\n## Too small\n{small}\n## Larger than it must be\n\n{large}");
+    text
+}
+
+#[test]
+fn the_case_study_says_what_the_pairs_show() {
+    let Some(file) = more().into_iter().find(|file| file.ends_with("iglu.jsonl")) else { return };
+    expect_file(&root().join("docs/case-study-iglu.md"), &study(&file));
 }

@@ -181,17 +181,17 @@ fn judged(
         let code = format!("{}-{suffix}", edit.what);
         let detail = edit.detail.clone();
         let places = [edit.old_place.clone(), edit.new_place.clone()];
-        let alone = match narrower && !others.is_empty() {
-            true => judge.search(way, goal.iter().chain(others).copied().collect(), None),
-            false => Found::Unknown(String::new()),
-        };
-        let answer = match alone {
-            Found::Witness(_) => alone,
-            _ => {
-                judge.solver.refill(judge.budget.change_steps);
-                judge.search(way, goal, None)
+        let mut answer = judge.search(way, goal.clone(), None);
+        if let Found::Witness(witness) = &answer
+            && narrower
+            && others.iter().any(|other| judge.solver.is(other >> 1, &witness.record) == Some(false))
+        {
+            judge.solver.refill(judge.budget.change_steps);
+            let alone = judge.search(way, goal.iter().chain(others).copied().collect(), None);
+            if matches!(alone, Found::Witness(_)) {
+                answer = alone;
             }
-        };
+        }
         let answer = match answer {
             Found::Unknown(why) => {
                 let parts = [(&from.root, from, true), (changed, old, !narrower), (&to.root, to, false)];
