@@ -8,7 +8,7 @@ use crate::{
     support::{Server, expect_file, root},
 };
 use guiju_compat::{Budget, Bump, Fit, Inclusion, Side, UNCHECKED, Verdict, compare, page, pages};
-use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Package, Properties, Reading, StandardId};
+use guiju_model::{Bundle, Catalog, Content, Date, Digest, Kind, Package, Properties, Reading, StandardId};
 use guiju_proto::registry as wire;
 use proptest::{prelude::*, test_runner::Config};
 use prost::Message;
@@ -421,6 +421,42 @@ proptest! {
                     prop_assert!(from.accepts(&witness.record, None) && !to.accepts(&witness.record, None));
                 }
                 Inclusion::Undecided(why) => prop_assert!(!why.starts_with(UNCHECKED), "{why}"),
+            }
+        }
+    }
+}
+
+/// A code list of a few codes, each valid for some months of one year.
+fn lists() -> impl Strategy<Value = String> {
+    let end = || prop_oneof![Just(String::new()), (1..13u32).prop_map(|month| format!("2026-{month:02}"))];
+    let row = ("[abc]", end(), end()).prop_map(|(code, from, to)| format!("{code},甲,,,{from},{to},,\n"));
+    proptest::collection::vec(row, 1..5)
+        .prop_map(|rows| format!("code,name_zh,name_en,parent,valid_from,valid_to,alias,note\n{}", rows.concat()))
+}
+
+fn list(codes: &str) -> Option<Side> {
+    let files = [("codes.csv".to_owned(), codes.as_bytes().to_vec())].into();
+    let (standard, version) = ("a/list".parse().unwrap(), Version::new(1, 0, 0));
+    let package = Package { standard, version, kind: Kind::CodeList, files };
+    Side::new(&Bundle::seal(&package, &Nothing).ok()?, true).ok()
+}
+
+proptest! {
+    #![proptest_config(Config { cases: cases(200), failure_persistence: None, ..Config::default() })]
+
+    /// What is said of code lists is so, code by code and day by day, as the validator has it.
+    #[test]
+    fn code_lists_are_compared_as_each_day_has_them(old in lists(), new in lists()) {
+        let (Some(one), Some(other)) = (list(&old), list(&new)) else { return Ok(()) };
+        let verdict = compare(&one, &other, &Budget::default());
+        let days = (2025..2028).flat_map(|year| (1..13).flat_map(move |month| [1, 28].map(|day| Date::new(year, month, day))));
+        let days: Vec<Date> = days.flatten().collect();
+        for (inclusion, from, to) in [(&verdict.old_in_new, &one, &other), (&verdict.new_in_old, &other, &one)] {
+            let codes = ["a", "b", "c", "d"].map(Value::from);
+            let escapes = |day: &Date| codes.iter().any(|code| from.accepts(code, Some(*day)) && !to.accepts(code, Some(*day)));
+            prop_assert_eq!(inclusion.is_included(), !days.iter().any(escapes), "{:?}", inclusion);
+            if let Inclusion::NotIncluded(witness) = inclusion {
+                prop_assert!(from.accepts(&witness.record, witness.day) && !to.accepts(&witness.record, witness.day));
             }
         }
     }

@@ -223,10 +223,6 @@ impl<'g> Solver<'g> {
     }
 
     fn branch(&mut self, mut branch: Branch) -> Outcome {
-        if self.steps_left == 0 {
-            return Outcome::Unknown("the work budget is used up".into());
-        }
-        self.steps_left -= 1;
         // Choices of which only one way was left, on the way to where the branch closes.
         let mut forced = Vec::new();
         let under = |forced: Vec<Literal>, outcome: Outcome| match outcome {
@@ -237,6 +233,12 @@ impl<'g> Solver<'g> {
             if !self.expand(&mut branch) {
                 return under(forced, closed(Step::Clash));
             }
+            // A step is a look at a branch; one at many choices, or at a long one, is many.
+            if self.steps_left == 0 {
+                return Outcome::Unknown("the work budget is used up".into());
+            }
+            let work = 1 + branch.choices.len() / 16 + branch.seen.len() / 256;
+            self.steps_left = self.steps_left.saturating_sub(work as u64);
             match self.decide(&mut branch) {
                 Decision::Closed(choice) => {
                     forced.push(choice);
