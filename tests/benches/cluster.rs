@@ -171,7 +171,7 @@ fn request(number: u64) -> PublishRequest {
         kind: Kind::Record.into(),
         metadata_toml: METADATA.into(),
         files: vec![File { path: "schema.json".into(), content: schema.into_bytes().into() }],
-        dry_run: false,
+        ..Default::default()
     }
 }
 
@@ -200,7 +200,10 @@ async fn publish(channels: &[Channel], next: &Arc<AtomicU64>, until: Until) -> f
 }
 
 fn question(number: u64, staleness_max_ms: Option<&'static str>) -> Request<ResolveRequest> {
-    let mut request = Request::new(ResolveRequest { reference: format!("bench.load/s{}@=1.0.0", number % SERIES) });
+    let mut request = Request::new(ResolveRequest {
+        reference: format!("bench.load/s{}@=1.0.0", number % SERIES),
+        ..Default::default()
+    });
     if let Some(max) = staleness_max_ms {
         request.metadata_mut().insert("guiju-max-staleness-ms", tonic::metadata::MetadataValue::from_static(max));
     }

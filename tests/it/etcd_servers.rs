@@ -222,7 +222,7 @@ async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
         let request = wire::PublishRequest { operation_id, standard, ..submission(&version, SCHEMA) };
         client.publish(request).await.expect("published");
     }
-    let asked = ResolveRequest { reference: "bj.moved/s7@^1".into() };
+    let asked = ResolveRequest { reference: "bj.moved/s7@^1".into(), ..Default::default() };
     let before = client.resolve(asked.clone()).await.expect("resolved").into_inner();
     let (_, folder) = journal.stop();
     let node = Node::single();
