@@ -8,6 +8,10 @@ mod journal;
 mod note;
 #[path = "../fuzz/targets/record.rs"]
 mod record;
+#[path = "../fuzz/targets/roads.rs"]
+mod roads;
+#[path = "../fuzz/targets/rows.rs"]
+pub mod rows;
 #[path = "../fuzz/targets/schema.rs"]
 mod schema;
 #[path = "../fuzz/targets/table.rs"]
@@ -33,6 +37,16 @@ fn any_bytes_are_a_file_of_records() {
 }
 
 #[test]
+fn any_rows_are_judged_as_their_records_are() {
+    replay("rows", rows::run, 6_000);
+}
+
+#[test]
+fn any_bytes_get_one_report_by_both_roads() {
+    replay("roads", roads::run, 10_000);
+}
+
+#[test]
 fn any_bytes_are_a_journal_or_damage_with_a_place() {
     replay("journal", journal::run, 1_500);
 }
@@ -42,11 +56,12 @@ fn any_bytes_are_a_note_or_a_fault() {
     replay("note", note::run, 20_000);
 }
 
-/// Every seed as it is, then so many mutations.
+/// Every seed as it is, then so many mutations; `GUIJU_ROUNDS` is the number of another run.
 fn replay(name: &str, run: fn(&[u8]), cases: usize) {
     let seeds = seeds(name);
     assert!(seeds.len() > 3, "tests/fuzz/corpus/{name} is empty");
     seeds.iter().for_each(|seed| holds(name, run, seed));
+    let cases = std::env::var("GUIJU_ROUNDS").ok().and_then(|cases| cases.parse().ok()).unwrap_or(cases);
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for _ in 0..cases {
         let case = mutated(&seeds, &mut dice);

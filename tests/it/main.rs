@@ -34,6 +34,7 @@ mod protobuf;
 mod python;
 mod readers;
 mod registry;
+mod rows;
 mod rules;
 mod samples;
 mod server;

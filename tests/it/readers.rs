@@ -50,9 +50,13 @@ struct Seen {
 }
 
 fn run(input: &[u8], at_once: usize, options: &ReadOptions) -> (Vec<String>, Vec<Seen>, Result<Totals, ReadError>) {
+    run_on(Drip(input, at_once), options)
+}
+
+fn run_on(input: impl Read + Send, options: &ReadOptions) -> (Vec<String>, Vec<Seen>, Result<Totals, ReadError>) {
     let validator = Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).unwrap();
     let (mut about, mut records) = (Vec::new(), Vec::new());
-    let totals = check(Drip(input, at_once), &validator, options, |told| {
+    let totals = check(input, &validator, options, |told| {
         match told {
             Told::Input(finding) => about.push(finding.code.into_owned()),
             Told::Record(checked) => {
@@ -198,4 +202,125 @@ fn a_title_of_its_own_hides_the_synonyms_of_the_type() {
     let validator = Validator::compile_schema(schema.as_bytes(), &CompileOptions::default()).unwrap();
     let totals = check(&b"Number,Above\n1,2\n"[..], &validator, &ReadOptions::default(), |_| ControlFlow::Continue(()));
     assert_eq!(totals.unwrap().conforming, 1);
+}
+
+/// Lines as one byte after another tells them: first line from 1, bytes, and the code of what is wrong with it.
+fn lines_of(input: &[u8], is_table: bool, limit: usize) -> Vec<(u64, Vec<u8>, Option<&'static str>)> {
+    let (mut found, mut line, mut from) = (Vec::new(), 1, 0);
+    while from < input.len() {
+        let (first, mut at, mut in_quotes) = (line, from, false);
+        while at < input.len() {
+            let byte = input[at];
+            at += 1;
+            in_quotes ^= is_table && byte == b'"';
+            line += u64::from(byte == b'\n');
+            if byte == b'\n' && (!in_quotes || at - from > limit) {
+                break;
+            }
+        }
+        let whole = &input[from..at];
+        from = at;
+        let text = whole.strip_suffix(b"\n").unwrap_or(whole);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        let is_over = whole.len() > limit;
+        match (in_quotes, is_over) {
+            (true, _) => {
+                let kept = if is_over { &whole[..limit] } else { text };
+                found.push((first, kept.to_vec(), Some("csv-quote-unclosed")));
+            }
+            (false, true) => found.push((first, whole[..limit].to_vec(), Some("line-too-long"))),
+            (false, false) if text.trim_ascii().is_empty() => {}
+            (false, false) => found.push((first, text.to_vec(), None)),
+        }
+    }
+    found
+}
+
+/// The same as the readers tell them.
+fn lines_read(
+    input: impl Read + Send,
+    format: Format,
+    limit: usize,
+    jobs: usize,
+) -> Vec<(u64, Vec<u8>, Option<&'static str>)> {
+    let validator = Validator::compile_schema(b"true", &CompileOptions::default()).unwrap();
+    let check_options = guiju::CheckOptions { record_bytes_max: limit, ..Default::default() };
+    let options = ReadOptions { format: Some(format), jobs, check: check_options };
+    let mut found = Vec::new();
+    let totals = check(input, &validator, &options, |told| {
+        if let Told::Record(checked) = told {
+            assert_eq!(checked.index, found.len() as u64);
+            let is = |code: &&str| checked.report.findings.iter().any(|finding| finding.code == *code);
+            let fault = ["csv-quote-unclosed", "line-too-long"].into_iter().find(is);
+            if fault.is_some() {
+                let is_there =
+                    |place: &Place| matches!(place, Place::Text { line, column: 1, .. } if *line == checked.line);
+                assert!(checked.report.findings[0].place.as_ref().is_some_and(is_there), "{checked:?}");
+            }
+            found.push((checked.line, checked.source.to_vec(), fault));
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!(totals.unwrap().records, found.len() as u64);
+    found
+}
+
+/// Reads up to a place, and then the rest.
+fn in_two(input: &[u8], at: usize) -> impl Read + Send {
+    input[..at].chain(&input[at..])
+}
+
+#[test]
+fn a_read_may_end_at_every_offset() {
+    let ndjson = "{\"name\":\"a\"}\r\n\n \r\n{\"name\":\n{\"sex\":\"3\"}\n\n{\"name\":\"张三\"}x".as_bytes();
+    let csv = "\r\nname,sex\n\"a\nb\"\"\",1\r\n\n,,\n王,3\n\"\"\nlong long long,1\nx,\"1\n2\n3".as_bytes();
+    for (input, format) in [(ndjson, Format::Ndjson), (csv, Format::Csv), (csv, Format::Ndjson)] {
+        for limit in [8, 13, 14, 1 << 20] {
+            let is_table = format == Format::Csv;
+            let wanted = lines_of(input, is_table, limit);
+            // The header of a table is no record.
+            let wanted = &wanted[usize::from(is_table)..];
+            for at in 0..=input.len() {
+                for jobs in [1, 2] {
+                    assert_eq!(
+                        lines_read(in_two(input, at), format, limit, jobs),
+                        wanted,
+                        "cut at {at}, limit {limit}"
+                    );
+                }
+            }
+        }
+        let told = |at: usize| {
+            let options = ReadOptions { format: Some(format), jobs: 1, ..ReadOptions::default() };
+            let (about, records, totals) = run_on(in_two(input, at), &options);
+            let told: Vec<String> = records.into_iter().map(|record| record.whole).collect();
+            (about, told, totals.unwrap())
+        };
+        let whole = told(0);
+        (1..=input.len()).for_each(|at| assert_eq!(told(at), whole, "cut at {at}"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn lines_are_those_that_one_byte_after_another_tells(
+        pieces in prop::collection::vec("(a|\"|\n|\r\n|,| |é|bcd|\"\"){1,8}", 0..30),
+        times in prop::sample::select(vec![1usize, 1, 1, 40, 9_000]),
+        limit in prop::sample::select(vec![1usize, 5, 9, 40, 300_000, 1 << 20]),
+        at_once in 1usize..40,
+        is_table in any::<bool>(),
+    ) {
+        let input = pieces.concat().repeat(times);
+        let (input, at_once) = (input.as_bytes(), if times > 1 { at_once * 40_000 } else { at_once });
+        let format = if is_table { Format::Csv } else { Format::Ndjson };
+        let wanted = lines_of(input, is_table, limit);
+        let wanted = wanted.get(usize::from(is_table)..).unwrap_or_default();
+        for jobs in [1, 3] {
+            let found = lines_read(Drip(input, at_once), format, limit, jobs);
+            prop_assert_eq!(found.len(), wanted.len());
+            for (found, wanted) in found.iter().zip(wanted) {
+                prop_assert_eq!(found, wanted);
+            }
+        }
+    }
 }

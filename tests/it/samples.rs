@@ -41,7 +41,7 @@ fn found(file: &Path, standard: &str) -> String {
             Told::Input(finding) => lines.push(line(0, &finding)),
             Told::Record(checked) => {
                 starts.push(checked.line);
-                late.extend(between.record_bytes(checked.index, checked.json()));
+                late.extend(between.record_bytes(checked.index, &checked.json()));
                 lines.extend(checked.report.findings.iter().map(|finding| line(checked.line, finding)));
             }
         }

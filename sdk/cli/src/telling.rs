@@ -57,7 +57,7 @@ impl<'t> Telling<'t> {
         if let Some(between) = &mut self.between {
             self.columns = self.columns.take().or_else(|| checked.row.as_ref().map(|row| row.columns.clone()));
             if checked.is_readable {
-                let found = between.record_bytes(checked.index + 1, checked.json());
+                let found = between.record_bytes(checked.index + 1, &checked.json());
                 for DataSetFinding { mut finding, .. } in found {
                     finding.place = Some(place(&finding, checked.index, checked.line, self.columns.as_ref()));
                     checked.report.to_mut().push(finding, self.findings_max);

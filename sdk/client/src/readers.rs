@@ -6,7 +6,8 @@
 //! - The order and the content of what is told do not depend on the number of workers or on how the input arrives.
 
 mod detect; // encoding and format, by content
-mod split; // one record after another
+mod lines; // lines and rows, a block at a time
+mod split; // items of an array, one after another
 mod table; // rows to records, findings back to cells
 mod text; // UTF-8 from whatever came
 
@@ -16,17 +17,18 @@ pub use table::{Columns, Row};
 use crate::Standard;
 use guiju_model::{Finding, Place, Report};
 use guiju_validator::{CheckOptions, Checker, Validator, codes};
+use lines::{Block, Blocks, Form};
 use split::{Raw, Splitter};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     io::{self, Read},
-    ops::{ControlFlow, Range},
+    ops::ControlFlow,
     panic,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Mutex, MutexGuard, PoisonError, mpsc},
     thread,
 };
-use table::{Cells, Found, Table};
+use table::{Cells, Table};
 
 /// How input is read.
 #[derive(Clone, Debug, Default)]
@@ -64,9 +66,9 @@ pub struct Checked<'t> {
 }
 
 impl Checked<'_> {
-    /// The record in JSON, whatever it was read from; for a row that could not be read, nothing.
-    pub fn json(&self) -> &[u8] {
-        self.row.as_ref().map_or(self.source, |row| row.json)
+    /// The record in JSON, whatever it was read from; for a row that could not be read, nothing. Made anew for each call of a row.
+    pub fn json(&self) -> Cow<'_, [u8]> {
+        self.row.as_ref().map_or(Cow::Borrowed(self.source), |row| Cow::Owned(row.json()))
     }
 }
 
@@ -113,19 +115,25 @@ pub fn check(
             return Err(ReadError::Stopped);
         }
     }
-    let mut splitter = Splitter::new(reader, format, options.check.record_bytes_max);
-    let mut header = Vec::new();
-    let table = match format {
-        Format::Csv => match splitter.next(&mut header)? {
-            Some(raw) => {
-                let (table, findings) = Table::new(&header[raw.bytes], validator);
+    let form = Form { is_table: format == Format::Csv, limit: options.check.record_bytes_max };
+    let mut source = match format {
+        Format::Ndjson | Format::Csv => Source::Lines(Blocks::new(reader, form)),
+        Format::Json | Format::JsonArray => {
+            Source::Items(Splitter::new(reader, format == Format::JsonArray, form.limit))
+        }
+    };
+    // Lines are counted as blocks are told; items know theirs.
+    let mut base = Base { index: 0, line: u64::from(matches!(source, Source::Lines(_))), blank_lines: 0 };
+    let table = match (format, &mut source) {
+        (Format::Csv, Source::Lines(blocks)) => match header(blocks, form, &mut base)? {
+            Some(header) => {
+                let (table, findings) = Table::new(&header, validator);
                 for finding in findings {
                     totals.count(&finding);
                     if each(Told::Input(finding)).is_break() {
                         return Err(ReadError::Stopped);
                     }
                 }
-                splitter.begin_rows();
                 Some(table)
             }
             None => None,
@@ -133,7 +141,7 @@ pub fn check(
         _ => None,
     };
     let clean = validator.empty_report();
-    let judge = Judge { validator, table: table.as_ref(), options: &options.check, clean: &clean };
+    let judge = Judge { validator, table: table.as_ref(), options: &options.check, form, clean: &clean };
     let jobs = match options.jobs {
         0 => thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
@@ -142,13 +150,26 @@ pub fn check(
         totals.take(&checked);
         each(Told::Record(checked))
     };
-    let ended = match jobs {
-        1 => alone(&mut splitter, &judge, &mut tell),
-        jobs => together(&mut splitter, &judge, jobs, &mut tell),
-    };
-    totals.blank_lines = splitter.blank_lines();
-    totals.bytes = splitter.bytes();
-    ended.map(|()| totals)
+    match jobs {
+        1 => alone(&mut source, &judge, &mut base, &mut tell)?,
+        jobs => together(&mut source, &judge, jobs, &mut base, &mut tell)?,
+    }
+    totals.blank_lines = base.blank_lines;
+    totals.bytes = source.bytes();
+    Ok(totals)
+}
+
+/// The first row that holds anything.
+fn header(blocks: &mut Blocks<impl Read>, form: Form, base: &mut Base) -> Result<Option<Vec<u8>>, ReadError> {
+    let (mut block, mut raws) = (Block::default(), Vec::new());
+    while blocks.first(&mut block)? {
+        block.split(form, &mut raws);
+        base.pass(&block);
+        if let Some(raw) = raws.pop() {
+            return Ok(Some(block.bytes()[raw.bytes].to_vec()));
+        }
+    }
+    Ok(None)
 }
 
 impl Totals {
@@ -173,170 +194,245 @@ impl Totals {
     }
 }
 
-fn alone(
-    splitter: &mut Splitter<impl Read>,
-    judge: &Judge<'_>,
-    tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
-) -> Result<(), ReadError> {
-    let (mut worker, mut batch) = (judge.worker(), Batch::default());
-    while batch.split(splitter)? {
-        worker.judge(&mut batch);
-        if batch.tell(judge, tell).is_break() {
-            return Err(ReadError::Stopped);
-        }
-        batch.clear();
-    }
-    Ok(())
+/// Where records come from.
+enum Source<R> {
+    Lines(Blocks<R>),
+    Items(Splitter<R>),
 }
 
-/// Records in one hand-over to a worker.
+impl<R: Read> Source<R> {
+    /// Fills a batch with what comes next, eagerly with as little as there is; whether there was anything.
+    fn next(&mut self, batch: &mut Batch, is_eager: bool) -> Result<bool, ReadError> {
+        batch.clear();
+        let splitter = match self {
+            Self::Lines(blocks) => return blocks.next(&mut batch.block, is_eager),
+            Self::Items(splitter) => splitter,
+        };
+        while let Some(raw) = splitter.next(&mut batch.items)? {
+            batch.raws.push(raw);
+            if is_eager || batch.raws.len() == BATCH_RECORDS || batch.items.len() >= BATCH_BYTES {
+                return Ok(true);
+            }
+        }
+        Ok(!batch.raws.is_empty())
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Lines(blocks) => blocks.bytes(),
+            Self::Items(splitter) => splitter.bytes(),
+        }
+    }
+}
+
+/// Items in one batch.
 const BATCH_RECORDS: usize = 2048;
 const BATCH_BYTES: usize = 256 << 10;
-
-/// Batches that are split and not yet told, for each worker. While one batch is slow, no more than these wait behind it.
+/// Findings that a batch may hold: once there are more, the rest of it is judged when these have been told.
+const BATCH_FINDINGS: usize = 1 << 14;
+/// Batches under way, for each worker. While one is slow, no more than these wait behind it.
 const BATCHES_OPEN: usize = 4;
 
 /// Records on their way, in buffers that are used again.
 #[derive(Default)]
 struct Batch {
-    bytes: Vec<u8>,
+    /// Lines, if that is what it holds.
+    block: Block,
+    /// Items, if it holds these.
+    items: Vec<u8>,
     raws: Vec<Raw>,
-    /// Rows of a table as JSON.
-    json: Vec<u8>,
-    verdicts: Vec<Verdict>,
+    is_split: bool,
+    judged: usize,
+    told: usize,
+    /// Of those in which anything was found, in order.
+    found: Vec<Found>,
 }
 
-struct Verdict {
-    /// None where nothing was found.
-    report: Option<Box<Report>>,
+/// What was found in a record of a batch. Its lines and rows count from the batch's first.
+struct Found {
+    at: usize,
+    report: Box<Report>,
     is_readable: bool,
-    json: Range<usize>,
+}
+
+/// What the batches before hold.
+struct Base {
+    index: u64,
+    line: u64,
+    blank_lines: u64,
+}
+
+impl Base {
+    fn pass(&mut self, block: &Block) {
+        self.line += block.lines;
+        self.blank_lines += block.blank_lines;
+    }
+
+    fn shift(&self, finding: &mut Finding) {
+        match &mut finding.place {
+            Some(Place::Text { line, .. }) => *line += self.line,
+            Some(Place::Cell { line, row, .. }) => {
+                *line += self.line;
+                *row += self.index;
+            }
+            None => {}
+        }
+    }
 }
 
 impl Batch {
-    /// Takes in one record more; whether there was one.
-    fn split(&mut self, splitter: &mut Splitter<impl Read>) -> Result<bool, ReadError> {
-        let raw = splitter.next(&mut self.bytes)?;
-        let is_one = raw.is_some();
-        self.raws.extend(raw);
-        Ok(is_one)
+    fn bytes(&self) -> &[u8] {
+        if self.items.is_empty() { self.block.bytes() } else { &self.items }
     }
 
-    fn is_full(&self) -> bool {
-        self.raws.len() == BATCH_RECORDS || self.bytes.len() >= BATCH_BYTES
+    fn is_judged(&self) -> bool {
+        self.is_split && self.judged == self.raws.len()
     }
 
-    fn tell(&mut self, judge: &Judge<'_>, tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
-        for (raw, Verdict { report, is_readable, json }) in self.raws.iter().zip(self.verdicts.drain(..)) {
-            let row = judge.table.filter(|_| raw.fault.is_none());
-            tell(Checked {
-                index: raw.index,
-                line: raw.line,
-                source: &self.bytes[raw.bytes.clone()],
-                row: row.map(|table| Row { json: &self.json[json], columns: table.columns() }),
-                report: report.map_or(Cow::Borrowed(judge.clean), |report| Cow::Owned(*report)),
-                is_readable,
-            })?;
+    /// Tells what was judged and is not yet told.
+    fn tell(
+        &mut self,
+        judge: &Judge<'_>,
+        base: &Base,
+        tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let mut found = std::mem::take(&mut self.found);
+        let mut next = found.drain(..).peekable();
+        for at in std::mem::replace(&mut self.told, self.judged)..self.judged {
+            let raw = &self.raws[at];
+            let source = &self.bytes()[raw.bytes.clone()];
+            let (report, is_readable) = match next.next_if(|found| found.at == at) {
+                None => (Cow::Borrowed(judge.clean), true),
+                Some(Found { mut report, is_readable, .. }) => {
+                    report.findings.iter_mut().for_each(|finding| base.shift(finding));
+                    (Cow::Owned(*report), is_readable)
+                }
+            };
+            let row = judge.table.filter(|_| raw.fault.is_none()).map(|table| table.row(source, is_readable));
+            let (index, line) = (base.index + at as u64, base.line + raw.line);
+            tell(Checked { index, line, source, row, report, is_readable })?;
         }
+        drop(next);
+        self.found = found;
         ControlFlow::Continue(())
     }
 
     fn clear(&mut self) {
-        self.bytes.clear();
+        self.items.clear();
         self.raws.clear();
-        self.json.clear();
-        self.verdicts.clear();
+        self.found.clear();
+        (self.is_split, self.judged, self.told) = (false, 0, 0);
     }
 }
 
-type Judged = (u64, thread::Result<Batch>);
+fn alone(
+    source: &mut Source<impl Read>,
+    judge: &Judge<'_>,
+    base: &mut Base,
+    tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    let (mut worker, mut batch) = (judge.worker(), Batch::default());
+    while source.next(&mut batch, true)? {
+        worker.finish(&mut batch, base, tell)?;
+    }
+    Ok(())
+}
 
-/// One thread splits, the others judge, the caller's tells in order. Whoever is slow is waited for: a batch is split only
-/// once there is a free one to fill, and one becomes free when it has been told.
+/// A batch with its number; a fault of the input in the place of the batch that it broke.
+type Judged = (u64, thread::Result<Result<Batch, ReadError>>);
+
+/// Batches in turn.
+struct Queue<'q, R> {
+    source: &'q mut Source<R>,
+    number: u64,
+    is_over: bool,
+}
+
+/// Each worker takes a batch off the input and judges it, the caller's thread tells them in order. Whoever is slow is waited
+/// for: a batch is taken only by whom there is a free one to fill, and one becomes free when it has been told.
 fn together(
-    splitter: &mut Splitter<impl Read + Send>,
+    source: &mut Source<impl Read + Send>,
     judge: &Judge<'_>,
     jobs: usize,
+    base: &mut Base,
     tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let open = jobs * BATCHES_OPEN;
     let (free, to_fill) = mpsc::sync_channel::<Batch>(open);
     (0..open).for_each(|_| free.try_send(Batch::default()).unwrap_or_default());
-    let (give, take) = mpsc::sync_channel::<(u64, Batch)>(jobs);
-    // Held by the workers alone: when the last has ended, so does the splitter.
-    let take = Arc::new(Mutex::new(take));
-    let (done, results) = mpsc::sync_channel::<Judged>(jobs);
+    // No more than the batches that are open, and each worker's last word.
+    let (done, results) = mpsc::sync_channel::<Judged>(open + jobs);
+    let queue = Mutex::new((to_fill, Queue { source, number: 0, is_over: false }));
     thread::scope(|scope| {
-        // Whichever way this ends, nobody is left waiting for a batch to fill or for somebody to hand on to.
+        // Whichever way this ends, nobody is left waiting for a batch to fill.
         let (free, results) = (free, results);
-        let split = scope.spawn(move || batches(splitter, &to_fill, &give));
         for _ in 0..jobs {
-            let (take, done) = (take.clone(), done.clone());
-            scope.spawn(move || work(judge, &take, &done));
+            let (queue, done) = (&queue, done.clone());
+            scope.spawn(move || work(judge, queue, &done));
         }
-        drop((take, done));
-        let mut early: BTreeMap<u64, Batch> = BTreeMap::new();
-        let mut next = 0;
-        for (number, batch) in &results {
-            early.insert(number, batch.unwrap_or_else(|panic| panic::resume_unwind(panic)));
-            while let Some(mut batch) = early.remove(&next) {
+        drop(done);
+        let mut worker = judge.worker();
+        let (mut early, mut next) = (BTreeMap::new(), 0);
+        for (number, judged) in &results {
+            early.insert(number, judged.unwrap_or_else(|panic| panic::resume_unwind(panic)));
+            while let Some(judged) = early.remove(&next) {
                 next += 1;
-                if batch.tell(judge, tell).is_break() {
-                    return Err(ReadError::Stopped);
-                }
-                batch.clear();
-                // All are out while the splitter is at its end.
+                let mut batch = judged?;
+                worker.finish(&mut batch, base, tell)?;
                 let _ = free.try_send(batch);
             }
         }
-        split.join().unwrap_or_else(|_| Err(io::Error::other("the reader stopped").into()))
+        Ok(())
     })
 }
 
 /// Judges batches until there are no more, or nobody wants them.
-fn work(judge: &Judge<'_>, take: &Mutex<mpsc::Receiver<(u64, Batch)>>, done: &mpsc::SyncSender<Judged>) {
+fn work<R: Read>(
+    judge: &Judge<'_>,
+    queue: &Mutex<(mpsc::Receiver<Batch>, Queue<'_, R>)>,
+    done: &mpsc::SyncSender<Judged>,
+) {
     let mut worker = judge.worker();
     loop {
-        let next = take.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
-        let Ok((number, mut batch)) = next else { return };
         // A batch that never came would be waited for; so a panic goes to the caller as any other result.
+        let mut taken = None;
         let judged = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            let mut guard = lock(queue);
+            let (to_fill, queue) = &mut *guard;
+            let mut batch = to_fill.recv().ok().filter(|_| !queue.is_over)?;
+            taken = Some(queue.number);
+            queue.number += 1;
+            // Over until it is known to go on: so it is after a panic, too.
+            queue.is_over = true;
+            match queue.source.next(&mut batch, false) {
+                Ok(true) => queue.is_over = false,
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+            drop(guard);
             worker.judge(&mut batch);
-            batch
+            Some(Ok(batch))
         }));
-        let is_panic = judged.is_err();
-        if done.send((number, judged)).is_err() || is_panic {
+        let (number, judged) = match (taken, judged.transpose()) {
+            (Some(number), Some(judged)) => (number, judged),
+            _ => return,
+        };
+        let is_last = !matches!(judged, Ok(Ok(_)));
+        if done.send((number, judged)).is_err() || is_last {
             return;
         }
     }
 }
 
-fn batches(
-    splitter: &mut Splitter<impl Read>,
-    to_fill: &mpsc::Receiver<Batch>,
-    give: &mpsc::SyncSender<(u64, Batch)>,
-) -> Result<(), ReadError> {
-    for number in 0.. {
-        let Ok(mut batch) = to_fill.recv() else { return Ok(()) };
-        let more = loop {
-            match batch.split(splitter) {
-                Ok(true) if batch.is_full() => break Ok(true),
-                Ok(true) => {}
-                ended => break ended,
-            }
-        };
-        // What stands before a fault is told, too.
-        if give.send((number, batch)).is_err() || !more? {
-            break;
-        }
-    }
-    Ok(())
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Judge<'j> {
     validator: &'j Validator,
     table: Option<&'j Table>,
     options: &'j CheckOptions,
+    form: Form,
     /// The report on a record in which nothing was found.
     clean: &'j Report,
 }
@@ -355,26 +451,54 @@ impl<'j> Judge<'j> {
 }
 
 impl Worker<'_> {
-    fn judge(&mut self, batch: &mut Batch) {
-        let Batch { bytes, raws, json, verdicts } = batch;
-        for raw in raws {
-            let from = json.len();
-            let (report, is_readable) = self.judge_one(raw, &bytes[raw.bytes.clone()], json);
-            verdicts.push(Verdict { report: report.map(Box::new), is_readable, json: from..json.len() });
+    /// Tells a batch to its end, and judges what of it is not judged yet.
+    fn finish(
+        &mut self,
+        batch: &mut Batch,
+        base: &mut Base,
+        tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        while !batch.is_judged() || batch.told < batch.judged {
+            if batch.told == batch.judged {
+                self.judge(batch);
+            }
+            if batch.tell(self.judge, base, tell).is_break() {
+                return Err(ReadError::Stopped);
+            }
         }
+        base.index += batch.raws.len() as u64;
+        base.pass(&batch.block);
+        Ok(())
     }
 
-    fn judge_one(&mut self, raw: &Raw, bytes: &[u8], json: &mut Vec<u8>) -> Found {
+    /// Judges the records of a batch, as many as its findings leave room for.
+    fn judge(&mut self, batch: &mut Batch) {
+        if !std::mem::replace(&mut batch.is_split, true) && batch.items.is_empty() {
+            batch.block.split(self.judge.form, &mut batch.raws);
+        }
+        let (mut at, mut found, mut count) = (batch.judged, std::mem::take(&mut batch.found), 0);
+        let bytes = batch.bytes();
+        while at < batch.raws.len() && count < BATCH_FINDINGS {
+            let raw = &batch.raws[at];
+            if let (Some(report), is_readable) = self.judge_one(raw, &bytes[raw.bytes.clone()], at as u64) {
+                count += 1 + report.findings.len();
+                found.push(Found { at, report: Box::new(report), is_readable });
+            }
+            at += 1;
+        }
+        (batch.judged, batch.found) = (at, found);
+    }
+
+    fn judge_one(&mut self, raw: &Raw, bytes: &[u8], index: u64) -> table::Found {
         let Judge { validator, table, options, .. } = *self.judge;
         match (&raw.fault, table) {
-            (Some(finding), _) => {
+            (Some(fault), _) => {
                 let mut report = validator.empty_report();
-                report.push(finding.clone(), options.findings_max);
+                let place = Some(Place::Text { line: raw.line, column: raw.column, offset: raw.offset });
+                report.push(Finding { place, ..Finding::clone(fault) }, options.findings_max);
                 (Some(report), false)
             }
-            (None, Some(table)) => {
-                table.check(bytes, (raw.index, raw.line), &mut self.checker, options, &mut self.cells, json)
-            }
+            (None, Some(table)) => table.check(bytes, (index, raw.line), &mut self.checker, options, &mut self.cells),
             (None, None) => {
                 let Some(mut report) = self.checker.tell(bytes, options) else { return (None, true) };
                 report.findings.iter_mut().for_each(|finding| shift(finding, raw.line, raw.column, raw.offset));
@@ -392,7 +516,7 @@ fn shift(finding: &mut Finding, first_line: u64, first_column: u64, first_offset
             if *line == 1 {
                 *column += first_column - 1;
             }
-            *line += first_line - 1;
+            *line = *line - 1 + first_line;
             *offset += first_offset;
         }
         Some(Place::Cell { .. }) => {}

@@ -28,7 +28,7 @@ mod shape; // patterns as sequences of character classes, and as automata
 mod windows; // a record with room behind it
 
 pub(crate) use doubt::{Doubt, Sign, Step};
-pub(crate) use prove::Memory;
+pub(crate) use prove::{Memory, Row, Span};
 
 use crate::{formats::Format, membership::Membership, plan::Engine, record::Pointer, rules::Rules, survey::SchemaId};
 use guiju_model::CodeList;

@@ -7,7 +7,7 @@ use crate::{
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
     plan::{Engine, Plan},
-    program::{Doubt, Memory, Program, Sign, StateId, Step},
+    program::{Doubt, Memory, Program, Row, Sign, Span, StateId, Step},
     survey::{SchemaId, Way},
 };
 use guiju_model::{CodeList, Date, Digest, Finding, Report, StandardId};
@@ -135,6 +135,15 @@ impl Validator {
         match &self.judge {
             Judge::Record { program, .. } => program.to_string(),
             Judge::List(list) => format!("a code list of {} rows\n", list.rows().len()),
+        }
+    }
+
+    /// What rows of a table are to this standard whose cells stand at these paths (names on the way down, in their order; none
+    /// the beginning of another). None where rows have to be written as records first.
+    pub fn row_shape(&self, paths: &[Vec<String>]) -> Option<RowShape> {
+        match &self.judge {
+            Judge::Record { program, .. } => program.row(paths).map(RowShape),
+            Judge::List(_) => None,
         }
     }
 
@@ -288,19 +297,34 @@ impl<'v> Checker<'v> {
         (report.errors + report.warnings + report.infos > 0).then_some(report)
     }
 
+    /// The same of a row of a table, without its record: the cells' values stand in `spelled` as JSON, a comma behind each, and an
+    /// empty cell is at `(0, 0)`. Findings have their places in `spelled`.
+    pub fn tell_row(&mut self, shape: &RowShape, (spelled, cells): (&[u8], &[Span]), options: &CheckOptions) -> Quick {
+        let Judge::Record { program, .. } = &self.validator.judge else { return Quick::Unsure };
+        let bounds = (options.depth_max.min(DEPTH_MAX), options.record_bytes_max);
+        match program.proves_row(&shape.0, (spelled, cells), options.reference_date, bounds, &mut self.memory) {
+            true => self.told_of_doubts(spelled, options),
+            false => Quick::Unsure,
+        }
+    }
+
     fn quickly(&mut self, record: &[u8], options: &CheckOptions) -> Quick {
         let Judge::Record { program, .. } = &self.validator.judge else { return Quick::Unsure };
         let (memory, depth_max) = (&mut self.memory, options.depth_max.min(DEPTH_MAX));
         let is_told = record.len() <= options.record_bytes_max
             && program.proves_all_but(record, options.reference_date, depth_max, memory);
-        if !is_told {
-            return Quick::Unsure;
+        match is_told {
+            true => self.told_of_doubts(record, options),
+            false => Quick::Unsure,
         }
-        if memory.doubts.is_empty() {
+    }
+
+    fn told_of_doubts(&mut self, record: &[u8], options: &CheckOptions) -> Quick {
+        if self.memory.doubts.is_empty() {
             return Quick::Clean;
         }
         self.told.under(options);
-        let report = self.validator.check_doubts(record, memory, options, &mut self.told);
+        let report = self.validator.check_doubts(record, &self.memory, options, &mut self.told);
         report.map_or(Quick::Unsure, Quick::Told)
     }
 
@@ -313,11 +337,19 @@ impl<'v> Checker<'v> {
 }
 
 /// What the quick road says of a record.
-enum Quick {
+#[derive(Debug)]
+pub enum Quick {
+    /// There is nothing to find.
     Clean,
+    /// All that is to be found, if anything is.
     Told(Report),
+    /// The record itself has to be checked.
     Unsure,
 }
+
+/// What rows of a table are to a standard.
+#[derive(Debug)]
+pub struct RowShape(Row);
 
 /// What was told of values that failed: in bad data the same value is wrong a thousand times, or in the same way.
 #[derive(Default)]

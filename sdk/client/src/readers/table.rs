@@ -5,9 +5,9 @@
 //! the standard's own rule says what is wrong.
 
 use guiju_model::{Date, Finding, Place, Report, Severity};
-use guiju_validator::{CheckOptions, Checker, Field, Validator, codes};
+use guiju_validator::{CheckOptions, Checker, Field, Quick, RowShape, Validator, codes};
 use serde_json::{Map, Value};
-use std::{cell::RefCell, ops::Range, sync::Arc};
+use std::{cell::RefCell, fmt, sync::Arc};
 
 pub(super) struct Table {
     delimiter: u8,
@@ -15,14 +15,19 @@ pub(super) struct Table {
     columns: Columns,
     /// Cells of the header, with those.
     width: usize,
-    /// How a row is written as JSON, in the order of names; none where a column gives a part of a field.
+    /// The columns that are members of the record, in the order of their paths; none where two give the same field, or one a
+    /// part of what another gives.
     members: Option<Vec<Member>>,
+    /// Rows to the standard, where these members tell all of it.
+    shape: Option<RowShape>,
 }
 
 /// A column as a member of the record.
 struct Member {
     column: usize,
-    /// Its name as JSON has it, with the colon.
+    /// Names on the way down.
+    path: Vec<String>,
+    /// The last of them as JSON has it, with the colon.
     spelled: Vec<u8>,
     kind: Kind,
 }
@@ -31,15 +36,38 @@ struct Member {
 enum Kind {
     Number,
     Text,
+    Date,
     Other,
 }
 
 /// A row of a table as a record.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Row<'t> {
-    /// The record in JSON; of a row that could not be read, nothing.
-    pub json: &'t [u8],
     pub columns: &'t Columns,
+    table: &'t Table,
+    source: &'t [u8],
+    is_readable: bool,
+}
+
+impl Row<'_> {
+    /// The record in JSON, made anew; of a row that could not be read, nothing.
+    pub fn json(&self) -> Vec<u8> {
+        if !self.is_readable {
+            return Vec::new();
+        }
+        let mut cells = Cells::default();
+        self.table.read(self.source, &mut cells);
+        cells.trim(self.source);
+        self.table.spell(self.source, &mut cells);
+        self.table.write(self.source, &cells)
+    }
+}
+
+impl fmt::Debug for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = self.json();
+        f.debug_struct("Row").field("json", &String::from_utf8_lossy(&json)).field("columns", self.columns).finish()
+    }
 }
 
 /// What was found in a row: a report where there is anything to tell, and whether it could be read.
@@ -53,8 +81,8 @@ pub struct Columns(Arc<[Column]>);
 struct Column {
     header: String,
     field: Option<Field>,
-    /// Whether its cells may be found fault with before there is a record.
-    is_watched: bool,
+    /// Whether digits in its cells are a code, so that a number of a spreadsheet is found fault with.
+    holds_code: bool,
 }
 
 impl Table {
@@ -62,12 +90,15 @@ impl Table {
     pub fn new(header: &[u8], validator: &Validator) -> (Self, Vec<Finding>) {
         let delimiter = delimiter(header);
         let mut cells = Cells::default();
-        cells.read(&String::from_utf8_lossy(header), delimiter);
+        let header = String::from_utf8_lossy(header);
+        let header = header.as_bytes();
+        cells.read(header, delimiter);
         let width = cells.len();
-        cells.drop_empty_end(0);
+        cells.drop_empty_end(header, 0);
         let mut findings = Vec::new();
         let mut columns: Vec<Column> = Vec::new();
-        for cell in cells.iter() {
+        for cell in cells.iter(header) {
+            let cell = &*text(cell);
             let field = field(cell, validator.fields());
             let at = |mut finding: Finding| {
                 finding.place = Some(Place::Cell { row: 0, line: 1, column: cell.to_owned() });
@@ -91,8 +122,8 @@ impl Table {
                     }
                 }
             }
-            let is_watched = field.as_ref().is_some_and(|field| !field.null_words.is_empty() || holds_code(field));
-            columns.push(Column { header: cell.to_owned(), field, is_watched });
+            let holds_code = field.as_ref().is_some_and(holds_code);
+            columns.push(Column { header: cell.to_owned(), field, holds_code });
         }
         findings.extend(missing(&columns, validator));
         // Rows without one field would be judged as empty records, which may conform.
@@ -101,14 +132,26 @@ impl Table {
             unknown.for_each(|finding| finding.severity = Severity::Error);
         }
         let members = members(&columns);
-        (Self { delimiter, columns: Columns(columns.into()), width, members }, findings)
+        let paths = members.iter().flatten().map(|member| member.path.clone()).collect::<Vec<_>>();
+        let shape = members.as_ref().and_then(|_| validator.row_shape(&paths));
+        (Self { delimiter, columns: Columns(columns.into()), width, members, shape }, findings)
     }
 
-    pub fn columns(&self) -> &Columns {
-        &self.columns
+    /// A row as a record, for whoever wants to see that.
+    pub fn row<'t>(&'t self, source: &'t [u8], is_readable: bool) -> Row<'t> {
+        Row { columns: &self.columns, table: self, source, is_readable }
     }
 
-    /// Checks one row, and appends the record that it stands for.
+    /// Cuts a row, which is UTF-8, into as many cells as there are columns, or more or fewer where it is no row of this table.
+    fn read(&self, row: &[u8], cells: &mut Cells) {
+        cells.read(row, self.delimiter);
+        // Behind the last column a row may have as many empty cells as the header has; one more shows a shifted row.
+        if cells.len() <= self.width {
+            cells.drop_empty_end(row, self.columns.0.len());
+        }
+    }
+
+    /// Checks one row. Its places count rows and lines as `index`, from 0, and `line` do.
     pub fn check(
         &self,
         row: &[u8],
@@ -116,50 +159,50 @@ impl Table {
         checker: &mut Checker<'_>,
         options: &CheckOptions,
         cells: &mut Cells,
-        json: &mut Vec<u8>,
     ) -> Found {
         let validator = checker.validator();
         let place = |column: &str| Some(Place::Cell { row: index + 1, line, column: column.to_owned() });
-        let mut own = Vec::new();
-        let text = match std::str::from_utf8(row) {
-            Ok(text) => text,
-            Err(error) => {
-                let byte = format!("0x{:02X}", row[error.valid_up_to()]);
-                let finding = codes::finding("utf8-invalid", "", &[("byte", &byte)]);
-                return (Some(self.unread(finding, place(""), validator, options)), false);
-            }
-        };
-        cells.read(text, self.delimiter);
-        // Behind the last column a row may have as many empty cells as the header has; one more shows a shifted row.
-        if cells.len() <= self.width {
-            cells.drop_empty_end(self.columns.0.len());
+        if let Err(error) = simdutf8::compat::from_utf8(row) {
+            let byte = format!("0x{:02X}", row[error.valid_up_to()]);
+            let finding = codes::finding("utf8-invalid", "", &[("byte", &byte)]);
+            return (Some(self.unread(finding, place(""), validator, options)), false);
         }
+        self.read(row, cells);
         if cells.len() != self.columns.0.len() {
             let (found, expected) = (cells.len().to_string(), self.columns.0.len().to_string());
             let finding = codes::finding("csv-ragged-row", "", &[("found", &found), ("expected", &expected)]);
             return (Some(self.unread(finding, place(""), validator, options)), false);
         }
-        for (column, cell) in self.columns.0.iter().zip(cells.iter()) {
-            let Some(field) = column.field.as_ref().filter(|_| column.is_watched) else { continue };
-            let cell = trimmed(cell);
+        let mut own = Vec::new();
+        cells.trim(row);
+        for (column, cell) in self.columns.0.iter().zip(cells.iter(row)) {
+            let Some(field) = &column.field else { continue };
             if is_null_word(field, cell) {
-                own.push((codes::finding("null-word", &field.pointer, &[("word", cell)]), &column.header));
-            } else if holds_code(field) && is_exponent(cell) {
+                own.push((codes::finding("null-word", &field.pointer, &[("word", &text(cell))]), &column.header));
+            } else if column.holds_code && is_exponent(cell) {
                 own.push((codes::finding("csv-number-exponent", &field.pointer, &[]), &column.header));
             }
         }
-        let from = json.len();
-        match &self.members {
-            Some(members) => self.write(members, cells, json),
-            None => self.put_together(cells, json),
-        }
-        let told = checker.tell(&json[from..], options);
+        self.spell(row, cells);
+        let quick = match &self.shape {
+            Some(shape) => checker.tell_row(shape, (&cells.spelled, &cells.values), options),
+            None => Quick::Unsure,
+        };
+        let told = match quick {
+            Quick::Clean => None,
+            Quick::Told(report) => Some(report),
+            Quick::Unsure => checker.tell(&self.write(row, cells), options),
+        };
+        let told = told.filter(|report| report.errors + report.warnings + report.infos > 0);
         if own.is_empty() && told.is_none() {
             return (None, true);
         }
         let mut report = told.unwrap_or_else(|| validator.empty_report());
         for finding in &mut report.findings {
             finding.place = place(self.columns.header_of(&finding.path));
+        }
+        if own.is_empty() {
+            return (Some(report), true);
         }
         let found = std::mem::take(&mut report.findings);
         let mut whole = Report { errors: 0, warnings: 0, infos: 0, ..report.clone() };
@@ -179,40 +222,73 @@ impl Table {
         (Some(whole), true)
     }
 
-    /// The record of a row whose columns are its members.
-    fn write(&self, members: &[Member], cells: &Cells, json: &mut Vec<u8>) {
-        let from = json.len();
-        json.push(b'{');
-        for Member { column, spelled, kind } in members {
-            let (cell, field) = (trimmed(cells.get(*column)), self.columns.0[*column].field.as_ref());
-            let Some(field) = field.filter(|field| !cell.is_empty() && !is_null_word(field, cell)) else { continue };
-            if json.len() > from + 1 {
-                json.push(b',');
-            }
-            json.extend_from_slice(spelled);
+    /// Spells the values of the cells as JSON, which are trimmed; of columns that are members, in their order.
+    fn spell(&self, row: &[u8], cells: &mut Cells) {
+        let (mut spelled, mut values) = (std::mem::take(&mut cells.spelled), std::mem::take(&mut cells.values));
+        spelled.clear();
+        values.clear();
+        // Of rows without these, texts stand in JSON as they are.
+        let is_plain = !cells.is_unquoted && is_plain(row, self.delimiter);
+        for Member { column, kind, .. } in self.members.iter().flatten() {
+            let (cell, from) = (cells.get(row, *column), spelled.len());
+            let field = self.columns.0[*column].field.as_ref();
+            let Some(field) = field.filter(|field| !cell.is_empty() && !is_null_word(field, cell)) else {
+                values.push((0, 0));
+                continue;
+            };
             match kind {
-                Kind::Number if is_plain_number(cell) => json.extend_from_slice(cell.as_bytes()),
-                Kind::Text if is_plain_text(cell) => {
-                    json.push(b'"');
-                    json.extend_from_slice(cell.as_bytes());
-                    json.push(b'"');
-                }
+                Kind::Number if is_plain_number(cell) => spelled.extend_from_slice(cell),
+                Kind::Text if is_plain || is_plain_text(cell) => spell_text(cell, &mut spelled),
+                Kind::Date if is_date(cell) => spell_text(cell, &mut spelled),
                 // Writing into memory does not fail.
-                _ => serde_json::to_writer(&mut *json, &value(cell, field)).unwrap_or_default(),
+                _ => serde_json::to_writer(&mut spelled, &value(&text(cell), field)).unwrap_or_default(),
             }
+            values.push((from as u32, spelled.len() as u32));
+            spelled.push(b',');
         }
-        json.push(b'}');
+        (cells.spelled, cells.values) = (spelled, values);
     }
 
-    fn put_together(&self, cells: &Cells, json: &mut Vec<u8>) {
+    /// The record of a row whose cells are spelled.
+    fn write(&self, row: &[u8], cells: &Cells) -> Vec<u8> {
+        let Some(members) = &self.members else { return self.put_together(row, cells) };
+        let mut json = Vec::with_capacity(2 * cells.spelled.len() + 64);
+        let mut open: &[String] = &[];
+        let name = |json: &mut Vec<u8>, name: &[u8]| {
+            if json.last().is_some_and(|last| *last != b'{') {
+                json.push(b',');
+            }
+            json.extend_from_slice(name);
+        };
+        json.push(b'{');
+        for (Member { path, spelled, .. }, (from, to)) in
+            members.iter().zip(&cells.values).filter(|(_, (_, to))| *to > 0)
+        {
+            let above = &path[..path.len() - 1];
+            let same = open.iter().zip(above).take_while(|(one, other)| one == other).count();
+            json.extend(open[same..].iter().map(|_| b'}'));
+            for token in &above[same..] {
+                name(&mut json, &spelled_name(token));
+                json.push(b'{');
+            }
+            name(&mut json, spelled);
+            json.extend_from_slice(&cells.spelled[*from as usize..*to as usize]);
+            open = above;
+        }
+        json.extend(open.iter().map(|_| b'}'));
+        json.push(b'}');
+        json
+    }
+
+    /// The same for any columns.
+    fn put_together(&self, row: &[u8], cells: &Cells) -> Vec<u8> {
         let mut record = Value::Object(Map::new());
-        for (column, cell) in self.columns.0.iter().zip(cells.iter()) {
-            let (cell, field) = (trimmed(cell), column.field.as_ref());
-            if let Some(field) = field.filter(|field| !cell.is_empty() && !is_null_word(field, cell)) {
-                put(&mut record, &field.pointer, value(cell, field));
+        for (column, cell) in self.columns.0.iter().zip(cells.iter(row)) {
+            if let Some(field) = column.field.as_ref().filter(|field| !cell.is_empty() && !is_null_word(field, cell)) {
+                put(&mut record, &field.pointer, value(&text(cell), field));
             }
         }
-        serde_json::to_writer(json, &record).unwrap_or_default();
+        serde_json::to_vec(&record).unwrap_or_default()
     }
 
     fn unread(
@@ -290,93 +366,140 @@ thread_local! {
         RefCell::new(DELIMITERS.map(|delimiter| csv_core::ReaderBuilder::new().delimiter(delimiter).build()));
 }
 
-/// The cells of a row, without their quotes; kept for the next row.
+/// The cells of a row, and room for the next row.
 #[derive(Default)]
 pub(super) struct Cells {
-    text: String,
-    spans: Vec<Range<usize>>,
+    /// Where they stand, in the row or in `unquoted`.
+    spans: Vec<(usize, usize)>,
+    is_unquoted: bool,
+    /// The cells of a row that has quotes, without them.
+    unquoted: Vec<u8>,
+    ends: Vec<usize>,
+    /// Their values as JSON, and where each of them is.
+    spelled: Vec<u8>,
+    values: Vec<(u32, u32)>,
 }
 
 impl Cells {
-    fn read(&mut self, row: &str, delimiter: u8) {
+    fn read(&mut self, row: &[u8], delimiter: u8) {
         self.spans.clear();
-        if memchr::memchr3(b'"', b'\r', b'\n', row.as_bytes()).is_some() {
+        self.is_unquoted = memchr::memchr3(b'"', b'\r', b'\n', row).is_some();
+        if self.is_unquoted {
             let known = DELIMITERS.iter().position(|known| *known == delimiter).unwrap_or_default();
-            READERS.with_borrow_mut(|readers| self.unquote(row.as_bytes(), delimiter, &mut readers[known]));
+            READERS.with_borrow_mut(|readers| self.unquote(row, delimiter, &mut readers[known]));
             return;
         }
-        self.text.clear();
-        self.text.push_str(row);
         let mut from = 0;
-        for at in memchr::memchr_iter(delimiter, row.as_bytes()).chain([row.len()]) {
-            self.spans.push(from..at);
+        for at in memchr::memchr_iter(delimiter, row) {
+            self.spans.push((from, at));
             from = at + 1;
         }
+        self.spans.push((from, row.len()));
     }
 
     fn unquote(&mut self, row: &[u8], delimiter: u8, reader: &mut csv_core::Reader) {
         reader.reset();
+        let Self { spans, unquoted, ends, .. } = self;
         // Quotes only take bytes away, and each cell but the last ends with a delimiter.
-        let (mut text, mut ends) =
-            (vec![0; row.len()], vec![0; 1 + row.iter().filter(|byte| **byte == delimiter).count()]);
-        let (_, read, written, mut ended) = reader.read_record(row, &mut text, &mut ends);
+        unquoted.resize(row.len(), 0);
+        ends.resize(1 + memchr::memchr_iter(delimiter, row).count(), 0);
+        let (_, read, written, mut ended) = reader.read_record(row, unquoted, ends);
         if read == row.len() {
             // Without a line end, a row ends where nothing more comes.
-            ended += reader.read_record(&[], &mut text[written..], &mut ends[ended..]).3;
+            ended += reader.read_record(&[], &mut unquoted[written..], &mut ends[ended..]).3;
         }
-        ends.truncate(ended);
-        text.truncate(ends.last().copied().unwrap_or_default());
-        // Only whole quotes were taken away, so it is text as before.
-        self.text = String::from_utf8(text).unwrap_or_default();
         let mut from = 0;
-        self.spans.extend(ends.into_iter().map(|end| std::mem::replace(&mut from, end)..end));
+        spans.extend(ends[..ended].iter().map(|end| (std::mem::replace(&mut from, *end), *end)));
     }
 
     fn len(&self) -> usize {
         self.spans.len()
     }
 
-    fn get(&self, at: usize) -> &str {
-        self.text.get(self.spans[at].clone()).unwrap_or_default()
+    fn get<'c>(&'c self, row: &'c [u8], at: usize) -> &'c [u8] {
+        let (from, to) = self.spans[at];
+        if self.is_unquoted { &self.unquoted[from..to] } else { &row[from..to] }
     }
 
     /// Drops cells at the end that hold nothing, as long as there are more than `least`.
-    fn drop_empty_end(&mut self, least: usize) {
-        while self.len() > least && self.get(self.len() - 1).trim().is_empty() {
+    fn drop_empty_end(&mut self, row: &[u8], least: usize) {
+        while self.len() > least && trimmed(self.get(row, self.len() - 1)).is_empty() {
             self.spans.pop();
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.len()).map(|at| self.get(at))
+    /// Takes space off both ends of each.
+    fn trim(&mut self, row: &[u8]) {
+        for at in 0..self.spans.len() {
+            let cell = self.get(row, at);
+            let kept = trimmed(cell);
+            if kept.len() < cell.len() {
+                let before = cell.len() - text(cell).trim_start().len();
+                let from = self.spans[at].0 + if kept.is_empty() { 0 } else { before };
+                self.spans[at] = (from, from + kept.len());
+            }
+        }
+    }
+
+    fn iter<'c>(&'c self, row: &'c [u8]) -> impl Iterator<Item = &'c [u8]> {
+        (0..self.len()).map(move |at| self.get(row, at))
     }
 }
 
 fn members(columns: &[Column]) -> Option<Vec<Member>> {
     let mut members = Vec::new();
-    for (at, column) in columns.iter().enumerate() {
-        let Some(field) = &column.field else { continue };
-        let name = field.pointer.strip_prefix('/').filter(|name| !name.contains(['/', '~']))?;
+    for (column, Column { field, .. }) in columns.iter().enumerate() {
+        let Some(field) = field else { continue };
         let is_one = |name: &str| matches!(field.types.as_slice(), [one] if one == name);
         let has = |name: &str| field.types.iter().any(|known| known == name);
-        let not_text = ["array", "integer", "number", "boolean"];
+        // Whatever is neither list, number nor truth is text; so is what may be anything, a code list's field for one.
+        let is_text = !["array", "integer", "number", "boolean"].iter().any(|name| has(name));
         let kind = match () {
             () if is_one("integer") || is_one("number") => Kind::Number,
-            // Whatever is neither list, number nor truth is text; so is what may be anything, a code list's field for one.
-            () if field.input_formats.is_empty() && !not_text.iter().any(|name| has(name)) => Kind::Text,
+            () if is_text && field.input_formats.is_empty() => Kind::Text,
+            () if is_text => Kind::Date,
             () => Kind::Other,
         };
-        members.push((name, Member { column: at, spelled: format!("{}:", Value::from(name)).into_bytes(), kind }));
+        let path = tokens(&field.pointer);
+        let spelled = spelled_name(path.last()?);
+        members.push(Member { column, path, spelled, kind });
     }
-    members.sort_by_key(|(name, _)| *name);
+    members.sort_by(|a, b| a.path.cmp(&b.path));
     // Of two columns for one field the later one counts.
-    let is_twice = members.windows(2).any(|pair| pair[0].0 == pair[1].0);
-    (!is_twice).then(|| members.into_iter().map(|(_, member)| member).collect())
+    let is_apart = members.windows(2).all(|pair| !pair[1].path.starts_with(&pair[0].path));
+    is_apart.then_some(members)
+}
+
+fn spelled_name(name: &str) -> Vec<u8> {
+    format!("{}:", Value::from(name)).into_bytes()
+}
+
+/// The names on the way down a pointer.
+fn tokens(pointer: &str) -> Vec<String> {
+    pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect()
+}
+
+/// A cell of a row, which is known to be UTF-8; quotes are taken off whole, so that what is left is.
+fn text(cell: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(cell)
+}
+
+/// Whether no text of the row needs an escape.
+fn is_plain(row: &[u8], delimiter: u8) -> bool {
+    let needs = |byte: u8| (byte < b' ') & (byte != delimiter) | (byte == b'"') | (byte == b'\\');
+    !row.iter().fold(false, |any, byte| any | needs(*byte))
 }
 
 /// Whether it stands in JSON as it is.
-fn is_plain_text(cell: &str) -> bool {
-    !cell.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
+fn is_plain_text(cell: &[u8]) -> bool {
+    is_plain(cell, b'"')
+}
+
+fn spell_text(cell: &[u8], spelled: &mut Vec<u8>) {
+    spelled.reserve(cell.len() + 3);
+    spelled.push(b'"');
+    spelled.extend_from_slice(cell);
+    spelled.push(b'"');
 }
 
 fn field(header: &str, fields: &[Field]) -> Option<Field> {
@@ -399,8 +522,8 @@ fn plain(text: &str) -> String {
 }
 
 /// Whether the cell says in words that there is nothing.
-fn is_null_word(field: &Field, cell: &str) -> bool {
-    !cell.is_empty() && field.null_words.iter().any(|word| word == cell)
+fn is_null_word(field: &Field, cell: &[u8]) -> bool {
+    !cell.is_empty() && field.null_words.iter().any(|word| word.as_bytes() == cell)
 }
 
 fn value(cell: &str, field: &Field) -> Value {
@@ -458,12 +581,24 @@ fn serial(cell: &str) -> Option<Date> {
     each.find(|date| date.day_number() - first == days)
 }
 
+/// A date as standards have it, which is none of the forms that senders declare.
+fn is_date(cell: &[u8]) -> bool {
+    let is_as = |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    cell.len() == 10 && cell.iter().zip(b"0000-00-00").all(is_as)
+}
+
 /// A number of JSON without an exponent.
-fn is_plain_number(cell: &str) -> bool {
-    let unsigned = cell.strip_prefix('-').unwrap_or(cell);
-    let (whole, part) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_digits(whole) && is_digits(part) && (whole.len() == 1 || !whole.starts_with('0'))
+fn is_plain_number(cell: &[u8]) -> bool {
+    let unsigned = cell.strip_prefix(b"-").unwrap_or(cell);
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let whole = digits(unsigned);
+    let is_whole = whole == 1 || whole > 1 && unsigned[0] != b'0';
+    is_whole
+        && match unsigned[whole..].split_first() {
+            None => true,
+            Some((b'.', part)) => !part.is_empty() && digits(part) == part.len(),
+            Some(_) => false,
+        }
 }
 
 /// Whether digits in it are a code, which a spreadsheet spoils when it takes them for a number.
@@ -472,30 +607,36 @@ fn holds_code(field: &Field) -> bool {
 }
 
 /// The same as `trim`, sooner done where there is nothing to trim.
-fn trimmed(cell: &str) -> &str {
+fn trimmed(cell: &[u8]) -> &[u8] {
     let is_graphic = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
-    match is_graphic(cell.as_bytes().first()) && is_graphic(cell.as_bytes().last()) {
-        true => cell,
-        false => cell.trim(),
+    if cell.is_empty() || is_graphic(cell.first()) && is_graphic(cell.last()) {
+        return cell;
+    }
+    match std::str::from_utf8(cell) {
+        Ok(cell) => cell.trim().as_bytes(),
+        Err(_) => cell,
     }
 }
 
-fn is_exponent(cell: &str) -> bool {
-    if !cell.starts_with(|first: char| first.is_ascii_digit()) {
-        return false;
-    }
-    let Some((mantissa, exponent)) = cell.split_once(['E', 'e']) else { return false };
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
-    digits(whole) && digits(fraction) && exponent.strip_prefix('+').is_some_and(digits)
+/// A number as a spreadsheet shows one that is too long for its column, `9.11E+17`; read from behind.
+fn is_exponent(cell: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let exponent = digits(cell);
+    let [number @ .., b'E' | b'e', b'+'] = &cell[..cell.len() - exponent] else { return false };
+    let last = digits(number);
+    exponent > 0
+        && last > 0
+        && match &number[..number.len() - last] {
+            [] => true,
+            [whole @ .., b'.'] => !whole.is_empty() && digits(whole) == whole.len(),
+            _ => false,
+        }
 }
 
 /// Sets a value at a pointer, making the objects on the way.
 fn put(record: &mut Value, pointer: &str, value: Value) {
     let mut at = record;
-    let tokens: Vec<String> =
-        pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
-    for token in tokens {
+    for token in tokens(pointer) {
         let Value::Object(members) = at else { return };
         at = members.entry(token).or_insert_with(|| Value::Object(Map::new()));
     }
@@ -511,11 +652,13 @@ mod tests {
     fn a_row_is_written_as_it_would_be_put_together() {
         let schema = br#"{"properties": {"name": {"type": "string", "x-guiju": {"nullWords": ["-"]}}, "on": {"type": "string",
             "x-guiju": {"inputFormats": ["YYYY/M/D"]}}, "count": {"type": "integer"}, "size": {"type": "number"}, "is": {"type":
-            "boolean"}, "all": {"type": "array", "items": {"type": "number"}}, "any": {}, "code": {"type": ["string", "null"]}}}"#;
+            "boolean"}, "all": {"type": "array", "items": {"type": "number"}}, "any": {}, "code": {"type": ["string", "null"]},
+            "at": {"type": "object", "properties": {"lon": {"type": "number"}, "deep": {"properties": {"b": {}, "a": {}}}}}}}"#;
         let validator = Validator::compile_schema(schema, &CompileOptions::default()).unwrap();
-        let (table, findings) = Table::new("size,name,on,count,is,all,any,code,nobody".as_bytes(), &validator);
+        let (table, findings) =
+            Table::new("size,at.deep.b,name,on,at.lon,count,is,all,any,code,at.deep.a,nobody".as_bytes(), &validator);
         assert_eq!(findings.len(), 1, "{findings:?}");
-        let members = table.members.as_ref().expect("every column is a member");
+        assert!(table.members.is_some() && table.shape.is_some(), "every column is a member");
         let words = [
             "", " ", "-", "0", "-0", "007", "1.50", "1e5", "1E+5", ".5", "5.", "--1", "true", "TRUE", "2024/2/9",
             "a\"\"b",
@@ -523,24 +666,30 @@ mod tests {
         let more = ["1;2；x", "张三", "\u{1}", "9007199254740993", "\\", "null"];
         let words: Vec<&str> = words.into_iter().chain(more).collect();
         for shift in 0..words.len() {
-            let row: Vec<String> = (0..9).map(|at| format!("\"{}\"", words[(shift + 7 * at) % words.len()])).collect();
-            let (mut cells, mut one, mut other) = (Cells::default(), Vec::new(), Vec::new());
-            cells.read(&row.join(","), b',');
-            assert_eq!(cells.len(), 9);
-            table.write(members, &cells, &mut one);
-            table.put_together(&cells, &mut other);
-            assert_eq!(String::from_utf8(one), String::from_utf8(other), "{row:?}");
+            let row: Vec<String> = (0..12).map(|at| format!("\"{}\"", words[(shift + 7 * at) % words.len()])).collect();
+            let (mut cells, row) = (Cells::default(), row.join(","));
+            let row = row.as_bytes();
+            cells.read(row, b',');
+            assert_eq!(cells.len(), 12);
+            cells.trim(row);
+            table.spell(row, &mut cells);
+            let (one, other) = (table.write(row, &cells), table.put_together(row, &cells));
+            assert_eq!(String::from_utf8(one), String::from_utf8(other));
         }
     }
 
     #[test]
     fn a_row_without_quotes_is_cut_as_one_with_them() {
-        for row in ["", "a", ",", ",,", "a,b", "张三, ,1.5,", " a ,;|\t,b"] {
+        for row in ["", "a", ",", ",,", "a,b", "张三, ,1.5,", " a ,;|\t,b", "\u{3000}x\u{3000},\u{a0}, y"] {
             let (mut quick, mut whole) = (Cells::default(), Cells::default());
-            quick.read(row, b',');
             let quoted: Vec<String> = row.split(',').map(|cell| format!("\"{cell}\"")).collect();
-            whole.read(&quoted.join(","), b',');
-            assert_eq!(quick.iter().collect::<Vec<_>>(), whole.iter().collect::<Vec<_>>(), "{row}");
+            let (row, quoted) = (row.as_bytes(), quoted.join(","));
+            quick.read(row, b',');
+            whole.read(quoted.as_bytes(), b',');
+            assert!(quick.iter(row).eq(whole.iter(quoted.as_bytes())), "{quoted}");
+            let trimmed: Vec<String> = quick.iter(row).map(|cell| text(cell).trim().to_owned()).collect();
+            quick.trim(row);
+            assert_eq!(quick.iter(row).map(text).collect::<Vec<_>>(), trimmed);
         }
     }
 }

@@ -1,5 +1,9 @@
 //! One record through the states of a program, in one pass over its bytes.
 
+mod row; // a row of a table as a record
+
+pub(crate) use row::{Row, Span};
+
 use super::{
     ArrayState, Branch, DIGITS_MAX, Matcher, Member, ObjectState, Program, Proof, RuleSet, Short, State, StateId,
     Target, TextCheck, View,
@@ -67,6 +71,20 @@ impl Memory {
         let (from, length) = doubt.way;
         &self.ways[from as usize..][..length as usize]
     }
+
+    /// Forgets the last record, but for what helps with the next.
+    fn begin(&mut self, program: &Program) {
+        if self.order.len() != program.order.len() {
+            *self = Self { processor: self.processor, ..Self::of(program) };
+        }
+        self.places.clear();
+        self.names.clear();
+        self.items.clear();
+        self.dated.clear();
+        self.doubts.clear();
+        self.ways.clear();
+        self.trail.resize(DEPTH_MAX as usize + 2, (0, 0));
+    }
 }
 
 impl Program {
@@ -86,16 +104,7 @@ impl Program {
         if record.len() >= u32::MAX as usize {
             return false;
         }
-        if memory.order.len() != self.order.len() {
-            *memory = Memory { processor: memory.processor, ..Memory::of(self) };
-        }
-        memory.places.clear();
-        memory.names.clear();
-        memory.items.clear();
-        memory.dated.clear();
-        memory.doubts.clear();
-        memory.ways.clear();
-        memory.trail.resize(DEPTH_MAX as usize + 2, (0, 0));
+        memory.begin(self);
         let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
         let mut padded = std::mem::take(&mut memory.padded);
         let how = How { root, length: record.len(), today, depth_max, passes_over };
@@ -506,6 +515,11 @@ impl<'r, L: Lanes> Run<'r, L> {
             Err(proof) => return proof,
         };
         self.depth -= 1;
+        self.settled(object, seen, count, base)
+    }
+
+    /// What is asked of an object beside the values of its members.
+    fn settled(&self, object: &'r ObjectState, seen: u128, count: u32, base: usize) -> Proof {
         if seen & object.required != object.required || count < object.min || count > object.max {
             return Proof::No;
         }

@@ -1,0 +1,300 @@
+//! Lines of NDJSON and rows of a table, in blocks. Whoever wants one takes a block of whole lines off the input, which is all
+//! that has to be done in turn, and finds the lines in it by himself.
+//!
+//! # Invariants
+//! - A block begins where a line begins and ends where one ends, wherever the reads fell; each byte is looked at a few times,
+//!   however it comes.
+//! - Within quotes a line end of a table is no end of a row, but past the limit a quote that was never closed no longer counts:
+//!   the next line is a fresh start.
+
+use super::{ReadError, split::Raw};
+use guiju_model::Finding;
+use guiju_validator::codes;
+use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
+use std::io::{ErrorKind, Read};
+
+/// Bytes of a block, but for a line that is longer.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// What a line is, and how long one may be.
+#[derive(Clone, Copy)]
+pub(super) struct Form {
+    pub is_table: bool,
+    /// In bytes, the line end included.
+    pub limit: usize,
+}
+
+/// Lines on their way: bytes of the input, and what is counted of them once they are told apart.
+#[derive(Default)]
+pub(super) struct Block {
+    /// Filled as far as `filled`.
+    buffer: Vec<u8>,
+    filled: usize,
+    /// Where it stands in the input.
+    offset: u64,
+    /// Line ends in it.
+    pub lines: u64,
+    pub blank_lines: u64,
+    /// Why the one line that it holds cannot be read; only the beginning of it is there.
+    fault: Option<Box<Finding>>,
+}
+
+/// The input as blocks.
+pub(super) struct Blocks<R> {
+    input: R,
+    form: Form,
+    /// Read, and behind the last block.
+    rest: Vec<u8>,
+    offset: u64,
+    is_end: bool,
+}
+
+impl<R: Read> Blocks<R> {
+    pub fn new(input: R, form: Form) -> Self {
+        Self { input, form, rest: Vec::new(), offset: 0, is_end: false }
+    }
+
+    /// Bytes in the blocks so far.
+    pub fn bytes(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next block; false at the end. An eager one is given as soon as it holds a line, another when it is full.
+    pub fn next(&mut self, block: &mut Block, is_eager: bool) -> Result<bool, ReadError> {
+        block.begin(self.offset, &mut self.rest);
+        let (mut size, mut seen) = (BLOCK_BYTES.max(block.filled), Seen::default());
+        loop {
+            if block.filled == size || is_eager || self.is_end {
+                seen.go_on(block.bytes(), self.form);
+                if seen.end > 0 {
+                    self.give(block, seen.end);
+                    return Ok(true);
+                }
+                if self.is_end {
+                    self.give(block, block.filled);
+                    return Ok(block.filled > 0);
+                }
+                if block.filled > self.form.limit {
+                    return self.skip(block, seen.in_quotes).map(|()| true);
+                }
+            }
+            if block.filled == size {
+                size *= 2;
+            }
+            let count = read(&mut self.input, block.room(size))?;
+            block.filled += count;
+            self.is_end = count == 0;
+        }
+    }
+
+    /// The first line that holds anything at the end of a block, behind blank ones; or a block of blank ones.
+    pub fn first(&mut self, block: &mut Block) -> Result<bool, ReadError> {
+        let is_any = self.next(block, true)?;
+        let mut at = 0;
+        while at < block.filled {
+            let line = &block.bytes()[at..];
+            let end = self.form.end(line).at;
+            at += end;
+            if end > self.form.limit || !line[..end].trim_ascii().is_empty() {
+                break;
+            }
+        }
+        if block.fault.is_none() {
+            let behind = std::mem::take(&mut self.rest);
+            self.offset -= (block.filled - at) as u64;
+            block.cut(at, &mut self.rest);
+            self.rest.extend(behind);
+        }
+        Ok(is_any)
+    }
+
+    fn give(&mut self, block: &mut Block, end: usize) {
+        block.cut(end, &mut self.rest);
+        self.offset += end as u64;
+    }
+
+    /// A line longer than the limit: its beginning is kept, all else is passed over.
+    fn skip(&mut self, block: &mut Block, mut in_quotes: bool) -> Result<(), ReadError> {
+        block.lines = memchr_iter(b'\n', block.bytes()).count() as u64;
+        self.offset += block.filled as u64;
+        block.filled = self.form.limit;
+        let mut buffer = vec![0; BLOCK_BYTES];
+        loop {
+            let count = read(&mut self.input, &mut buffer)?;
+            let end = memchr(b'\n', &buffer[..count]);
+            let (line, behind) = buffer[..count].split_at(end.map_or(count, |end| end + 1));
+            in_quotes ^= self.form.is_table && memchr_iter(b'"', line).count() % 2 == 1;
+            block.lines += u64::from(end.is_some());
+            self.offset += line.len() as u64;
+            self.is_end = count == 0;
+            if self.is_end || end.is_some() {
+                self.rest.extend_from_slice(behind);
+                block.fault = Some(self.form.too_long(in_quotes));
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn read(input: &mut impl Read, into: &mut [u8]) -> Result<usize, ReadError> {
+    loop {
+        match input.read(into) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            answer => return Ok(answer?),
+        }
+    }
+}
+
+/// How far a block was looked through for the end of its last whole line.
+#[derive(Default)]
+struct Seen {
+    at: usize,
+    /// Behind the last line that ends; 0 where none does.
+    end: usize,
+    in_quotes: bool,
+}
+
+impl Seen {
+    fn go_on(&mut self, bytes: &[u8], form: Form) {
+        let fresh = &bytes[self.at..];
+        let is_odd = |bytes: &[u8]| memchr_iter(b'"', bytes).count() % 2 == 1;
+        if !form.is_table || !self.in_quotes && memchr(b'"', fresh).is_none() {
+            self.end = memrchr(b'\n', fresh).map_or(self.end, |last| self.at + last + 1);
+        } else if bytes.len() <= form.limit {
+            // No line is too long here, so rows end where the quotes before are even: looked for from behind.
+            let (mut to, mut is_inside) = (fresh.len(), self.in_quotes ^ is_odd(fresh));
+            self.in_quotes = is_inside;
+            while let Some(last) = memrchr(b'\n', &fresh[..to]) {
+                is_inside ^= is_odd(&fresh[last..to]);
+                if !is_inside {
+                    self.end = self.at + last + 1;
+                    break;
+                }
+                to = last;
+            }
+        } else {
+            for stop in memchr2_iter(b'\n', b'"', fresh) {
+                let behind = self.at + stop + 1;
+                if fresh[stop] == b'"' {
+                    self.in_quotes = !self.in_quotes;
+                } else if !self.in_quotes || behind - self.end > form.limit {
+                    (self.end, self.in_quotes) = (behind, false);
+                }
+            }
+        }
+        self.at = bytes.len();
+    }
+}
+
+impl Block {
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+
+    /// Takes the bytes that were left over.
+    fn begin(&mut self, offset: u64, rest: &mut Vec<u8>) {
+        let buffer = std::mem::take(&mut self.buffer);
+        *self = Self { buffer, filled: rest.len(), offset, ..Self::default() };
+        self.room(rest.len());
+        self.buffer[..rest.len()].copy_from_slice(rest);
+        rest.clear();
+    }
+
+    /// What is not filled, of so many bytes.
+    fn room(&mut self, size: usize) -> &mut [u8] {
+        if self.buffer.len() < size {
+            self.buffer.resize(size, 0);
+        }
+        &mut self.buffer[self.filled..size]
+    }
+
+    /// Keeps the first bytes, and puts the others into `rest`.
+    fn cut(&mut self, at: usize, rest: &mut Vec<u8>) {
+        rest.extend_from_slice(&self.buffer[at..self.filled]);
+        self.filled = at;
+    }
+
+    /// Finds the lines that hold anything, in order; their numbers count from 0.
+    pub fn split(&mut self, form: Form, raws: &mut Vec<Raw>) {
+        let Self { buffer, filled, offset, lines, blank_lines, fault } = self;
+        let bytes = &buffer[..*filled];
+        let raw = |from: usize, to: usize, line: u64, fault: Option<Box<Finding>>| {
+            let offset = *offset + from as u64;
+            Raw { line, column: 1, offset, bytes: from..to, fault }
+        };
+        if fault.is_some() {
+            raws.push(raw(0, *filled, 0, fault.take()));
+            return;
+        }
+        let mut take = |from: usize, end: End| {
+            let (line, whole) = (*lines, &bytes[from..end.at]);
+            *lines += end.lines;
+            if whole.len() > form.limit {
+                raws.push(raw(from, from + form.limit, line, Some(form.too_long(end.in_quotes))));
+                return;
+            }
+            let trimmed = whole.strip_suffix(b"\n").unwrap_or(whole);
+            let trimmed = trimmed.strip_suffix(b"\r").unwrap_or(trimmed);
+            if !trimmed.first().is_some_and(u8::is_ascii_graphic) && trimmed.trim_ascii().is_empty() {
+                *blank_lines += 1;
+                return;
+            }
+            let fault = end.in_quotes.then(|| Box::new(codes::finding("csv-quote-unclosed", "", &[])));
+            raws.push(raw(from, from + trimmed.len(), line, fault));
+        };
+        let mut from = 0;
+        if !form.is_table || memchr(b'"', bytes).is_none() {
+            for stop in memchr_iter(b'\n', bytes) {
+                take(from, End { at: stop + 1, lines: 1, in_quotes: false });
+                from = stop + 1;
+            }
+        }
+        while from < bytes.len() {
+            let end = form.end(&bytes[from..]);
+            let at = from + end.at;
+            take(from, End { at, ..end });
+            from = at;
+        }
+    }
+}
+
+/// Where a line ends.
+struct End {
+    /// Behind its line end, or where there is no more.
+    at: usize,
+    /// Line ends that it holds, its own included.
+    lines: u64,
+    /// Whether a quote is open there.
+    in_quotes: bool,
+}
+
+impl Form {
+    /// Where the line ends that begins here.
+    fn end(self, bytes: &[u8]) -> End {
+        if !self.is_table {
+            let end = memchr(b'\n', bytes);
+            let at = end.map_or(bytes.len(), |end| end + 1);
+            return End { at, lines: u64::from(end.is_some()), in_quotes: false };
+        }
+        let (mut lines, mut in_quotes) = (0, false);
+        for stop in memchr2_iter(b'\n', b'"', bytes) {
+            if bytes[stop] == b'"' {
+                in_quotes = !in_quotes;
+                continue;
+            }
+            lines += 1;
+            if !in_quotes || stop + 1 > self.limit {
+                return End { at: stop + 1, lines, in_quotes };
+            }
+        }
+        End { at: bytes.len(), lines, in_quotes }
+    }
+
+    fn too_long(self, in_quotes: bool) -> Box<Finding> {
+        let limit = self.limit.to_string();
+        Box::new(match in_quotes {
+            true => codes::finding("csv-quote-unclosed", "", &[]),
+            false => codes::finding("line-too-long", "", &[("limit", &limit)]),
+        })
+    }
+}
