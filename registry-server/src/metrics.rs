@@ -1,7 +1,6 @@
 //! What is counted, for Prometheus. Nothing here knows a record or a caller.
 
 use crate::log::{Health, Member};
-use guiju_model::Report;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -161,12 +160,14 @@ impl Metrics {
         self.0.published.inc();
     }
 
-    pub fn checked(&self, report: &Report) {
-        self.0.checks.get_or_create(&Conforms { conforms: report.conforms() }).inc();
-        for (severity, count) in [("error", report.errors), ("warning", report.warnings), ("info", report.infos)] {
-            if count > 0 {
-                self.0.findings.get_or_create(&SeverityLabel { severity }).inc_by(count);
-            }
+    /// Records, conforming and failing, and their findings: errors, warnings, infos.
+    pub fn checked(&self, records: [u64; 2], findings: [u64; 3]) {
+        for (conforms, count) in [true, false].into_iter().zip(records).filter(|(_, count)| *count > 0) {
+            self.0.checks.get_or_create(&Conforms { conforms }).inc_by(count);
+        }
+        let severities = ["error", "warning", "info"];
+        for (severity, count) in severities.into_iter().zip(findings).filter(|(_, count)| *count > 0) {
+            self.0.findings.get_or_create(&SeverityLabel { severity }).inc_by(count);
         }
     }
 

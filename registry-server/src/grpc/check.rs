@@ -40,7 +40,8 @@ impl Conformance for Service {
                 self.ask(check).await?
             }
         };
-        self.metrics.checked(&report);
+        let is_good = report.conforms();
+        self.metrics.checked([is_good.into(), (!is_good).into()], [report.errors, report.warnings, report.infos]);
         Ok(Response::new(wire::CheckResponse { report: Some(report.into()) }))
     }
 

@@ -3,9 +3,11 @@
 //! Three parts run beside each other: the pump takes messages from the caller, the worker (a thread, since checking is
 //! work) judges them, and the answers are what the caller reads. The channels between them are short, so a caller who does
 //! not read stops the worker, a worker that is stopped stops the pump, and a pump that is stopped closes HTTP/2's window.
+//! Messages that are there at once are handed on at once: to wake a thread costs more than to judge a record.
 //!
 //! # Limits
-//! At most [`WAITING_IN`] messages of a stream are in memory, and its [`Answers`]. A stream that stands still for
+//! At most [`WAITING_IN`] batches of messages are in memory, each of at most [`BATCH_MESSAGES`] or a little more than
+//! [`BATCH_BYTES`], and the stream's [`Answers`]. A stream that stands still for
 //! `stream_idle_timeout` is ended.
 
 use crate::{
@@ -25,12 +27,16 @@ use guiju_proto::{
 use guiju_validator::Validator;
 use std::{
     borrow::Cow,
+    collections::VecDeque,
+    future::{Future, poll_fn},
     io,
     ops::ControlFlow,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 use tokio::{
@@ -41,6 +47,8 @@ use tokio::{
 use tonic::{Status, Streaming};
 
 const WAITING_IN: usize = 4;
+const BATCH_MESSAGES: usize = 256;
+const BATCH_BYTES: usize = 64 << 10;
 /// What one chunk holds at most, in bytes.
 const CHUNK_BYTES_MAX: usize = 1 << 20;
 
@@ -62,11 +70,40 @@ pub async fn next(messages: &mut Streaming<CheckStreamRequest>, idle: Duration) 
         Err(_) => return Err(Refusal::new(Reason::StreamIdle, format!("no message came for {idle:?}")).into()),
         Ok(message) => message.map_err(status::explained)?,
     };
+    known(message)
+}
+
+fn known(message: Option<CheckStreamRequest>) -> Result<Option<In>, Status> {
     match message {
         None => Ok(None),
         Some(CheckStreamRequest { message: None }) => Err(out_of_order("a message is empty").into()),
         Some(CheckStreamRequest { message }) => Ok(message),
     }
+}
+
+/// Messages in the order in which they came; after a fault there is nothing.
+type Batch = VecDeque<Result<In, Status>>;
+
+/// The messages that are there, or the next one, waited for no longer than `idle`; empty at the end.
+async fn batch(messages: &mut Streaming<CheckStreamRequest>, idle: Duration) -> Batch {
+    let (mut batch, mut bytes) = (Batch::new(), 0);
+    let mut message = next(messages, idle).await.transpose();
+    while let Some(one) = message {
+        bytes += match &one {
+            Ok(In::Record(bytes) | In::Chunk(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        let is_last = one.is_err() || batch.len() + 1 == BATCH_MESSAGES || bytes >= BATCH_BYTES;
+        batch.push_back(one);
+        if is_last {
+            break;
+        }
+        message = match poll_fn(|context| Poll::Ready(pin!(messages.message()).poll(context))).await {
+            Poll::Pending => break,
+            Poll::Ready(message) => message.map_err(status::explained).and_then(known).transpose(),
+        };
+    }
+    batch
 }
 
 /// What the first message must be.
@@ -88,19 +125,36 @@ impl Task {
         let idle = self.idle;
         tokio::spawn(async move {
             loop {
-                let message = next(&mut messages, idle).await.transpose();
-                let Some(message) = message else { return };
-                let is_end = message.is_err();
-                if inbox.send(message).await.is_err() || is_end {
+                let batch = batch(&mut messages, idle).await;
+                let is_end = batch.back().is_none_or(Result::is_err);
+                if batch.is_empty() || inbox.send(batch).await.is_err() || is_end {
                     return;
                 }
             }
         });
         let handle = Handle::current();
         tokio::task::spawn_blocking(move || {
-            Worker { task: self, teller, handle, counts: Progress::default() }.run(inbound)
+            let inbound = Inbound { batches: inbound, batch: Batch::new() };
+            Worker { task: self, teller, handle, counts: Progress::default(), measured: Progress::default() }
+                .run(inbound)
         });
         outbound
+    }
+}
+
+/// What came, one message after another.
+struct Inbound {
+    batches: mpsc::Receiver<Batch>,
+    batch: Batch,
+}
+
+impl Inbound {
+    /// The next message; none at the end.
+    fn next(&mut self) -> Result<Option<In>, Status> {
+        if self.batch.is_empty() {
+            self.batch = self.batches.blocking_recv().unwrap_or_default();
+        }
+        self.batch.pop_front().transpose()
     }
 }
 
@@ -135,21 +189,27 @@ struct Worker {
     teller: Teller<CheckStreamResponse>,
     handle: Handle,
     counts: Progress,
+    /// What of the counts the metrics know.
+    measured: Progress,
 }
 
+/// Records after which the metrics hear of them.
+const MEASURED_RECORDS: u64 = 1024;
+
 impl Worker {
-    fn run(mut self, mut inbound: mpsc::Receiver<Result<In, Status>>) {
+    fn run(mut self, mut inbound: Inbound) {
         let ended = self.judge(&mut inbound).and_then(|()| {
             self.counts.is_final = true;
             self.answer(Out::Progress(self.counts))
         });
+        self.measure();
         if let Err(Stop::Refused(status)) = ended {
             self.teller.refuse(*status);
         }
     }
 
-    fn judge(&mut self, inbound: &mut mpsc::Receiver<Result<In, Status>>) -> Result<(), Stop> {
-        match inbound.blocking_recv().transpose()? {
+    fn judge(&mut self, inbound: &mut Inbound) -> Result<(), Stop> {
+        match inbound.next()? {
             None => Ok(()),
             Some(In::Header(_)) => Err(out_of_order("a second header came").into()),
             Some(In::Record(record)) => self.judge_records(record, inbound),
@@ -161,11 +221,7 @@ impl Worker {
         }
     }
 
-    fn judge_records(
-        &mut self,
-        first: prost::bytes::Bytes,
-        inbound: &mut mpsc::Receiver<Result<In, Status>>,
-    ) -> Result<(), Stop> {
+    fn judge_records(&mut self, first: prost::bytes::Bytes, inbound: &mut Inbound) -> Result<(), Stop> {
         let validator = self.task.validator.clone();
         let (mut checker, clean) = (validator.checker(), validator.empty_report());
         let mut record = first;
@@ -175,7 +231,7 @@ impl Worker {
                 Some(report) => self.take(Cow::Owned(report))?,
                 None => self.take(Cow::Borrowed(&clean))?,
             }
-            record = match inbound.blocking_recv().transpose()? {
+            record = match inbound.next()? {
                 None => return Ok(()),
                 Some(In::Record(record)) => record,
                 Some(In::Header(_)) => return Err(out_of_order("a second header came").into()),
@@ -238,8 +294,17 @@ impl Worker {
         }
     }
 
+    fn measure(&mut self) {
+        let (now, before) = (self.counts, std::mem::replace(&mut self.measured, self.counts));
+        let records = [now.conforming - before.conforming, now.failing - before.failing];
+        let findings = [now.errors - before.errors, now.warnings - before.warnings, now.infos - before.infos];
+        self.task.metrics.checked(records, findings);
+    }
+
     fn count(&mut self, report: &Report) {
-        self.task.metrics.checked(report);
+        if self.counts.records - self.measured.records >= MEASURED_RECORDS {
+            self.measure();
+        }
         let counts = &mut self.counts;
         counts.records += 1;
         *if report.conforms() { &mut counts.conforming } else { &mut counts.failing } += 1;
@@ -255,7 +320,7 @@ impl Worker {
 
 /// The chunks of a stream as one run of bytes. A fault of the stream reads as an error and is kept in `fault`.
 struct Chunks<'a> {
-    inbound: &'a mut mpsc::Receiver<Result<In, Status>>,
+    inbound: &'a mut Inbound,
     chunk: prost::bytes::Bytes,
     /// Taken from the caller so far.
     bytes: Arc<AtomicU64>,
@@ -275,7 +340,7 @@ impl Chunks<'_> {
     /// Makes sure that there are bytes, unless the stream has ended.
     fn fill(&mut self) -> Result<(), Status> {
         while self.chunk.is_empty() {
-            match self.inbound.blocking_recv().transpose()? {
+            match self.inbound.next()? {
                 None => return Ok(()),
                 Some(In::Chunk(chunk)) => self.take(chunk)?,
                 Some(In::Header(_)) => return Err(out_of_order("a second header came").into()),
