@@ -1,7 +1,8 @@
 //! How fast are records checked, end to end from bytes to verdicts, next to others in the same run?
 //!
 //! `bash tests/benches/run check` installs the others, runs this, and writes the tables into `docs/reference/performance.md`.
-//! By itself: `cargo bench -p guiju-tests --bench check -- [--mb N] [--rounds N] [--alone]`. Under `cargo test` a few records
+//! By itself: `cargo bench -p guiju-tests --bench check -- [--mb N] [--rounds N] [--alone] [--files]`,
+//! where `--files` leaves the records in memory out. Under `cargo test` a few records
 //! are checked, and the counts are what matters.
 //!
 //! Time is CPU time, so that what else a machine does shows little. Roads take turns; the median of the rounds is told.
@@ -13,11 +14,20 @@ mod records;
 
 use guiju::{
     CheckOptions, CompileOptions, Validator,
-    readers::{Format, ReadOptions, check},
+    readers::{Format, ReadOptions, Totals, check},
 };
 use peers::{Host, Pass, Peer};
-use records::{SHAPES, Shape, Spelling, readings_csv};
-use std::{hint::black_box, ops::ControlFlow, path::PathBuf, time::Instant};
+use records::{SHAPES, Shape, Spelling, table};
+use rustix::time::ClockId;
+use std::{
+    hint::black_box,
+    io::{BufRead, BufReader, Read, Write},
+    ops::ControlFlow,
+    path::PathBuf,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 struct Plan {
     bytes: usize,
@@ -28,7 +38,7 @@ struct Plan {
 /// A road of others: what a reader calls it, where it runs, its name there, and whether it judges or only parses.
 struct Road(&'static str, Host, &'static str, bool);
 
-const ROADS: [Road; 10] = [
+const ROADS: [Road; 12] = [
     Road("`serde_json` + `jsonschema` crate, `is_valid`", Host::Rust, "jsonschema-is-valid", true),
     Road("`serde_json` + `jsonschema` crate, all errors", Host::Rust, "jsonschema-all-errors", true),
     Road("`serde_json` + `boon`", Host::Rust, "boon", true),
@@ -39,6 +49,8 @@ const ROADS: [Road; 10] = [
     Road("`serde_json` to a tree, no checking", Host::Rust, "serde_json", false),
     Road("`sonic-rs` to a tree, no checking", Host::Rust, "sonic-rs", false),
     Road("`simd-json` to a tape, no checking", Host::Rust, "simd-json", false),
+    Road("structural index and UTF-8 check alone (simdjson's first stage)", Host::Rust, "index", false),
+    Road("line ends alone", Host::Rust, "newlines", false),
 ];
 
 /// Spelling, failing in a thousand, and the heading.
@@ -53,6 +65,12 @@ const COLUMNS: [(Spelling, u64, &str); 6] = [
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [half, file, bytes] = arguments.as_slice()
+        && half == "--half"
+    {
+        let number = |text: &String| text.parse().expect("a number");
+        return Half::run(number(file), number(bytes));
+    }
     let is_bench = arguments.iter().any(|argument| argument == "--bench");
     let number = |name: &str, default: usize| {
         let at = arguments.iter().position(|argument| argument == name);
@@ -67,7 +85,9 @@ fn main() {
         false => Plan { bytes: 20_000, rounds: 1, with_peers: false },
     };
     println!("MB/s of one core, and in brackets how many times as fast Guiju is, which reports every finding.");
-    SHAPES.iter().for_each(|shape| records_table(&plan, shape));
+    if !arguments.iter().any(|argument| argument == "--files") {
+        SHAPES.iter().for_each(|shape| records_table(&plan, shape));
+    }
     files_table(&plan);
 }
 
@@ -169,65 +189,205 @@ fn timed(input: &[u8], mut conforms: impl FnMut(&[u8]) -> bool) -> Pass {
     Pass { seconds: cpu_seconds() - begin, conforming, failing }
 }
 
+/// A file: what a reader calls it, the shape of its records, whether it is a table.
+struct Kind(&'static str, usize, bool);
+
+const FILES: [Kind; 6] = [
+    Kind("resident, NDJSON", 0, false),
+    Kind("entity, NDJSON", 1, false),
+    Kind("reading, NDJSON", 2, false),
+    Kind("resident, CSV", 0, true),
+    Kind("entity, CSV", 1, true),
+    Kind("reading, CSV", 2, true),
+];
+
+impl Kind {
+    fn shape(&self) -> &'static Shape {
+        &SHAPES[self.1]
+    }
+
+    fn bytes(&self, bytes: usize, failing_per_mille: u64) -> Vec<u8> {
+        let records = self.shape().ndjson(Spelling::Stable, bytes, failing_per_mille);
+        if self.2 { table(&records) } else { records }
+    }
+
+    fn format(&self) -> Format {
+        if self.2 { Format::Csv } else { Format::Ndjson }
+    }
+}
+
 /// Whole files through the readers, which find the records, decode, count and keep the order.
 fn files_table(plan: &Plan) {
-    println!("\n### Whole files through the readers, 1 % failing\n");
-    println!("| file | workers | MB/s of wall time | MB a CPU second | records a CPU second |");
-    println!("|---|---:|---:|---:|---:|");
-    for shape in &SHAPES {
-        let ndjson = shape.ndjson(Spelling::Stable, plan.bytes, 10);
-        read(plan, shape, &format!("{}, NDJSON", shape.name), Format::Ndjson, &ndjson);
-    }
-    let shape = &SHAPES[2];
-    let csv = readings_csv(&shape.ndjson(Spelling::Stable, plan.bytes, 10));
-    read(plan, shape, "reading, CSV", Format::Csv, &csv);
-    if plan.with_peers {
-        let input = Input::new(csv, ".csv");
-        let mut peer = Peer::start(Host::Rust, &shape.schema_path(), &input.path());
-        let passes: Vec<Pass> = (0..plan.rounds).map(|_| peer.pass("csv")).collect();
-        let (seconds, records) = (median(passes.iter().map(|pass| pass.seconds).collect()), passes[0]);
+    tables_table(plan);
+    println!("\n### Whole files through the readers, on two processors, 1 % failing\n");
+    println!(
+        "Two workers against one, and next to it what this machine has for two processes at once that share nothing. In turn: \
+         the part of all CPU time that only one thread at a time can spend, reading and telling in order.\n"
+    );
+    println!(
+        "| file | one worker, MB/s | two workers, MB/s | times as fast | two processes: times as fast | in turn |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|");
+    for (at, kind) in FILES.iter().enumerate() {
+        let (input, validator) = (kind.bytes(4 * plan.bytes, 10), validator(kind.shape()));
+        let mut halves = [0, 1].map(|_| plan.with_peers.then(|| Half::start(at, input.len())));
+        let (mut one, mut two, mut apart, mut in_turn) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..plan.rounds {
+            one.push(pass(kind, &validator, &input, 1).wall);
+            let pass = pass(kind, &validator, &input, 2);
+            two.push(pass.wall);
+            in_turn.push((pass.telling + pass.reading) / pass.cpu);
+            let begin = Instant::now();
+            halves.iter_mut().flatten().for_each(Half::begin);
+            halves.iter_mut().flatten().for_each(Half::end);
+            apart.push(begin.elapsed().as_secs_f64());
+        }
+        let (one, two, apart, in_turn) = (median(one), median(two), median(apart), median(in_turn));
         println!(
-            "| reading, CSV: the `csv` crate + `jsonschema` crate, `is_valid` | 1 | | {} | {} |",
-            mb(input.bytes.len(), seconds),
-            thousands((records.conforming + records.failing) as f64 / seconds)
+            "| {} | {} | {} | {:.2} | {:.2} | {:.1} % |",
+            kind.0,
+            mb(input.len(), one),
+            mb(input.len(), two),
+            one / two,
+            2.0 * one / apart,
+            100.0 * in_turn
         );
     }
 }
 
-fn read(plan: &Plan, shape: &Shape, title: &str, format: Format, input: &[u8]) {
-    let validator = validator(shape);
-    for jobs in [1, 2] {
-        let options = ReadOptions { format: Some(format), jobs, ..ReadOptions::default() };
-        let (mut wall, mut cpu, mut records) = (Vec::new(), Vec::new(), 0);
-        for _ in 0..plan.rounds {
-            let (begin, begin_cpu, mut next) = (Instant::now(), cpu_seconds(), 0);
-            let totals = check(input, &validator, &options, |told| {
-                if let guiju::readers::Told::Record(checked) = black_box(told) {
-                    assert_eq!(checked.index, next, "out of order");
-                    next += 1;
+/// Tables, next to the same by hand with the crates of others.
+fn tables_table(plan: &Plan) {
+    println!("\n### Tables, one core\n");
+    println!(
+        "| file | bytes a row | Guiju, MB/s | rows/s | the `csv` crate + `jsonschema` crate, `is_valid` |\n|---|---:|---:|---:|---:|"
+    );
+    for kind in FILES.iter().filter(|kind| kind.2) {
+        for failing_per_mille in [10, 200] {
+            let (shape, input) = (kind.shape(), Input::new(kind.bytes(plan.bytes, failing_per_mille), ".csv"));
+            let validator = validator(shape);
+            let mut peer = plan.with_peers.then(|| Peer::start(Host::Rust, &shape.schema_path(), &input.path()));
+            let (mut ours, mut theirs, mut rows) = (Vec::new(), Vec::new(), 0);
+            for _ in 0..plan.rounds {
+                let pass = pass(kind, &validator, &input.bytes, 1);
+                ours.push(pass.cpu);
+                rows = pass.conforming + pass.failing;
+                if let Some(peer) = &mut peer {
+                    let other = peer.pass("csv");
+                    assert_eq!((other.conforming, other.failing), (pass.conforming, pass.failing), "{}", kind.0);
+                    theirs.push(other.seconds);
                 }
-                ControlFlow::Continue(())
-            });
-            wall.push(begin.elapsed().as_secs_f64());
-            cpu.push(cpu_seconds() - begin_cpu);
-            let totals = totals.expect("it can be read");
-            assert!(totals.failing > 0 || plan.rounds == 1, "some fail");
-            assert_eq!((totals.records, totals.unreadable), (next, 0), "{title}");
-            records = totals.records;
+            }
+            let ours = median(ours);
+            let theirs = match theirs.is_empty() {
+                true => String::new(),
+                false => {
+                    let theirs = median(theirs);
+                    format!("{} ({:.2}×)", mb(input.bytes.len(), theirs), theirs / ours)
+                }
+            };
+            println!(
+                "| {}, {} % failing | {} | {} | {} | {theirs} |",
+                kind.0,
+                failing_per_mille / 10,
+                input.bytes.len() as u64 / rows,
+                mb(input.bytes.len(), ours),
+                thousands(rows as f64 / ours),
+            );
         }
-        let (wall, cpu) = (median(wall), median(cpu));
-        println!(
-            "| {title} | {jobs} | {} | {} | {} |",
-            mb(input.len(), wall),
-            mb(input.len(), cpu),
-            thousands(records as f64 / cpu)
-        );
+    }
+}
+
+/// One file read once: in seconds.
+struct Once {
+    wall: f64,
+    /// Of all threads.
+    cpu: f64,
+    /// Of the thread that tells what was found.
+    telling: f64,
+    /// Of reading, whoever does it.
+    reading: f64,
+    conforming: u64,
+    failing: u64,
+}
+
+/// Counts the time in which it is read.
+struct Timed<'t>(&'t [u8], &'t AtomicU64);
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let begin = cpu_of(ClockId::ThreadCPUTime);
+        let count = self.0.read(buffer);
+        let nanoseconds = (cpu_of(ClockId::ThreadCPUTime) - begin) * 1e9;
+        self.1.fetch_add(nanoseconds as u64, Ordering::Relaxed);
+        count
+    }
+}
+
+fn pass(kind: &Kind, validator: &Validator, input: &[u8], jobs: usize) -> Once {
+    let options = ReadOptions { format: Some(kind.format()), jobs, ..ReadOptions::default() };
+    let (reading, mut next) = (AtomicU64::new(0), 0);
+    let (begin, begin_cpu, begin_telling) = (Instant::now(), cpu_seconds(), cpu_of(ClockId::ThreadCPUTime));
+    let totals = check(Timed(input, &reading), validator, &options, |told| {
+        if let guiju::readers::Told::Record(checked) = black_box(told) {
+            assert_eq!(checked.index, next, "out of order");
+            next += 1;
+        }
+        ControlFlow::Continue(())
+    });
+    let (wall, cpu) = (begin.elapsed().as_secs_f64(), cpu_seconds() - begin_cpu);
+    let telling = cpu_of(ClockId::ThreadCPUTime) - begin_telling;
+    let Totals { records, conforming, failing, unreadable, .. } = totals.expect("it can be read");
+    assert_eq!((records, unreadable), (next, 0), "{}", kind.0);
+    Once { wall, cpu, telling, reading: reading.into_inner() as f64 / 1e9, conforming, failing }
+}
+
+/// Another process that reads a file of its own when it is told to.
+struct Half(Child, ChildStdin, BufReader<ChildStdout>);
+
+impl Half {
+    fn start(file: usize, bytes: usize) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("a bench has a path"));
+        command.args(["--half", &file.to_string(), &bytes.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the bench starts again");
+        let (ask, answer) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+        let mut half = Self(child, ask, BufReader::new(answer));
+        half.end();
+        half
+    }
+
+    fn begin(&mut self) {
+        writeln!(self.1, "go").expect("it reads");
+    }
+
+    fn end(&mut self) {
+        self.2.read_line(&mut String::new()).expect("it answers");
+    }
+
+    /// What it does: a line when it is ready, and one for each pass.
+    fn run(file: usize, bytes: usize) {
+        let kind = &FILES[file];
+        let (input, validator) = (kind.bytes(bytes, 10), validator(kind.shape()));
+        println!("ready");
+        for _ in std::io::stdin().lines() {
+            println!("{}", pass(kind, &validator, &input[..bytes.min(input.len())], 1).wall);
+        }
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
 /// Of all threads of this process.
 fn cpu_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    cpu_of(ClockId::ProcessCPUTime)
+}
+
+fn cpu_of(clock: ClockId) -> f64 {
+    let time = rustix::time::clock_gettime(clock);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 

@@ -1,4 +1,5 @@
-//! What does the program `guiju check` cost: one small file, cold, and memory over a stream that does not end soon?
+//! What does the program `guiju check` cost: one small file, cold, and memory over a stream that does not end soon? And what does
+//! it cost to compile each of the standards that ship?
 //!
 //! `bash tests/benches/run program` runs this and writes the table into `docs/reference/performance.md`. By itself:
 //! `cargo build --release -p guiju-cli && cargo bench -p guiju-tests --bench program -- [--gib N]`.
@@ -8,9 +9,12 @@
 mod built; // where cargo puts programs
 mod records;
 
+use guiju::{CompileOptions, Folder, Validator};
+use guiju_model::Kind;
 use records::{SHAPES, Spelling};
 use std::{
     fs,
+    hint::black_box,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -24,6 +28,29 @@ fn main() {
     println!("| question | answer |\n|---|---:|");
     cold_starts();
     stream(gib);
+    compile_times();
+}
+
+/// Each version that records are checked against, from the bytes of its bundle, in a process that has compiled before.
+fn compile_times() {
+    println!("\n### Compiling the standards that ship\n");
+    println!("| standard | bytes of its bundle | ms, median of 21 |\n|---|---:|---:|");
+    let folder = Folder::read(&root().join("standards")).expect("the standards");
+    for (package, bundle) in folder.versions() {
+        if !matches!(package.kind, Kind::Record | Kind::Profile | Kind::CodeList) {
+            continue;
+        }
+        let mut took: Vec<f64> = Vec::new();
+        for _ in 0..21 {
+            let begin = Instant::now();
+            let validator = Validator::compile(bundle, &CompileOptions::default());
+            took.push(begin.elapsed().as_secs_f64() * 1e3);
+            black_box(validator).expect("what ships compiles");
+        }
+        took.sort_by(f64::total_cmp);
+        let bytes: usize = bundle.contents().flat_map(|content| content.files.values()).map(Vec::len).sum();
+        println!("| `{}` {} | {bytes} | {:.2} |", package.standard, package.version, took[took.len() / 2]);
+    }
 }
 
 fn guiju() -> Command {

@@ -144,17 +144,37 @@ fn escaped(record: &str) -> String {
     record.chars().map(spell).collect()
 }
 
-/// A table of readings: the records of a file of that shape, one a row.
-pub fn readings_csv(ndjson: &[u8]) -> Vec<u8> {
-    let mut out = b"meter_no,read_at,reading_m3,read_kind\n".to_vec();
-    for line in ndjson.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let line = std::str::from_utf8(line).expect("UTF-8");
-        let cells = line.split([',', '}']).filter_map(|member| member.split_once("\":"));
-        let cells: Vec<&str> = cells.map(|(_, value)| value.trim_matches('"')).collect();
-        out.extend_from_slice(cells.join(",").as_bytes());
+/// A table of the records of a file, one a row: members of an object within are columns of their own, items of an array are
+/// parted by semicolons. All records have the members of the first.
+pub fn table(ndjson: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(ndjson.len());
+    for (number, line) in ndjson.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate() {
+        let record: serde_json::Value = serde_json::from_slice(line).expect("records are JSON");
+        let mut cells = Vec::new();
+        flatten("", &record, &mut cells);
+        let row = |cell: fn(&(String, String)) -> &str| cells.iter().map(cell).collect::<Vec<_>>().join(",");
+        if number == 0 {
+            out.extend_from_slice(row(|(name, _)| name).as_bytes());
+            out.push(b'\n');
+        }
+        // No cell of ours has a comma or a quote in it.
+        out.extend_from_slice(row(|(_, value)| value).as_bytes());
         out.push(b'\n');
     }
     out
+}
+
+fn flatten(name: &str, value: &serde_json::Value, cells: &mut Vec<(String, String)>) {
+    use serde_json::Value;
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match value {
+        Value::Object(members) => {
+            let below = |member: &String| if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
+            members.iter().for_each(|(member, value)| flatten(&below(member), value, cells));
+        }
+        Value::Array(items) => cells.push((name.into(), items.iter().map(text).collect::<Vec<_>>().join(";"))),
+        other => cells.push((name.into(), text(other))),
+    }
 }
 
 fn resident(dice: &mut Dice, fails: bool) -> String {

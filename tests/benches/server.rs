@@ -3,46 +3,26 @@
 //! `cargo bench -p guiju-tests --bench server -- [--versions N] [--seconds N]`
 //!
 //! Starts the real server, release build, on loopback; prints publishes/s (durable, acknowledged) with 1, 16 and 64
-//! publishers, look-ups/s with p50 and p99, unary checks/s, streamed records/s, and, empty and with N versions, the time
+//! publishers, look-ups/s with p50 and p99, unary checks/s, and, empty and with N versions, the time
 //! from start to first answer and resident memory.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 mod built; // where cargo puts programs
+mod served; // a real server
 
 use guiju_proto::{
-    conformance::{
-        CheckRequest, CheckStreamHeader, CheckStreamRequest, check_stream_request, check_stream_response,
-        conformance_client::ConformanceClient,
-    },
+    conformance::{CheckRequest, conformance_client::ConformanceClient},
     registry::{File, Kind, PublishRequest, ResolveRequest, registry_client::RegistryClient},
 };
+use served::{METADATA, Server};
 use std::{
-    path::Path,
-    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
-use tonic::transport::Channel;
-
-const METADATA: &str = r#"
-kind = "record"
-domain = "common"
-title_zh = "基准"
-title_en = "Bench"
-abstract = "只用于测量"
-abstract_en = "Only for measuring"
-owner = "bench"
-steward = "bench"
-registration_authority = "bench"
-share_class = "1"
-open = false
-security_level = "S2"
-update_cycle = "D"
-"#;
 
 #[tokio::main]
 async fn main() {
@@ -81,55 +61,6 @@ async fn main() {
     let server = Server::start(folder.path()).await;
     println!("| start to first answer, {held} versions | {:.0} ms |", server.started_in.as_secs_f64() * 1e3);
     println!("| resident memory, {held} versions, just started | {} MiB |", server.resident_mib());
-}
-
-struct Server {
-    child: Child,
-    channel: Channel,
-    started_in: Duration,
-}
-
-impl Server {
-    async fn start(data: &Path) -> Self {
-        let program = built::built("guiju-server", "guiju-server");
-        let address_file = data.join("address");
-        let _ = std::fs::remove_file(&address_file);
-        let begin = Instant::now();
-        let child = Command::new(program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--data"])
-            .arg(data.join("registry"))
-            .arg("--address-file")
-            .arg(&address_file)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        let address = loop {
-            match std::fs::read_to_string(&address_file) {
-                Ok(address) if !address.trim().is_empty() => break address.trim().to_owned(),
-                _ if begin.elapsed() > Duration::from_secs(120) => panic!("the server did not start"),
-                _ => tokio::time::sleep(Duration::from_millis(1)).await,
-            }
-        };
-        let channel = Channel::from_shared(format!("http://{address}")).expect("an address").connect().await;
-        let channel = channel.expect("the server answers");
-        let _ = RegistryClient::new(channel.clone())
-            .resolve(ResolveRequest { reference: "a/b".into(), as_of: String::new() })
-            .await;
-        Self { child, channel, started_in: begin.elapsed() }
-    }
-
-    fn resident_mib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -247,34 +178,4 @@ async fn checks(server: &Server, duration: Duration) {
     }
     let count: u64 = tasks.join_all().await.into_iter().sum();
     println!("| unary checks, 16 at once | {:.0}/s |", count as f64 / begin.elapsed().as_secs_f64());
-    streamed(server, reference, 400_000).await;
-}
-
-async fn streamed(server: &Server, reference: String, records: u64) {
-    let header = CheckStreamHeader { reference, failing_only: true, ..Default::default() };
-    let chunk: Vec<u8> =
-        br#"{"id":"a-record","value":7}"#.iter().chain(b"\n").copied().cycle().take(28 * 2_000).collect();
-    let (send, receive) = tokio::sync::mpsc::channel(8);
-    let begin = Instant::now();
-    let stream = tokio_stream::wrappers::ReceiverStream::new(receive);
-    tokio::spawn(async move {
-        let message = |message| CheckStreamRequest { message: Some(message) };
-        let _ = send.send(message(check_stream_request::Message::Header(header))).await;
-        for _ in 0..records / 2_000 {
-            let _ = send.send(message(check_stream_request::Message::Chunk(chunk.clone().into()))).await;
-        }
-    });
-    let mut answers =
-        ConformanceClient::new(server.channel.clone()).check_stream(stream).await.expect("a stream").into_inner();
-    let mut checked = 0;
-    while let Some(answer) = answers.message().await.expect("an answer") {
-        if let Some(check_stream_response::Message::Progress(progress)) = answer.message {
-            checked = progress.records;
-        }
-    }
-    assert_eq!(checked, records, "every record of the stream was judged");
-    println!(
-        "| streamed records, one stream of 28-byte records | {:.0}/s |",
-        records as f64 / begin.elapsed().as_secs_f64()
-    );
 }

@@ -1,0 +1,89 @@
+//! A registry to measure.
+
+#![allow(dead_code, reason = "each bench takes what it needs")]
+
+use crate::built;
+use guiju_proto::registry::{ResolveRequest, registry_client::RegistryClient};
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tonic::transport::Channel;
+
+/// What is said of a standard that only serves to measure.
+pub const METADATA: &str = r#"
+kind = "record"
+domain = "common"
+title_zh = "基准"
+title_en = "Bench"
+abstract = "只用于测量"
+abstract_en = "Only for measuring"
+owner = "bench"
+steward = "bench"
+registration_authority = "bench"
+share_class = "1"
+open = false
+security_level = "S2"
+update_cycle = "D"
+"#;
+
+/// The real server, release build, on loopback.
+pub struct Server {
+    child: Child,
+    pub channel: Channel,
+    pub started_in: Duration,
+}
+
+impl Server {
+    pub async fn start(data: &Path) -> Self {
+        let program = built::built("guiju-server", "guiju-server");
+        let address_file = data.join("address");
+        let _ = std::fs::remove_file(&address_file);
+        let begin = Instant::now();
+        let child = Command::new(program)
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--data"])
+            .arg(data.join("registry"))
+            .arg("--address-file")
+            .arg(&address_file)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        let address = loop {
+            match std::fs::read_to_string(&address_file) {
+                Ok(address) if !address.trim().is_empty() => break address.trim().to_owned(),
+                _ if begin.elapsed() > Duration::from_secs(120) => panic!("the server did not start"),
+                _ => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        };
+        let channel = Channel::from_shared(format!("http://{address}")).expect("an address").connect().await;
+        let channel = channel.expect("the server answers");
+        let _ = RegistryClient::new(channel.clone())
+            .resolve(ResolveRequest { reference: "a/b".into(), ..Default::default() })
+            .await;
+        Self { child, channel, started_in: begin.elapsed() }
+    }
+
+    /// CPU seconds of all its threads; one that has ended since counts no more.
+    pub fn cpu_seconds(&self) -> f64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        let spent = tasks.filter_map(|task| {
+            let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        spent.sum::<u64>() as f64 / 1e9
+    }
+
+    pub fn resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,147 @@
+//! What does it cost to have records checked by a registry over a stream, next to checking them in one's own process?
+//!
+//! `bash tests/benches/run streams` runs this and writes the table into `docs/reference/performance.md`. By itself:
+//! `cargo build --release -p guiju-server && cargo bench -p guiju-tests --bench streams -- [--mb N] [--rounds N]`.
+//!
+//! Time is CPU time: of this process where the SDK checks, of the server where that does, with HTTP/2, decoding and counting.
+//! Both take turns; the median of the rounds is told. Callers ask for failing records only, one in a hundred.
+
+#![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
+
+mod built; // where cargo puts programs
+mod records;
+mod served; // a real server
+
+use guiju::{
+    CheckOptions, CompileOptions, Validator,
+    readers::{Format, ReadOptions, check},
+};
+use guiju_proto::{
+    conformance::{
+        CheckStreamHeader, CheckStreamRequest, check_stream_request::Message, check_stream_response,
+        conformance_client::ConformanceClient,
+    },
+    registry::{File, Kind, PublishRequest, registry_client::RegistryClient},
+};
+use records::{SHAPES, Shape, Spelling};
+use served::{METADATA, Server};
+use std::{ops::ControlFlow, time::Instant};
+
+/// Bytes in one chunk of a stream.
+const CHUNK_BYTES: usize = 64 << 10;
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |name: &str, default: usize| {
+        let at = arguments.iter().position(|argument| argument == name);
+        at.and_then(|at| arguments.get(at + 1)).and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let (bytes, rounds) = (number("--mb", 32) * 1_000_000, number("--rounds", 5));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start(folder.path()).await;
+    println!(
+        "| stream | SDK, MB a CPU second | server, MB a CPU second | records a CPU second | SDK : server | wall, MB/s |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|");
+    for shape in [&SHAPES[0], &SHAPES[2]] {
+        publish(&server, shape).await;
+        let records = shape.ndjson(Spelling::Stable, bytes, 10);
+        for in_chunks in [true, false] {
+            measure(&server, shape, &records, in_chunks, rounds).await;
+        }
+    }
+}
+
+async fn publish(server: &Server, shape: &Shape) {
+    let request = PublishRequest {
+        operation_id: format!("bench-{}", shape.name),
+        standard: format!("bench.load/{}", shape.name),
+        version: "1.0.0".into(),
+        kind: Kind::Record.into(),
+        metadata_toml: METADATA.into(),
+        files: vec![File { path: "schema.json".into(), content: shape.schema().into() }],
+        dry_run: false,
+    };
+    RegistryClient::new(server.channel.clone()).publish(request).await.expect("a version is published");
+}
+
+async fn measure(server: &Server, shape: &Shape, records: &[u8], in_chunks: bool, rounds: usize) {
+    let validator =
+        Validator::compile_schema(&shape.schema(), &CompileOptions::default()).expect("the schema compiles");
+    let parts: Vec<prost::bytes::Bytes> = match in_chunks {
+        true => records.chunks(CHUNK_BYTES).map(prost::bytes::Bytes::copy_from_slice).collect(),
+        false => lines(records).map(prost::bytes::Bytes::copy_from_slice).collect(),
+    };
+    let (mut own, mut served, mut wall, mut count) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for _ in 0..rounds {
+        let begin = cpu_seconds();
+        let failing = if in_chunks { read(&validator, records) } else { one_by_one(&validator, records) };
+        own.push(cpu_seconds() - begin);
+        let (begin, cpu) = (Instant::now(), server.cpu_seconds());
+        let (judged, failed) = stream(server, shape, parts.clone(), in_chunks).await;
+        served.push(server.cpu_seconds() - cpu);
+        wall.push(begin.elapsed().as_secs_f64());
+        assert_eq!((judged, failed), (lines(records).count() as u64, failing), "{}", shape.name);
+        count = judged;
+    }
+    let (own, served, wall) = (median(own), median(served), median(wall));
+    let mb = |seconds: f64| records.len() as f64 / 1e6 / seconds;
+    let parts = if in_chunks { "NDJSON in chunks of 64 KiB" } else { "a message a record" };
+    println!(
+        "| {}, {parts} | {:.0} | {:.0} | {:.0} | {:.2} | {:.0} |",
+        shape.name,
+        mb(own),
+        mb(served),
+        count as f64 / served,
+        served / own,
+        mb(wall)
+    );
+}
+
+fn lines(records: &[u8]) -> impl Iterator<Item = &[u8]> {
+    records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+}
+
+fn read(validator: &Validator, records: &[u8]) -> u64 {
+    let options = ReadOptions { format: Some(Format::Ndjson), jobs: 1, ..ReadOptions::default() };
+    check(records, validator, &options, |_| ControlFlow::Continue(())).expect("it can be read").failing
+}
+
+fn one_by_one(validator: &Validator, records: &[u8]) -> u64 {
+    let (mut checker, options) = (validator.checker(), CheckOptions::default());
+    lines(records).filter_map(|line| checker.tell(line, &options)).filter(|report| !report.conforms()).count() as u64
+}
+
+/// Records judged, and how many of them fail.
+async fn stream(server: &Server, shape: &Shape, parts: Vec<prost::bytes::Bytes>, in_chunks: bool) -> (u64, u64) {
+    let header = CheckStreamHeader {
+        reference: format!("bench.load/{}@=1.0.0", shape.name),
+        failing_only: true,
+        format: if in_chunks { guiju_proto::conformance::Format::Ndjson.into() } else { 0 },
+        ..Default::default()
+    };
+    let message = |message| CheckStreamRequest { message: Some(message) };
+    let part = move |part| message(if in_chunks { Message::Chunk(part) } else { Message::Record(part) });
+    let messages = std::iter::once(message(Message::Header(header))).chain(parts.into_iter().map(part));
+    let mut client = ConformanceClient::new(server.channel.clone());
+    let mut answers = client.check_stream(tokio_stream::iter(messages)).await.expect("a stream").into_inner();
+    let mut last = (0, 0);
+    while let Some(answer) = answers.message().await.expect("an answer") {
+        if let Some(check_stream_response::Message::Progress(progress)) = answer.message {
+            last = (progress.records, progress.failing);
+        }
+    }
+    last
+}
+
+/// Of all threads of this process.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
