@@ -61,7 +61,7 @@ async fn publish(server: &Server, shape: &Shape) {
         kind: Kind::Record.into(),
         metadata_toml: METADATA.into(),
         files: vec![File { path: "schema.json".into(), content: shape.schema().into() }],
-        dry_run: false,
+        ..Default::default()
     };
     RegistryClient::new(server.channel.clone()).publish(request).await.expect("a version is published");
 }

@@ -5,22 +5,22 @@
 //! - A version is named by its digest, and what is unpacked is what that digest says, or nothing.
 //!
 //! # Form
-//! `guiju-archive 1`, then one line a version (`standard version digest length length`) and one line a standard
+//! `guiju-archive 2`, then one line a version (`standard version digest length length`) and one line a standard
 //! (`standard metadata length`), an empty line, and the blocks in order of the lines: for a version its manifest with the
-//! files that judging needs and, apart, its examples; for a standard its `standard.toml`. Blocks are deflated, and hold
-//! names and bytes, each led by its length (u32, little endian).
+//! files that judging needs and, apart, its examples; for a standard its `standard.toml`. A block begins with the length of
+//! what it holds, the rest is deflated; it holds names and bytes, each led by its length (u32, little endian).
 
-use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
+use flate2::{Compression, Decompress, FlushDecompress, write::DeflateEncoder};
 use guiju_model::{Catalog, Content, Digest, Manifest, StandardId};
 use semver::Version;
 use std::{
     collections::BTreeMap,
-    io::{self, Read, Write},
+    io::{self, Write},
     ops::Range,
 };
 
-const MAGIC: &str = "guiju-archive 1";
-const BLOCK_BYTES_MAX: u64 = 256 << 20;
+const MAGIC: &str = "guiju-archive 2";
+const BLOCK_BYTES_MAX: usize = 256 << 20;
 
 /// One version to pack, with the metadata of its standard.
 #[allow(dead_code)] // only `build.rs` packs
@@ -72,13 +72,14 @@ pub fn pack(versions: &[Packed<'_>]) -> io::Result<Vec<u8>> {
 
 #[allow(dead_code)] // only `build.rs` packs
 fn block<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> io::Result<Vec<u8>> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    for (name, bytes) in files {
-        for part in [name.as_bytes(), bytes] {
-            encoder.write_all(&(part.len() as u32).to_le_bytes())?;
-            encoder.write_all(part)?;
-        }
+    let length = |part: &[u8]| (part.len() as u32).to_le_bytes();
+    let mut plain = Vec::new();
+    for part in files.flat_map(|(name, bytes)| [name.as_bytes(), bytes]) {
+        plain.extend(length(part));
+        plain.extend(part);
     }
+    let mut encoder = DeflateEncoder::new(length(&plain).to_vec(), Compression::best());
+    encoder.write_all(&plain)?;
     encoder.finish()
 }
 
@@ -135,8 +136,12 @@ impl<'a> Archive<'a> {
     }
 
     fn unpack(&self, range: Range<usize>) -> Option<Vec<(String, Vec<u8>)>> {
-        let mut bytes = Vec::new();
-        DeflateDecoder::new(&self.bytes[range]).take(BLOCK_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+        let (length, deflated) = self.bytes[range].split_first_chunk::<4>()?;
+        let length = Some(u32::from_le_bytes(*length) as usize).filter(|length| *length <= BLOCK_BYTES_MAX)?;
+        // All at once into what holds it: no window has to be copied.
+        let mut bytes = Vec::with_capacity(length);
+        Decompress::new(false).decompress_vec(deflated, &mut bytes, FlushDecompress::Finish).ok()?;
+        (bytes.len() == length).then_some(())?;
         let (mut rest, mut files) = (bytes.as_slice(), Vec::new());
         while !rest.is_empty() {
             let name = String::from_utf8(part(&mut rest)?.to_vec()).ok()?;

@@ -49,6 +49,41 @@ struct Row {
     leaf: bool,
 }
 
+impl Row {
+    fn new(text: &str, cells: [(u32, u32); HEADER.len()], known: &mut Boundaries) -> Result<Self, String> {
+        let cell = |column: usize| span(text, cells[column]);
+        if cell(0).is_empty() || cell(0) != cell(0).trim() {
+            return Err("`code` is empty or has space around it".into());
+        }
+        let (from, to) = (known.boundary(cell(4))?, known.boundary(cell(5))?);
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            return Err(format!("`{}` is never valid: valid_to is exclusive and not after valid_from", cell(0)));
+        }
+        Ok(Self { cells, from, to, leaf: true })
+    }
+}
+
+/// Boundaries read last: most rows of a list have the same.
+#[derive(Default)]
+struct Boundaries([(String, Option<Date>); 2]);
+
+impl Boundaries {
+    fn boundary(&mut self, text: &str) -> Result<Option<Date>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if let Some((_, date)) = self.0.iter().find(|(known, _)| known == text) {
+            return Ok(*date);
+        }
+        let date = boundary(text)?;
+        self.0.swap(0, 1);
+        self.0[0] = (text.to_owned(), date);
+        Ok(date)
+    }
+}
+
 /// One row of a code list.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeRow<'a> {
@@ -78,6 +113,37 @@ pub enum CodeListError {
 impl CodeList {
     pub fn parse(bytes: &[u8]) -> Result<Self, CodeListError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        match Self::parse_plain(bytes) {
+            Some(list) => Ok(list),
+            None => Self::parse_any(bytes),
+        }
+    }
+
+    /// A table without quotes and without faults, such as the canonical form of most lists; its text is kept as it is.
+    fn parse_plain(bytes: &[u8]) -> Option<Self> {
+        let is_plain = !bytes.iter().fold(false, |any, byte| any | (*byte == b'"') | (*byte == b'\r'));
+        let text = std::str::from_utf8(bytes).ok().filter(|text| is_plain && text.len() <= u32::MAX as usize)?;
+        let mut lines = text.split_terminator('\n');
+        lines.next()?.split(',').eq(HEADER).then_some(())?;
+        let at = |part: &str| (part.as_ptr() as usize - text.as_ptr() as usize) as u32;
+        let mut rows = Vec::new();
+        let mut known = Boundaries::default();
+        for line in lines {
+            let mut cells = [(0, 0); HEADER.len()];
+            let mut parts = line.split(',');
+            for cell in &mut cells {
+                let part = parts.next()?;
+                *cell = (at(part), part.len() as u32);
+            }
+            (parts.next().is_none() && rows.len() < ROWS_MAX).then_some(())?;
+            rows.push(Row::new(text, cells, &mut known).ok()?);
+        }
+        let list = Self { text: text.to_owned(), rows, index: Index::default(), words: OnceLock::new() };
+        if list.rows.is_empty() { None } else { list.finish().ok() }
+    }
+
+    fn parse_any(bytes: &[u8]) -> Result<Self, CodeListError> {
+        let mut known = Boundaries::default();
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(false).from_reader(bytes);
         let mut list = Self { text: String::new(), rows: Vec::new(), index: Index::default(), words: OnceLock::new() };
         let mut record = csv::StringRecord::new();
@@ -90,7 +156,7 @@ impl CodeList {
                 Ok(true) if first && record.iter().eq(HEADER) => first = false,
                 Ok(true) if first => return Err(CodeListError::Header),
                 Ok(true) if list.rows.len() == ROWS_MAX => return Err(CodeListError::TooLarge),
-                Ok(true) => list.take(&record).map_err(|why| CodeListError::Row { line, why })?,
+                Ok(true) => list.take(&record, &mut known).map_err(|why| CodeListError::Row { line, why })?,
             }
         }
         match list.rows.is_empty() {
@@ -99,7 +165,7 @@ impl CodeList {
         }
     }
 
-    fn take(&mut self, record: &csv::StringRecord) -> Result<(), String> {
+    fn take(&mut self, record: &csv::StringRecord, known: &mut Boundaries) -> Result<(), String> {
         let mut cells = [(0, 0); HEADER.len()];
         for (cell, text) in cells.iter_mut().zip(record) {
             *cell = (self.text.len() as u32, text.len() as u32);
@@ -108,23 +174,17 @@ impl CodeList {
         if self.text.len() > u32::MAX as usize {
             return Err("the list holds more than 4 GiB of text".into());
         }
-        if record[0].is_empty() || record[0] != *record[0].trim() {
-            return Err("`code` is empty or has space around it".into());
-        }
-        let (from, to) = (boundary(&record[4])?, boundary(&record[5])?);
-        if let (Some(from), Some(to)) = (from, to)
-            && from >= to
-        {
-            return Err(format!("`{}` is never valid: valid_to is exclusive and not after valid_from", &record[0]));
-        }
-        self.rows.push(Row { cells, from, to, leaf: true });
+        self.rows.push(Row::new(&self.text, cells, known)?);
         Ok(())
     }
 
     fn finish(mut self) -> Result<Self, CodeListError> {
         let Self { text, rows, .. } = &mut self;
         let cell = |row: &Row, column: usize| span(text, row.cells[column]);
-        rows.sort_by(|a, b| (cell(a, 0), a.from).cmp(&(cell(b, 0), b.from)));
+        // In canonical form it is sorted by its codes already.
+        if !rows.is_sorted_by(|a, b| (cell(a, 0), a.from) <= (cell(b, 0), b.from)) {
+            rows.sort_by(|a, b| (cell(a, 0), a.from).cmp(&(cell(b, 0), b.from)));
+        }
         for pair in rows.windows(2) {
             let (a, b) = (&pair[0], &pair[1]);
             if cell(a, 0) == cell(b, 0) && (a.to.is_none() || b.from < a.to) {
@@ -133,10 +193,16 @@ impl CodeList {
             }
         }
         self.index = Index::of(&self.text, &self.rows);
+        let mut last = "";
         for child in 0..self.rows.len() {
-            if let Some(rows) = self.index.find(span(&self.text, self.rows[child].cells[3])) {
+            let parent = span(&self.text, self.rows[child].cells[3]);
+            // Children of one parent mostly stand together.
+            if parent != last
+                && let Some(rows) = self.index.find(parent)
+            {
                 self.rows[rows].iter_mut().for_each(|row| row.leaf = false);
             }
+            last = parent;
         }
         Ok(self)
     }

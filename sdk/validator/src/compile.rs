@@ -5,7 +5,8 @@ use crate::{
     dataset::DataSetRules,
     json::{self, Places, Tree},
     own::{self, KEYWORD},
-    plan::Plan,
+    plain,
+    plan::{Engine, Plan},
     program::Program,
     run::{Leaves, Validator},
     survey::{Source, Surveyor},
@@ -14,7 +15,12 @@ use guiju_model::{Bundle, CodeList, Content, Digest, Kind, Place, StandardId};
 use jsonschema::{PatternOptions, Retrieve, Uri, ValidationError, ValidationOptions};
 use semver::Version;
 use serde_json::Value;
-use std::{collections::BTreeMap, error::Error, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 /// How a standard is compiled.
 #[derive(Clone, Debug)]
@@ -180,24 +186,47 @@ fn read(schema: &[u8]) -> Result<Value, Vec<Fault>> {
 }
 
 fn code_list(content: &Content) -> Result<CodeList, Fault> {
-    CodeList::parse(content.document().unwrap_or_default())
-        .map_err(|error| Fault::new("code-list-malformed", "", format!("`{}`: {error}", content.manifest.standard)))
+    read_list(content.document().unwrap_or_default(), &content.manifest.standard.to_string())
+}
+
+fn read_list(bytes: &[u8], standard: &str) -> Result<CodeList, Fault> {
+    CodeList::parse(bytes).map_err(|error| Fault::new("code-list-malformed", "", format!("`{standard}`: {error}")))
+}
+
+/// A code list of a bundle, read when a schema first asks for it: of the types that a standard takes from another, it needs few.
+#[derive(Debug)]
+pub(crate) struct List {
+    standard: String,
+    bytes: Vec<u8>,
+    read: OnceLock<Result<Arc<CodeList>, Fault>>,
+}
+
+impl List {
+    fn of(content: &Content) -> Arc<Self> {
+        let (standard, bytes) =
+            (content.manifest.standard.to_string(), content.document().unwrap_or_default().to_vec());
+        Arc::new(Self { standard, bytes, read: OnceLock::new() })
+    }
+
+    pub fn read(&self) -> Result<Arc<CodeList>, Fault> {
+        self.read.get_or_init(|| read_list(&self.bytes, &self.standard).map(Arc::new)).clone()
+    }
 }
 
 /// All schemas of a bundle by URI, each with what its references were resolved to.
 fn gather(bundle: &Bundle) -> Result<BTreeMap<String, Source>, Vec<Fault>> {
     let (mut sources, mut lists) = (BTreeMap::new(), BTreeMap::new());
-    for content in bundle.contents().filter(|content| content.manifest.kind == Kind::CodeList) {
-        lists.insert(content.digest(), Arc::new(code_list(content).map_err(|fault| vec![fault])?));
-    }
     for content in bundle.contents().filter(|content| content.manifest.kind != Kind::CodeList) {
         let manifest = &content.manifest;
         let Some(bytes) = content.document() else { continue };
         let mut source = Source::new(read(bytes)?, format!("{}@{}", manifest.standard, manifest.version));
         for dependency in &manifest.dependencies {
             let written = dependency.reference.clone();
-            match lists.get(&dependency.digest) {
-                Some(list) => drop(source.lists.insert(written, Arc::clone(list))),
+            match bundle.get(&dependency.digest).filter(|found| found.manifest.kind == Kind::CodeList) {
+                Some(list) => {
+                    let list = lists.entry(dependency.digest).or_insert_with(|| List::of(list));
+                    source.lists.insert(written, Arc::clone(list));
+                }
                 None => drop(source.targets.insert(written, uri(&dependency.standard, &dependency.version))),
             }
         }
@@ -214,7 +243,11 @@ fn build(
 ) -> Result<Validator, Vec<Fault>> {
     let assert_formats = options.assert_formats;
     bounds::shape(&sources[root].value).map_err(|fault| vec![fault])?;
-    well_formed(&sources[root].value)?;
+    let is_plain = plain::is_plain(&sources[root].value);
+    if !is_plain {
+        well_formed(&sources[root].value)?;
+    }
+    let is_plain = is_plain && sources.values().all(|source| plain::is_plain(&source.value));
     let survey = Surveyor::survey(&sources, root)?;
     bounds::ways(&survey).map_err(|fault| vec![fault])?;
     let faults = bounds::patterns(&survey, &sources, root);
@@ -226,9 +259,9 @@ fn build(
         (Ok(owns), Ok(data_set)) => (Arc::new(owns), data_set),
         (owns, data_set) => return Err([owns.err(), data_set.err()].into_iter().flatten().flatten().collect()),
     };
-    let documents =
-        Documents(Arc::new(sources.iter().map(|(uri, source)| (uri.clone(), source.engine.clone())).collect()));
-    let (known, options) = (Arc::clone(&owns), options.clone());
+    let for_engine = |(uri, source): (&String, &mut Source)| (uri.clone(), std::mem::take(&mut source.engine));
+    let documents = Documents(Arc::new(sources.iter_mut().map(for_engine).collect()));
+    let (known, options, all) = (Arc::clone(&owns), options.clone(), documents.clone());
     let engine = move |schema: &Value, base: &str| {
         let owns = Arc::clone(&known);
         engine_options(&documents, base, &options)
@@ -239,10 +272,16 @@ fn build(
             .build(schema)
             .map_err(|error| Fault::new("schema-malformed", error.instance_path().as_str(), error.to_string()))
     };
-    let judge = engine(&sources[root].engine, root).map_err(|fault| vec![fault])?;
+    let engine: Arc<MakeEngine> = Arc::new(engine);
+    let when = if is_plain { When::Needed } else { When::Now };
+    let (make, name) = (Arc::clone(&engine), root.to_owned());
+    let judge = when.make(move || make(&all.0[&name], &name)).map_err(|fault| vec![fault])?;
     // A condition is a document of its own: under the root's name it would be looked up in itself.
-    let engine = move |condition: &Value| engine(condition, CONDITION);
-    let plan = Plan::new(survey, &owns, &sources, &engine).map_err(|fault| vec![fault])?;
+    let condition = |condition: Value| {
+        let make = Arc::clone(&engine);
+        when.make(move || make(&condition, CONDITION))
+    };
+    let plan = Plan::new(survey, &owns, &sources, &condition).map_err(|fault| vec![fault])?;
     let format = |schema: &Value| {
         jsonschema::options_for::<Tree>()
             .should_validate_formats(true)
@@ -251,8 +290,42 @@ fn build(
             .ok()
     };
     let program = Program::build(&plan.survey, &owns, plan.all_that_may_remark(), &sources, assert_formats, &format);
-    let leaves = Leaves::new(program.len(), move |schema| engine(schema).ok());
+    let leaves = Leaves::new(program.len(), move |schema| engine(schema, CONDITION).ok());
     Ok(Validator::of_record(subject, judge, plan, program, leaves, data_set))
+}
+
+/// How an engine is made of a schema that stands under a name.
+type MakeEngine = dyn Fn(&Value, &str) -> Result<Engine, Fault> + Send + Sync;
+
+/// An engine, or how it is made when it is first asked.
+pub(crate) struct Judging {
+    made: OnceLock<Engine>,
+    make: Box<dyn Fn() -> Result<Engine, Fault> + Send + Sync>,
+}
+
+impl Judging {
+    pub fn engine(&self) -> &Engine {
+        // Put off only where it is known to succeed.
+        self.made.get_or_init(|| (self.make)().unwrap_or_else(|fault| panic!("a plain schema is refused: {fault:?}")))
+    }
+}
+
+/// When engines are made: where it may fail, now.
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    Now,
+    Needed,
+}
+
+impl When {
+    fn make(self, make: impl Fn() -> Result<Engine, Fault> + Send + Sync + 'static) -> Result<Judging, Fault> {
+        let judging = Judging { made: OnceLock::new(), make: Box::new(make) };
+        if self == Self::Now {
+            let made = (judging.make)()?;
+            judging.made.get_or_init(|| made);
+        }
+        Ok(judging)
+    }
 }
 
 /// The rules over all records of a data set, which the root declares.

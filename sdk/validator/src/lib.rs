@@ -24,6 +24,7 @@ mod json; // a record read strictly, with places
 mod lint; // what an author should mend
 mod own; // our vocabulary where it stands in a schema
 mod pattern; // regular expressions in linear time
+mod plain; // schemas that need no second look
 mod plan; // what to look for beside the engine's verdict
 mod program; // a standard as a program that reads a record once
 mod run; // one record through all that

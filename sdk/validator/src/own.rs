@@ -378,8 +378,9 @@ impl Author<'_> {
             Ok(membership) => membership,
             Err(faults) => return faults.into_iter().for_each(|fault| self.fault(&fault.pointer, fault.message)),
         };
-        match self.source.lists.get(membership.reference()) {
-            Some(found) => own.checks.list = Some((membership, Arc::clone(found))),
+        match self.source.lists.get(membership.reference()).map(|list| list.read()) {
+            Some(Ok(found)) => own.checks.list = Some((membership, found)),
+            Some(Err(fault)) => self.faults.push(fault),
             None => {
                 let message = format!("`{}` is not a code list that is at hand", membership.reference());
                 self.fault(&format!("{pointer}/ref"), message);

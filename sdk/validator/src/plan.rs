@@ -8,7 +8,7 @@
 //! leads without its scope.
 
 use crate::{
-    compile::Fault,
+    compile::{Fault, Judging},
     json::Tree,
     own::Own,
     pattern,
@@ -29,7 +29,7 @@ pub(crate) struct Plan {
     /// Whether a schema, or one below it, may remark.
     remarks: Vec<bool>,
     /// Whether a value fits a schema on which remarks hang.
-    conditions: HashMap<SchemaId, Engine>,
+    conditions: HashMap<SchemaId, Judging>,
     patterns: BTreeMap<String, Regex>,
     /// JSON types that a schema asks for.
     types: Vec<Vec<String>>,
@@ -45,7 +45,7 @@ impl Plan {
         survey: Survey,
         owns: &Arc<Vec<Arc<Own>>>,
         sources: &BTreeMap<String, Source>,
-        engine: &dyn Fn(&Value) -> Result<Engine, Fault>,
+        engine: &dyn Fn(Value) -> Result<Judging, Fault>,
     ) -> Result<Self, Fault> {
         let types = survey.schemas.iter().map(|schema| types(sources, &schema.document, &schema.pointer)).collect();
         let remarks = remarks(&survey, owns);
@@ -59,8 +59,8 @@ impl Plan {
 
     fn compiled_conditions(
         &self,
-        engine: &dyn Fn(&Value) -> Result<Engine, Fault>,
-    ) -> Result<HashMap<SchemaId, Engine>, Fault> {
+        engine: &dyn Fn(Value) -> Result<Judging, Fault>,
+    ) -> Result<HashMap<SchemaId, Judging>, Fault> {
         let mut conditions = HashMap::new();
         for from in 0..self.survey.schemas.len() {
             for condition in self.needed(from) {
@@ -74,7 +74,7 @@ impl Plan {
                     );
                     return Err(Fault::new("schema-too-costly", &schema.pointer, message));
                 }
-                conditions.insert(condition, engine(&self.reference(condition))?);
+                conditions.insert(condition, engine(self.reference(condition))?);
             }
         }
         Ok(conditions)
@@ -130,7 +130,7 @@ impl Plan {
 
     /// Whether a branch fits; one that no remark hangs on is not asked for.
     pub fn fits(&self, schema: SchemaId, node: crate::json::Node<'_>) -> bool {
-        self.conditions.get(&schema).is_some_and(|engine| engine.is_valid(node))
+        self.conditions.get(&schema).is_some_and(|condition| condition.engine().is_valid(node))
     }
 
     /// Whether the `if` of a schema fits.

@@ -2,7 +2,7 @@
 
 use crate::{
     codes,
-    compile::{BARE, Subject},
+    compile::{BARE, Judging, Subject},
     dataset::{DataSet, DataSetRules},
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
@@ -63,7 +63,7 @@ pub struct Validator {
 }
 
 enum Judge {
-    Record { engine: Box<Engine>, plan: Box<Plan>, program: Box<Program>, leaves: Box<Leaves> },
+    Record { engine: Box<Judging>, plan: Box<Plan>, program: Box<Program>, leaves: Box<Leaves> },
     List(Box<CodeList>),
 }
 
@@ -73,7 +73,7 @@ const DEPTH_MAX: usize = 256;
 impl Validator {
     pub(crate) fn of_record(
         subject: Subject,
-        engine: Engine,
+        engine: Judging,
         plan: Plan,
         program: Program,
         leaves: Leaves,
@@ -233,7 +233,7 @@ impl Validator {
         match &self.judge {
             Judge::List(list) => hits.extend(list_member(list, &self.subject.standard, document)),
             Judge::Record { engine, plan, .. } => {
-                refusals(engine, plan, document, hits);
+                refusals(engine.engine(), plan, document, hits);
                 let mut walk = Walk { plan, told: HashSet::new(), hits };
                 if plan.may_remark(plan.survey.root) {
                     document.refuel();

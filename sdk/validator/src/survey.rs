@@ -9,10 +9,9 @@
 
 use crate::{
     bounds,
-    compile::Fault,
+    compile::{Fault, List},
     json::{array_index, escape, unescape},
 };
-use guiju_model::CodeList;
 use jsonschema::{Draft, Uri, uri};
 use serde_json::{Map, Value};
 use std::{
@@ -84,7 +83,7 @@ pub(crate) struct Source {
     /// References to other standards, as written, to the URI of the version they were resolved to.
     pub targets: BTreeMap<String, String>,
     /// References to code lists, as written.
-    pub lists: BTreeMap<String, Arc<CodeList>>,
+    pub lists: BTreeMap<String, Arc<List>>,
 }
 
 impl Source {
