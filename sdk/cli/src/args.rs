@@ -2,10 +2,12 @@
 
 use crate::{
     command::{
-        check::CheckArgs, completions::CompletionsArgs, deprecate::DeprecateArgs, diff::DiffArgs, explain::ExplainArgs,
-        fetch::FetchArgs, history::HistoryArgs, init::InitArgs, inspect::InspectArgs, lint::LintArgs, list::ListArgs,
-        lock::LockArgs, monitor::MonitorArgs, new::NewArgs, publish::PublishArgs, search::SearchArgs, show::ShowArgs,
-        test::TestArgs, verify::VerifyArgs, watch::WatchArgs, withdraw::WithdrawArgs,
+        answer::AnswerArgs, approve::ApproveArgs, check::CheckArgs, comment::CommentArgs, completions::CompletionsArgs,
+        deprecate::DeprecateArgs, diff::DiffArgs, explain::ExplainArgs, fetch::FetchArgs, history::HistoryArgs,
+        init::InitArgs, inspect::InspectArgs, lint::LintArgs, list::ListArgs, lock::LockArgs, monitor::MonitorArgs,
+        new::NewArgs, propose::ProposeArgs, publish::PublishArgs, quorum::QuorumArgs, reject::RejectArgs,
+        review::ReviewArgs, search::SearchArgs, show::ShowArgs, test::TestArgs, verify::VerifyArgs, watch::WatchArgs,
+        withdraw::WithdrawArgs,
     },
     terminal::{Color, Lang},
 };
@@ -75,6 +77,13 @@ pub enum Command {
     New(NewArgs),
     Test(TestArgs),
     Lint(LintArgs),
+    Propose(ProposeArgs),
+    Review(ReviewArgs),
+    Comment(CommentArgs),
+    Answer(AnswerArgs),
+    Approve(ApproveArgs),
+    Reject(RejectArgs),
+    Quorum(QuorumArgs),
     Publish(PublishArgs),
     Deprecate(DeprecateArgs),
     Withdraw(WithdrawArgs),

@@ -1,6 +1,9 @@
 //! One file a command. Each takes its arguments and the context, and answers with a verdict.
 
+pub mod answer;
+pub mod approve;
 pub mod check;
+pub mod comment;
 pub mod completions;
 pub mod deprecate;
 pub mod diff;
@@ -15,7 +18,11 @@ pub mod lock;
 pub mod man;
 pub mod monitor;
 pub mod new;
+pub mod propose;
 pub mod publish;
+pub mod quorum;
+pub mod reject;
+pub mod review;
 pub mod search;
 pub mod show;
 pub mod test;
@@ -40,6 +47,13 @@ pub fn run(command: Command, context: &Context) -> Answer {
         Command::New(args) => new::run(args, context),
         Command::Test(args) => test::run(args, context),
         Command::Lint(args) => lint::run(args, context),
+        Command::Propose(args) => propose::run(args, context),
+        Command::Review(args) => review::run(args, context),
+        Command::Comment(args) => comment::run(args, context),
+        Command::Answer(args) => answer::run(args, context),
+        Command::Approve(args) => approve::run(args, context),
+        Command::Reject(args) => reject::run(args, context),
+        Command::Quorum(args) => quorum::run(args, context),
         Command::Publish(args) => publish::run(args, context),
         Command::Deprecate(args) => deprecate::run(args, context),
         Command::Withdraw(args) => withdraw::run(args, context),

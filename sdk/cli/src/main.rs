@@ -10,6 +10,7 @@ mod args; // what may be said on the command line
 mod carried; // listing and searching what the program carries
 mod command; // one file a command
 mod context; // what every command is given
+mod desk; // what the commands of the committee share
 mod embedded; // the standards that the program carries
 mod failure; // why there is no answer, in the house form
 mod inputs; // which files are meant

@@ -12,6 +12,8 @@
 //! ```
 
 mod cache; // versions on disk, by digest
+#[cfg(feature = "registry")]
+pub mod desk; // proposals, approvals, quorums, and who uses what
 mod folder; // a tree of standards as a catalog
 mod lock; // which exact versions a project uses
 #[cfg(feature = "registry")]

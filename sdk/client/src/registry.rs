@@ -8,6 +8,7 @@ use guiju_model::{
 use guiju_proto::{
     conformance::{CheckOptions as WireOptions, CheckRequest, conformance_client::ConformanceClient},
     convert::{BundleReceiver, ConvertError, day_or_empty, package_parts},
+    governance::proposals_client::ProposalsClient,
     log::log_service_client::LogServiceClient,
     registry::{self as wire, registry_client::RegistryClient},
 };
@@ -165,6 +166,7 @@ pub struct Registry {
     registry: RegistryClient<Channel>,
     conformance: ConformanceClient<Channel>,
     log: LogServiceClient<Channel>,
+    proposals: ProposalsClient<Channel>,
 }
 
 impl Registry {
@@ -197,7 +199,13 @@ impl Registry {
             .max_decoding_message_size(MESSAGE_BYTES * 2);
         let log = LogServiceClient::new(channel.clone()).accept_compressed(CompressionEncoding::Gzip);
         let log = log.max_decoding_message_size(MESSAGE_BYTES * 2);
-        Ok(Self { url: url.into(), registry, conformance: ConformanceClient::new(channel), log })
+        let proposals = ProposalsClient::new(channel.clone()).accept_compressed(CompressionEncoding::Gzip);
+        let proposals = proposals.max_decoding_message_size(MESSAGE_BYTES * 2);
+        Ok(Self { url: url.into(), registry, conformance: ConformanceClient::new(channel), log, proposals })
+    }
+
+    pub(crate) fn proposals_client(&self) -> ProposalsClient<Channel> {
+        self.proposals.clone()
     }
 
     pub(crate) fn log(&self) -> LogServiceClient<Channel> {
@@ -446,7 +454,7 @@ fn version(info: Option<wire::VersionInfo>) -> Result<VersionInfo, RegistryError
 }
 
 /// Asks again, after growing pauses, where the registry did not answer; only for what is safe to repeat.
-async fn again<T, F: Future<Output = Result<T, Status>>>(ask: impl Fn() -> F) -> Result<T, Status> {
+pub(crate) async fn again<T, F: Future<Output = Result<T, Status>>>(ask: impl Fn() -> F) -> Result<T, Status> {
     let mut pause = Duration::from_millis(50);
     for _ in 1..TRIES {
         match ask().await {

@@ -52,7 +52,8 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
 fn tell(out: &mut impl Write, entry: &LogEntry) -> io::Result<()> {
     let LogEntry { index, principal, event, version, reason, successor, .. } = entry;
     let [principal, event, version] = [principal, event, version].map(|text| plain(text));
-    writeln!(out, "{index:>6}  {}  {event:10}  {version}  by {principal}", entry.time())?;
+    let about = if entry.about.is_empty() { String::new() } else { format!("  ({})", plain(&entry.about)) };
+    writeln!(out, "{index:>6}  {}  {event:10}  {version}  by {principal}{about}", entry.time())?;
     for (words, day) in [
         ("in effect from", &entry.effective_from),
         ("in effect until the day before", &entry.effective_to),

@@ -1,12 +1,14 @@
 use crate::{
     context::Context,
+    desk::HandArgs,
     failure::{Answer, Failure, Verdict},
     log::{LogArgs, believed, prove_pins},
     settings::FILE,
     shelf::{Shelf, locked},
+    terminal::counted,
 };
 use guiju_model::{Date, Reference};
-use std::io::Write;
+use std::{io::Write, time::SystemTime};
 
 /// Pin the exact versions that a project uses, in guiju.lock
 #[derive(Debug, clap::Args)]
@@ -20,6 +22,11 @@ pub struct LockArgs {
     /// Pin the versions that govern records of this day, YYYY-MM-DD, rather than the highest
     #[arg(long, value_name = "DATE")]
     as_of: Option<Date>,
+    /// Tell the registry what the lock pins, in place of what was told before: who changes a standard sees whom it touches
+    #[arg(long)]
+    register: bool,
+    #[command(flatten)]
+    hand: HandArgs,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -56,6 +63,19 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
         prove_pins(&shelf, &log)?;
         changed += u64::from(shelf.lock.log().is_none());
         shelf.lock.hold_log(log);
+    }
+    if args.register {
+        let pins: Vec<(String, String)> = shelf
+            .lock
+            .pins()
+            .filter(|(_, pin)| pin.log_index.is_some())
+            .map(|(_, pin)| (pin.resolution.standard.to_string(), pin.resolution.version.to_string()))
+            .collect();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let operation = args.hand.operation(&["use", &now.to_string()]);
+        let (hand, count) = (args.hand.hand(&operation), pins.len());
+        shelf.ask(|registry| async move { registry.register_use(&hand, pins).await })?;
+        writeln!(out, "told the registry of {}", counted(count, "version"))?;
     }
     let path = shelf.lock.path().display().to_string();
     match (changed, context.shared.locked) {

@@ -1,6 +1,7 @@
 use crate::{
     command::{deprecate::days, test},
     context::Context,
+    desk::HandArgs,
     failure::{Answer, Failure, Verdict},
     shelf::{Carried, Shelf, refused},
     terminal::counted,
@@ -11,6 +12,7 @@ use guiju::{
 };
 use guiju_model::{Date, Dates, Digest, Package, Text, VersionInfo};
 use guiju_validator::judge_examples;
+use serde_json::json;
 use std::{io::Write, path::PathBuf};
 
 /// Publish standards to a registry, in order of what refers to what
@@ -20,13 +22,18 @@ Safe to repeat: a version that is there with the same content is left as it is, 
 Published versions never change; a change is a new version folder.")]
 pub struct PublishArgs {
     /// A tree of standards, one standard, or one version folder
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "proposal", conflicts_with = "proposal")]
+    folder: Option<PathBuf>,
+    /// Publish what was approved of this proposal
+    #[arg(long, value_name = "NUMBER", conflicts_with = "dry_run")]
+    proposal: Option<u64>,
     /// Let the registry judge, and publish nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     days: DaysArgs,
+    #[command(flatten)]
+    hand: HandArgs,
 }
 
 /// When a version is to govern. Of one version only.
@@ -62,7 +69,8 @@ enum Outcome {
 }
 
 pub fn run(args: PublishArgs, context: &Context) -> Answer {
-    let Tree { packages, metadata } = test::read(&args.folder)?;
+    let Some(folder) = &args.folder else { return proposed(&args, context) };
+    let Tree { packages, metadata } = test::read(folder)?;
     let shelf = Shelf::open(context)?;
     let url = shelf.url().map(str::to_owned);
     let all = packages.len();
@@ -71,7 +79,7 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
     let packages = Tree::ordered(packages);
     let dates = args.days.dates();
     if dates != Dates::default() && packages.len() != 1 {
-        let failure = Failure::new(format!("days are named, and `{}` has {all} versions", args.folder.display()));
+        let failure = Failure::new(format!("days are named, and `{}` has {all} versions", folder.display()));
         return Err(failure.hint("name the folder of one version"));
     }
     for package in &packages {
@@ -116,6 +124,29 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
     )?;
     out.flush()?;
     Ok(if failed == 0 { Verdict::Conforms } else { Verdict::NotJudged })
+}
+
+/// Publishes what was approved of a proposal.
+fn proposed(args: &PublishArgs, context: &Context) -> Answer {
+    let (id, shelf) = (args.proposal.unwrap_or_default(), Shelf::open(context)?);
+    let operation = args.hand.operation(&["publish", &id.to_string()]);
+    let hand = args.hand.hand(&operation);
+    let (version, is_new) = shelf.ask(|registry| async move { registry.publish_proposal(&hand, id).await })?;
+    let VersionInfo { standard, version: number, digest, log_index, .. } = &version;
+    let mut out = context.out();
+    match (args.hand.told.in_json(), is_new) {
+        (true, _) => {
+            let told = json!({
+                "standard": standard.to_string(), "version": number.to_string(), "digest": digest.to_string(),
+                "index": log_index, "is_new": is_new,
+            });
+            writeln!(out, "{told}")?;
+        }
+        (false, true) => writeln!(out, "published {standard} {number}  {digest}  log index {log_index}")?,
+        (false, false) => writeln!(out, "there already {standard} {number}")?,
+    }
+    out.flush()?;
+    Ok(Verdict::Conforms)
 }
 
 fn publish(

@@ -1,0 +1,148 @@
+//! The committee's desk: proposals, approvals, quorums, and who uses what.
+
+use crate::{Registry, RegistryError, registry::again};
+use guiju_model::{Dates, Digest, Namespace, Package, VersionInfo};
+use guiju_proto::{
+    convert::{ConvertError, day_or_empty},
+    governance as wire, registry,
+};
+
+pub use wire::{GetProposalResponse, Impact, Proposal, ProposalStep, User};
+
+/// Who takes a step, and under which operation id. The same id may be sent again.
+#[derive(Clone, Debug)]
+pub struct Hand<'h> {
+    pub operation_id: &'h str,
+    /// A name of one's own in an open registry; elsewhere empty.
+    pub name: &'h str,
+}
+
+/// What is done with a proposal, but for drafting and publishing.
+#[derive(Clone, Debug)]
+pub enum Move<'m> {
+    Submit,
+    /// A place is a file of the version, and a JSON Pointer into it; both may be empty.
+    Comment {
+        file: &'m str,
+        pointer: &'m str,
+        is_objection: bool,
+    },
+    Answer {
+        comment: u64,
+    },
+    Approve {
+        digest: Digest,
+    },
+    Reject,
+    Retract,
+}
+
+macro_rules! ask {
+    ($self:ident, $method:ident, $request:expr) => {{
+        let request = $request;
+        let answer = again(|| {
+            let (mut client, request) = ($self.proposals_client(), request.clone());
+            async move { client.$method(request).await }
+        });
+        answer.await?.into_inner()
+    }};
+}
+
+impl Registry {
+    /// Opens a proposal, or puts another draft in place of that of an old one.
+    pub async fn draft(
+        &self,
+        hand: &Hand<'_>,
+        proposal: Option<u64>,
+        package: &Package,
+        metadata_toml: &str,
+        dates: Dates,
+        text: &str,
+    ) -> Result<Proposal, RegistryError> {
+        let mut candidate = registry::PublishRequest::from(package.clone());
+        candidate.metadata_toml = metadata_toml.into();
+        candidate.effective_from = day_or_empty(dates.effective_from);
+        candidate.effective_to = day_or_empty(dates.effective_to);
+        candidate.grace_until = day_or_empty(dates.grace_until);
+        let (operation_id, name, text) = (hand.operation_id.into(), hand.name.into(), text.into());
+        let candidate = Some(candidate);
+        there(ask!(self, draft, wire::DraftRequest { operation_id, name, proposal, candidate, text }).proposal)
+    }
+
+    /// Takes a step with a proposal.
+    pub async fn take_move(
+        &self,
+        hand: &Hand<'_>,
+        proposal: u64,
+        what: &Move<'_>,
+        text: &str,
+    ) -> Result<Proposal, RegistryError> {
+        let (operation_id, name, text) = (hand.operation_id.into(), hand.name.into(), text.into());
+        there(match what {
+            Move::Submit => ask!(self, submit, wire::SubmitRequest { operation_id, name, proposal, text }).proposal,
+            Move::Comment { file, pointer, is_objection } => {
+                let (file, pointer, is_objection) = ((*file).into(), (*pointer).into(), *is_objection);
+                let request = wire::CommentRequest { operation_id, name, proposal, file, pointer, is_objection, text };
+                ask!(self, comment, request).proposal
+            }
+            Move::Answer { comment } => {
+                let comment = *comment;
+                ask!(self, answer, wire::AnswerRequest { operation_id, name, proposal, comment, text }).proposal
+            }
+            Move::Approve { digest } => {
+                let digest = digest.to_string();
+                ask!(self, approve, wire::ApproveRequest { operation_id, name, proposal, digest, text }).proposal
+            }
+            Move::Reject => ask!(self, reject, wire::RejectRequest { operation_id, name, proposal, text }).proposal,
+            Move::Retract => ask!(self, retract, wire::RetractRequest { operation_id, name, proposal, text }).proposal,
+        })
+    }
+
+    /// Publishes what was approved. Whether this call wrote the entry.
+    pub async fn publish_proposal(&self, hand: &Hand<'_>, proposal: u64) -> Result<(VersionInfo, bool), RegistryError> {
+        let (operation_id, name) = (hand.operation_id.into(), hand.name.into());
+        let answer = ask!(self, publish_proposal, wire::PublishProposalRequest { operation_id, name, proposal });
+        let version = answer.version.ok_or_else(|| ConvertError::new("version", "it is missing"))?;
+        Ok((version.try_into()?, answer.is_new))
+    }
+
+    /// A proposal with all that was said of it, and its impact.
+    pub async fn proposal(&self, proposal: u64) -> Result<(Proposal, Impact), RegistryError> {
+        let GetProposalResponse { proposal, impact } = ask!(self, get_proposal, wire::GetProposalRequest { proposal });
+        Ok((there(proposal)?, impact.unwrap_or_default()))
+    }
+
+    /// Proposals that may be seen, newest first, without their steps; an empty namespace means all.
+    pub async fn proposals(&self, namespace: &str, with_ended: bool) -> Result<Vec<Proposal>, RegistryError> {
+        let namespace = namespace.into();
+        Ok(ask!(self, list_proposals, wire::ListProposalsRequest { namespace, with_ended }).proposals)
+    }
+
+    /// Says how many must approve under a namespace. The index of the log entry.
+    pub async fn set_quorum(
+        &self,
+        hand: &Hand<'_>,
+        namespace: &Namespace,
+        quorum: u32,
+        reason: &str,
+    ) -> Result<u64, RegistryError> {
+        let (operation_id, name) = (hand.operation_id.into(), hand.name.into());
+        let (namespace, reason) = (namespace.to_string(), reason.into());
+        Ok(ask!(self, set_quorum, wire::SetQuorumRequest { operation_id, name, namespace, quorum, reason }).log_index)
+    }
+
+    /// Says which versions are used, in place of all that was said before. The index of the log entry.
+    pub async fn register_use(
+        &self,
+        hand: &Hand<'_>,
+        uses: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<u64, RegistryError> {
+        let (operation_id, name) = (hand.operation_id.into(), hand.name.into());
+        let uses = uses.into_iter().map(|(standard, version)| wire::UsedVersion { standard, version }).collect();
+        Ok(ask!(self, register_use, wire::RegisterUseRequest { operation_id, name, uses }).log_index)
+    }
+}
+
+fn there(proposal: Option<Proposal>) -> Result<Proposal, RegistryError> {
+    Ok(proposal.ok_or_else(|| ConvertError::new("proposal", "it is missing"))?)
+}
