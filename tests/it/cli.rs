@@ -58,6 +58,11 @@ fn the_page_on_verifying_is_true() {
 }
 
 #[test]
+fn the_page_on_the_life_of_a_version_is_true() {
+    assert_page("docs/how-to/from-draft-to-withdrawal.md", &Place::new(Some(Server::start())));
+}
+
+#[test]
 fn the_reference_is_not_stale() {
     assert_page("docs/reference/cli.md", &Place::new(None));
 }
