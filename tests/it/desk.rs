@@ -326,12 +326,14 @@ fn step(
             }
         }
         Action::Reject { .. } => {
-            if expect(take(id, Move::Reject), holds(Role::Approver) && is_open)?.is_some() {
+            let rejected = expect(take(id, Move::Reject), holds(Role::Approver) && is_open)?;
+            if rejected.is_some() {
                 model.proposals[index].stage = Stage::Rejected;
             }
         }
         Action::Retract { .. } => {
-            if expect(take(id, Move::Retract), holds(Role::Author) && is_open)?.is_some() {
+            let retracted = expect(take(id, Move::Retract), holds(Role::Author) && is_open)?;
+            if retracted.is_some() {
                 model.proposals[index].stage = Stage::Withdrawn;
             }
         }

@@ -305,7 +305,7 @@ fn edits_of_known_effect_on_one_field_are_judged_so() {
         };
         // Another field for every schema, so that all kinds have their turn.
         let turned = |offset: usize| fields.iter().cycle().skip((turn * 3 + offset) % fields.len()).take(fields.len());
-        let is_its_turn = |offset: &usize| schema["title"] == "Departments" || (turn + offset) % EVERY == 0;
+        let is_its_turn = |offset: &usize| schema["title"] == "Departments" || (turn + offset).is_multiple_of(EVERY);
         for (offset, Edit(what, edit, takes, gives)) in OF_FIELDS.iter().enumerate().filter(|(at, _)| is_its_turn(at)) {
             let mut each = turned(offset).filter_map(|(place, name)| {
                 let mut changed = schema.clone();
