@@ -295,6 +295,7 @@ fn keyword(dice: &mut Dice, depth: usize) -> (&'static str, Value) {
         return match dice.below(20) {
             0..=4 => ("properties", named(dice)),
             5 => ("patternProperties", json!({(["^x_", "a", "^[a-c]$"][dice.below(3)]): schema(dice, depth - 1)})),
+            6 if dice.below(2) == 0 => ("additionalProperties", json!(false)),
             6 => ("additionalProperties", schema(dice, depth - 1)),
             7 => ("items", schema(dice, depth - 1)),
             8 => ("prefixItems", some(dice)),

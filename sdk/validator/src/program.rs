@@ -294,10 +294,12 @@ impl Program {
 }
 
 impl State {
-    /// Whether all that can be found at a value of this state is found by looking at that value alone.
+    /// Whether all that can be found at a value of this state is found by looking at that value alone. Where nothing may be, that is
+    /// told of the object.
     fn stands_alone(&self) -> bool {
         let looks_elsewhere = |check: &TextCheck| matches!(check, TextCheck::DatedList(..));
         !self.schemas.is_empty()
+            && self.types != 0
             && self.branches.is_empty()
             && self.opaque.is_none()
             && !self.is_told_above
