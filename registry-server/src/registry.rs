@@ -31,7 +31,7 @@ use guiju_model::{
     Package, Reading, Reference, ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, Term,
     TermError, Text, VersionInfo, resolve,
 };
-use guiju_validator::{CompileError, ExampleFault, Lint, Validator, lint};
+use guiju_validator::{CompileError, ExampleFault, Lint, Validator, judge_examples, lint};
 pub use judge::{Findings, Narrowing};
 use semver::Version;
 use std::{
@@ -691,7 +691,7 @@ impl Registry {
     /// Whether a version does what its examples announce, and what its author should mend.
     fn examined(&self, package: &Package, metadata: &Metadata, bundle: &Bundle) -> Result<Vec<Text>, PublishError> {
         let examples = match package.kind {
-            Kind::Contract => Vec::new(),
+            Kind::Contract => judge_examples(bundle, package)?,
             _ => self.compared.of(bundle)?.judge_examples(package),
         };
         if !examples.is_empty() {

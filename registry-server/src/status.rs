@@ -450,9 +450,13 @@ fn unsealed(error: BundleError) -> Refusal {
     match error {
         BundleError::Cycle { path, .. } => refusal(Reason::CyclicReference).with("path", path.join(" -> ")),
         BundleError::Link(LinkError::Json(why)) => refusal(Reason::BadFile).at("schema.json", why),
+        BundleError::Link(LinkError::Yaml(error)) => refusal(Reason::BadFile).at("openapi.yaml", error.to_string()),
         BundleError::Link(LinkError::Reference { pointer, .. } | LinkError::Foreign { pointer, .. })
         | BundleError::Resolve { pointer, .. } => {
-            refusal(Reason::BadFile).at(format!("schema.json#{pointer}"), &message)
+            // Only the document of a contract has such parts; which of its two names it has is known to who sent it.
+            let is_contract = ["/paths/", "/components/", "/webhooks/"].iter().any(|part| pointer.starts_with(part));
+            let file = if is_contract { "openapi" } else { "schema.json" };
+            refusal(Reason::BadFile).at(format!("{file}#{pointer}"), &message)
         }
         BundleError::File(FileError::Missing { file, .. }) => refusal(Reason::BadFile).at(file, &message),
         BundleError::File(FileError::Canonical { file, why, .. }) => refusal(Reason::BadFile).at(file, why),

@@ -26,7 +26,7 @@ fn large(number: u64) -> PublishRequest {
         standard: "bj.library/interface".into(),
         kind: Kind::Contract.into(),
         metadata_toml: METADATA.replace("\"record\"", "\"contract\""),
-        files: vec![File { path: "openapi.yaml".into(), content: content.into() }],
+        files: vec![File { path: "interface.wsdl".into(), content: content.into() }],
         ..submission(&format!("1.{number}.0"), SCHEMA)
     }
 }

@@ -222,7 +222,7 @@ async fn large_versions_come_in_parts_and_go_in_pieces() {
         standard: "bj.library/interface".into(),
         kind: wire::Kind::Contract.into(),
         metadata_toml: METADATA.replace("\"record\"", "\"contract\""),
-        files: vec![wire::File { path: "openapi.yaml".into(), content: content.clone().into() }],
+        files: vec![wire::File { path: "interface.wsdl".into(), content: content.clone().into() }],
         ..submission("1.0.0", SCHEMA)
     };
     refused(client.publish(request.clone()).await, Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
@@ -240,7 +240,7 @@ async fn large_versions_come_in_parts_and_go_in_pieces() {
     }
     let bundle = receiver.finish().expect("verified");
     assert_eq!(bundle.digest().to_string(), digest);
-    assert_eq!(bundle.root().files["openapi.yaml"], content);
+    assert_eq!(bundle.root().files["interface.wsdl"], content);
 }
 
 #[tokio::test]

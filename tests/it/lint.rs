@@ -93,6 +93,7 @@ fn schema(case: &Value, kind: Kind) -> Value {
 fn package(case: &Value, kind: Kind) -> Package {
     let text = |value: &Value| value.as_str().unwrap().as_bytes().to_vec();
     let document = match kind {
+        Kind::Contract => ("openapi.json".to_owned(), case["contract"].to_string().into_bytes()),
         Kind::CodeList => ("codes.csv".to_owned(), [HEADER.as_bytes().to_vec(), text(&case["codes"])].concat()),
         _ => ("schema.json".to_owned(), schema(case, kind).to_string().into_bytes()),
     };

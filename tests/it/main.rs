@@ -26,6 +26,7 @@ mod log;
 mod log_served;
 mod membership;
 mod mutants;
+mod openapi;
 mod oracles;
 mod pairs;
 mod power;

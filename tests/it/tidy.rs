@@ -29,7 +29,20 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
 
 /// Crates that touch no file, network, clock, thread or async, and the outside crates that they may use.
 const PURE: &[(&str, &[&str])] = &[
-    ("sdk/model", &["csv", "semver", "serde", "serde_json", "serde_json_canonicalizer", "sha2", "thiserror", "toml"]),
+    (
+        "sdk/model",
+        &[
+            "csv",
+            "saphyr-parser",
+            "semver",
+            "serde",
+            "serde_json",
+            "serde_json_canonicalizer",
+            "sha2",
+            "thiserror",
+            "toml",
+        ],
+    ),
     (
         "sdk/validator",
         &[

@@ -2,7 +2,7 @@
 
 use super::{Event, Happening, PublishError, Registry, StoreError, access, desk};
 use crate::view::{Ends, Fact, View, Words};
-use guiju_model::{Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo};
+use guiju_model::{Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo, read_json_or_yaml};
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
 use prost::Message;
 use semver::Version;
@@ -174,13 +174,19 @@ impl Registry {
         }
     }
 
-    /// Titles, data elements and descriptions of a schema; names of a code list.
+    /// Titles, data elements and descriptions of a schema, or of the schemas and operations of a contract.
     fn words(&self, manifest: &Manifest) -> Result<Words, StoreError> {
         let mut words = Words::default();
         if let Some(file) = manifest.files.get("schema.json") {
             let bytes = self.log.blob(file)?.unwrap_or_default();
             if let Ok(schema) = serde_json::from_slice::<Value>(&bytes) {
                 gather(&schema, &mut words);
+            }
+        }
+        for file in ["openapi.yaml", "openapi.json"].into_iter().filter_map(|name| manifest.files.get(name)) {
+            let bytes = self.log.blob(file)?.unwrap_or_default();
+            if let Ok(contract) = read_json_or_yaml(&bytes) {
+                gather(&contract.value, &mut words);
             }
         }
         Ok(words)
@@ -193,7 +199,9 @@ fn gather(value: &Value, words: &mut Words) {
             for (name, member) in members {
                 match (name.as_str(), member) {
                     ("dataElement", Value::String(text)) => words.data_elements.push(text.clone()),
-                    ("title" | "titleZh" | "description", Value::String(text)) => words.text.push(text.clone()),
+                    ("title" | "titleZh" | "description" | "summary" | "operationId", Value::String(text)) => {
+                        words.text.push(text.clone())
+                    }
                     ("properties", Value::Object(all)) => {
                         words.data_elements.extend(all.keys().cloned());
                         gather(member, words);

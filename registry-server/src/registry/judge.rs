@@ -23,7 +23,8 @@ const PROFILES_MAX: usize = 100;
 /// What was found out about a candidate.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    /// Against the highest published version below it; none for a first version and for contracts that are not protobuf.
+    /// Against the highest published version below it; none for a first version and for contracts of neither
+    /// protobuf nor OpenAPI.
     pub judged: Option<Judged>,
     /// Profiles of it that accept what it refuses, or of which that cannot be said.
     pub affected: Vec<Narrowing>,
@@ -182,7 +183,7 @@ fn cut(text: &str) -> String {
 }
 
 impl Registry {
-    /// A candidate against its baseline. Of contracts, those of protobuf are compared.
+    /// A candidate against its baseline. Of contracts, those of protobuf and OpenAPI are compared.
     fn judged(
         &self,
         candidate: &Bundle,

@@ -13,6 +13,7 @@ use guiju::tree::Tree;
 use guiju_compat::Side;
 use guiju_model::{Bundle, Kind, Metadata, Package, Properties, Reading, StandardId};
 use semver::Version;
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs,
@@ -77,6 +78,8 @@ fn looks_like_path(written: &str) -> bool {
     written.ends_with(".json")
         || written.ends_with(".csv")
         || written.ends_with(".proto")
+        || written.ends_with(".yaml")
+        || written.ends_with(".yml")
         || written.starts_with(['.', '/'])
 }
 
@@ -90,6 +93,10 @@ fn of_path(path: &Path, written: &str, asked: &Asked) -> Result<Sides, Failure> 
     let is_bare = path.is_dir() && !is_in_standard && !path.join("standard.toml").is_file();
     if is_bare && holds_protobuf(path) {
         return of_protobuf(path, written).map(|side| Sides::One(Box::new(side)));
+    }
+    let document = ["openapi.yaml", "openapi.json"].map(|name| path.join(name)).into_iter().find(|path| path.is_file());
+    if let Some(document) = document.filter(|_| is_bare) {
+        return of_file(&document, written, &asked.over(None)).map(|side| Sides::One(Box::new(side)));
     }
     let Tree { packages, metadata } = crate::command::test::read(folder)?;
     let sealed = Tree::seal(packages, &Carried);
@@ -126,7 +133,10 @@ fn of_file(path: &Path, written: &str, reading: &Reading) -> Result<Side, Failur
     let bytes = fs::read(path).map_err(|error| Failure::file("read", written, &error))?;
     if path.extension().is_some_and(|extension| extension == "proto") {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        return bare_contract([(name, bytes)].into(), written);
+        return bare_contract([(name, bytes)].into(), written, reading);
+    }
+    if let Some(name) = openapi(path, &bytes) {
+        return bare_contract([(name.to_owned(), bytes)].into(), written, reading);
     }
     let is_list = path.extension().is_some_and(|extension| extension == "csv");
     let (kind, file) = if is_list { (Kind::CodeList, "codes.csv") } else { (Kind::Record, "schema.json") };
@@ -145,6 +155,22 @@ fn of_file(path: &Path, written: &str, reading: &Reading) -> Result<Side, Failur
     .map_err(|error| not_compiled(&error).at(format!("in {written}")))?;
     (side.name, side.version) = (written.to_owned(), None);
     Ok(side)
+}
+
+/// What an OpenAPI document of this name is called in a version folder; none where the file is something else.
+fn openapi(path: &Path, bytes: &[u8]) -> Option<&'static str> {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
+    match extension.as_str() {
+        "yaml" | "yml" => Some("openapi.yaml"),
+        "json" => {
+            let document: Value = serde_json::from_slice(bytes).ok()?;
+            ["openapi", "swagger"]
+                .iter()
+                .any(|name| document.get(name).is_some_and(Value::is_string))
+                .then_some("openapi.json")
+        }
+        _ => None,
+    }
 }
 
 fn holds_protobuf(folder: &Path) -> bool {
@@ -168,15 +194,15 @@ fn of_protobuf(folder: &Path, written: &str) -> Result<Side, Failure> {
             }
         }
     }
-    bare_contract(files, written)
+    bare_contract(files, written, &Reading::default())
 }
 
-fn bare_contract(files: BTreeMap<String, Vec<u8>>, written: &str) -> Result<Side, Failure> {
+fn bare_contract(files: BTreeMap<String, Vec<u8>>, written: &str, reading: &Reading) -> Result<Side, Failure> {
     let broken = |error: &dyn std::fmt::Display| Failure::new(format!("`{written}`: {error}"));
     let standard = "contract/bare".parse::<StandardId>().map_err(|error| broken(&error))?;
     let package = Package { standard, version: Version::new(0, 0, 0), kind: Kind::Contract, files };
     let bundle = Bundle::seal(&package, &Carried).map_err(|error| broken(&error))?;
-    let mut side = Side::new(&bundle, true).map_err(|error| not_compiled(&error).at(format!("in {written}")))?;
+    let mut side = Side::read(&bundle, reading).map_err(|error| not_compiled(&error).at(format!("in {written}")))?;
     (side.name, side.version) = (written.to_owned(), None);
     Ok(side)
 }

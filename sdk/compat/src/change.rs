@@ -33,13 +33,31 @@ pub struct Page {
     /// Of the rules for protobuf: the categories of `buf breaking` that it is in.
     #[serde(default)]
     pub categories: Vec<String>,
+    #[serde(skip)]
+    pub of: Subject,
+}
+
+/// What a change is made to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subject {
+    /// Schemas and code lists.
+    #[default]
+    Records,
+    Protobuf,
+    OpenApi,
 }
 
 static PAGES: LazyLock<BTreeMap<String, Page>> = LazyLock::new(|| {
-    let mut pages: BTreeMap<String, Page> = toml::from_str(include_str!("../codes.toml")).unwrap_or_default();
-    pages.extend(toml::from_str::<BTreeMap<String, Page>>(include_str!("../protobuf.toml")).unwrap_or_default());
-    pages.iter_mut().for_each(|(code, page)| page.code.clone_from(code));
-    pages
+    let files = [
+        (Subject::Records, include_str!("../codes.toml")),
+        (Subject::Protobuf, include_str!("../protobuf.toml")),
+        (Subject::OpenApi, include_str!("../openapi.toml")),
+    ];
+    let read = |(of, text): (Subject, &str)| {
+        let pages: BTreeMap<String, Page> = toml::from_str(text).unwrap_or_default();
+        pages.into_iter().map(move |(code, page)| (code.clone(), Page { code, of, ..page }))
+    };
+    files.into_iter().flat_map(read).collect()
 });
 
 pub fn page(code: &str) -> Option<&'static Page> {

@@ -25,6 +25,7 @@ mod change; // the parts of a difference, each with its code
 mod exact; // values compared as JSON Schema compares them
 mod lists; // code lists, by codes and days
 mod normal; // one form for every spelling of the same schema
+mod openapi; // contracts of requests and answers
 mod proof; // why there is no such value, step by step
 mod protobuf; // contracts of messages and services
 mod reading; // named transformations under which a comparison holds
@@ -35,7 +36,7 @@ mod text; // is there such a string?
 mod value; // does a value at hand satisfy a part of a schema?
 mod verdict; // what follows for the next version number
 
-pub use change::{Change, Page, page, pages};
+pub use change::{Change, Page, Subject, page, pages};
 pub use proof::Line;
 pub use side::Side;
 pub use verdict::{Budget, Bump, Fit, Inclusion, Proof, UNCHECKED, Verdict, Witness, compare, lies_in};

@@ -8,7 +8,7 @@
 //! A property is declared where any part of the schema that speaks of the object names it. An object of which nothing is named,
 //! or whose other members have a schema of their own, is a map: it stays open.
 
-use guiju_model::{Bundle, Catalog, Content, Digest, StandardId, document_name};
+use guiju_model::{Bundle, document_name};
 use semver::Version;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,7 +172,7 @@ pub(crate) fn unpinned(bundle: &Bundle) -> Option<Bundle> {
     let mut schema: Value = serde_json::from_slice(root.document()?).ok()?;
     unpin(&mut schema, &root.manifest.version);
     root.files.insert(document_name(root.manifest.kind)?.to_owned(), schema.to_string().into_bytes());
-    Bundle::gather(root, &Within(bundle)).ok()
+    Bundle::gather(root, bundle).ok()
 }
 
 fn unpin(schema: &mut Value, version: &Version) {
@@ -197,23 +197,6 @@ fn unpin(schema: &mut Value, version: &Version) {
 fn is_own(text: &str, version: &Version) -> bool {
     let last = text.rsplit(['@', '/']).next().unwrap_or(text);
     last == version.to_string() || last == format!("{}-{}-{}", version.major, version.minor, version.patch)
-}
-
-/// What a bundle holds, as a catalog.
-struct Within<'b>(&'b Bundle);
-
-impl Catalog for Within<'_> {
-    fn versions(&self, _: &StandardId) -> Vec<(Version, Digest)> {
-        Vec::new()
-    }
-
-    fn content(&self, digest: &Digest) -> Option<Content> {
-        self.0.contents().find(|content| content.digest() == *digest).cloned()
-    }
-
-    fn near(&self, _: &StandardId) -> Vec<StandardId> {
-        Vec::new()
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@
 
 use crate::{
     normal::{Document, Graph, Id, Lists, NormalError},
-    protobuf::Files,
-    reading,
+    openapi, protobuf, reading,
 };
 use guiju_model::{Bundle, CodeList, Content, Date, Digest, Kind, Properties, Reading};
 use guiju_validator::{CheckOptions, CompileError, CompileOptions, Fault, Validator};
@@ -36,12 +35,17 @@ pub struct Side {
     /// Records that announce that they conform.
     pub(crate) records: Vec<Value>,
     reading: Reading,
-    /// The files of a protobuf contract.
-    pub(crate) contract: Option<Files>,
+    pub(crate) contract: Option<Contract>,
     /// None: a contract, which has no records.
     validator: Option<Arc<Validator>>,
     /// Under the reading `closed-writer`: what refuses records that a writer by this version never writes.
     closed: Option<Closed>,
+}
+
+/// A contract, by its form.
+pub(crate) enum Contract {
+    Protobuf(protobuf::Files),
+    OpenApi(Box<openapi::Contract>),
 }
 
 struct Closed {
@@ -80,7 +84,7 @@ impl Side {
         let content = bundle.root();
         let name = format!("{}@{}", content.manifest.standard, content.manifest.version);
         if content.manifest.kind == Kind::Contract {
-            return Self::of_contract(name, content);
+            return Self::of_contract(name, bundle, reading);
         }
         let validator = Some(compile(bundle)?);
         let (mut others, mut lists, mut list) = (BTreeMap::new(), Lists::new(), None);
@@ -124,9 +128,13 @@ impl Side {
         side.closed_where_read_so()
     }
 
-    fn of_contract(name: String, content: &Content) -> Result<Self, CompileError> {
+    fn of_contract(name: String, bundle: &Bundle, reading: &Reading) -> Result<Self, CompileError> {
         let failed = |faults| CompileError { subject: name.clone(), faults };
-        let contract = Files::read(&content.files).map_err(failed)?;
+        let content = bundle.root();
+        let contract = match openapi::Contract::read(bundle, reading)? {
+            Some(contract) => Some(Contract::OpenApi(Box::new(contract))),
+            None => protobuf::Files::read(&content.files).map_err(failed)?.map(Contract::Protobuf),
+        };
         Ok(Self {
             name,
             version: Some(content.manifest.version.clone()),
@@ -137,14 +145,14 @@ impl Side {
             list: None,
             draft: Draft::default(),
             records: Vec::new(),
-            reading: Reading::default(),
+            reading: reading.clone(),
             contract,
             validator: None,
             closed: None,
         })
     }
 
-    /// Whether versions of it can be compared: of contracts, those of protobuf.
+    /// Whether versions of it can be compared: of contracts, those of protobuf and OpenAPI.
     pub fn is_comparable(&self) -> bool {
         self.kind != Kind::Contract || self.contract.is_some()
     }

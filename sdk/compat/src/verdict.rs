@@ -5,7 +5,7 @@ use crate::{
     normal::{Graph, Id, Node, NormalError},
     proof::{self, Line, Theorem, Why},
     replay,
-    side::{Pair, Side},
+    side::{Contract, Pair, Side},
     solve::{Literal, Outcome, Solver, fails, holds},
     text::Patterns,
 };
@@ -256,8 +256,14 @@ impl Verdict {
 /// Compares two versions: both directions, the bump that follows, and what was changed.
 pub fn compare(old: &Side, new: &Side, budget: &Budget) -> Verdict {
     let undecided = |why: &str| Inclusion::Undecided(why.to_owned());
-    if let (Some(one), Some(other)) = (&old.contract, &new.contract) {
-        return crate::protobuf::compare(old, new, one, other);
+    match (&old.contract, &new.contract) {
+        (Some(Contract::Protobuf(one)), Some(Contract::Protobuf(other))) => {
+            return crate::protobuf::compare(old, new, one, other);
+        }
+        (Some(Contract::OpenApi(one)), Some(Contract::OpenApi(other))) => {
+            return crate::openapi::compare(old, new, one, other, budget);
+        }
+        _ => {}
     }
     match (old.kind, new.kind) {
         (Kind::CodeList, Kind::CodeList) => crate::lists::compare(old, new),

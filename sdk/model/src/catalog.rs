@@ -197,6 +197,22 @@ impl Bundle {
     }
 }
 
+/// What a bundle holds, and nothing else.
+impl Catalog for Bundle {
+    fn versions(&self, standard: &StandardId) -> Vec<(Version, Digest)> {
+        let own = self.contents.iter().filter(|(_, content)| content.manifest.standard == *standard);
+        own.map(|(digest, content)| (content.manifest.version.clone(), *digest)).collect()
+    }
+
+    fn content(&self, digest: &Digest) -> Option<Content> {
+        self.contents.get(digest).cloned()
+    }
+
+    fn near(&self, _: &StandardId) -> Vec<StandardId> {
+        Vec::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,7 @@ mod reference; // namespace/name@requirement: what is asked for
 mod role; // who may do what
 mod term; // which version governs on a day
 mod words; // kind, status, severity, quality dimension, share class, security level
+mod yaml; // YAML read as JSON, with the line of each value
 
 pub use canonical::{CanonicalError, canonical_csv, canonical_json};
 pub use catalog::{Bundle, BundleError, Catalog, Resolution, ResolveError, resolve};
@@ -30,9 +31,10 @@ pub use finding::{Finding, Place, Report, Text};
 pub use id::{IdError, Name, Namespace, StandardId};
 pub use info::{SearchHit, StandardInfo, VersionInfo};
 pub use links::{Link, LinkError, links};
-pub use manifest::{Content, Dependency, FileError, Manifest, Package, document_name};
+pub use manifest::{Content, Dependency, FileError, Manifest, Package, contract_document, document_name};
 pub use metadata::{Metadata, MetadataError, Properties, Reading};
 pub use reference::{Reference, ReferenceError, Selector};
 pub use role::{Grant, GrantInfo, Principal, Role, Scope, Step, TokenInfo};
 pub use term::{Dates, Term, TermError, in_force};
 pub use words::{Dimension, Kind, MatchedIn, SecurityLevel, Severity, ShareClass, Status, WordError};
+pub use yaml::{Yaml, YamlError, read_json_or_yaml};

@@ -1,6 +1,6 @@
 //! What a document refers to.
 
-use crate::{Kind, Reference, ReferenceError};
+use crate::{Kind, Reference, ReferenceError, YamlError, read_json_or_yaml};
 use serde_json::Value;
 
 /// One reference from a document to another standard.
@@ -17,6 +17,8 @@ pub struct Link {
 pub enum LinkError {
     #[error("not a JSON document: {0}")]
     Json(String),
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
     #[error("`{written}` at `{pointer}`: {source}")]
     Reference { written: String, pointer: String, source: ReferenceError },
     #[error(
@@ -29,14 +31,17 @@ pub enum LinkError {
 /// Scheme of a `$ref` to a registered standard.
 pub(crate) const SCHEME: &str = "guiju:";
 
-/// Every reference to another standard, in document order. Code lists and contracts have none.
+/// Every reference to another standard, in document order. Code lists and contracts of protobuf have none.
 ///
 /// `$id` inside the document makes relative references legal; those stay inside and are left to the compiler.
 pub fn links(kind: Kind, document: &[u8]) -> Result<Vec<Link>, LinkError> {
-    if !matches!(kind, Kind::Record | Kind::Elements | Kind::Profile) {
-        return Ok(Vec::new());
-    }
-    let value: Value = serde_json::from_slice(document).map_err(|error| LinkError::Json(error.to_string()))?;
+    let value: Value = match kind {
+        Kind::Record | Kind::Elements | Kind::Profile => {
+            serde_json::from_slice(document).map_err(|error| LinkError::Json(error.to_string()))?
+        }
+        Kind::Contract if !document.is_empty() => read_json_or_yaml(document)?.value,
+        Kind::Contract | Kind::CodeList => return Ok(Vec::new()),
+    };
     let mut found = Vec::new();
     walk(&value, &mut String::new(), &mut found)?;
     Ok(found)
@@ -46,9 +51,11 @@ fn walk(value: &Value, pointer: &mut String, found: &mut Vec<Link>) -> Result<()
     let length = pointer.len();
     match value {
         Value::Object(members) => {
+            // The members of these have names of their own: `default` is a property, or the response to anything else.
+            let is_map = pointer.ends_with("/properties") || pointer.ends_with("/responses");
             for (name, member) in members {
                 // Data, not schema: what stands here refers to nothing.
-                if matches!(name.as_str(), "enum" | "const" | "default" | "examples" | "example") {
+                if !is_map && matches!(name.as_str(), "enum" | "const" | "default" | "examples" | "example") {
                     continue;
                 }
                 pointer.push('/');
@@ -123,6 +130,7 @@ mod tests {
                 "c": {"x-guiju": {"codeList": {"ref": "cn.gb/gbt-2260@>=1, <3"}}},
                 "d": {"items": [{"$dynamicRef": "guiju:bj.common/types"}]},
                 "enum": {"type": "string"},
+                "default": {"$ref": "guiju:a.b/c@1"},
                 "e": {"enum": [{"$ref": "guiju:not/this"}], "const": {"$ref": "guiju:nor/this"}, "default": {"$ref": "x:y"}}
             },
             "x-guiju": {"profileOf": "bj.population/person@^2"}
@@ -133,9 +141,19 @@ mod tests {
                 "bj.common/types@1.0 /properties/a~1b/$ref",
                 "cn.gb/gbt-2260@>=1, <3 /properties/c/x-guiju/codeList/ref",
                 "bj.common/types /properties/d/items/0/$dynamicRef",
+                "a.b/c@1 /properties/default/$ref",
                 "bj.population/person@^2 /x-guiju/profileOf",
             ]
         );
+    }
+
+    #[test]
+    fn a_contract_refers_in_yaml_too() {
+        let yaml = "paths:\n  /a:\n    get:\n      responses:\n        default:\n          $ref: guiju:a.b/c@1#/x\n";
+        let found = links(Kind::Contract, yaml.as_bytes()).unwrap();
+        assert_eq!(found[0].pointer, "/paths/~1a/get/responses/default/$ref");
+        assert_eq!(links(Kind::Contract, b""), Ok(vec![]));
+        assert!(links(Kind::Contract, b"a: [").unwrap_err().to_string().starts_with("line 2"));
     }
 
     #[test]

@@ -63,9 +63,17 @@ pub fn document_name(kind: Kind) -> Option<&'static str> {
     }
 }
 
+/// The file of a contract that is an OpenAPI document; a protobuf contract has none.
+pub fn contract_document(files: &BTreeMap<String, Vec<u8>>) -> Option<&'static str> {
+    ["openapi.yaml", "openapi.json"].into_iter().find(|name| files.contains_key(*name))
+}
+
 impl Package {
-    /// The document: the schema or the code list; none for a contract.
+    /// The document: the schema, the code list, or what OpenAPI says of a contract; none for one of protobuf.
     pub fn document(&self) -> Result<Option<&[u8]>, FileError> {
+        if self.kind == Kind::Contract {
+            return Ok(contract_document(&self.files).and_then(|name| self.files.get(name)).map(Vec::as_slice));
+        }
         let Some(file) = document_name(self.kind) else { return Ok(None) };
         let missing = || FileError::Missing {
             standard: self.standard.clone(),
@@ -105,7 +113,9 @@ impl Package {
             why,
         };
         match name {
-            "schema.json" => canonical_json(bytes).map_err(|error: CanonicalError| fault(error.to_string())),
+            "schema.json" | "openapi.json" => {
+                canonical_json(bytes).map_err(|error: CanonicalError| fault(error.to_string()))
+            }
             "codes.csv" => CodeList::parse(bytes)
                 .map_err(|error| fault(error.to_string()))?
                 .to_canonical()
@@ -185,9 +195,13 @@ impl Content {
         self.manifest.digest()
     }
 
-    /// The schema or the code list in canonical form; none for a contract.
+    /// The schema or the code list in canonical form; of a contract, its OpenAPI document, where it has one.
     pub fn document(&self) -> Option<&[u8]> {
-        self.files.get(document_name(self.manifest.kind)?).map(Vec::as_slice)
+        let name = match self.manifest.kind {
+            Kind::Contract => contract_document(&self.files)?,
+            kind => document_name(kind)?,
+        };
+        self.files.get(name).map(Vec::as_slice)
     }
 
     /// The same version without its examples: all that judging a record needs.
@@ -240,6 +254,16 @@ mod tests {
         assert_ne!(digest(r#"{"type": "object"}"#), digest(r#"{"type": "array"}"#));
         let with = package(&[("schema.json", "{}")]).seal(vec![dependency("a.b/d@2")]).unwrap().digest();
         assert_ne!(with, digest("{}"));
+    }
+
+    #[test]
+    fn of_a_contract_json_is_taken_in_its_one_form_and_yaml_as_it_is() {
+        let digest = |name: &str, text: &str| {
+            let contract = Package { kind: Kind::Contract, ..package(&[(name, text)]) };
+            contract.seal(vec![]).unwrap().digest()
+        };
+        assert_eq!(digest("openapi.json", r#"{"a": 1, "b": 2}"#), digest("openapi.json", r#"{"b":2,"a":1}"#));
+        assert_ne!(digest("openapi.yaml", "a: 1\n"), digest("openapi.yaml", "a: 1 # one\n"));
     }
 
     #[test]

@@ -5,7 +5,10 @@
 //! where it is the whole record. Lines that begin with `#` are comments; `# reference-date: 2026-11-01` sets the day of
 //! the check, and `examples/options.toml` sets it for all examples of the version.
 
-use crate::{CheckOptions, CompileError, CompileOptions, Validator};
+use crate::{
+    CheckOptions, CompileError, CompileOptions, Validator,
+    openapi::{Api, RefusedExample},
+};
 use guiju_model::{Bundle, Date, Finding, Kind, Package, Report};
 use serde::Deserialize;
 use std::fmt;
@@ -31,10 +34,15 @@ const FAILING: &str = "examples/failing/";
 const OPTIONS: &str = "examples/options.toml";
 const FINDINGS_MAX: usize = 10_000;
 
-/// Checks every example of a version. A contract has none to check.
+/// Checks every example of a version. Those of an OpenAPI contract stand in its document; one of protobuf has none to check.
 pub fn judge_examples(bundle: &Bundle, package: &Package) -> Result<Vec<ExampleFault>, CompileError> {
     if package.kind == Kind::Contract {
-        return Ok(Vec::new());
+        let Some(api) = Api::read(bundle)? else { return Ok(Vec::new()) };
+        let told = |RefusedExample { pointer, message }| {
+            let line = api.line(&pointer).map_or(String::new(), |line| format!("line {line}: "));
+            fault(api.file, format!("{line}the example at {pointer} is not what its schema says: {message}"), None)
+        };
+        return Ok(api.refused_examples(bundle).into_iter().map(told).collect());
     }
     Ok(Validator::compile(bundle, &CompileOptions::default())?.judge_examples(package))
 }

@@ -36,6 +36,7 @@ pub mod formats; // identifiers
 pub mod membership; // is a value in its code list?
 pub mod near; // the word that was probably meant
 pub mod notation; // the length of a field as Chinese standards write it
+pub mod openapi; // contracts that are OpenAPI documents
 pub mod record; // how rules see a record
 pub mod rules; // what must hold between fields
 

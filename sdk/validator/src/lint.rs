@@ -6,12 +6,13 @@
 //! - In the order of the files, and within a file of the document.
 
 mod code_list; // rows, parents, successors, words
+mod contract; // operations, paths, answers
 mod documents; // following references through a bundle
 mod rules; // code, severity, wording
 mod schema; // fields, objects, names
 mod words; // the names inside `x-guiju`
 
-use crate::dataset::DataSetRules;
+use crate::{dataset::DataSetRules, openapi::Api};
 use documents::Documents;
 use guiju_model::{Bundle, CodeList, Kind, Metadata, Package, Selector, Severity, ShareClass, Text, links};
 use semver::VersionReq;
@@ -63,6 +64,9 @@ pub fn lint(package: &Package, metadata: &Metadata, bundle: &Bundle) -> Vec<Lint
             Kind::CodeList => of_code_list(package, &mut found),
             _ => of_schema(package, metadata, bundle, &mut found),
         }
+    }
+    if package.kind == Kind::Contract {
+        of_contract(package, bundle, &mut found);
     }
     of_examples(package, &mut found);
     found.lints
@@ -132,6 +136,19 @@ fn of_schema(package: &Package, metadata: &Metadata, bundle: &Bundle, found: &mu
             found.add("dataset-rule-malformed", &fault.pointer, &[("why", &fault.message)]);
         }
     }
+    unpinned(package, found);
+}
+
+/// What cannot be read is refused when it is compiled; of protobuf nothing is said here.
+fn of_contract(package: &Package, bundle: &Bundle, found: &mut Found) {
+    let Ok(Some(api)) = Api::read(bundle) else { return };
+    found.file = api.file.into();
+    contract::check(&api, found);
+    unpinned(package, found);
+}
+
+/// References that admit every version.
+fn unpinned(package: &Package, found: &mut Found) {
     let document = package.document().ok().flatten().unwrap_or_default();
     for link in links(package.kind, document).unwrap_or_default() {
         if *link.reference.selector() == Selector::Requirement(VersionReq::STAR) {

@@ -17,6 +17,7 @@ Examples:
   guiju diff bj.population/person@2 standards/bj.population/person/3.0.0
   guiju diff main:standards standards --output markdown     for a comment on a pull request
   guiju diff old.json new.json --corpus records.ndjson
+  guiju diff main:openapi.yaml openapi.yaml                 two versions of an OpenAPI contract
 
 Exit codes: 0 the version number will do (of files: nothing breaks), 1 it will not, 2 it could not be decided.";
 

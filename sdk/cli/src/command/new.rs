@@ -32,6 +32,8 @@ enum Sort {
     CodeList,
     /// A dictionary of data elements that other standards refer to
     Elements,
+    /// What may be asked of an interface and what it answers: an OpenAPI 3.1 document
+    Contract,
 }
 
 const VERSION: &str = "0.1.0";
@@ -65,6 +67,7 @@ fn files(standard: &StandardId, sort: Sort) -> Vec<(&'static str, String)> {
         Sort::Record => Kind::Record,
         Sort::CodeList => Kind::CodeList,
         Sort::Elements => Kind::Elements,
+        Sort::Contract => Kind::Contract,
     };
     let name = standard.name().as_str().replace('-', " ");
     let toml = TOML.replace("{kind}", kind.as_str()).replace("{name}", &name);
@@ -79,6 +82,7 @@ fn files(standard: &StandardId, sort: Sort) -> Vec<(&'static str, String)> {
         ]),
         Sort::CodeList => files.push(("0.1.0/codes.csv", CODES.into())),
         Sort::Elements => files.push(("0.1.0/schema.json", ELEMENTS.replace("{name}", &name))),
+        Sort::Contract => files.push(("0.1.0/openapi.yaml", CONTRACT.replace("{name}", &name))),
     }
     debug_assert!(files[1].0.starts_with(VERSION));
     files
@@ -134,4 +138,45 @@ const ELEMENTS: &str = r##"{
   },
   "x-guiju": {"vocabulary": "1"}
 }
+"##;
+
+const CONTRACT: &str = r##"openapi: 3.1.1
+info:
+  title: "{name}"
+  version: 0.1.0
+security:
+  - key: []
+paths:
+  /persons/{person_id}:
+    get:
+      operationId: getPerson
+      summary: One person
+      parameters:
+        - name: person_id
+          in: path
+          required: true
+          schema: {type: string, pattern: "^[0-9A-Za-z-]{1,36}$"}
+          example: P-0001
+      responses:
+        "200":
+          description: The person
+          content:
+            application/json:
+              # A standard is referred to by name and requirement; the digest of this version pins the one that it meets.
+              schema: {$ref: "guiju:bj.population/person@^2"}
+        "404":
+          description: There is none
+          content:
+            application/problem+json:
+              schema: {$ref: "#/components/schemas/Problem"}
+components:
+  securitySchemes:
+    key: {type: apiKey, in: header, name: X-Api-Key}
+  schemas:
+    Problem:
+      type: object
+      required: [title, status]
+      properties:
+        title: {type: string, maxLength: 200}
+        status: {type: integer, minimum: 400, maximum: 599}
 "##;

@@ -2,10 +2,13 @@ use crate::{
     command::deprecate::days,
     context::Context,
     failure::{Answer, Failure, Verdict},
-    shelf::{Found, Shelf},
+    shelf::{Found, Shelf, not_compiled},
 };
 use guiju_model::{CodeList, Content, Date, Kind, Metadata};
-use guiju_validator::{CompileOptions, Field, Validator};
+use guiju_validator::{
+    CompileOptions, Field, Validator,
+    openapi::{Api, Operation},
+};
 use std::io::{self, Write};
 
 /// Show a standard: who answers for it, its versions, its fields or codes
@@ -38,7 +41,8 @@ pub fn run(args: ShowArgs, context: &Context) -> Answer {
     match found.content().manifest.kind {
         Kind::CodeList => codes(&mut out, found.content(), args.codes, context)?,
         Kind::Record | Kind::Profile => fields(&mut out, &found, context)?,
-        Kind::Elements | Kind::Contract => files(&mut out, found.content())?,
+        Kind::Contract => operations(&mut out, &found)?,
+        Kind::Elements => files(&mut out, found.content())?,
     }
     out.flush()?;
     Ok(Verdict::Conforms)
@@ -137,6 +141,22 @@ fn title(field: &Field, context: &Context) -> String {
         crate::terminal::Lang::Zh => field.title_zh.as_ref().or(field.title_en.as_ref()),
     };
     title.cloned().unwrap_or_default()
+}
+
+/// What may be asked, where the contract is an OpenAPI document.
+fn operations(out: &mut impl Write, found: &Found) -> Result<(), Failure> {
+    let api = Api::read(&found.bundle).map_err(|error| not_compiled(&error))?;
+    let Some(api) = api else { return files(out, found.content()) };
+    writeln!(out)?;
+    let called = |operation: &Operation| format!("{} {}", operation.method, operation.path);
+    let width = api.operations.iter().map(|operation| called(operation).len()).max().unwrap_or_default();
+    for operation in &api.operations {
+        let summary = api.document.pointer(&format!("{}/summary", operation.place));
+        let summary = summary.and_then(serde_json::Value::as_str).unwrap_or_default();
+        let mark = if operation.deprecated { "deprecated  " } else { "" };
+        writeln!(out, "{}", format!("  {:width$}  {mark}{summary}", called(operation)).trim_end())?;
+    }
+    files(out, found.content())
 }
 
 fn files(out: &mut impl Write, content: &Content) -> Result<(), Failure> {

@@ -62,6 +62,7 @@ static RULES: &[LintRule] = &[
         "neither `basis` nor `sources` says where the codes come from; name the document or who made them",
         "`basis` 和 `sources` 均为空，代码来源不明；请写明文件或编制者",
     ),
+    info("component-unused", "nothing refers to `{name}`; use it or leave it out", "`{name}` 未被引用；请使用或删去"),
     error("dataset-rule-malformed", "{why}", "数据集规则有误：{why}"),
     info(
         "description-missing",
@@ -125,6 +126,11 @@ static RULES: &[LintRule] = &[
         "{count} 个代码没有中文名称，首个为 `{code}`",
     ),
     warning(
+        "nullable-ignored",
+        "`nullable` says nothing in OpenAPI 3.1; write \"type\": [\"string\", \"null\"]",
+        "`nullable` 在 OpenAPI 3.1 中无意义；请写 \"type\": [\"string\", \"null\"]",
+    ),
+    warning(
         "object-open",
         "fields that are not declared pass unseen, a misspelt one too; close it with \"additionalProperties\": false, or say in `x-guiju.allowOpen` why not",
         "未声明的字段（包括拼错的）会被放过；请用 \"additionalProperties\": false 关闭，或在 `x-guiju.allowOpen` 中说明原因",
@@ -133,6 +139,16 @@ static RULES: &[LintRule] = &[
         "open-not-public",
         "what is open to the public is of share class 1 and security level S1, not {class} and {level}",
         "向社会开放的须为共享类型 1、安全级别 S1，而非 {class} 和 {level}",
+    ),
+    warning(
+        "operation-id-missing",
+        "{operation} has no `operationId`; programs name calls by it",
+        "{operation} 没有 `operationId`；程序以它称呼调用",
+    ),
+    error(
+        "operation-id-twice",
+        "the `operationId` `{id}` stands already at `{first}`; give each operation its own",
+        "`operationId` `{id}` 已用于 `{first}`；请各用不同的名称",
     ),
     error(
         "parent-loops",
@@ -143,6 +159,16 @@ static RULES: &[LintRule] = &[
         "parent-unknown",
         "{count} codes have a parent that is not in the list, the first is `{code}` under `{parent}`",
         "{count} 个代码的上级不在表中，首个为 `{parent}` 之下的 `{code}`",
+    ),
+    error(
+        "path-parameter-undeclared",
+        "`{name}` stands in the path and is not declared; add a parameter with \"in\": \"path\" and \"required\": true",
+        "`{name}` 出现在路径中而未声明；请添加 \"in\": \"path\"、\"required\": true 的参数",
+    ),
+    error(
+        "path-parameter-unused",
+        "`{name}` is declared and does not stand in the path; put it there in braces, or remove it",
+        "`{name}` 已声明但不在路径中；请以花括号写入路径，或删去",
     ),
     warning(
         "pattern-unanchored",
@@ -169,6 +195,11 @@ static RULES: &[LintRule] = &[
         "`{name}` is required and not declared in `properties`{near}; declare it",
         "`{name}` 为必填，却未在 `properties` 中声明{near_zh}；请声明",
     ),
+    warning(
+        "response-success-missing",
+        "{operation} says nothing of how it succeeds; add a response 2XX",
+        "{operation} 未说明成功时的应答；请添加 2XX 应答",
+    ),
     error(
         "rule-id-twice",
         "the rule `{id}` exists already at `{first}`; give each its own id",
@@ -184,6 +215,11 @@ static RULES: &[LintRule] = &[
         "the standard says {standard}, its field `{name}` {field}; a resource has the level of its highest field",
         "标准的级别为 {standard}，其字段 `{name}` 为 {field}；资源的级别取字段中的最高者",
     ),
+    warning(
+        "security-missing",
+        "nothing says who may call {operation}; add `security`, or `security: []` if everyone may",
+        "未说明谁可以调用 {operation}；请添加 `security`，人人可用时写 `security: []`",
+    ),
     error(
         "share-class-too-wide",
         "`{name}` is {level}, so the standard cannot be of share class 1",
@@ -194,6 +230,11 @@ static RULES: &[LintRule] = &[
         "successor-unknown",
         "the note of `{code}` names the successor `{successor}`, which is not in the list",
         "`{code}` 备注中的后续代码 `{successor}` 不在表中",
+    ),
+    info(
+        "summary-missing",
+        "{operation} has no `summary`; say in a few words what it does",
+        "{operation} 没有 `summary`；请用几个字说明其用途",
     ),
     info(
         "text-unbounded",

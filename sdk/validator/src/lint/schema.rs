@@ -25,7 +25,7 @@ enum Role {
 }
 
 /// Formats of JSON Schema itself.
-const STANDARD_FORMATS: [&str; 19] = [
+pub(super) const STANDARD_FORMATS: [&str; 19] = [
     "date-time",
     "date",
     "time",
@@ -436,7 +436,7 @@ fn uses_vocabulary(value: &Value) -> bool {
     }
 }
 
-fn hints(near: Option<&str>) -> (String, String) {
+pub(super) fn hints(near: Option<&str>) -> (String, String) {
     let Some(near) = near else { return (String::new(), String::new()) };
     (format!("; did you mean `{near}`?"), format!("；是否应为 `{near}`？"))
 }

@@ -104,6 +104,22 @@ fn shown(witness: &Witness, bump: Option<Bump>, verdict: &Verdict, lang: Lang) -
         _ => (&verdict.old, &verdict.new),
     };
     let record = record(witness);
+    if witness.record.get("request").is_some() {
+        // An answer that breaks comes from the new version, one that is no longer given from the old.
+        let is_reply = witness.record.get("status").is_some();
+        let (takes, refuses) = if is_reply { (refuses, accepts) } else { (accepts, refuses) };
+        let (en, zh) = match is_reply {
+            true => (
+                format!("witness: {record} is an answer that {takes} tells of and {refuses} does not"),
+                format!("例证：{record} 是 {takes} 说明而 {refuses} 未说明的应答"),
+            ),
+            false => (
+                format!("witness: {record} is taken by {takes} and not by {refuses}"),
+                format!("例证：{record} 为 {takes} 接受，而 {refuses} 不接受"),
+            ),
+        };
+        return lang.pick(&en, &zh).to_owned();
+    }
     if verdict.kind == Kind::Contract {
         let en = format!("witness: {record} was written by {} and read by {}", verdict.old, verdict.new);
         let zh = format!("例证：{record} 由 {} 写出，由 {} 读取", verdict.old, verdict.new);
