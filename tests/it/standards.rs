@@ -4,7 +4,7 @@
 
 use crate::support::{expect_file, root};
 use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Metadata, Package, Severity, StandardId, links};
-use guiju_validator::{ExampleFault, Lint, judge_examples, lint};
+use guiju_validator::{ExampleFault, Lint, judge_examples, lint, openapi::Api};
 use semver::Version;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -118,23 +118,28 @@ const RECORDS: [&str; 22] = [
 fn the_page_of_standards_is_up_to_date() {
     let newest: BTreeMap<&StandardId, &Package> =
         SHELF.versions.iter().map(|(package, _)| (&package.standard, package)).collect();
-    let (lists, records): (Vec<_>, Vec<_>) =
+    let (lists, others): (Vec<_>, Vec<_>) =
         newest.into_values().partition(|package| matches!(package.kind, Kind::CodeList));
+    let (contracts, records): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|package| matches!(package.kind, Kind::Contract));
     let mut page = format!(
-        "# The standards that ship\n\n{} record standards and {} code lists, {} versions in all. `guiju list` lists them, \
+        "# The standards that ship\n\n{} record standards, {} contracts and {} code lists, {} versions in all. `guiju list` lists them, \
          `guiju show NAME` shows fields, codes and who answers for one.\nMade of `standards/`; `UPDATE_EXPECT=1 cargo test \
          -p guiju-tests standards` writes it.\n\nShare classes: 1 unconditional, 2 on conditions, 3 not shared. Levels: S1 open, \
          S2 government-internal, S3 personal or confidential, S4 sensitive personal.\n",
         records.len(),
+        contracts.len(),
         lists.len(),
         SHELF.versions.len()
     );
     page += "\n## Records\n\n| standard | title | fields | share class, level | versions | follows |\n|---|---|---|---|---|---|\n";
     records.iter().for_each(|package| page += &row(package, fields(package)));
+    page += "\n## Contracts\n\n| contract | title | operations | share class, level | versions | follows |\n|---|---|---|---|---|---|\n";
+    contracts.iter().for_each(|package| page += &row(package, operations(package)));
     page += "\n## Code lists\n\n| code list | title | codes | share class, level | versions | follows |\n|---|---|---|---|---|---|\n";
     lists.iter().for_each(|package| page += &row(package, codes(package)));
     page += "\n## Sources and doubts\n\nWhere the facts come from, and what an owner must confirm before relying on them.\n";
-    records.iter().chain(&lists).for_each(|package| page += &confirmations(package));
+    records.iter().chain(&contracts).chain(&lists).for_each(|package| page += &confirmations(package));
     expect_file(&root().join("docs/reference/standards.md"), &page);
 }
 
@@ -157,6 +162,11 @@ fn row(newest: &Package, size: usize) -> String {
 fn fields(package: &Package) -> usize {
     let schema: serde_json::Value = serde_json::from_slice(&package.files["schema.json"]).expect("it compiles");
     schema["properties"].as_object().map_or(0, |properties| properties.len())
+}
+
+fn operations(package: &Package) -> usize {
+    let (_, bundle) = SHELF.versions.iter().find(|(own, _)| own == package).expect("it is sealed");
+    Api::read(bundle).expect("it compiles").map_or(0, |api| api.operations.len())
 }
 
 fn codes(package: &Package) -> usize {
