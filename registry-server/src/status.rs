@@ -349,8 +349,7 @@ impl From<PublishError> for Refusal {
             PublishError::TooLarge { .. } => refusal(Reason::BadFile).at("files", &message),
             PublishError::Bundle(error) => unsealed(error),
             PublishError::Compile(error) => {
-                let faults =
-                    error.faults.into_iter().map(|fault| (format!("schema.json#{}", fault.pointer), fault.message));
+                let faults = error.faults.into_iter().map(|fault| (place(&fault.pointer), fault.message));
                 faults.fold(refusal(Reason::BadFile), |refusal, (place, why)| refusal.at(place, why))
             }
             PublishError::Examples { examples, .. } => examples
@@ -452,12 +451,7 @@ fn unsealed(error: BundleError) -> Refusal {
         BundleError::Link(LinkError::Json(why)) => refusal(Reason::BadFile).at("schema.json", why),
         BundleError::Link(LinkError::Yaml(error)) => refusal(Reason::BadFile).at("openapi.yaml", error.to_string()),
         BundleError::Link(LinkError::Reference { pointer, .. } | LinkError::Foreign { pointer, .. })
-        | BundleError::Resolve { pointer, .. } => {
-            // Only the document of a contract has such parts; which of its two names it has is known to who sent it.
-            let is_contract = ["/paths/", "/components/", "/webhooks/"].iter().any(|part| pointer.starts_with(part));
-            let file = if is_contract { "openapi" } else { "schema.json" };
-            refusal(Reason::BadFile).at(format!("{file}#{pointer}"), &message)
-        }
+        | BundleError::Resolve { pointer, .. } => refusal(Reason::BadFile).at(place(&pointer), &message),
         BundleError::File(FileError::Missing { file, .. }) => refusal(Reason::BadFile).at(file, &message),
         BundleError::File(FileError::Canonical { file, why, .. }) => refusal(Reason::BadFile).at(file, why),
         BundleError::File(FileError::Path { file, .. }) => refusal(Reason::BadFile).at(file, &message),
@@ -465,6 +459,15 @@ fn unsealed(error: BundleError) -> Refusal {
             refusal(Reason::Internal)
         }
     }
+}
+
+/// A pointer with its document. Only that of a contract has such parts; which of its two names it has is known to who sent it.
+fn place(pointer: &str) -> String {
+    let parts = ["/openapi", "/info", "/paths", "/components", "/webhooks", "/security"];
+    let is_contract = parts
+        .iter()
+        .any(|part| pointer.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    format!("{}#{pointer}", if is_contract { "openapi" } else { "schema.json" })
 }
 
 fn listed(items: &[impl ToString]) -> String {

@@ -63,16 +63,17 @@ fn field() -> impl Strategy<Value = Value> {
 
 fn body_schema() -> BoxedStrategy<Value> {
     let parts = (field(), field(), any::<bool>(), any::<bool>(), any::<bool>());
-    parts.prop_map(|(id, note, id_required, note_required, closed)| {
-        let names = [("id", id_required), ("note", note_required)];
-        let required: Vec<&str> = names.iter().filter(|(_, required)| *required).map(|(name, _)| *name).collect();
-        let mut schema = json!({"type": "object", "required": required, "properties": {"id": id, "note": note}});
-        if closed {
-            schema["additionalProperties"] = json!(false);
-        }
-        schema
-    })
-    .boxed()
+    parts
+        .prop_map(|(id, note, id_required, note_required, closed)| {
+            let names = [("id", id_required), ("note", note_required)];
+            let required: Vec<&str> = names.iter().filter(|(_, required)| *required).map(|(name, _)| *name).collect();
+            let mut schema = json!({"type": "object", "required": required, "properties": {"id": id, "note": note}});
+            if closed {
+                schema["additionalProperties"] = json!(false);
+            }
+            schema
+        })
+        .boxed()
 }
 
 fn operation() -> BoxedStrategy<Operation> {
@@ -98,11 +99,12 @@ fn operation() -> BoxedStrategy<Operation> {
         proptest::option::of(body_schema()),
     );
     let parts = (asked.boxed(), answered.boxed(), proptest::collection::vec(way, 0..3).boxed());
-    parts.prop_map(|(asked, answered, security)| {
-        let ((id, limit, unit, body), (answer, as_csv, total, accepted, missing)) = (asked, answered);
-        Operation { id, limit, unit, body, answer, as_csv, total, accepted, missing, security }
-    })
-    .boxed()
+    parts
+        .prop_map(|(asked, answered, security)| {
+            let ((id, limit, unit, body), (answer, as_csv, total, accepted, missing)) = (asked, answered);
+            Operation { id, limit, unit, body, answer, as_csv, total, accepted, missing, security }
+        })
+        .boxed()
 }
 
 pub fn api() -> impl Strategy<Value = Api> {
@@ -186,11 +188,15 @@ impl Operation {
             responses.insert("202".into(), json!({"description": "d"}));
         }
         if let Some(missing) = &self.missing {
-            responses.insert("404".into(), json!({"description": "d", "content": {"application/json": {"schema": missing}}}));
+            responses.insert(
+                "404".into(),
+                json!({"description": "d", "content": {"application/json": {"schema": missing}}}),
+            );
         }
         let mut operation = json!({"parameters": parameters, "responses": responses, "security": self.security});
         if let Some((required, schema)) = &self.body {
-            operation["requestBody"] = json!({"required": required, "content": {"application/json": {"schema": schema}}});
+            operation["requestBody"] =
+                json!({"required": required, "content": {"application/json": {"schema": schema}}});
         }
         operation
     }
@@ -204,7 +210,18 @@ pub fn messages(seed: u64) -> Vec<Value> {
         (state >> 33) as usize % count
     };
     let texts = ["", "0", "1", "9", "10", "-1", "2.5", "true", "a", "b", "c", "abc", "zz"];
-    let fields = [json!(null), json!(""), json!("a"), json!("c"), json!("abc"), json!(0), json!(-1), json!([1]), json!([1, 2, 3]), json!(true)];
+    let fields = [
+        json!(null),
+        json!(""),
+        json!("a"),
+        json!("c"),
+        json!("abc"),
+        json!(0),
+        json!(-1),
+        json!([1]),
+        json!([1, 2, 3]),
+        json!(true),
+    ];
     let mut found = Vec::new();
     for _ in 0..150 {
         let mut body = Map::new();
@@ -227,7 +244,13 @@ pub fn messages(seed: u64) -> Vec<Value> {
             if next(3) == 0 {
                 headers.insert("X-Unit".into(), json!(texts[next(texts.len())]));
             }
-            let shown = [json!({}), json!({"key": []}), json!({"token": ["read"]}), json!({"token": ["read", "write"]}), json!({"key": [], "token": ["read", "write"]})];
+            let shown = [
+                json!({}),
+                json!({"key": []}),
+                json!({"token": ["read"]}),
+                json!({"token": ["read", "write"]}),
+                json!({"key": [], "token": ["read", "write"]}),
+            ];
             message["credentials"] = shown[next(shown.len())].clone();
         } else {
             if next(2) == 0 {

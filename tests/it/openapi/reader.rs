@@ -54,8 +54,18 @@ impl<'d> Reader<'d> {
         self.operation(message["request"].as_str().unwrap()).is_some()
     }
 
+    /// Whether every header of an answer is told of.
+    pub fn declares(&self, message: &Value) -> bool {
+        let Some((operation, ..)) = self.operation(message["request"].as_str().unwrap()) else { return false };
+        let told = &operation["responses"][message["status"].to_string()]["headers"];
+        let mut sent = message["headers"].as_object().into_iter().flatten().map(|(name, _)| name);
+        sent.all(|name| name == "Content-Type" || told.get(name).is_some())
+    }
+
     pub fn takes(&self, message: &Value) -> bool {
-        let Some((operation, in_path, query)) = self.operation(message["request"].as_str().unwrap()) else { return false };
+        let Some((operation, in_path, query)) = self.operation(message["request"].as_str().unwrap()) else {
+            return false;
+        };
         let headers: BTreeMap<String, &str> = message["headers"]
             .as_object()
             .into_iter()

@@ -142,7 +142,12 @@ impl<'d> Reader<'d> {
                 _ => return Some(pointer),
             }
         }
-        self.fault(&at, format!("the reference leads back to itself, or through more than {HOPS_MAX} others; let it say what it is"));
+        self.fault(
+            &at,
+            format!(
+                "the reference leads back to itself, or through more than {HOPS_MAX} others; let it say what it is"
+            ),
+        );
         None
     }
 
