@@ -100,5 +100,5 @@ fn witness(record: serde_json::Value, refused_for: Vec<guiju_model::Finding>) ->
 }
 
 fn proof(steps: u64, parts: usize) -> Proof {
-    Proof { steps, parts }
+    Proof::compared(steps, parts)
 }
