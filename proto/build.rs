@@ -3,12 +3,13 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "guiju/registry/v1/registry.proto",
     "guiju/conformance/v1/conformance.proto",
     "guiju/governance/v1/proposals.proto",
     "guiju/log/v1/entry.proto",
     "guiju/log/v1/log.proto",
+    "guiju/governance/v1/access.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -5,6 +5,7 @@
 //! # Limits
 //! A bundle that is being received holds at most [`BUNDLE_BYTES_MAX`]; no piece that is sent holds more than [`PIECE_BYTES`].
 
+mod access; // roles and tokens
 mod bundle; // a version with all it needs, in parts no larger than a message
 mod catalog; // what is registered: versions, standards, hits, submissions
 mod report; // what is said of a record

@@ -14,6 +14,7 @@ use prost::Message as _;
 use std::{
     borrow::Cow,
     collections::HashSet,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -72,7 +73,7 @@ pub async fn observe(
 ) -> Response {
     let line = Line {
         method: access.method(request.uri().path()),
-        peer: request.extensions().get::<Peer>().copied(),
+        peer: request.extensions().get::<Peer>().map(|peer| peer.address),
         started: Instant::now(),
         // What holds if the caller goes away before the answer.
         code: Code::Cancelled.into_text(),
@@ -106,7 +107,7 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
 /// Written when it is dropped, so once and always.
 struct Line {
     method: Cow<'static, str>,
-    peer: Option<Peer>,
+    peer: Option<SocketAddr>,
     started: Instant,
     code: Cow<'static, str>,
     metrics: Metrics,
@@ -129,7 +130,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         self.metrics.request(self.method.clone(), self.code.clone(), took);
-        let peer = self.peer.map_or_else(String::new, |peer| peer.0.to_string());
+        let peer = self.peer.map_or_else(String::new, |peer| peer.to_string());
         let ms = (took.as_secs_f64() * 1e6).round() / 1e3;
         tracing::info!(method = %self.method, code = %self.code, ms, peer, "request");
     }

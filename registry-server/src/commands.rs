@@ -1,15 +1,19 @@
 //! The command line of `guiju-server`.
 
 use crate::{
-    Fault, migrate, serve,
+    Fault,
+    bootstrap::{Bootstrap, bootstrap},
+    migrate, serve,
     settings::{self, Engine},
     upkeep,
 };
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use guiju_model::Principal;
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 /// Runs one command. `Err` means that it could not do its work, or found damage.
@@ -35,6 +39,7 @@ pub fn run() -> Result<ExitCode, Fault> {
     let data = &settings.data;
     let lines = match name {
         "serve" => return runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
+        "bootstrap" => bootstrap(&settings, first_manager(matches)?)?,
         "verify" if settings.engine == Engine::Etcd => upkeep::verify_cluster(&settings)?,
         "verify" => upkeep::verify(data)?,
         "rebuild" => upkeep::rebuild(&settings)?,
@@ -57,6 +62,44 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(with_settings("serve", "Serve until SIGTERM or SIGINT"))
+        .subcommand(
+            with_settings("bootstrap", "Give the first manager its role, and a token; the server must be stopped")
+                .arg(
+                    Arg::new("principal")
+                        .long("principal")
+                        .value_name("NAME")
+                        .required(true)
+                        .value_parser(value_parser!(Principal))
+                        .help("Whom: a name of your choice, or cert:NAME or ISSUER:NAME with --no-token"),
+                )
+                .arg(
+                    Arg::new("token-life")
+                        .long("token-life")
+                        .value_name("DAYS")
+                        .value_parser(value_parser!(u64).range(1..=366))
+                        .default_value("90")
+                        .help("How long its token holds"),
+                )
+                .arg(
+                    Arg::new("no-token")
+                        .long("no-token")
+                        .action(ArgAction::SetTrue)
+                        .help("Make no token: it shows a certificate, or what an issuer gave it"),
+                )
+                .arg(
+                    Arg::new("why")
+                        .long("why")
+                        .value_name("TEXT")
+                        .default_value("the first manager")
+                        .help("For the record"),
+                )
+                .arg(
+                    Arg::new("again")
+                        .long("again")
+                        .action(ArgAction::SetTrue)
+                        .help("Though there is a manager, whose credentials are lost"),
+                ),
+        )
         .subcommand(with_settings("settings", "Print every setting, its value and where that came from"))
         .subcommand(with_settings("verify", "Read everything in the log again; exit code 1 where it is damaged"))
         .subcommand(with_settings("rebuild", "Throw the view away and make it anew from the log"))
@@ -87,6 +130,18 @@ fn command() -> Command {
                 .arg(engine_argument("to", "Engine that gets it")),
         )
         .subcommand(with_settings("export", "Write the standards as a folder, and the log as NDJSON").arg(to(EXPORT)))
+}
+
+fn first_manager(matches: &ArgMatches) -> Result<Bootstrap, Fault> {
+    let principal = matches.get_one::<Principal>("principal").cloned().unwrap_or_else(Principal::anyone);
+    let days = matches.get_one::<u64>("token-life").copied().unwrap_or(90);
+    let token_life = (!matches.get_flag("no-token")).then(|| Duration::from_secs(days * 24 * 3600));
+    if token_life.is_some() && principal.as_str().contains(':') {
+        let what = format!("`{principal}` shows a certificate, or what an issuer gave it");
+        return Err(Fault::new(what, "say --no-token, or choose a name without a colon"));
+    }
+    let reason = matches.get_one::<String>("why").cloned().unwrap_or_default();
+    Ok(Bootstrap { principal, token_life, reason, again: matches.get_flag("again") })
 }
 
 const BACKUP: &str = "Folder for the backup, new or empty";

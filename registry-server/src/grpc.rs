@@ -3,6 +3,7 @@
 //! What the registry does on disk or at length runs off the threads that drive connections; a caller who hangs up does not
 //! stop a publication that has begun.
 
+mod access; // roles, tokens, denials
 mod answers; // of a stream: a short queue, and a last word
 mod check; // one record, or a stream
 mod log; // checkpoints, proofs, entries
@@ -10,16 +11,21 @@ mod proposals; // the committee's desk
 mod versions; // publish, resolve, fetch, find, watch
 
 use crate::{
+    denials::Denials,
+    gate::Deed,
     metrics::Metrics,
-    registry::{Caller, Registry},
+    registry::{AskError, Caller, Registry},
     sequencer::Sequencer,
     settings::Settings,
     status::{Reason, Refusal},
 };
-use guiju_model::Reference;
+use guiju_model::{Reference, StandardId};
 use guiju_proto::{
-    conformance::conformance_server::ConformanceServer, convert::parsed, governance::proposals_server::ProposalsServer,
-    log::log_service_server::LogServiceServer, registry::registry_server::RegistryServer,
+    conformance::conformance_server::ConformanceServer,
+    convert::parsed,
+    governance::{access_server::AccessServer, proposals_server::ProposalsServer},
+    log::log_service_server::LogServiceServer,
+    registry::registry_server::RegistryServer,
 };
 use std::{
     sync::Arc,
@@ -35,6 +41,7 @@ type Answer<T> = Result<Response<T>, Status>;
 pub struct Service {
     registry: Arc<Registry>,
     sequencer: Arc<Sequencer>,
+    denials: Arc<Denials>,
     settings: Arc<Settings>,
     metrics: Metrics,
     check_streams: Arc<Semaphore>,
@@ -48,13 +55,14 @@ impl Service {
     pub fn new(
         registry: Arc<Registry>,
         sequencer: Arc<Sequencer>,
+        denials: Arc<Denials>,
         settings: Arc<Settings>,
         metrics: Metrics,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let check_streams = Arc::new(Semaphore::new(settings.check_streams_max.min(Semaphore::MAX_PERMITS)));
         let log_size = doorbell(registry.clone(), stopping.clone());
-        Self { registry, sequencer, settings, metrics, check_streams, log_size, stopping }
+        Self { registry, sequencer, denials, settings, metrics, check_streams, log_size, stopping }
     }
 
     /// The log's size, each time it grows.
@@ -94,9 +102,43 @@ impl Service {
             .max_encoding_message_size(self.settings.message_bytes_max)
     }
 
+    pub fn access(&self) -> AccessServer<Self> {
+        AccessServer::new(self.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(self.settings.message_bytes_max)
+            .max_encoding_message_size(self.settings.message_bytes_max)
+    }
+
     /// Who asks, and what for.
-    fn called<T>(&self, request: Request<T>) -> (Caller, T) {
-        (Caller::open(), request.into_inner())
+    fn called<T>(&self, mut request: Request<T>) -> (Deed, T) {
+        let deed = request.extensions_mut().remove::<Deed>().unwrap_or_else(Deed::nobodys);
+        (deed, request.into_inner())
+    }
+
+    /// Who asks, where the registry itself says what that takes.
+    fn asked<T>(&self, request: Request<T>) -> (Caller, T) {
+        let (deed, request) = self.called(request);
+        (deed.caller().clone(), request)
+    }
+
+    /// The caller, allowed to do this to a standard. What it may not read is refused as if there were no such thing, by the name
+    /// alone.
+    async fn meant(&self, deed: &Deed, standard: &StandardId) -> Result<Caller, Status> {
+        if deed.sees(standard.namespace()) {
+            return Ok(deed.on(standard.namespace()).map_err(Refusal::from)?);
+        }
+        let (caller, standard) = (deed.caller().clone(), standard.clone());
+        self.ask(move |registry| Err(registry.unknown_to(&caller, &standard))).await
+    }
+
+    /// As `ask`, for a caller who is told of nothing that it may not see.
+    async fn ask_as<T: Send + 'static>(
+        &self,
+        caller: Caller,
+        question: impl FnOnce(&Registry) -> Result<T, AskError> + Send + 'static,
+    ) -> Result<T, Status> {
+        self.ask(move |registry| question(registry).map_err(|error| error.told_to(&caller))).await
     }
 
     /// Runs what may wait for the disk, or takes its time, where nothing else waits for it.

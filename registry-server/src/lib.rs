@@ -2,6 +2,7 @@
 
 pub mod disk; // what the store asks of a disk, so that a test can put its own in place
 pub mod log; // every change, in one order, for ever
+pub mod permissions; // one table: what each method takes
 pub mod registry; // the whole service, with no network in sight
 pub mod sequencer; // extends the Merkle tree with what was appended, signs checkpoints
 pub mod settings; // flags, environment, TOML file: one table
@@ -9,11 +10,16 @@ pub mod status; // one table: our errors to gRPC code and HTTP status
 pub mod view; // what can be asked, kept in sled
 
 mod access; // one log line and one count for each request
+mod bootstrap; // gives the first manager its role
 mod commands; // the command line
+mod denials; // what was denied, for auditors
 mod fault; // why a command cannot do its work
 mod freshness; // how fresh an answer is, where several servers share a log
+mod gate; // who is let in
 mod grpc; // tonic services: convert, call the registry, convert
 mod http; // health, metrics, a word of greeting, on the same port
+mod issuers; // whose JSON Web Tokens are taken
+mod limits; // how often somebody may ask
 mod listen; // takes connections: counted, with TLS where it is on
 mod logs; // the server's own log lines
 mod metrics; // what is counted, for Prometheus

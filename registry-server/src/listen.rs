@@ -5,6 +5,7 @@
 //! - A connection over the limit is closed at once, so that its caller hears of it.
 
 use crate::settings::Settings;
+use guiju_model::Principal;
 use std::{
     fs, io,
     net::SocketAddr,
@@ -23,13 +24,15 @@ use tokio::{
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        self, ServerConfig,
+        self, RootCertStore, ServerConfig,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        server::{WebPkiClientVerifier, danger::ClientCertVerifier},
     },
     server::TlsStream,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +58,44 @@ impl ListenError {
     }
 }
 
-/// Where a connection comes from.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+/// Where a connection comes from, and the certificate that its caller showed.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub address: SocketAddr,
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+/// What is read of a certificate that an authority of `tls_client_authority` signed.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    /// None where its name is none that a principal can have.
+    pub principal: Option<Principal>,
+    /// Unix time in seconds.
+    pub not_after_s: u64,
+}
+
+impl ClientCertificate {
+    /// Named by the first URI, else the first DNS name or mail address of the subject's alternative names, else by the common name.
+    fn read(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let names = certificate.subject_alternative_name().ok().flatten();
+        let names = || names.iter().flat_map(|names| &names.value.general_names);
+        let uri = names().find_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None });
+        let other = names().find_map(|name| match name {
+            GeneralName::DNSName(name) | GeneralName::RFC822Name(name) => Some(*name),
+            _ => None,
+        });
+        let common = certificate.subject().iter_common_name().find_map(|name| name.as_str().ok());
+        let name = uri.or(other).or(common)?;
+        let not_after_s = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
+        Some(Self { principal: format!("cert:{name}").parse().ok(), not_after_s })
+    }
+
+    /// One that cannot be read names nobody.
+    fn or_unread(der: &[u8]) -> Self {
+        Self::read(der).unwrap_or(Self { principal: None, not_after_s: 0 })
+    }
+}
 
 /// A bound address, before anything is answered.
 pub struct Listener {
@@ -70,7 +108,7 @@ pub struct Listener {
 impl Listener {
     pub async fn bind(settings: &Settings) -> Result<Self, ListenError> {
         let tls = match (&settings.tls_certificate, &settings.tls_key) {
-            (Some(certificate), Some(key)) => Some(tls(certificate, key)?),
+            (Some(certificate), Some(key)) => Some(tls(certificate, key, settings.tls_client_authority.as_deref())?),
             _ => None,
         };
         let fault = |source| ListenError::Bind { address: settings.listen, source };
@@ -101,7 +139,7 @@ impl Listener {
                 () = ready.closed() => return,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(stream, Peer(peer), &ready),
+                Ok((stream, peer)) => self.admit(stream, peer, &ready),
                 Err(error) => {
                     // Out of file descriptors, most likely: it passes when some connection ends.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -111,28 +149,34 @@ impl Listener {
         }
     }
 
-    fn admit(&self, stream: TcpStream, peer: Peer, ready: &mpsc::Sender<io::Result<Connection>>) {
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, ready: &mpsc::Sender<io::Result<Connection>>) {
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
-            tracing::warn!(peer = %peer.0, "connection closed: there are as many as `connections_max` allows");
+            tracing::warn!(peer = %peer, "connection closed: there are as many as `connections_max` allows");
             return;
         };
         let _ = stream.set_nodelay(true);
         let (tls, limit, ready) = (self.tls.clone(), self.handshake_timeout, ready.clone());
         tokio::spawn(async move {
+            let mut certificate = None;
             let stream = match tls {
                 None => Stream::Clear(stream),
                 Some(tls) => match timeout(limit, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
-                    Ok(Err(error)) => return tracing::info!(peer = %peer.0, %error, "TLS handshake failed"),
-                    Err(_) => return tracing::info!(peer = %peer.0, "TLS handshake took too long"),
+                    Ok(Ok(stream)) => {
+                        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                        certificate = shown.map(|der| Arc::new(ClientCertificate::or_unread(der)));
+                        Stream::Tls(Box::new(stream))
+                    }
+                    Ok(Err(error)) => return tracing::info!(peer = %peer, %error, "TLS handshake failed"),
+                    Err(_) => return tracing::info!(peer = %peer, "TLS handshake took too long"),
                 },
             };
+            let peer = Peer { address: peer, certificate };
             let _ = ready.send(Ok(Connection { stream, peer, _slot: slot })).await;
         });
     }
 }
 
-fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ListenError> {
+fn tls(certificate: &Path, key: &Path, authority: Option<&Path>) -> Result<TlsAcceptor, ListenError> {
     let fault = |what, file: &Path, why: String| ListenError::Pem { what, file: file.into(), why };
     let chain = pem(certificate).and_then(|bytes| {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(text)?;
@@ -142,11 +186,35 @@ fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ListenError> {
     let private = pem(key).and_then(|bytes| PrivateKeyDer::from_pem_slice(&bytes).map_err(text));
     let private = private.map_err(|why| fault("TLS key", key, why))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = authority.map(|file| {
+        verifier(file, provider.clone()).map_err(|why| fault("certificate of the client authority", file, why))
+    });
+    let verifier = verifier.transpose()?;
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.and_then(|config| config.with_no_client_auth().with_single_cert(chain, private));
+    let config = config.and_then(|config| {
+        let config = match verifier {
+            Some(verifier) => config.with_client_cert_verifier(verifier),
+            None => config.with_no_client_auth(),
+        };
+        config.with_single_cert(chain, private)
+    });
     let mut config = config.map_err(|error| fault("TLS key", key, error.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Takes certificates of an authority, and callers who show none: those may have other credentials.
+fn verifier(file: &Path, provider: Arc<rustls::crypto::CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    let bytes = pem(file)?;
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        roots.add(certificate.map_err(text)?).map_err(text)?;
+    }
+    if roots.is_empty() {
+        return Err("it holds no certificate in PEM".into());
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    verifier.allow_unauthenticated().build().map_err(text)
 }
 
 fn pem(file: &Path) -> Result<Vec<u8>, String> {
@@ -173,7 +241,7 @@ impl Connected for Connection {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        self.peer
+        self.peer.clone()
     }
 }
 

@@ -216,6 +216,16 @@ pub enum AskError {
     Store(#[from] StoreError),
 }
 
+impl AskError {
+    /// The same, without the names of what a caller may not see.
+    pub fn told_to(mut self, caller: &Caller) -> Self {
+        if let Self::Resolve(ResolveError::UnknownStandard { near, .. }) = &mut self {
+            near.retain(|near| caller.may_see(near.namespace()));
+        }
+        self
+    }
+}
+
 impl From<ViewError> for AskError {
     fn from(error: ViewError) -> Self {
         Self::Store(error.into())
@@ -340,7 +350,7 @@ impl Registry {
         caller.acts_on(submission.package.standard.namespace())?;
         let Submission { operation_id, package, metadata_toml, dates, dry_run } = submission;
         let metadata = self.metadata(&package, &metadata_toml)?;
-        let bundle = Bundle::seal(&package, self)?;
+        let bundle = Bundle::seal(&package, &Seen { registry: self, caller })?;
         if let Some(version) = self.published_before(&operation_id, bundle.root(), &dates)? {
             return Ok(Published { version, is_new: false, warnings: Vec::new(), findings: Findings::default() });
         }
@@ -408,10 +418,10 @@ impl Registry {
     }
 
     /// Whether a version may be published under its number, and why.
-    pub fn can_publish(&self, submission: &Submission) -> Result<Findings, PublishError> {
+    pub fn can_publish(&self, caller: &Caller, submission: &Submission) -> Result<Findings, PublishError> {
         let Submission { package, metadata_toml, .. } = submission;
         let metadata = self.metadata(package, metadata_toml)?;
-        let bundle = Bundle::seal(package, self)?;
+        let bundle = Bundle::seal(package, &Seen { registry: self, caller })?;
         self.examined(package, &metadata, &bundle)?;
         let term = self.term(&bundle, &submission.dates, (self.clock_ms)())?;
         self.found_out(&bundle, &metadata.reading, self.admitted(&bundle, &term)?.as_ref())
@@ -543,6 +553,7 @@ impl Registry {
     /// Standards after one in order of their names, and the size of the log they were read at.
     pub fn standards(
         &self,
+        caller: &Caller,
         namespace: Option<&Namespace>,
         kind: Option<Kind>,
         after: Option<&StandardId>,
@@ -551,6 +562,7 @@ impl Registry {
         let size = self.view().head()?.size;
         let keep = |info: &StandardInfo| {
             namespace.is_none_or(|prefix| info.standard.namespace().is_under(prefix))
+                && caller.may_see(info.standard.namespace())
                 && kind.is_none_or(|kind| kind == info.kind)
         };
         Ok((self.view().standards(after, count, keep)?, size))
@@ -564,12 +576,18 @@ impl Registry {
         Ok((info, versions))
     }
 
-    pub fn search(&self, query: &str, count: usize) -> Result<Vec<SearchHit>, AskError> {
-        Ok(self.view().search(query, count)?)
+    pub fn search(&self, caller: &Caller, query: &str, count: usize) -> Result<Vec<SearchHit>, AskError> {
+        Ok(self.view().search(query, count, |standard| caller.may_see(standard.namespace()))?)
     }
 
     /// Published versions that refer to a standard, directly or through others.
-    pub fn dependents(&self, standard: &StandardId, transitive: bool) -> Result<Vec<VersionInfo>, AskError> {
+    /// Those that a caller may see.
+    pub fn dependents(
+        &self,
+        caller: &Caller,
+        standard: &StandardId,
+        transitive: bool,
+    ) -> Result<Vec<VersionInfo>, AskError> {
         if self.view().standard(standard)?.is_none() {
             return Err(self.unknown(standard).into());
         }
@@ -584,7 +602,13 @@ impl Registry {
                 }
             }
         }
+        found.retain(|(dependent, _), _| caller.may_see(dependent.namespace()));
         Ok(found.into_values().collect())
+    }
+
+    /// What somebody is told who asks for a standard that is not there, or that it may not see.
+    pub fn unknown_to(&self, caller: &Caller, standard: &StandardId) -> AskError {
+        AskError::from(self.unknown(standard)).told_to(caller)
     }
 
     fn unknown(&self, standard: &StandardId) -> ResolveError {
@@ -733,6 +757,30 @@ impl Catalog for Registry {
 
     fn near(&self, standard: &StandardId) -> Vec<StandardId> {
         self.view().near(standard).unwrap_or_default()
+    }
+}
+
+/// As much of the catalog as a caller may see: what it publishes can refer to nothing else.
+struct Seen<'r> {
+    registry: &'r Registry,
+    caller: &'r Caller,
+}
+
+impl Catalog for Seen<'_> {
+    fn versions(&self, standard: &StandardId) -> Vec<(Version, Digest)> {
+        match self.caller.may_see(standard.namespace()) {
+            true => Catalog::versions(self.registry, standard),
+            false => Vec::new(),
+        }
+    }
+
+    fn content(&self, digest: &Digest) -> Option<Content> {
+        self.registry.content(digest)
+    }
+
+    fn near(&self, standard: &StandardId) -> Vec<StandardId> {
+        let near = self.registry.near(standard).into_iter();
+        near.filter(|near| self.caller.may_see(near.namespace())).collect()
     }
 }
 

@@ -3,9 +3,12 @@
 use crate::{
     Fault,
     access::{self, Access},
+    denials::Denials,
     freshness::{self, Freshness},
+    gate::{self, Gate},
     grpc::Service,
     http::{self, Pages},
+    issuers::Issuers,
     listen::Listener,
     logs,
     metrics::Metrics,
@@ -15,7 +18,10 @@ use crate::{
 };
 use axum::middleware;
 use guiju_proto::{
-    FILE_DESCRIPTOR_SET, conformance::conformance_server, governance::proposals_server, log::log_service_server,
+    FILE_DESCRIPTOR_SET,
+    conformance::conformance_server,
+    governance::{access_server, proposals_server},
+    log::log_service_server,
     registry::registry_server,
 };
 use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -42,13 +48,21 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
     let opening = settings.clone();
     let opened = tokio::task::spawn_blocking(move || Store::open(&opening)).await;
     let store = Arc::new(opened.map_err(|error| Fault::new(error, "this is a bug; report it with the log above"))??);
+    if !settings.listen.ip().is_loopback() && !settings.open && is_open(&settings, &store)? {
+        let what = format!(
+            "nobody holds a role in this registry, and whoever reaches {} could do everything",
+            settings.listen
+        );
+        let hint = "run `guiju-server bootstrap`, listen on 127.0.0.1, or say --open where something else protects it";
+        return Err(Fault::new(what, hint));
+    }
     let listener = Listener::bind(&settings).await?;
     let address = listener.address().map_err(|error| Fault::new(error, "try again"))?;
     let (stopping, is_stopping) = watch::channel(false);
     let (health, router) = router(&settings, &store, &is_stopping).await?;
     // Before anybody is told of the address: whoever reads it may stop the server at once.
     let stop = stop_signal().map_err(|error| Fault::new(error, "the system must allow signal handlers"))?;
-    announce(&settings, address, listener.is_tls())?;
+    announce(&settings, &store, address, listener.is_tls())?;
 
     let mut told = is_stopping.clone();
     let served = router.serve_with_incoming_shutdown(listener.incoming(), async move {
@@ -96,9 +110,13 @@ async fn router(
     stopping: &watch::Receiver<bool>,
 ) -> Result<(HealthReporter, Router), Fault> {
     let metrics = Metrics::default();
+    let denials = Arc::new(Denials::open(store.denials_path(settings)));
+    let gate =
+        Gate::new(store.registry.clone(), Issuers::read(settings.issuers.as_deref())?, denials.clone(), settings);
     let service = Service::new(
         store.registry.clone(),
         store.sequencer.clone(),
+        denials,
         Arc::new(settings.clone()),
         metrics.clone(),
         stopping.clone(),
@@ -114,12 +132,15 @@ async fn router(
         .add_service(service.conformance())
         .add_service(service.log())
         .add_service(service.proposals())
+        .add_service(service.access())
         .add_service(health)
         .add_service(reflection().build_v1().map_err(bug)?)
         .add_service(reflection().build_v1alpha().map_err(bug)?);
     let access = Access::new(metrics, settings);
     let freshness = Freshness::new(store.registry.clone());
-    let routes = routes.into_axum_router().layer(middleware::from_fn_with_state(freshness, freshness::ensure));
+    // Inside the freshness of the view: a role or token that was taken back on another server is not used here.
+    let routes = routes.into_axum_router().layer(middleware::from_fn_with_state(gate, gate::guard));
+    let routes = routes.layer(middleware::from_fn_with_state(freshness, freshness::ensure));
     let routes = routes.layer(middleware::from_fn_with_state(access, access::observe));
     Ok((reporter, transport(settings).add_routes(Routes::from(routes))))
 }
@@ -137,6 +158,7 @@ async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
         conformance_server::SERVICE_NAME,
         log_service_server::SERVICE_NAME,
         proposals_server::SERVICE_NAME,
+        access_server::SERVICE_NAME,
     ];
     for service in [""].into_iter().chain(ours) {
         reporter.set_service_status(service, status).await;
@@ -161,19 +183,35 @@ fn transport(settings: &Settings) -> Server {
         .http2_keepalive_timeout(Some(settings.keepalive_timeout))
 }
 
+/// Whether whoever comes may do everything: nobody holds a role, and there is no way to show who one is but by a token.
+fn is_open(settings: &Settings, store: &Store) -> Result<bool, Fault> {
+    let shows_who = settings.tls_client_authority.is_some() || settings.issuers.is_some();
+    Ok(!shows_who && store.registry.holdings()?.1.is_empty())
+}
+
 /// Tells people and programs where the server is found.
-fn announce(settings: &Settings, address: SocketAddr, tls: bool) -> Result<(), Fault> {
+fn announce(settings: &Settings, store: &Store, address: SocketAddr, tls: bool) -> Result<(), Fault> {
     let (data, engine) = (settings.data.display(), settings.engine);
     tracing::info!(%address, tls, %data, %engine, "listening");
-    match (tls, address.ip().is_loopback()) {
-        (true, true) => {}
-        (true, false) => tracing::warn!("no authentication is configured: whoever reaches {address} may publish"),
-        (false, true) => {
-            tracing::warn!("open on loopback, without TLS or authentication: any user of this machine may publish")
+    match (is_open(settings, store)?, address.ip().is_loopback()) {
+        (true, true) => tracing::warn!(
+            "OPEN: nobody holds a role in this registry, so any user of this machine may do everything; `guiju-server bootstrap` \
+             gives the first manager its role"
+        ),
+        (true, false) => {
+            tracing::warn!(
+                "OPEN: nobody holds a role in this registry, so whoever reaches {address} may do everything"
+            );
         }
-        (false, false) => {
-            tracing::warn!("in clear and without authentication: whoever reaches {address} may read and publish")
+        (false, _) if store.registry.holdings()?.1.is_empty() => {
+            tracing::warn!(
+                "nobody holds a role in this registry, so nothing can be done in it; see `guiju-server bootstrap`"
+            );
         }
+        (false, false) if !tls => {
+            tracing::warn!("in clear: whoever can listen on the way to {address} sees tokens and records")
+        }
+        (false, _) => {}
     }
     let Some(file) = &settings.address_file else { return Ok(()) };
     write_whole(file, &format!("{address}\n")).map_err(|error| {

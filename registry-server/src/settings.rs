@@ -92,6 +92,16 @@ settings! {
     tls_certificate: Optional<PathBuf> = "", "FILE";
     /// Private key of the certificate in PEM.
     tls_key: Optional<PathBuf> = "", "FILE";
+    /// Certificate in PEM of the authority that signs those of callers. Who shows one is the principal `cert:` and its name.
+    tls_client_authority: Optional<PathBuf> = "", "FILE";
+    /// TOML file with the issuers (OpenID Connect) whose JSON Web Tokens are taken.
+    issuers: Optional<PathBuf> = "", "FILE";
+    /// Serve on an address that others reach though nobody holds a role: whoever reaches it may do everything.
+    open: bool = "false", "BOOL";
+    /// Requests a second of one principal, twice as many at once. One more is refused with RESOURCE_EXHAUSTED.
+    principal_rate_max: u32 = "5000", "COUNT";
+    /// The same of one address; of IPv6, of one /64. Callers on loopback are not counted.
+    address_rate_max: u32 = "10000", "COUNT";
     /// Serve in clear on an address that others reach. For a network that something else protects.
     insecure: bool = "false", "BOOL";
     /// Largest message that is accepted or sent, in bytes.
@@ -178,6 +188,8 @@ pub enum SettingsError {
     NoAuthority(String),
     #[error("`{0}` is not a loopback address and TLS is off, so records would travel in clear")]
     Clear(SocketAddr),
+    #[error("`tls_client_authority` is of no use without TLS")]
+    NoTls,
 }
 
 impl SettingsError {
@@ -188,6 +200,7 @@ impl SettingsError {
             Self::UnknownKey { .. } => "`guiju-server settings` prints every setting",
             Self::File { .. } => "name a readable TOML file with --config, or none",
             Self::HalfTls(_) => "set both to files in PEM, or neither",
+            Self::NoTls => "set --tls-certificate and --tls-key, too",
             Self::NoEndpoints => "for example --etcd-endpoints http://10.0.0.1:2379,http://10.0.0.2:2379",
             Self::Half(..) => "set both, or neither",
             Self::NoAuthority(_) => "name the certificate of the authority that signed those of the members",
@@ -368,6 +381,7 @@ impl Settings {
             (Some(_), None) => Err(SettingsError::HalfTls("tls_key")),
             (None, Some(_)) => Err(SettingsError::HalfTls("tls_certificate")),
             (None, None) if !self.listen.ip().is_loopback() && !self.insecure => Err(SettingsError::Clear(self.listen)),
+            (None, None) if self.tls_client_authority.is_some() => Err(SettingsError::NoTls),
             _ => Ok(()),
         }
     }

@@ -108,6 +108,9 @@ table! {
         "the credentials are not known, have expired or were revoked", "ask a manager for a new token";
     NotAllowed = "NOT_ALLOWED", PermissionDenied, 403, None,
         "the principal lacks a role", "ask a manager of the namespace for `role` of `ErrorInfo.metadata`, on its `scope`";
+    RateLimited = "RATE_LIMITED", ResourceExhausted, 429, SOON,
+        "the principal or the address asks more often than `principal_rate_max` or `address_rate_max` allows",
+        "try again when `RetryInfo` says";
     RegistryOpen = "REGISTRY_OPEN", FailedPrecondition, 409, None,
         "nobody holds a role in this registry, so there is nobody to give one",
         "the operator stops it and runs `guiju-server bootstrap`";
@@ -133,6 +136,8 @@ table! {
         "the page token is not one that this call gave", "begin again without a token";
     BeyondLog = "BEYOND_LOG", OutOfRange, 416, None,
         "the index lies beyond the log's size", "begin at an index up to the log's size";
+    HiddenEntry = "HIDDEN_ENTRY", NotFound, 404, None,
+        "the entry is about a namespace that the principal may not read", "ask a manager of the namespace for the role reader";
     StreamOrder = "STREAM_ORDER", InvalidArgument, 400, None,
         "a message of the stream is not one that may stand there", "first a header, then messages of one sort";
     UnreadableInput = "UNREADABLE_INPUT", InvalidArgument, 400, None,
@@ -178,12 +183,29 @@ pub struct Refusal {
     resource: Option<(&'static str, String)>,
     /// One more message of ours for the details.
     attached: Option<Any>,
+    /// When trying again may help, where that is known better than the table knows it.
+    after: Option<Duration>,
 }
 
 impl Refusal {
     pub fn new(reason: Reason, message: impl ToString) -> Self {
         let message = message.to_string();
-        Self { reason, message, metadata: HashMap::new(), violations: Vec::new(), resource: None, attached: None }
+        let (metadata, violations, resource, attached, after) = (HashMap::new(), Vec::new(), None, None, None);
+        Self { reason, message, metadata, violations, resource, attached, after }
+    }
+
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Says when trying again may help.
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.after = Some(wait);
+        self
+    }
+
+    pub fn retry(&self) -> Option<Duration> {
+        self.after.or(self.reason.row().retry)
     }
 
     pub fn message(&self) -> &str {
@@ -233,7 +255,7 @@ fn cut(mut text: String, bytes_max: usize) -> String {
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
-        let row = refusal.reason.row();
+        let (row, retry) = (refusal.reason.row(), refusal.retry());
         let mut details = ErrorDetails::with_error_info(row.name, DOMAIN, refusal.metadata);
         for (field, why) in refusal.violations {
             details.add_bad_request_violation(field, why);
@@ -241,8 +263,8 @@ impl From<Refusal> for Status {
         if let Some((sort, name)) = refusal.resource {
             details.set_resource_info(sort, name, "", row.meaning);
         }
-        if row.retry.is_some() {
-            details.set_retry_info(row.retry);
+        if retry.is_some() {
+            details.set_retry_info(retry);
         }
         let status = Status::with_error_details(row.code, cut(refusal.message, 2048), details);
         match refusal.attached {

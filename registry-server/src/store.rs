@@ -108,6 +108,11 @@ impl Store {
         Ok(Self { registry, sequencer, witness: None, journal: None, _scratch })
     }
 
+    /// Where denials are kept beside the log; nowhere for a log that is forgotten at the end.
+    pub fn denials_path<'s>(&self, settings: &'s Settings) -> Option<&'s Path> {
+        self._scratch.is_none().then_some(settings.data.as_path())
+    }
+
     /// Bytes that the log takes on disk.
     pub fn log_bytes(&self) -> u64 {
         let files = self.journal.as_ref().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();

@@ -23,6 +23,8 @@ use std::{
 use tempfile::TempDir;
 
 const WITH_A_REGISTRY: &str = "# with a registry";
+/// In a page, where its server is started, on the folder of the place.
+const SERVED_FROM_HERE: &str = "<!-- served from here on -->";
 
 #[test]
 fn every_case_comes_out_as_written() {
@@ -48,31 +50,44 @@ fn assert_cases(name: &str) {
 /// The tutorial's commands, in one folder from the first to the last: what it shows is what they say.
 #[test]
 fn the_tutorial_is_true() {
-    assert_page("docs/tutorial.md", &Place::new(Some(Server::start())));
+    assert_page("docs/tutorial.md", &mut Place::new(Some(Server::start())));
 }
 
 /// What a page shows of the log is made of its key and the time, so only their forms are compared.
 #[test]
 fn the_page_on_verifying_is_true() {
-    assert_page("docs/how-to/verify-what-you-hold.md", &Place::new(Some(Server::start())));
+    assert_page("docs/how-to/verify-what-you-hold.md", &mut Place::new(Some(Server::start())));
+}
+
+/// The page gives the first manager its role before the server is started.
+#[test]
+fn the_page_on_who_may_do_what_is_true() {
+    let (mut place, folder) = (Place::new(None), tempfile::tempdir().expect("a folder"));
+    fs::create_dir(folder.path().join("data")).expect("a folder");
+    std::os::unix::fs::symlink(folder.path().join("data"), place.work.join("data")).expect("a link");
+    place.folder = Some(folder);
+    assert_page("docs/how-to/who-may-do-what.md", &mut place);
 }
 
 #[test]
 fn the_page_on_the_life_of_a_version_is_true() {
-    assert_page("docs/how-to/from-draft-to-withdrawal.md", &Place::new(Some(Server::start())));
+    assert_page("docs/how-to/from-draft-to-withdrawal.md", &mut Place::new(Some(Server::start())));
 }
 
 #[test]
 fn the_reference_is_not_stale() {
-    assert_page("docs/reference/cli.md", &Place::new(None));
+    assert_page("docs/reference/cli.md", &mut Place::new(None));
 }
 
 /// Runs the commands in the `console` blocks of a page. A registry, where there is one, is at `$REGISTRY`.
-fn assert_page(name: &str, place: &Place) {
+fn assert_page(name: &str, place: &mut Place) {
     let page = support::root().join(name);
     let text = fs::read_to_string(&page).expect("the page");
     let (mut actual, mut in_console, mut answering) = (String::new(), false, false);
     for line in text.lines() {
+        if line == SERVED_FROM_HERE {
+            place.registry = place.folder.take().map(|folder| Server::start_in(folder, &[]));
+        }
         (in_console, answering) = match line {
             "```console" => (true, false),
             "```" => (false, false),
@@ -138,6 +153,8 @@ struct Place {
     home: TempDir,
     work: PathBuf,
     registry: Option<Server>,
+    /// For a registry that is started later.
+    folder: Option<TempDir>,
 }
 
 /// What a command said, each part empty or with a line end.
@@ -152,7 +169,7 @@ impl Place {
         let home = tempfile::tempdir().expect("a temporary folder");
         let work = home.path().join("work");
         fs::create_dir(&work).expect("a folder to work in");
-        Self { home, work, registry }
+        Self { home, work, registry, folder: None }
     }
 
     /// A page shows the address that `guiju-server` has by default.
@@ -185,6 +202,11 @@ impl Place {
         // A log's name and root are made of randomness and time.
         let log = Regex::new("guiju-log/[0-9a-f]{16}(.*root) [A-Za-z0-9+/]{43}=").expect("a pattern");
         text = log.replace_all(&text, "registry.example.org/log$1 …").into_owned();
+        // Tokens and their ids are random.
+        let token = Regex::new("guiju_[0-9a-f]{64}").expect("a pattern");
+        text = token.replace_all(&text, "guiju_…").into_owned();
+        let id = Regex::new("(?m)(token |^)[0-9a-f]{16}( of |,|  |$)").expect("a pattern");
+        text = id.replace_all(&text, "${1}0123456789abcdef$2").into_owned();
         if !text.is_empty() && !text.ends_with('\n') {
             text += "\n";
         }

@@ -169,7 +169,7 @@ fn driven(actions: &[(usize, Action)]) -> Result<(), TestCaseError> {
     let all = |registry: &Registry| registry.proposals(&registry.caller(person(6)).unwrap(), None, true).unwrap();
     prop_assert_eq!(all(&replayed), all(&registry));
     let standards = |registry: &Registry| -> BTreeMap<String, Option<Digest>> {
-        let (standards, _) = registry.standards(None, None, None, 1000).unwrap();
+        let (standards, _) = registry.standards(&Caller::open(), None, None, None, 1000).unwrap();
         let latest =
             |info: guiju_model::StandardInfo| (info.standard.to_string(), info.latest.map(|(_, digest)| digest));
         standards.into_iter().map(latest).collect()

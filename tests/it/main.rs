@@ -1,4 +1,5 @@
 mod access;
+mod access_served;
 mod attack;
 mod between;
 mod cli;

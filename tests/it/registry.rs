@@ -71,9 +71,9 @@ fn what_is_published_is_found_again_after_a_restart_and_without_the_view() {
         let found = registry.resolve(&"bj.population/person@1".parse().unwrap()).unwrap();
         assert_eq!(found, first.version);
         for query in ["人口", "resident", "姓名", "person", "bj"] {
-            assert_eq!(registry.search(query, 10).unwrap().len(), 1, "{query}");
+            assert_eq!(registry.search(&Caller::open(), query, 10).unwrap().len(), 1, "{query}");
         }
-        assert!(registry.search("水表", 10).unwrap().is_empty());
+        assert!(registry.search(&Caller::open(), "水表", 10).unwrap().is_empty());
     }
 }
 
@@ -130,7 +130,7 @@ fn references_are_resolved_and_dependents_are_known() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("did you mean `bj.common/types`"), "{error}");
-    let dependents = registry.dependents(&"bj.common/types".parse().unwrap(), true).unwrap();
+    let dependents = registry.dependents(&Caller::open(), &"bj.common/types".parse().unwrap(), true).unwrap();
     assert_eq!(dependents.len(), 1);
     let validator = registry.validator(&"bj.population/person".parse().unwrap()).unwrap();
     let report = validator.check(r#"{"name":"abcd"}"#.as_bytes(), &Default::default());

@@ -60,6 +60,9 @@ fn what_cannot_be_served_is_refused_in_one_line() {
     let (other, _) = self::certificate(&elsewhere);
     for (arguments, expected) in [
         (vec!["--listen", "0.0.0.0:0"], "is not a loopback address and TLS is off"),
+        (vec!["--listen", "0.0.0.0:0", "--insecure"], "nobody holds a role in this registry, and whoever reaches"),
+        (vec!["--tls-client-authority", &certificate], "`tls_client_authority` is of no use without TLS"),
+        (vec!["--issuers", &path("none.toml")], "`issuers`: "),
         (vec!["--listen", "localhost"], "--listen: `localhost` is not usable: write an IP address and a port"),
         (vec!["--message-bytes-max", "0"], "--message-bytes-max: `0` is not usable: write a whole number from 1"),
         (vec!["--request-timeout", "30"], "--request-timeout: `30` is not usable: write a whole number and a unit"),

@@ -1,9 +1,12 @@
 """A client of the registry that was not written here: grpcio, and what the server says of itself by reflection.
 
 Usage: grpc_client.py HOST:PORT
+A token in GUIJU_TOKEN is shown with each call.
 Prints one line for each step. Any other answer than the expected one ends it with a traceback and exit code 1.
 """
 
+import collections
+import os
 import sys
 import uuid
 
@@ -39,6 +42,32 @@ SCHEMA = """{
     "holder": {"type": "string", "minLength": 1, "title": "holder", "x-guiju": {"titleZh": "持证人"}}
   }
 }""".encode()
+
+
+class Details(
+    collections.namedtuple("Details", "method timeout metadata credentials wait_for_ready compression"),
+    grpc.ClientCallDetails,
+):
+    """How a call is made."""
+
+
+class Bearer(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
+    """Shows a token with each call."""
+
+    def __init__(self, token):
+        self.shown = ("authorization", f"Bearer {token}")
+
+    def call(self, continuation, details, request):
+        metadata = [*(details.metadata or []), self.shown]
+        kept = (getattr(details, name, None) for name in Details._fields[3:])
+        return continuation(Details(details.method, details.timeout, metadata, *kept), request)
+
+    intercept_unary_unary = intercept_unary_stream = intercept_stream_unary = intercept_stream_stream = call
 
 
 class Server:
@@ -205,7 +234,8 @@ def stream(server):
 def main(address):
     limit = [("grpc.max_receive_message_length", 8 << 20)]
     with grpc.insecure_channel(address, options=limit) as channel:
-        server = Server(channel)
+        token = os.environ.get("GUIJU_TOKEN")
+        server = Server(grpc.intercept_channel(channel, Bearer(token)) if token else channel)
         reflect(server)
         print("reflected")
         published = publish(server, str(uuid.uuid4()))

@@ -25,8 +25,9 @@ const SMALL_RECORD_BYTES_MAX: usize = 16 << 10;
 #[tonic::async_trait]
 impl Conformance for Service {
     async fn check(&self, request: Request<wire::CheckRequest>) -> Answer<wire::CheckResponse> {
-        let wire::CheckRequest { reference: text, record, options } = request.into_inner();
+        let (deed, wire::CheckRequest { reference: text, record, options }) = self.called(request);
         let (reference, options) = (reference(&text)?, check_options(options)?);
+        let caller = self.meant(&deed, reference.standard()).await?;
         let held = match record.len() <= SMALL_RECORD_BYTES_MAX {
             true => self.registry.validator_held(&reference).map_err(Refusal::from)?,
             false => None,
@@ -37,7 +38,7 @@ impl Conformance for Service {
                 let check = move |registry: &Registry| {
                     registry.validator(&reference).map(|validator| validator.check(&record, &options))
                 };
-                self.ask(check).await?
+                self.ask_as(caller, check).await?
             }
         };
         let is_good = report.conforms();
@@ -54,12 +55,13 @@ impl Conformance for Service {
         let Ok(place) = self.check_streams.clone().try_acquire_owned() else {
             return Err(Refusal::new(Reason::TooManyStreams, Reason::TooManyStreams.row().meaning).into());
         };
-        let mut messages = request.into_inner();
+        let (deed, mut messages) = self.called(request);
         let idle = self.settings.stream_idle_timeout;
         let header = stream::header(stream::next(&mut messages, idle).await?)?;
         let (reference, options) = (reference(&header.reference)?, check_options(header.options.clone())?);
         let read = ReadOptions { format: format(header.format)?, jobs: 1, check: options };
-        let validator = self.ask(move |registry| registry.validator(&reference)).await?;
+        let caller = self.meant(&deed, reference.standard()).await?;
+        let validator = self.ask_as(caller, move |registry| registry.validator(&reference)).await?;
         let task = stream::Task {
             validator,
             read,

@@ -1,7 +1,7 @@
 //! `guiju.log.v1`: checkpoints, proofs, entries.
 
 use super::{Answer, Service};
-use crate::status::Refusal;
+use crate::status::{Reason, Refusal};
 use guiju_proto::log::{self as wire, log_service_server::LogService};
 use guiju_tlog::Proof;
 use prost::bytes::Bytes;
@@ -24,10 +24,14 @@ impl LogService for Service {
         &self,
         request: Request<wire::ProveInclusionRequest>,
     ) -> Answer<wire::ProveInclusionResponse> {
-        let (sequencer, wire::ProveInclusionRequest { index, tree_size }) =
-            (self.sequencer.clone(), request.into_inner());
+        let (deed, wire::ProveInclusionRequest { index, tree_size }) = self.called(request);
+        let sequencer = self.sequencer.clone();
         let proved = self.ask(move |_| sequencer.prove_inclusion(index, tree_size).map_err(Refusal::from));
         let (entry, proof, tree_size) = proved.await?;
+        if !deed.may_see_entry(&entry) {
+            let why = format!("there is no entry {index} that may be shown");
+            return Err(Refusal::new(Reason::HiddenEntry, why).into());
+        }
         Ok(Response::new(wire::ProveInclusionResponse { entry: entry.into(), hashes: hashes(proof), tree_size }))
     }
 

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 #[tonic::async_trait]
 impl Proposals for Service {
     async fn draft(&self, request: Request<wire::DraftRequest>) -> Answer<wire::DraftResponse> {
-        let (caller, request) = self.called(request);
+        let (caller, request) = self.asked(request);
         let wire::DraftRequest { operation_id, name, proposal, candidate, text } = request;
         let caller = named(caller, &name)?;
         let candidate = candidate.ok_or_else(|| field("candidate", "it is missing"))?;
@@ -30,13 +30,13 @@ impl Proposals for Service {
     }
 
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Answer<wire::SubmitResponse> {
-        let (caller, wire::SubmitRequest { operation_id, name, proposal, text }) = self.called(request);
+        let (caller, wire::SubmitRequest { operation_id, name, proposal, text }) = self.asked(request);
         let proposal = self.moved(named(caller, &name)?, operation_id, proposal, Move::Submit, text).await?;
         Ok(Response::new(wire::SubmitResponse { proposal }))
     }
 
     async fn comment(&self, request: Request<wire::CommentRequest>) -> Answer<wire::CommentResponse> {
-        let (caller, request) = self.called(request);
+        let (caller, request) = self.asked(request);
         let wire::CommentRequest { operation_id, name, proposal, file, pointer, is_objection, text } = request;
         let what = Move::Comment { file, pointer, is_objection };
         let proposal = self.moved(named(caller, &name)?, operation_id, proposal, what, text).await?;
@@ -44,27 +44,27 @@ impl Proposals for Service {
     }
 
     async fn answer(&self, request: Request<wire::AnswerRequest>) -> Answer<wire::AnswerResponse> {
-        let (caller, wire::AnswerRequest { operation_id, name, proposal, comment, text }) = self.called(request);
+        let (caller, wire::AnswerRequest { operation_id, name, proposal, comment, text }) = self.asked(request);
         let what = Move::Answer { comment };
         let proposal = self.moved(named(caller, &name)?, operation_id, proposal, what, text).await?;
         Ok(Response::new(wire::AnswerResponse { proposal }))
     }
 
     async fn approve(&self, request: Request<wire::ApproveRequest>) -> Answer<wire::ApproveResponse> {
-        let (caller, wire::ApproveRequest { operation_id, name, proposal, digest, text }) = self.called(request);
+        let (caller, wire::ApproveRequest { operation_id, name, proposal, digest, text }) = self.asked(request);
         let what = Move::Approve { digest: parsed("digest", &digest).map_err(Refusal::from)? };
         let proposal = self.moved(named(caller, &name)?, operation_id, proposal, what, text).await?;
         Ok(Response::new(wire::ApproveResponse { proposal }))
     }
 
     async fn reject(&self, request: Request<wire::RejectRequest>) -> Answer<wire::RejectResponse> {
-        let (caller, wire::RejectRequest { operation_id, name, proposal, text }) = self.called(request);
+        let (caller, wire::RejectRequest { operation_id, name, proposal, text }) = self.asked(request);
         let proposal = self.moved(named(caller, &name)?, operation_id, proposal, Move::Reject, text).await?;
         Ok(Response::new(wire::RejectResponse { proposal }))
     }
 
     async fn retract(&self, request: Request<wire::RetractRequest>) -> Answer<wire::RetractResponse> {
-        let (caller, wire::RetractRequest { operation_id, name, proposal, text }) = self.called(request);
+        let (caller, wire::RetractRequest { operation_id, name, proposal, text }) = self.asked(request);
         let proposal = self.moved(named(caller, &name)?, operation_id, proposal, Move::Retract, text).await?;
         Ok(Response::new(wire::RetractResponse { proposal }))
     }
@@ -73,7 +73,7 @@ impl Proposals for Service {
         &self,
         request: Request<wire::PublishProposalRequest>,
     ) -> Answer<wire::PublishProposalResponse> {
-        let (caller, wire::PublishProposalRequest { operation_id, name, proposal }) = self.called(request);
+        let (caller, wire::PublishProposalRequest { operation_id, name, proposal }) = self.asked(request);
         let caller = named(caller, &name)?;
         let done = self.ask(move |registry| registry.publish_proposal(&caller, operation_id, proposal)).await?;
         if done.is_new {
@@ -84,7 +84,7 @@ impl Proposals for Service {
     }
 
     async fn get_proposal(&self, request: Request<wire::GetProposalRequest>) -> Answer<wire::GetProposalResponse> {
-        let (caller, wire::GetProposalRequest { proposal: id }) = self.called(request);
+        let (caller, wire::GetProposalRequest { proposal: id }) = self.asked(request);
         let found = self.ask(move |registry| {
             let standing = registry.proposal(&caller, id)?;
             let impact = registry.impact(&caller, id)?;
@@ -100,7 +100,7 @@ impl Proposals for Service {
         &self,
         request: Request<wire::ListProposalsRequest>,
     ) -> Answer<wire::ListProposalsResponse> {
-        let (caller, wire::ListProposalsRequest { namespace, with_ended }) = self.called(request);
+        let (caller, wire::ListProposalsRequest { namespace, with_ended }) = self.asked(request);
         let namespace: Option<Namespace> = match namespace.as_str() {
             "" => None,
             name => Some(parsed("namespace", name).map_err(Refusal::from)?),
@@ -110,7 +110,7 @@ impl Proposals for Service {
     }
 
     async fn set_quorum(&self, request: Request<wire::SetQuorumRequest>) -> Answer<wire::SetQuorumResponse> {
-        let (caller, request) = self.called(request);
+        let (caller, request) = self.asked(request);
         let wire::SetQuorumRequest { operation_id, name, namespace, quorum, reason } = request;
         let caller = named(caller, &name)?;
         let namespace = parsed("namespace", &namespace).map_err(Refusal::from)?;
@@ -119,7 +119,7 @@ impl Proposals for Service {
     }
 
     async fn register_use(&self, request: Request<wire::RegisterUseRequest>) -> Answer<wire::RegisterUseResponse> {
-        let (caller, wire::RegisterUseRequest { operation_id, name, uses }) = self.called(request);
+        let (caller, wire::RegisterUseRequest { operation_id, name, uses }) = self.asked(request);
         let caller = named(caller, &name)?;
         let used = |(at, used): (usize, &wire::UsedVersion)| {
             Ok((

@@ -6,7 +6,8 @@ use super::{
     reference,
 };
 use crate::{
-    registry::{Caller, Event, Findings, Happening, StatusChange, Submission},
+    gate::Deed,
+    registry::{Caller, Event, Findings, Happening, Narrowing, StatusChange, Submission},
     status::{self, Reason, Refusal},
     verdict,
 };
@@ -32,52 +33,56 @@ const EVENTS: usize = 256;
 #[tonic::async_trait]
 impl Registry for Service {
     async fn publish(&self, request: Request<wire::PublishRequest>) -> Answer<wire::PublishResponse> {
-        let (caller, request) = self.called(request);
-        self.publish_one(caller, request).await.map(Response::new)
+        let (deed, request) = self.called(request);
+        self.publish_one(deed, request).await.map(Response::new)
     }
 
     async fn publish_parts(
         &self,
         request: Request<Streaming<wire::PublishPartsRequest>>,
     ) -> Answer<wire::PublishPartsResponse> {
-        let (caller, mut parts) = self.called(request);
+        let (deed, mut parts) = self.called(request);
         let mut receiver = PackageReceiver::new(VERSION_BYTES_MAX);
         while let Some(part) = parts.message().await.map_err(status::explained)? {
             receiver.take(part).map_err(Refusal::from)?;
         }
         let request = receiver.finish().map_err(Refusal::from)?;
-        let result = Some(self.publish_one(caller, request).await?);
+        let result = Some(self.publish_one(deed, request).await?);
         Ok(Response::new(wire::PublishPartsResponse { result }))
     }
 
     async fn resolve(&self, request: Request<wire::ResolveRequest>) -> Answer<wire::ResolveResponse> {
-        let wire::ResolveRequest { reference: text, as_of } = request.into_inner();
+        let (deed, wire::ResolveRequest { reference: text, as_of }) = self.called(request);
         let reference = reference(&text)?;
+        let caller = self.meant(&deed, reference.standard()).await?;
         if !as_of.is_empty() {
             let day = parsed("as_of", &as_of).map_err(Refusal::from)?;
-            let version = self.ask(move |registry| registry.resolve_as_of(&reference, day)).await?;
+            let version = self.ask_as(caller, move |registry| registry.resolve_as_of(&reference, day)).await?;
             return Ok(Response::new(wire::ResolveResponse { version: Some(version.into()) }));
         }
         // A small row is read sooner than another thread is woken.
         let version = match self.registry.held(&reference).map_err(Refusal::from)? {
             Some(version) => version,
-            None => self.ask(move |registry| registry.resolve(&reference)).await?,
+            None => self.ask_as(caller, move |registry| registry.resolve(&reference)).await?,
         };
         Ok(Response::new(wire::ResolveResponse { version: Some(version.into()) }))
     }
 
     async fn get_governing(&self, request: Request<wire::GetGoverningRequest>) -> Answer<wire::GetGoverningResponse> {
-        let wire::GetGoverningRequest { standard: text, day } = request.into_inner();
+        let (deed, wire::GetGoverningRequest { standard: text, day }) = self.called(request);
         let (standard, day) = (standard(&text)?, parsed("day", &day).map_err(Refusal::from)?);
-        let versions = self.ask(move |registry| registry.governing(&standard, day)).await?;
+        let caller = self.meant(&deed, &standard).await?;
+        let versions = self.ask_as(caller, move |registry| registry.governing(&standard, day)).await?;
         let mut versions = versions.into_iter().map(Into::into);
         let governing = versions.next();
         Ok(Response::new(wire::GetGoverningResponse { governing, also_in_force: versions.collect() }))
     }
 
     async fn get_version(&self, request: Request<wire::GetVersionRequest>) -> Answer<wire::GetVersionResponse> {
-        let reference = reference(&request.get_ref().reference)?;
-        let found = self.ask(move |registry| registry.version(&reference)).await?;
+        let (deed, request) = self.called(request);
+        let reference = reference(&request.reference)?;
+        let caller = self.meant(&deed, reference.standard()).await?;
+        let found = self.ask_as(caller, move |registry| registry.version(&reference)).await?;
         Ok(Response::new(wire::GetVersionResponse {
             manifest: found.manifest.to_canonical().into(),
             files: found.manifest.files.into_keys().collect(),
@@ -89,9 +94,10 @@ impl Registry for Service {
     type GetBundleStream = Answers<wire::GetBundleResponse>;
 
     async fn get_bundle(&self, request: Request<wire::GetBundleRequest>) -> Answer<Self::GetBundleStream> {
-        let wire::GetBundleRequest { reference: text, with_examples } = request.into_inner();
+        let (deed, wire::GetBundleRequest { reference: text, with_examples }) = self.called(request);
         let reference = reference(&text)?;
-        let bundle = self.ask(move |registry| registry.bundle(&reference, with_examples)).await?;
+        let caller = self.meant(&deed, reference.standard()).await?;
+        let bundle = self.ask_as(caller, move |registry| registry.bundle(&reference, with_examples)).await?;
         let open = self.metrics.open_stream("GetBundle");
         let (teller, answers) = answers(self.settings.stream_idle_timeout);
         tokio::spawn(async move {
@@ -109,13 +115,13 @@ impl Registry for Service {
         &self,
         request: Request<wire::ListStandardsRequest>,
     ) -> Answer<wire::ListStandardsResponse> {
-        let request = request.into_inner();
+        let (deed, request) = self.called(request);
         let namespace = namespace(&request.namespace)?;
         let kind = kind(request.kind)?;
         let after = page_token(&request.page_token)?;
         let size = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)?;
         let list = move |registry: &crate::registry::Registry| {
-            registry.standards(namespace.as_ref(), kind, after.as_ref(), size)
+            registry.standards(deed.caller(), namespace.as_ref(), kind, after.as_ref(), size)
         };
         let (standards, log_size) = self.ask(list).await?;
         let is_full = standards.len() == size;
@@ -128,8 +134,10 @@ impl Registry for Service {
     }
 
     async fn list_versions(&self, request: Request<wire::ListVersionsRequest>) -> Answer<wire::ListVersionsResponse> {
-        let standard = standard(&request.get_ref().standard)?;
-        let (standard, versions) = self.ask(move |registry| registry.versions(&standard)).await?;
+        let (deed, request) = self.called(request);
+        let standard = standard(&request.standard)?;
+        let caller = self.meant(&deed, &standard).await?;
+        let (standard, versions) = self.ask_as(caller, move |registry| registry.versions(&standard)).await?;
         Ok(Response::new(wire::ListVersionsResponse {
             standard: Some(standard.into()),
             versions: versions.into_iter().map(Into::into).collect(),
@@ -137,7 +145,7 @@ impl Registry for Service {
     }
 
     async fn search(&self, request: Request<wire::SearchRequest>) -> Answer<wire::SearchResponse> {
-        let wire::SearchRequest { query, page_size: size } = request.into_inner();
+        let (deed, wire::SearchRequest { query, page_size: size }) = self.called(request);
         if query.trim().is_empty() {
             return Err(field("query", "it has no words").into());
         }
@@ -145,7 +153,7 @@ impl Registry for Service {
             return Err(field("query", format!("it is longer than {QUERY_BYTES_MAX} bytes")).into());
         }
         let size = page_size(size, HITS, HITS_MAX)?;
-        let hits = self.ask(move |registry| registry.search(&query, size)).await?;
+        let hits = self.ask(move |registry| registry.search(deed.caller(), &query, size)).await?;
         Ok(Response::new(wire::SearchResponse { hits: hits.into_iter().map(Into::into).collect() }))
     }
 
@@ -153,34 +161,44 @@ impl Registry for Service {
         &self,
         request: Request<wire::ListDependentsRequest>,
     ) -> Answer<wire::ListDependentsResponse> {
-        let standard = standard(&request.get_ref().standard)?;
-        let transitive = request.get_ref().transitive;
-        let versions = self.ask(move |registry| registry.dependents(&standard, transitive)).await?;
+        let (deed, wire::ListDependentsRequest { standard: text, transitive }) = self.called(request);
+        let standard = standard(&text)?;
+        let caller = self.meant(&deed, &standard).await?;
+        let dependents =
+            move |registry: &crate::registry::Registry| registry.dependents(deed.caller(), &standard, transitive);
+        let versions = self.ask_as(caller, dependents).await?;
         Ok(Response::new(wire::ListDependentsResponse { versions: versions.into_iter().map(Into::into).collect() }))
     }
 
     async fn set_status(&self, request: Request<wire::SetStatusRequest>) -> Answer<wire::SetStatusResponse> {
-        let (caller, request) = self.called(request);
+        let (deed, request) = self.called(request);
         let change = status_change(request)?;
+        let caller = self.meant(&deed, &change.standard).await?;
         let version = self.ask(move |registry| registry.set_status(&caller, change)).await?;
         Ok(Response::new(wire::SetStatusResponse { version: Some(version.into()) }))
     }
 
     async fn compare(&self, request: Request<wire::CompareRequest>) -> Answer<wire::CompareResponse> {
-        let wire::CompareRequest { old, new } = request.into_inner();
+        let (deed, wire::CompareRequest { old, new }) = self.called(request);
         let (old, new) = (parsed::<Reference>("old", &old), parsed::<Reference>("new", &new));
         let (old, new) = (old.map_err(Refusal::from)?, new.map_err(Refusal::from)?);
-        let verdict = self.ask(move |registry| registry.compare(&old, &new)).await?;
+        self.meant(&deed, old.standard()).await?;
+        let caller = self.meant(&deed, new.standard()).await?;
+        let verdict = self.ask_as(caller, move |registry| registry.compare(&old, &new)).await?;
         Ok(Response::new(wire::CompareResponse { verdict: Some(verdict::whole(&verdict)) }))
     }
 
     async fn can_publish(&self, request: Request<wire::CanPublishRequest>) -> Answer<wire::CanPublishResponse> {
-        let Some(candidate) = request.into_inner().candidate else {
+        let (deed, request) = self.called(request);
+        let Some(candidate) = request.candidate else {
             return Err(field("candidate", "it is missing").into());
         };
         let submission = submission(candidate)?;
-        let Findings { judged, affected } = self.ask(move |registry| registry.can_publish(&submission)).await?;
-        let affected_profiles = affected.iter().map(verdict::narrowing).collect();
+        let caller = deed.on(submission.package.standard.namespace()).map_err(Refusal::from)?;
+        let asked = caller.clone();
+        let findings = self.ask(move |registry| registry.can_publish(&asked, &submission)).await?;
+        let Findings { judged, affected } = findings;
+        let affected_profiles = seen_profiles(&caller, &affected);
         let Some(judged) = judged else {
             let (is_allowed, required_version, verdict) = (true, String::new(), None);
             let answer = wire::CanPublishResponse { is_allowed, required_version, verdict, affected_profiles };
@@ -195,13 +213,14 @@ impl Registry for Service {
     type WatchStream = Answers<wire::WatchResponse>;
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Answer<Self::WatchStream> {
-        let wire::WatchRequest { from_index, namespace: text } = request.into_inner();
+        let (deed, wire::WatchRequest { from_index, namespace: text }) = self.called(request);
         let namespace = namespace(&text)?;
         // Asked for once here, so that an index beyond the log is an error and not an empty stream.
         self.ask(move |registry| registry.events(from_index, 0, None)).await?;
         let (teller, answers) = answers(self.settings.stream_idle_timeout);
         let open = self.metrics.open_stream("Watch");
-        let mut watcher = Watcher { service: self.clone(), namespace, next: from_index, teller };
+        let caller = deed.caller().clone();
+        let mut watcher = Watcher { service: self.clone(), caller, namespace, next: from_index, teller };
         tokio::spawn(async move {
             let _open = open;
             if let Err(End::Refused(status)) = watcher.run().await {
@@ -213,14 +232,12 @@ impl Registry for Service {
 }
 
 impl Service {
-    async fn publish_one(
-        &self,
-        caller: Caller,
-        request: wire::PublishRequest,
-    ) -> Result<wire::PublishResponse, Status> {
+    async fn publish_one(&self, deed: Deed, request: wire::PublishRequest) -> Result<wire::PublishResponse, Status> {
         let submission = submission(request)?;
         let dry_run = submission.dry_run;
-        let receipt = self.ask(move |registry| registry.publish(&caller, submission)).await?;
+        let caller = deed.on(submission.package.standard.namespace()).map_err(Refusal::from)?;
+        let publisher = caller.clone();
+        let receipt = self.ask(move |registry| registry.publish(&publisher, submission)).await?;
         if receipt.is_new && !dry_run {
             self.metrics.published();
         }
@@ -228,7 +245,7 @@ impl Service {
         let version = Some(receipt.version.into());
         let Findings { judged, affected } = &receipt.findings;
         let verdict = judged.as_ref().map(|judged| verdict::whole(&judged.verdict));
-        let affected_profiles = affected.iter().map(verdict::narrowing).collect();
+        let affected_profiles = seen_profiles(&caller, affected);
         Ok(wire::PublishResponse {
             version,
             is_new: receipt.is_new,
@@ -240,9 +257,17 @@ impl Service {
     }
 }
 
+/// Those of affected profiles that a caller may see.
+fn seen_profiles(caller: &Caller, affected: &[Narrowing]) -> Vec<wire::Narrowing> {
+    let name = |profile: &str| profile.split(['@', ' ']).next().and_then(|name| name.parse::<StandardId>().ok());
+    let is_seen = |narrowing: &&Narrowing| name(&narrowing.profile).is_none_or(|name| caller.may_see(name.namespace()));
+    affected.iter().filter(is_seen).map(verdict::narrowing).collect()
+}
+
 /// Follows the log for one caller.
 struct Watcher {
     service: Service,
+    caller: Caller,
     namespace: Option<Namespace>,
     next: u64,
     teller: Teller<wire::WatchResponse>,
@@ -295,6 +320,12 @@ impl Watcher {
     async fn catch_up(&mut self, size: u64) -> Result<(), End> {
         while self.next < size {
             let from = self.next;
+            // What was allowed when it began may be allowed no longer.
+            let renewed =
+                self.service.registry.renewed(&self.caller).map_err(|error| Status::from(Refusal::from(error)))?;
+            let ended =
+                || Status::from(Refusal::new(Reason::CredentialsRefused, "the credentials do not hold any more"));
+            self.caller = renewed.ok_or_else(ended)?;
             let (events, next) = self.service.ask(move |registry| registry.events(from, EVENTS, None)).await?;
             if next == from {
                 return Ok(());
@@ -309,7 +340,8 @@ impl Watcher {
 
     fn is_wanted(&self, event: &Event) -> bool {
         let (Happening::Published(info) | Happening::StatusChanged(info)) = &event.what;
-        self.namespace.as_ref().is_none_or(|wanted| info.standard.namespace().is_under(wanted))
+        let namespace = info.standard.namespace();
+        self.caller.may_see(namespace) && self.namespace.as_ref().is_none_or(|wanted| namespace.is_under(wanted))
     }
 }
 

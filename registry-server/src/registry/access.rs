@@ -299,7 +299,7 @@ impl Registry {
         if (self.clock_ms)() >= expires_ms {
             return Err(CredentialFault::Expired { id, principal, expired_ms: expires_ms });
         }
-        Ok(self.held_caller(principal, Some(grants.into()), Some(Arc::from(id)))?)
+        Ok(self.held_caller(principal, Some(grants.into()), Some(Arc::from(id)), expires_ms)?)
     }
 
     fn act(

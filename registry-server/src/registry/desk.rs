@@ -357,7 +357,7 @@ impl Registry {
             Err(PublishError::Store(error)) => return Err(error.into()),
             Err(error) => (Findings::default(), Some(error)),
         };
-        let dependents = match self.dependents(&standard, true) {
+        let dependents = match self.dependents(caller, &standard, true) {
             Ok(dependents) => dependents,
             Err(AskError::Store(error)) => return Err(error.into()),
             // Of a standard that is not there yet.

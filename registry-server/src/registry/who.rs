@@ -5,7 +5,9 @@
 //! - A change is judged by the roles that hold when it is appended, not by those that held when it was asked for.
 
 use super::{Registry, StoreError};
-use guiju_model::{Grant, Namespace, Principal, Role, Scope};
+use guiju_model::{Grant, Namespace, Principal, Role, Scope, StandardId};
+use guiju_proto::log::{Entry, entry::Event};
+use prost::Message;
 use std::{collections::HashMap, sync::Arc};
 
 /// The roles of all principals at one moment.
@@ -62,6 +64,8 @@ enum Standing {
         limits: Option<Arc<[Grant]>>,
         /// The token that was shown, if one was.
         token: Option<Arc<str>>,
+        /// When the credentials end: Unix time in milliseconds.
+        until_ms: u64,
     },
 }
 
@@ -81,6 +85,13 @@ impl Caller {
         Self { principal: Principal::bootstrap(), standing: Standing::Bootstrap, permit: None }
     }
 
+    /// Somebody of whom nothing is known, and who holds nothing.
+    pub fn nobody() -> Self {
+        let (holdings, limits, token) = (Arc::default(), None, None);
+        let standing = Standing::Held { holdings, epoch: 0, limits, token, until_ms: u64::MAX };
+        Self { principal: Principal::anyone(), standing, permit: None }
+    }
+
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
@@ -89,9 +100,25 @@ impl Caller {
         matches!(self.standing, Standing::Open)
     }
 
-    /// Whether credentials were shown.
+    /// Whether no credentials were shown.
     pub fn is_anyone(&self) -> bool {
         self.principal == Principal::anyone()
+    }
+
+    /// Whether it showed who it is, or everybody may do something.
+    pub fn is_known(&self) -> bool {
+        match &self.standing {
+            Standing::Held { holdings, .. } => !self.is_anyone() || !holdings.of(&Principal::anyone()).is_empty(),
+            Standing::Open | Standing::Bootstrap => true,
+        }
+    }
+
+    /// What everybody may do.
+    pub fn grants_of_anyone(&self) -> &[Grant] {
+        match &self.standing {
+            Standing::Held { holdings, .. } => holdings.of(&Principal::anyone()),
+            Standing::Open | Standing::Bootstrap => &[],
+        }
     }
 
     /// Whether it may act in a role on a namespace.
@@ -117,6 +144,13 @@ impl Caller {
     /// Whether drafts under a namespace may be shown to it.
     pub fn may_see_drafts(&self, namespace: &Namespace) -> bool {
         self.any(|grant| grant.role.sees_drafts() && grant.scope.covers(namespace))
+    }
+
+    /// Whether an entry of the log may be shown to it: all that it is about, or else everything, must be.
+    pub fn may_see_entry(&self, entry: &[u8]) -> bool {
+        let about = Entry::decode(entry).ok().and_then(|entry| scopes(entry.event?));
+        let everything = || self.may_over(Role::Reader, &Scope::All);
+        about.map_or_else(everything, |scopes| scopes.iter().all(|scope| self.may_over(Role::Reader, scope)))
     }
 
     fn any(&self, allows: impl Fn(&Grant) -> bool) -> bool {
@@ -173,6 +207,16 @@ impl Caller {
     }
 }
 
+/// What an entry is about; none where that is not known here.
+fn scopes(event: Event) -> Option<Vec<Scope>> {
+    let under = |standard: &str| Some(vec![Scope::Under(standard.parse::<StandardId>().ok()?.namespace().clone())]);
+    match event {
+        Event::VersionPublished(event) => under(&event.standard),
+        Event::StatusChanged(event) => under(&event.standard),
+        _ => None,
+    }
+}
+
 /// What two grants allow both.
 fn narrower(one: &Grant, other: &Grant) -> Option<Grant> {
     let role = match (one.role.implies(other.role), other.role.implies(one.role)) {
@@ -208,7 +252,12 @@ impl Registry {
 
     /// A principal that showed who it is, without more limits than what it holds.
     pub fn caller(&self, principal: Principal) -> Result<Caller, StoreError> {
-        self.held_caller(principal, None, None)
+        self.held_caller(principal, None, None, u64::MAX)
+    }
+
+    /// The same, with credentials that end at a time (Unix, in milliseconds).
+    pub fn caller_until(&self, principal: Principal, until_ms: u64) -> Result<Caller, StoreError> {
+        self.held_caller(principal, None, None, until_ms)
     }
 
     pub(super) fn held_caller(
@@ -216,9 +265,10 @@ impl Registry {
         principal: Principal,
         limits: Option<Arc<[Grant]>>,
         token: Option<Arc<str>>,
+        until_ms: u64,
     ) -> Result<Caller, StoreError> {
         let (epoch, holdings) = self.holdings()?;
-        let standing = Standing::Held { holdings, epoch, limits, token };
+        let standing = Standing::Held { holdings, epoch, limits, token, until_ms };
         Ok(Caller { principal, standing, permit: None })
     }
 
@@ -228,15 +278,16 @@ impl Registry {
         match &caller.standing {
             Standing::Open => Ok(holdings.is_empty().then(|| caller.clone())),
             Standing::Bootstrap => Ok(Some(caller.clone())),
+            Standing::Held { until_ms, .. } if (self.clock_ms)() >= *until_ms => Ok(None),
             Standing::Held { epoch: known, .. } if *known == epoch => Ok(Some(caller.clone())),
-            Standing::Held { limits, token, .. } => {
+            Standing::Held { limits, token, until_ms, .. } => {
                 if let Some(token) = token
                     && self.view().token(token)?.is_none_or(|token| token.revoked.is_some())
                 {
                     return Ok(None);
                 }
                 let (limits, token) = (limits.clone(), token.clone());
-                let standing = Standing::Held { holdings, epoch, limits, token };
+                let standing = Standing::Held { holdings, epoch, limits, token, until_ms: *until_ms };
                 Ok(Some(Caller { standing, ..caller.clone() }))
             }
         }

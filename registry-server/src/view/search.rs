@@ -1,7 +1,7 @@
 //! What standards are found by: words of names, titles, data elements and texts.
 
 use super::{View, ViewError};
-use guiju_model::{MatchedIn, Metadata, SearchHit, VersionInfo};
+use guiju_model::{MatchedIn, Metadata, SearchHit, StandardId, VersionInfo};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a version can be found by, beside its name and titles.
@@ -12,8 +12,13 @@ pub struct Words {
 }
 
 impl View {
-    /// Standards in which every word of a query is found, best first.
-    pub fn search(&self, query: &str, count: usize) -> Result<Vec<SearchHit>, ViewError> {
+    /// Standards in which every word of a query is found, best first; `keep` decides which.
+    pub fn search(
+        &self,
+        query: &str,
+        count: usize,
+        keep: impl Fn(&StandardId) -> bool,
+    ) -> Result<Vec<SearchHit>, ViewError> {
         let mut found: Option<BTreeMap<String, u8>> = None;
         for token in tokens(query) {
             let mut here: BTreeMap<String, u8> = BTreeMap::new();
@@ -33,14 +38,13 @@ impl View {
                 }
             });
         }
-        let mut ranked: Vec<(u8, String)> =
-            found.unwrap_or_default().into_iter().map(|(name, rank)| (rank, name)).collect();
+        let found = found.unwrap_or_default().into_iter();
+        let found = found.filter_map(|(name, rank)| Some((rank, name.parse::<StandardId>().ok()?)));
+        let mut ranked: Vec<(u8, StandardId)> = found.filter(|(_, name)| keep(name)).collect();
         ranked.sort();
         let mut hits = Vec::new();
         for (rank, name) in ranked.into_iter().take(count) {
-            let Some(standard) = name.parse().ok().map(|id| self.standard(&id)).transpose()?.flatten() else {
-                continue;
-            };
+            let Some(standard) = self.standard(&name)? else { continue };
             let matched_in =
                 [MatchedIn::Name, MatchedIn::Title, MatchedIn::DataElement, MatchedIn::Text][usize::from(rank.min(3))];
             let excerpt = standard.abstract_zh.chars().take(80).collect();

@@ -2,11 +2,38 @@
 
 use crate::{
     command::{
-        answer::AnswerArgs, approve::ApproveArgs, check::CheckArgs, comment::CommentArgs, completions::CompletionsArgs,
-        deprecate::DeprecateArgs, diff::DiffArgs, explain::ExplainArgs, fetch::FetchArgs, history::HistoryArgs,
-        init::InitArgs, inspect::InspectArgs, lint::LintArgs, list::ListArgs, lock::LockArgs, monitor::MonitorArgs,
-        new::NewArgs, propose::ProposeArgs, publish::PublishArgs, quorum::QuorumArgs, reject::RejectArgs,
-        review::ReviewArgs, search::SearchArgs, show::ShowArgs, test::TestArgs, verify::VerifyArgs, watch::WatchArgs,
+        answer::AnswerArgs,
+        approve::ApproveArgs,
+        check::CheckArgs,
+        comment::CommentArgs,
+        completions::CompletionsArgs,
+        denials::DenialsArgs,
+        deprecate::DeprecateArgs,
+        diff::DiffArgs,
+        explain::ExplainArgs,
+        fetch::FetchArgs,
+        grant::{GrantArgs, RevokeArgs},
+        grants::GrantsArgs,
+        history::HistoryArgs,
+        init::InitArgs,
+        inspect::InspectArgs,
+        lint::LintArgs,
+        list::ListArgs,
+        lock::LockArgs,
+        monitor::MonitorArgs,
+        new::NewArgs,
+        propose::ProposeArgs,
+        publish::PublishArgs,
+        quorum::QuorumArgs,
+        reject::RejectArgs,
+        review::ReviewArgs,
+        search::SearchArgs,
+        show::ShowArgs,
+        test::TestArgs,
+        token::TokenArgs,
+        verify::VerifyArgs,
+        watch::WatchArgs,
+        whoami::WhoamiArgs,
         withdraw::WithdrawArgs,
     },
     terminal::{Color, Lang},
@@ -45,6 +72,21 @@ pub struct Shared {
     /// Registry to ask, for example http://127.0.0.1:8420
     #[arg(long, global = true, value_name = "URL", env = "GUIJU_REGISTRY", hide_env_values = true)]
     pub registry: Option<String>,
+    /// File with the token that shows the registry who asks; or set GUIJU_TOKEN to the token
+    #[arg(long, global = true, value_name = "FILE", env = "GUIJU_TOKEN_FILE", hide_env_values = true)]
+    pub token_file: Option<PathBuf>,
+    /// Certificate in PEM that shows the registry who asks
+    #[arg(long, global = true, value_name = "FILE", env = "GUIJU_CLIENT_CERTIFICATE", hide_env_values = true)]
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, global = true, value_name = "FILE", env = "GUIJU_CLIENT_KEY", hide_env_values = true)]
+    pub client_key: Option<PathBuf>,
+    /// Certificate in PEM of the authority that signed the registry's
+    #[arg(long, global = true, value_name = "FILE", env = "GUIJU_AUTHORITY", hide_env_values = true)]
+    pub authority: Option<PathBuf>,
+    /// Send the token to another machine without TLS: where something else protects the way
+    #[arg(long, global = true)]
+    pub token_in_clear: bool,
     /// Folder that keeps fetched standards [default: the user's cache folder]
     #[arg(long, global = true, value_name = "DIR", env = "GUIJU_CACHE", hide_env_values = true)]
     pub cache: Option<PathBuf>,
@@ -91,6 +133,12 @@ pub enum Command {
     Verify(VerifyArgs),
     Monitor(MonitorArgs),
     Watch(WatchArgs),
+    Whoami(WhoamiArgs),
+    Grant(GrantArgs),
+    Revoke(RevokeArgs),
+    Grants(GrantsArgs),
+    Token(TokenArgs),
+    Denials(DenialsArgs),
     Completions(CompletionsArgs),
     /// Print the manual page, in roff
     Man,

@@ -5,10 +5,13 @@ pub mod approve;
 pub mod check;
 pub mod comment;
 pub mod completions;
+pub mod denials;
 pub mod deprecate;
 pub mod diff;
 pub mod explain;
 pub mod fetch;
+pub mod grant;
+pub mod grants;
 pub mod history;
 pub mod init;
 pub mod inspect;
@@ -26,8 +29,10 @@ pub mod review;
 pub mod search;
 pub mod show;
 pub mod test;
+pub mod token;
 pub mod verify;
 pub mod watch;
+pub mod whoami;
 pub mod withdraw;
 
 use crate::{args::Command, context::Context, failure::Answer};
@@ -61,6 +66,12 @@ pub fn run(command: Command, context: &Context) -> Answer {
         Command::Verify(args) => verify::run(args, context),
         Command::Monitor(args) => monitor::run(args, context),
         Command::Watch(args) => watch::run(args, context),
+        Command::Whoami(args) => whoami::run(args, context),
+        Command::Grant(args) => grant::run(args, context),
+        Command::Revoke(args) => grant::revoke(args, context),
+        Command::Grants(args) => grants::run(args, context),
+        Command::Token(args) => token::run(args, context),
+        Command::Denials(args) => denials::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man => man::run(),
     }

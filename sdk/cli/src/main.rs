@@ -9,6 +9,7 @@ mod archive; // published versions in one piece of bytes
 mod args; // what may be said on the command line
 mod carried; // listing and searching what the program carries
 mod command; // one file a command
+mod connection; // how the registry is reached, and as whom
 mod context; // what every command is given
 mod desk; // what the commands of the committee share
 mod embedded; // the standards that the program carries

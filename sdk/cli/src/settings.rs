@@ -25,6 +25,11 @@ pub struct Settings {
     #[serde(skip)]
     pub folder: PathBuf,
     pub registry: Option<String>,
+    /// Of these four, relative paths begin at the file's folder.
+    pub authority: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
+    pub client_certificate: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
     pub cache: Option<PathBuf>,
     #[serde(deserialize_with = "lang")]
     pub lang: Option<Lang>,

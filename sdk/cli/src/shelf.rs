@@ -5,7 +5,7 @@
 //! - A pinned standard is the one of the lock or none: another digest is a failure, wherever it came from.
 //! - What comes back is verified: each file against its manifest, each manifest against the digest that names it.
 
-use crate::{carried, context::Context, embedded, failure::Failure};
+use crate::{carried, connection, context::Context, embedded, failure::Failure};
 use guiju::{Cache, CompileError, Lock, LockError, Pin, Registry, RegistryError};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Date, Digest, Kind, Metadata, Namespace, Reference, Resolution,
@@ -144,10 +144,11 @@ impl<'c> Shelf<'c> {
             false => Failure::new("this needs a registry, and none is named")
                 .hint("name one with --registry URL, GUIJU_REGISTRY, or `registry` in guiju.toml"),
         })?;
+        let options = connection::options(self.context)?;
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(format!("no network can be used: {error}")))?;
-        let registry = runtime.block_on(Registry::connect(url)).map_err(refused)?;
+        let registry = runtime.block_on(Registry::connect_with(url, options)).map_err(refused)?;
         Ok(self.online.get_or_init(|| Online { runtime, registry }))
     }
 

@@ -11,7 +11,11 @@
 //! # }
 //! ```
 
+#[cfg(feature = "registry")]
+mod access; // who may do what in a registry
 mod cache; // versions on disk, by digest
+#[cfg(feature = "registry")]
+mod credentials; // what shows a registry who asks
 #[cfg(feature = "registry")]
 pub mod desk; // proposals, approvals, quorums, and who uses what
 mod folder; // a tree of standards as a catalog
@@ -33,7 +37,11 @@ pub mod verdict {
 pub mod readers; // records from bytes of any size
 pub mod tree; // a folder of standards as authors keep it
 
+#[cfg(feature = "registry")]
+pub use access::{Denial, Identity, MadeToken, Secret};
 pub use cache::{Cache, CacheError};
+#[cfg(feature = "registry")]
+pub use credentials::{Token, TokenError};
 pub use folder::{Folder, FolderError};
 pub use guiju_model as model;
 pub use guiju_tlog as tlog;

@@ -1,6 +1,6 @@
 //! A registry over gRPC: fetch and verify, find, publish, watch.
 
-use crate::{Standard, cache::CacheError, lock::LockError};
+use crate::{Standard, Token, cache::CacheError, credentials::Bearer, lock::LockError};
 use guiju_model::{
     Bundle, BundleError, Date, Dates, Digest, Kind, Package, Reference, ReferenceError, Report, SearchHit, StandardId,
     StandardInfo, Status as VersionStatus, Text, VersionInfo,
@@ -8,29 +8,34 @@ use guiju_model::{
 use guiju_proto::{
     conformance::{CheckOptions as WireOptions, CheckRequest, conformance_client::ConformanceClient},
     convert::{BundleReceiver, ConvertError, day_or_empty, package_parts},
-    governance::proposals_client::ProposalsClient,
+    governance::{access_client::AccessClient, proposals_client::ProposalsClient},
     log::log_service_client::LogServiceClient,
     registry::{self as wire, registry_client::RegistryClient},
 };
 use guiju_tlog::{LogFault, RotationError};
 use guiju_validator::CompileError;
 use prost::Message;
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 use tonic::{
     Code, Status, Streaming,
     codec::CompressionEncoding,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+    service::interceptor::InterceptedService,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tonic_types::StatusExt;
 
 const MESSAGE_BYTES: usize = 3 << 20;
 const TRIES: u32 = 5;
+/// The longest that a registry may say to wait.
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
     #[error("`{url}` is not the address of a registry: {why}; write for example http://127.0.0.1:8420")]
     Url { url: String, why: String },
+    #[error("{url} is not reached over TLS, so the token would travel in clear; write https://, or say that it may")]
+    Clear { url: String },
     #[error("the registry at {url} does not answer: {why}; is it running, and is the address right?")]
     Unreachable { url: String, why: String },
     #[error("{}", .0.message())]
@@ -143,6 +148,12 @@ pub struct ConnectOptions {
     /// PEM of the authority that signed the registry's certificate; without it the certificate given must be its own root.
     pub authority_pem: Option<Vec<u8>>,
     pub timeout: Option<Duration>,
+    /// Shows who asks.
+    pub token: Option<Token>,
+    /// The same: a certificate that the registry's client authority signed, with its key, in PEM.
+    pub identity_pem: Option<(Vec<u8>, Vec<u8>)>,
+    /// Sends the token in clear to other machines, too: where something else protects the way.
+    pub token_in_clear: bool,
 }
 
 /// What became of a version that was sent to be published.
@@ -163,11 +174,15 @@ pub struct Publication {
 #[derive(Clone)]
 pub struct Registry {
     url: String,
-    registry: RegistryClient<Channel>,
-    conformance: ConformanceClient<Channel>,
-    log: LogServiceClient<Channel>,
-    proposals: ProposalsClient<Channel>,
+    registry: RegistryClient<Wire>,
+    conformance: ConformanceClient<Wire>,
+    log: LogServiceClient<Wire>,
+    access: AccessClient<Wire>,
+    proposals: ProposalsClient<Wire>,
 }
+
+/// A channel that shows who asks.
+pub(crate) type Wire = InterceptedService<Channel, Bearer>;
 
 impl Registry {
     pub async fn connect(url: &str) -> Result<Self, RegistryError> {
@@ -185,7 +200,12 @@ impl Registry {
             if let Some(pem) = options.authority_pem {
                 tls = tls.ca_certificate(Certificate::from_pem(pem));
             }
+            if let Some((certificate, key)) = options.identity_pem {
+                tls = tls.identity(Identity::from_pem(certificate, key));
+            }
             endpoint = endpoint.tls_config(tls).map_err(|error| fault(error.to_string()))?;
+        } else if options.token.is_some() && !options.token_in_clear && !is_near(endpoint.uri().host()) {
+            return Err(RegistryError::Clear { url: url.into() });
         }
         let endpoint = endpoint
             .connect_timeout(Duration::from_secs(5))
@@ -194,21 +214,28 @@ impl Registry {
             .connect()
             .await
             .map_err(|error| RegistryError::Unreachable { url: url.into(), why: root_cause(&error) })?;
-        let registry = RegistryClient::new(channel.clone())
+        let bearer = Bearer::new(options.token.as_ref());
+        let wire = InterceptedService::new(channel, bearer);
+        let registry = RegistryClient::new(wire.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(MESSAGE_BYTES * 2);
-        let log = LogServiceClient::new(channel.clone()).accept_compressed(CompressionEncoding::Gzip);
+        let log = LogServiceClient::new(wire.clone()).accept_compressed(CompressionEncoding::Gzip);
         let log = log.max_decoding_message_size(MESSAGE_BYTES * 2);
-        let proposals = ProposalsClient::new(channel.clone()).accept_compressed(CompressionEncoding::Gzip);
+        let proposals = ProposalsClient::new(wire.clone()).accept_compressed(CompressionEncoding::Gzip);
         let proposals = proposals.max_decoding_message_size(MESSAGE_BYTES * 2);
-        Ok(Self { url: url.into(), registry, conformance: ConformanceClient::new(channel), log, proposals })
+        let (conformance, access) = (ConformanceClient::new(wire.clone()), AccessClient::new(wire));
+        Ok(Self { url: url.into(), registry, conformance, log, access, proposals })
     }
 
-    pub(crate) fn proposals_client(&self) -> ProposalsClient<Channel> {
+    pub(crate) fn proposals_client(&self) -> ProposalsClient<Wire> {
         self.proposals.clone()
     }
 
-    pub(crate) fn log(&self) -> LogServiceClient<Channel> {
+    pub(crate) fn access(&self) -> AccessClient<Wire> {
+        self.access.clone()
+    }
+
+    pub(crate) fn log(&self) -> LogServiceClient<Wire> {
         self.log.clone()
     }
 
@@ -461,11 +488,26 @@ pub(crate) async fn again<T, F: Future<Output = Result<T, Status>>>(ask: impl Fn
             Err(status) if matches!(status.code(), Code::Unavailable | Code::Aborted) => {
                 tokio::time::sleep(pause).await
             }
+            // Asked too often: the registry says when to ask again.
+            Err(status) if status.code() == Code::ResourceExhausted => match retry_after(&status) {
+                Some(wait) => tokio::time::sleep(wait.clamp(pause, RETRY_MAX)).await,
+                None => return Err(status),
+            },
             answer => return answer,
         }
         pause *= 2;
     }
     ask().await
+}
+
+fn retry_after(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info().and_then(|info| info.retry_delay)
+}
+
+/// Whether what is sent in clear stays on this machine.
+fn is_near(host: Option<&str>) -> bool {
+    let host = host.unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

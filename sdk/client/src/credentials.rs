@@ -1,0 +1,73 @@
+//! What shows a registry who asks.
+
+use std::{fmt, str::FromStr};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::Interceptor,
+};
+
+const TOKEN_BYTES_MAX: usize = 8 << 10;
+
+/// A token as a registry or an issuer gave it. `Debug` keeps it to itself, and it has no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+/// Why a text is no token. Never what it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token is not 1 to {TOKEN_BYTES_MAX} visible ASCII characters; give it as it was told, and nothing else")]
+pub struct TokenError;
+
+impl FromStr for Token {
+    type Err = TokenError;
+
+    /// White space around it, as a file's last line has, is left out.
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        let text = text.trim();
+        let fits = (1..=TOKEN_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits { Ok(Self(text.into())) } else { Err(TokenError) }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Puts a token on each request.
+#[derive(Clone)]
+pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    pub fn new(token: Option<&Token>) -> Self {
+        let value = token.and_then(|token| MetadataValue::try_from(format!("Bearer {}", token.0)).ok());
+        Self(value.map(|mut value| {
+            value.set_sensitive(true);
+            value
+        }))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_shown_to_nobody() {
+        let token: Token = " guiju_00ff\n".parse().unwrap();
+        assert_eq!((format!("{token:?}"), token.0.as_str()), ("Token(…)".into(), "guiju_00ff"));
+        for wrong in ["", " \n", "two words", "密", &"x".repeat(TOKEN_BYTES_MAX + 1)] {
+            assert_eq!(wrong.parse::<Token>(), Err(TokenError));
+        }
+    }
+}

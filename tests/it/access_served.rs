@@ -1,0 +1,790 @@
+//! Who may do what, over the network: every method as everybody who might, certificates, issuers, limits, and that secrets stay
+//! secret.
+
+use crate::{
+    grpc::{METADATA, SCHEMA},
+    support::{Server, expect_file, python, root, said, server_command},
+};
+use base64::{Engine, prelude::*};
+use guiju::{ConnectOptions, Registry, RegistryError, Token};
+use guiju_model::{Grant, Kind, Package, Principal};
+use guiju_proto::FILE_DESCRIPTOR_SET;
+use guiju_server::permissions;
+use prost::{
+    Message,
+    bytes::{Buf, BufMut},
+};
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use rcgen::{CertificateParams, DnType, Issuer, KeyPair, SanType};
+use ring::{
+    rand::SystemRandom,
+    signature::{self, RsaKeyPair, RsaPublicKeyComponents},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+use tonic::{
+    Code, Request, Status,
+    client::Grpc,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codegen::http::uri::PathAndQuery,
+    transport::{Channel, Endpoint},
+};
+use tonic_types::StatusExt;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A registry whose first manager is `root`, and root's token.
+pub fn bootstrapped(flags: &[&str]) -> (Server, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = bootstrap(folder.path(), &[]).pop().expect("a token");
+    (Server::start_in(folder, flags), token)
+}
+
+fn bootstrap(folder: &Path, flags: &[&str]) -> Vec<String> {
+    let mut command = server_command(&["bootstrap", "--principal", "root", "--data"]);
+    let output = command.arg(folder.join("data")).args(flags).output().expect("it runs");
+    assert!(output.status.success(), "{}", said(&output));
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+async fn connected(server: &Server, token: &str) -> Registry {
+    let options = ConnectOptions { token: Some(token.parse().expect("a token")), ..ConnectOptions::default() };
+    Registry::connect_with(&server.url(), options).await.expect("connected")
+}
+
+fn grant(text: &str) -> Grant {
+    text.parse().expect("a role on a namespace")
+}
+
+fn principal(text: &str) -> Principal {
+    text.parse().expect("a principal")
+}
+
+fn package(standard: &str, version: &str) -> Package {
+    Package {
+        standard: standard.parse().expect("a name"),
+        version: version.parse().expect("a version"),
+        kind: Kind::Record,
+        files: [("schema.json".to_owned(), SCHEMA.as_bytes().to_vec())].into(),
+    }
+}
+
+/// Gives a principal a role and a token for it.
+async fn holder(root: &Registry, name: &str, role: &str) -> String {
+    let (operation, who) = (format!("grant-{name}"), principal(name));
+    root.grant(&operation, &who, &grant(role), "a test").await.expect("granted");
+    let made = root.create_token(&format!("token-{name}"), &who, &[grant(role)], DAY, "a test").await;
+    made.expect("a token").secret.text().to_owned()
+}
+
+/// Messages as they are, so that any method can be called by its name.
+#[derive(Clone, Copy)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let mut bytes = vec![0; buffer.remaining()];
+        buffer.copy_to_slice(&mut bytes);
+        Ok(Some(bytes))
+    }
+}
+
+/// `OK`, or code and reason; and all that was said.
+async fn call(channel: &Channel, token: Option<&str>, method: &str, message: &[u8]) -> (String, String) {
+    let mut grpc = Grpc::new(channel.clone());
+    grpc.ready().await.expect("a connection");
+    let mut request = Request::new(tokio_stream::iter([message.to_vec()]));
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a header"));
+    }
+    let path: PathAndQuery = method.parse().expect("a path");
+    let answer = match grpc.streaming(request, path, Raw).await {
+        Ok(answer) => answer.into_inner().message().await.map(drop),
+        Err(status) => Err(status),
+    };
+    match answer {
+        Ok(()) => ("OK".into(), String::new()),
+        Err(status) => {
+            let details = status.get_error_details();
+            let reason = details.error_info().map_or("?".to_owned(), |info| info.reason.clone());
+            let code = match status.code() {
+                Code::NotFound => "NOT_FOUND",
+                Code::PermissionDenied => "PERMISSION_DENIED",
+                Code::Unauthenticated => "UNAUTHENTICATED",
+                code => &format!("{code:?}"),
+            };
+            (format!("{code}:{reason}"), format!("{} {details:?}", status.message()))
+        }
+    }
+}
+
+async fn channel(server: &Server) -> Channel {
+    Endpoint::from_shared(server.url()).expect("a URL").connect().await.expect("the server listens")
+}
+
+fn methods() -> Vec<(String, prost_reflect::MessageDescriptor)> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("descriptors");
+    let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    methods
+        .map(|method| (format!("/{}/{}", method.parent_service().full_name(), method.name()), method.input()))
+        .collect()
+}
+
+#[test]
+fn every_method_has_a_row_of_its_own() {
+    expect_file(&root().join("docs/reference/permissions.md"), &permissions::page());
+    let methods: BTreeSet<String> = methods().into_iter().map(|(name, _)| name).collect();
+    let rows: BTreeSet<String> = permissions::TABLE.iter().map(|row| row.method.to_owned()).collect();
+    let missing: Vec<_> = methods.difference(&rows).collect();
+    assert!(missing.is_empty(), "these methods have no row in permissions.rs: {missing:?}");
+    let stale: Vec<_> = rows.iter().filter(|row| row.starts_with("/guiju.") && !methods.contains(*row)).collect();
+    assert!(stale.is_empty(), "there are no such methods: {stale:?}");
+    assert_eq!(rows.len(), permissions::TABLE.len(), "a method has one row");
+}
+
+#[tokio::test]
+async fn every_method_is_tried_as_everybody_who_might() {
+    let (server, root_token) = bootstrapped(&[]);
+    let root_registry = connected(&server, &root_token).await;
+    let published = root_registry.publish("p", &package("bj.water/meter", "1.0.0"), METADATA, false).await;
+    let index = published.expect("published").version.log_index;
+    let marked = root_registry.create_token("t", &principal("qian"), &[grant("reader:bj.water")], DAY, "a test").await;
+    let marked = marked.expect("a token");
+
+    // Shown later: by then it has expired.
+    let who = principal("late");
+    root_registry.grant("late", &who, &grant("manager:*"), "a test").await.expect("granted");
+    let brief =
+        root_registry.create_token("brief", &who, &[grant("manager:*")], Duration::from_secs(1), "a test").await;
+    let expired = brief.expect("a token").secret.text().to_owned();
+    let gone = root_registry.create_token("gone", &who, &[grant("manager:*")], DAY, "a test").await.expect("a token");
+    root_registry.revoke_token("gone-1", &gone.info.id, "a test").await.expect("revoked");
+    let operator = holder(&root_registry, "operator", "operator:*").await;
+    let mut secrets = vec![root_token.clone(), expired.clone(), gone.secret.text().to_owned(), operator.clone()];
+
+    let text = fs::read_to_string(root().join("tests/cases/access/methods.txt")).expect("cases");
+    let mut left = methods();
+    let channel = channel(&server).await;
+    let who = Registry::connect(&server.url()).await.expect("connected");
+    while !matches!(connected(&server, &expired).await.who_am_i().await, Err(error) if code(&error) == Some(Code::Unauthenticated))
+    {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(
+        code(&who.who_am_i().await.expect_err("nobody is known without credentials")),
+        Some(Code::Unauthenticated)
+    );
+
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (method, rest) = line.split_once(' ').expect("a method");
+        let (role, rest) = rest.trim_start().split_once(' ').expect("a role");
+        let (elsewhere, request) = rest.trim_start().split_once(' ').expect("what is said elsewhere");
+        let request = request
+            .replace("\"METADATA\"", &json!(METADATA).to_string())
+            .replace("SCHEMA", &BASE64_STANDARD.encode(SCHEMA))
+            .replace("INDEX", &index.to_string())
+            .replace("TOKEN", &marked.info.id);
+        let at =
+            left.iter().position(|(name, _)| name == method).unwrap_or_else(|| panic!("no method {method}, or twice"));
+        let (_, input) = left.swap_remove(at);
+        let mut json = serde_json::Deserializer::from_str(&request);
+        let message = DynamicMessage::deserialize(input, &mut json).unwrap_or_else(|why| panic!("{method}: {why}"));
+        let message = message.encode_to_vec();
+
+        let ask = async |token: Option<&str>| call(&channel, token, method, &message).await.0;
+        assert_eq!(ask(None).await, "UNAUTHENTICATED:CREDENTIALS_MISSING", "{method} without credentials");
+        let unknown = format!("guiju_{}", "0".repeat(64));
+        for token in [&expired, gone.secret.text(), &unknown, "a.b.c", "x"] {
+            assert_eq!(ask(Some(token)).await, "UNAUTHENTICATED:CREDENTIALS_REFUSED", "{method} with {token}");
+        }
+        let as_operator = match (role, elsewhere) {
+            ("-", _) => "OK",
+            (_, "NOT_FOUND:UNKNOWN_TOKEN") => elsewhere,
+            _ => "PERMISSION_DENIED:NOT_ALLOWED",
+        };
+        assert_eq!(ask(Some(&operator)).await, as_operator, "{method} as an operator");
+        let (role, answer) = role.split_once('>').unwrap_or((role, "OK"));
+        let role = if role == "-" { "reader" } else { role };
+        let (role, here) = role.split_once(':').unwrap_or((role, "bj.water"));
+        let name = format!("there.{role}.{}", left.len());
+        let there = holder(&root_registry, &name, &format!("{role}:bj.power")).await;
+        assert_eq!(ask(Some(&there)).await, elsewhere, "{method} as {role} on bj.power");
+        let here = holder(&root_registry, &format!("here.{role}.{}", left.len()), &format!("{role}:{here}")).await;
+        let (given, said) = call(&channel, Some(&here), method, &message).await;
+        assert_eq!(given, answer, "{method} as {role}: {said}");
+        secrets.extend([there, here]);
+    }
+    assert!(
+        left.is_empty(),
+        "these methods have no line in cases/access/methods.txt: {:?}",
+        left.iter().map(|(name, _)| name).collect::<Vec<_>>()
+    );
+
+    for (path, granted) in [
+        ("/", 200),
+        ("/healthz", 200),
+        ("/metrics", 401),
+        ("/checkpoint", 401),
+        ("/tile/0/000.p/1", 401),
+        ("/tile/entries/000.p/1", 401),
+        ("/nothing", 404),
+    ] {
+        assert_eq!(http(&server, path, None).0, granted, "{path} without credentials");
+    }
+    assert_eq!(http(&server, "/metrics", Some(&operator)).0, 200);
+    assert_eq!(http(&server, "/tile/entries/000.p/1", Some(&operator)).0, 403);
+    assert_eq!(http(&server, "/tile/entries/000.p/1", Some(&root_token)).0, 200);
+
+    let auditor = holder(&root_registry, "auditor", "auditor:*").await;
+    let denials = connected(&server, &auditor).await.denials(1000, None).await.expect("denials");
+    let has = |principal: &str, reason: &str, about: &str| {
+        denials.iter().any(|denial| {
+            (denial.principal.starts_with(principal), denial.reason == reason, denial.about == about)
+                == (true, true, true)
+                && denial.address == "127.0.0.1"
+        })
+    };
+    assert!(has("anyone", "CREDENTIALS_MISSING", "") && has("anyone", "CREDENTIALS_REFUSED", ""), "{denials:?}");
+    assert!(has("operator", "NOT_ALLOWED", "") && has("there.reader", "NOT_ALLOWED", "bj.water"), "{denials:?}");
+    assert!(has("there.manager", "NOT_ALLOWED", "bj.water"), "{denials:?}");
+
+    let metrics = http(&server, "/metrics", Some(&operator)).1;
+    secrets.push(auditor);
+    let mut told = vec![("the metrics".to_owned(), metrics.into_bytes())];
+    files(server.folder.path(), &mut told);
+    for (place, bytes) in told {
+        for secret in &secrets {
+            let holds = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!holds, "{place} holds a token");
+        }
+    }
+}
+
+fn code(error: &RegistryError) -> Option<Code> {
+    error.status().map(Status::code)
+}
+
+fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        match entry.path().is_dir() {
+            true => files(&entry.path(), found),
+            false => found.push((entry.path().display().to_string(), fs::read(entry.path()).unwrap_or_default())),
+        }
+    }
+}
+
+/// Status and answer of a GET.
+fn http(server: &Server, path: &str, token: Option<&str>) -> (u16, String) {
+    let mut stream = TcpStream::connect(&server.address).expect("the server listens");
+    let token = token.map_or(String::new(), |token| format!("authorization: Bearer {token}\r\n"));
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{token}connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    (status, answer)
+}
+
+/// What may not be seen is answered as if it were not there, and near names tell nothing either.
+#[tokio::test]
+async fn what_may_not_be_seen_is_not_found() {
+    let (server, token) = bootstrapped(&[]);
+    let root = connected(&server, &token).await;
+    for (number, standard) in ["bj.water/meter", "bj.power/meter", "bj.power/secret"].into_iter().enumerate() {
+        root.publish(&format!("p{number}"), &package(standard, "1.0.0"), METADATA, false).await.expect("published");
+    }
+    let water = connected(&server, &holder(&root, "li.wei", "manager:bj.water").await).await;
+    let told = async |reference: &str| {
+        let error = water.resolve(&reference.parse().expect("a reference")).await.expect_err("it is not told");
+        let status = error.status().expect("a refusal").clone();
+        let about = status.get_details_resource_info().expect("what it is about");
+        format!("{:?} {} {about:?} {:?}", status.code(), status.message(), status.get_error_details().error_info())
+    };
+    let (hidden, absent) = (told("bj.power/secret@1").await, told("bj.power/sicret@1").await);
+    assert_eq!(hidden.replace("secret", "…"), absent.replace("sicret", "…"));
+    assert!(
+        told("bj.water/secret").await.contains("UNKNOWN_STANDARD")
+            && !told("bj.water/secret").await.contains("bj.power")
+    );
+    let names: Vec<String> =
+        water.standards("", None).await.expect("a list").iter().map(|info| info.standard.to_string()).collect();
+    assert_eq!(names, ["bj.water/meter"]);
+    assert_eq!(water.search("card").await.expect("hits").len(), 1);
+    // A reference to what may not be seen is a reference to nothing.
+    let mut package = package("bj.water/other", "1.0.0");
+    let schema = SCHEMA.replace(r#""maxLength": 8"#, r#""$ref": "guiju:bj.power/secret@1.0#/properties/card""#);
+    package.files.insert("schema.json".into(), schema.into_bytes());
+    let refused = water.publish("other", &package, METADATA, false).await.expect_err("it refers to nothing");
+    assert!(refused.places().iter().any(|place| place.contains("bj.power/secret")), "{refused}");
+    root.publish("other-2", &package, METADATA, false).await.expect("published");
+    // What everybody may read everybody reads, and nothing more.
+    root.grant("all", &Principal::anyone(), &grant("reader:bj.power"), "it is public").await.expect("granted");
+    let anyone = Registry::connect(&server.url()).await.expect("connected");
+    anyone.resolve(&"bj.power/secret".parse().expect("a reference")).await.expect("it is public");
+    assert_eq!(anyone.standards("", None).await.expect("a list").len(), 2);
+    let water = anyone.resolve(&"bj.water/meter".parse().expect("a reference")).await;
+    assert!(water.expect_err("it is not public").is_not_found());
+}
+
+/// A watch that was allowed ends when what allowed it does.
+#[tokio::test]
+async fn a_watch_ends_with_the_role_that_allowed_it() {
+    let (server, token) = bootstrapped(&[]);
+    let root = connected(&server, &token).await;
+    root.publish("p0", &package("bj.water/meter", "1.0.0"), METADATA, false).await.expect("published");
+    let made = root.create_token("t", &principal("li.wei"), &[grant("reader:bj.water")], DAY, "a test").await;
+    let made = made.expect("a token");
+    root.grant("g", &principal("li.wei"), &grant("reader:bj.water"), "a test").await.expect("granted");
+    let mut watch = connected(&server, made.secret.text()).await.watch_events(0, "").await.expect("a watch");
+    watch.next().await.expect("published").expect("an event");
+    watch.next().await.expect("caught up").expect("an event");
+    root.revoke_token("r", &made.info.id, "lost").await.expect("revoked");
+    let ended = watch.next().await.expect_err("it ends");
+    assert_eq!(code(&ended), Some(Code::Unauthenticated), "{ended}");
+}
+
+#[test]
+fn the_first_manager_is_made_once_and_an_open_server_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start_in(folder, &[]);
+    assert!(server.log().contains("OPEN: nobody holds a role"), "{}", server.log());
+    let mut command = server_command(&["bootstrap", "--principal", "root", "--data"]);
+    let busy = command.arg(server.folder.path().join("data")).output().expect("it runs");
+    assert!(said(&busy).contains("in use by another server"), "{}", said(&busy));
+    let (_, folder) = server.stop();
+    let data = folder.path().join("data");
+    bootstrap(folder.path(), &[]);
+    for (flags, expected) in [
+        (&["--principal", "mallory"][..], "there is a manager of all already"),
+        (&["--principal", "cert:a.example"], "say --no-token"),
+        (&["--principal", "two words"], "principal"),
+        (&[], "--principal"),
+    ] {
+        let output = server_command(&["bootstrap", "--data"]).arg(&data).args(flags).output().expect("it runs");
+        assert!(!output.status.success() && said(&output).contains(expected), "{flags:?}: {}", said(&output));
+    }
+    let again = server_command(&["bootstrap", "--principal", "cert:a.example", "--no-token", "--again", "--data"])
+        .arg(&data)
+        .output();
+    assert!(said(&again.expect("it runs")).starts_with("granted: manager:* to cert:a.example, entry "));
+    let server = Server::start_in(folder, &[]);
+    assert!(!server.log().rsplit("stopped").next().expect("a log").contains("OPEN"), "{}", server.log());
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_ask_again() {
+    let (server, token) = bootstrapped(&["--principal-rate-max", "5"]);
+    let root = connected(&server, &token).await;
+    let mut refusals = 0;
+    for _ in 0..40 {
+        if let Err(error) = root.who_am_i().await {
+            let status = error.status().expect("a refusal").clone();
+            assert_eq!(
+                (status.code(), status.get_details_error_info().expect("info").reason.as_str()),
+                (Code::ResourceExhausted, "RATE_LIMITED")
+            );
+            assert!(
+                status
+                    .get_details_retry_info()
+                    .and_then(|info| info.retry_delay)
+                    .is_some_and(|wait| wait < Duration::from_secs(1))
+            );
+            refusals += 1;
+        }
+    }
+    assert!(refusals > 0, "40 requests at once are more than 5 a second");
+    // The client waits as it is told.
+    root.standards("", None).await.expect("answered in the end");
+}
+
+#[tokio::test]
+async fn a_token_does_not_travel_in_clear() {
+    let options =
+        ConnectOptions { token: Some("guiju_x".parse::<Token>().expect("a token")), ..ConnectOptions::default() };
+    for url in ["http://192.0.2.1:8420", "http://registry.example:8420", "http://127.0.0.1.example:1"] {
+        let refused = Registry::connect_with(url, options.clone()).await.map(drop);
+        assert!(matches!(refused, Err(RegistryError::Clear { .. })), "{url}: {refused:?}");
+    }
+}
+
+/// An authority with certificates that it signed.
+struct Authority {
+    folder: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "An authority of a test");
+        let key = KeyPair::generate().expect("a key");
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        Self { folder: tempfile::tempdir().expect("a folder"), issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Certificate and key in PEM.
+    fn signs(&self, common_name: &str, names: Vec<SanType>) -> (String, String) {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.subject_alt_names = names;
+        let key = KeyPair::generate().expect("a key");
+        (params.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_shows_who_asks() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let dns = |name: &str| SanType::DnsName(name.try_into().expect("a name"));
+    let uri = |name: &str| SanType::URI(name.try_into().expect("a name"));
+    let (certificate, key) = authority.signs("localhost", vec![dns("localhost")]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = bootstrap(folder.path(), &[]).pop().expect("a token");
+    let server = Server::start_in(
+        folder,
+        &[
+            "--tls-certificate",
+            &authority.file("server.pem", &certificate),
+            "--tls-key",
+            &authority.file("server.key", &key),
+            "--tls-client-authority",
+            &authority.file("authority.pem", &authority.pem),
+        ],
+    );
+    let url = format!("https://localhost:{}", server.address.rsplit(':').next().expect("a port"));
+    let with = async |identity: Option<(String, String)>, token: Option<&str>| {
+        let options = ConnectOptions {
+            authority_pem: Some(authority.pem.clone().into_bytes()),
+            identity_pem: identity.map(|(certificate, key)| (certificate.into_bytes(), key.into_bytes())),
+            token: token.map(|token| token.parse().expect("a token")),
+            ..ConnectOptions::default()
+        };
+        let registry = Registry::connect_with(&url, options).await?;
+        registry.who_am_i().await.map(|identity| (identity.principal.to_string(), registry))
+    };
+    let root = with(None, Some(&token)).await.expect("a token over TLS").1;
+    for (identity, expected) in [
+        (
+            authority.signs("Gateway", vec![dns("gateway.bj.example"), uri("spiffe://bj.example/gateway")]),
+            "cert:spiffe://bj.example/gateway",
+        ),
+        (authority.signs("Gateway", vec![dns("gateway.bj.example")]), "cert:gateway.bj.example"),
+        (authority.signs("gateway", vec![]), "cert:gateway"),
+    ] {
+        let (principal, registry) = with(Some(identity.clone()), None).await.expect("known");
+        assert_eq!(principal, expected);
+        assert_eq!(
+            with(Some(identity), Some(&token)).await.expect("known").0,
+            "root",
+            "a token stands above a certificate"
+        );
+        let list = registry.standards("", None).await.expect_err("it holds nothing");
+        assert_eq!(code(&list), Some(Code::PermissionDenied));
+        root.grant(
+            &format!("g-{}", expected.len()),
+            &expected.parse().expect("a principal"),
+            &grant("reader:bj"),
+            "a test",
+        )
+        .await
+        .expect("granted");
+        registry.standards("", None).await.expect("it is a reader by now");
+    }
+    let nameless = with(Some(authority.signs("水务局", vec![])), None).await.map(|(name, _)| name);
+    assert_eq!(code(&nameless.expect_err("no principal is called so")), Some(Code::Unauthenticated));
+    assert_eq!(code(&with(None, None).await.map(|(name, _)| name).expect_err("nobody")), Some(Code::Unauthenticated));
+    let foreign =
+        with(Some(stranger.signs("gateway", vec![dns("gateway.bj.example")])), None).await.map(|(name, _)| name);
+    assert!(foreign.is_err(), "another authority's certificate is nobody's: {foreign:?}");
+}
+
+/// An issuer of JSON Web Tokens: three keys, and a place where they are published.
+struct TokenIssuer {
+    es256: KeyPair,
+    ed25519: KeyPair,
+    rsa: RsaKeyPair,
+    url: String,
+    asked: Arc<AtomicUsize>,
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs()
+}
+
+fn b64(bytes: impl AsRef<[u8]>) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl TokenIssuer {
+    fn new() -> Self {
+        let text = fs::read_to_string(root().join("tests/cases/access/rsa-key-for-tests.b64")).expect("a key");
+        let der = BASE64_STANDARD.decode(text.replace('\n', "")).expect("a key");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let made = Self {
+            es256: KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key"),
+            ed25519: KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key"),
+            rsa: RsaKeyPair::from_pkcs8(&der).expect("a key"),
+            url: format!("http://{}", listener.local_addr().expect("an address")),
+            asked: Arc::default(),
+        };
+        let (url, keys, asked) = (made.url.clone(), made.key_set().to_string(), made.asked.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let first = lines.next().unwrap_or_default();
+                lines.take_while(|line| !line.is_empty()).for_each(drop);
+                asked.fetch_add(1, Relaxed);
+                let body = match first.split(' ').nth(1) {
+                    Some("/.well-known/openid-configuration") => {
+                        json!({"issuer": url, "jwks_uri": format!("{url}/keys")}).to_string()
+                    }
+                    _ => keys.clone(),
+                };
+                let _ = write!(
+                    &stream,
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+            }
+        });
+        made
+    }
+
+    fn key_set(&self) -> Value {
+        let point = self.es256.public_key_raw();
+        let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(self.rsa.public());
+        json!({"keys": [
+            {"kty": "EC", "crv": "P-256", "use": "sig", "kid": "es", "x": b64(&point[1..33]), "y": b64(&point[33..])},
+            {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "ed", "x": b64(self.ed25519.public_key_raw())},
+            {"kty": "RSA", "kid": "rs", "n": b64(n), "e": b64(e)},
+            {"kty": "oct", "kid": "hs", "k": b64("a secret that is none")},
+        ]})
+    }
+
+    fn signed(&self, head: &Value, claims: &Value) -> String {
+        let message = format!("{}.{}", b64(head.to_string()), b64(claims.to_string()));
+        let random = SystemRandom::new();
+        let signature = match head["kid"].as_str() {
+            Some("ed") => {
+                let pair = signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(&self.ed25519.serialize_der());
+                pair.expect("a key").sign(message.as_bytes()).as_ref().to_vec()
+            }
+            Some("rs") => {
+                let mut signature = vec![0; self.rsa.public().modulus_len()];
+                self.rsa
+                    .sign(&signature::RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature)
+                    .expect("signed");
+                signature
+            }
+            _ => {
+                let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+                let pair = signature::EcdsaKeyPair::from_pkcs8(algorithm, &self.es256.serialize_der(), &random);
+                pair.expect("a key").sign(&random, message.as_bytes()).expect("signed").as_ref().to_vec()
+            }
+        };
+        format!("{message}.{}", b64(signature))
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_an_issuer_shows_who_asks() {
+    let issuer = TokenIssuer::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = folder.path().join("issuers.toml");
+    let text = format!(
+        "[[issuer]]\nname = \"sso\"\nissuer = \"{}\"\naudience = \"guiju\"\n\n\
+         [[issuer]]\nname = \"narrow\"\nissuer = \"https://narrow.example\"\naudience = \"guiju\"\nkeys = \"keys.json\"\n\
+         algorithms = [\"ES256\"]\nclaim = \"email\"\n",
+        issuer.url
+    );
+    fs::write(&list, text).expect("written");
+    fs::write(folder.path().join("keys.json"), issuer.key_set().to_string()).expect("written");
+    let list = list.display().to_string();
+    let server = Server::start_with(&["--issuers", &list]);
+    assert!(
+        server.log().contains("nobody holds a role in this registry, so nothing can be done in it"),
+        "{}",
+        server.log()
+    );
+    let channel = channel(&server).await;
+    let who = "/guiju.governance.v1.Access/WhoAmI";
+    let good = || json!({"iss": issuer.url, "aud": "guiju", "sub": "8842", "iat": now(), "exp": now() + 600});
+    let with = |name: &str, value: Value| {
+        let mut claims = good();
+        claims[name] = value;
+        claims
+    };
+    let without = |name: &str| {
+        let mut claims = good();
+        claims.as_object_mut().expect("an object").remove(name);
+        claims
+    };
+    let head = |alg: &str, kid: &str| json!({"alg": alg, "kid": kid, "typ": "JWT"});
+    for (alg, kid) in [("ES256", "es"), ("EdDSA", "ed"), ("RS256", "rs")] {
+        let token = issuer.signed(&head(alg, kid), &good());
+        let identity =
+            connected(&server, &token).await.who_am_i().await.unwrap_or_else(|error| panic!("{alg}: {error}"));
+        assert_eq!(identity.principal.as_str(), "sso:8842");
+    }
+    let audiences = issuer.signed(&head("ES256", "es"), &with("aud", json!(["other", "guiju"])));
+    assert_eq!(call(&channel, Some(&audiences), who, &[]).await.0, "OK");
+    let narrow = |mut claims: Value| {
+        claims["iss"] = json!("https://narrow.example");
+        claims
+    };
+    let named = issuer.signed(&head("ES256", "es"), &narrow(with("email", json!("li@bj.example"))));
+    assert_eq!(
+        connected(&server, &named).await.who_am_i().await.expect("known").principal.as_str(),
+        "narrow:li@bj.example"
+    );
+
+    let es = head("ES256", "es");
+    let whole = issuer.signed(&es, &good());
+    let parts: Vec<&str> = whole.split('.').collect();
+    let none = format!("{}.{}.", b64(head("none", "es").to_string()), parts[1]);
+    let tampered = format!("{}.{}.{}", parts[0], b64(with("sub", json!("root")).to_string()), parts[2]);
+    let cases: Vec<(&str, String, &str)> = vec![
+        ("unsigned", none, "algorithm"),
+        ("unsigned, with a signature", issuer.signed(&head("none", "es"), &good()), "algorithm"),
+        ("a shared secret", issuer.signed(&head("HS256", "hs"), &good()), "algorithm"),
+        ("the public key as a secret", issuer.signed(&head("HS256", "rs"), &good()), "algorithm"),
+        ("another kind of key", issuer.signed(&head("RS256", "es"), &good()), "key that the issuer does not publish"),
+        ("an unknown key", issuer.signed(&head("ES256", "other"), &good()), "key that the issuer does not publish"),
+        ("other claims", tampered, "signature"),
+        ("no signature", format!("{}.{}.", parts[0], parts[1]), "signature"),
+        ("another audience", issuer.signed(&es, &with("aud", json!("other"))), "audience"),
+        ("no audience", issuer.signed(&es, &without("aud")), "audience"),
+        ("another issuer", issuer.signed(&es, &with("iss", json!("https://other.example"))), "issuer"),
+        ("no issuer", issuer.signed(&es, &without("iss")), "issuer"),
+        ("expired", issuer.signed(&es, &with("exp", json!(now() - 120))), "expired"),
+        ("for ever", issuer.signed(&es, &without("exp")), "`exp`"),
+        ("for a year", issuer.signed(&es, &with("exp", json!(now() + 31_000_000))), "`exp`"),
+        ("for a text", issuer.signed(&es, &with("exp", json!("tomorrow"))), "`exp`"),
+        ("not yet", issuer.signed(&es, &with("nbf", json!(now() + 300))), "not hold yet"),
+        ("issued tomorrow", issuer.signed(&es, &with("iat", json!(now() + 300))), "not hold yet"),
+        ("nobody", issuer.signed(&es, &without("sub")), "`sub`"),
+        ("nobody that can be", issuer.signed(&es, &with("sub", json!("李伟"))), "`sub`"),
+        ("an extension", issuer.signed(&json!({"alg": "ES256", "kid": "es", "crit": ["b64"]}), &good()), "extension"),
+        (
+            "an algorithm that another issuer is allowed",
+            issuer.signed(&head("EdDSA", "ed"), &narrow(good())),
+            "algorithm",
+        ),
+        ("four parts", format!("{whole}.x"), "three parts"),
+        ("padding", format!("{whole}="), "base64url"),
+        ("too long", issuer.signed(&es, &with("more", json!("x".repeat(8192)))), "too long"),
+    ];
+    for (name, token, expected) in cases {
+        let (refused, said) = call(&channel, Some(&token), who, &[]).await;
+        assert_eq!(refused, "UNAUTHENTICATED:CREDENTIALS_REFUSED", "{name}");
+        assert!(said.contains(expected), "{name}: {said}");
+    }
+    // Two questions for the keys, and as many for one that is not known, however often it is named.
+    let unknown = issuer.signed(&head("ES256", "another"), &good());
+    for _ in 0..20 {
+        assert_ne!(call(&channel, Some(&unknown), who, &[]).await.0, "OK");
+    }
+    assert!(issuer.asked.load(Relaxed) <= 4, "{} questions", issuer.asked.load(Relaxed));
+}
+
+#[test]
+fn an_issuer_that_cannot_be_taken_at_its_word_is_refused_at_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = folder.path().join("issuers.toml");
+    let data = folder.path().join("data").display().to_string();
+    for (text, expected) in [
+        (
+            "[[issuer]]\nname = \"sso\"\nissuer = \"http://sso.example\"\naudience = \"guiju\"\n",
+            "does not begin with https://",
+        ),
+        ("[[issuer]]\nname = \"sso\"\nissuer = \"https://sso.example\"\naudience = \"guiju\"\n", "needs `authority`"),
+        ("[[issuer]]\nname = \"cert\"\nissuer = \"https://sso.example\"\naudience = \"guiju\"\n", "not be `cert`"),
+        (
+            "[[issuer]]\nname = \"sso\"\nissuer = \"https://sso.example\"\naudience = \"\"\nkeys = \"keys.json\"\n",
+            "needs an audience",
+        ),
+        (
+            "[[issuer]]\nname = \"sso\"\nissuer = \"https://sso.example\"\naudience = \"g\"\nalgorithms = [\"HS256\"]\n",
+            "HS256",
+        ),
+        ("[[issuer]]\nname = \"sso\"\nisuer = \"https://sso.example\"\n", "isuer"),
+    ] {
+        fs::write(&list, text).expect("written");
+        let line = crate::server::refused_in_one_line(&[
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            &data,
+            "--issuers",
+            &list.display().to_string(),
+        ]);
+        assert!(line.contains(expected), "expected `{expected}` in:\n{line}");
+    }
+}
+
+#[test]
+fn a_python_client_shows_its_token() {
+    let (server, token) = bootstrapped(&[]);
+    let script = root().join("tests/python/grpc_client.py");
+    let run = |token: Option<&str>| {
+        let mut command = Command::new(python());
+        command.arg(&script).arg(&server.address).envs(token.map(|token| ("GUIJU_TOKEN", token)));
+        command.output().expect("python runs")
+    };
+    let output = run(Some(&token));
+    assert!(output.status.success(), "{}\nserver:\n{}", said(&output), server.log());
+    let output = run(None);
+    assert!(!output.status.success() && said(&output).contains("UNAUTHENTICATED"), "{}", said(&output));
+}
