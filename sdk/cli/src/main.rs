@@ -18,6 +18,7 @@ mod inputs; // which files are meant
 mod log; // what is asked of a registry's log
 mod output; // how a check is told
 mod progress; // a bar, on a terminal only
+mod receipt; // signed statements of what was found
 mod rejects; // what conforms and what does not, as files
 mod settings; // guiju.toml
 mod shelf; // where standards are found

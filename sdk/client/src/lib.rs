@@ -35,6 +35,7 @@ pub mod verdict {
 }
 
 pub mod readers; // records from bytes of any size
+pub mod receipt; // a signed statement that a data set was checked
 pub mod tree; // a folder of standards as authors keep it
 
 #[cfg(feature = "registry")]

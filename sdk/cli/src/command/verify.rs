@@ -2,10 +2,11 @@ use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
     log::{LogArgs, believed, prove},
+    receipt,
     shelf::Shelf,
 };
-use guiju::{HeldLog, Pin, prove_pin_offline};
-use std::io::Write;
+use guiju::{HeldLog, Pin, prove_pin_offline, tlog::VerifierKey};
+use std::{io::Write, path::PathBuf};
 
 /// Prove that what guiju.lock pins is what the registry's committee published
 #[derive(Debug, clap::Args)]
@@ -16,10 +17,22 @@ checkpoint that must follow from the lock's, with --offline against the lock's o
 pub struct VerifyArgs {
     #[command(flatten)]
     log: LogArgs,
+    /// Verify this receipt of a check instead
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+    /// The key of whoever signed the receipt
+    #[arg(long, value_name = "KEY", requires = "receipt")]
+    receipt_signer: Option<VerifierKey>,
+    /// The data that the receipt should be of
+    #[arg(long, value_name = "FILE", requires = "receipt")]
+    data: Option<PathBuf>,
 }
 
 pub fn run(args: VerifyArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
+    if let Some(receipt) = &args.receipt {
+        return receipt::judged(receipt, args.receipt_signer.as_ref(), args.data.as_deref(), &shelf, context);
+    }
     let pins: Vec<(&str, &Pin)> = shelf.lock.pins().collect();
     if pins.is_empty() {
         return Err(Failure::new(format!("`{}` pins nothing", shelf.lock.path().display()))

@@ -1,0 +1,207 @@
+//! A signed statement that a data set was checked against a version: what was found, counted, and nothing of any record.
+//!
+//! It is a signed note (C2SP signed-note), so that other programs can verify it:
+//! ```text
+//! guiju/receipt/v1
+//! data sha256:… 5120
+//! standard bj.population/person 2.1.0 sha256:…
+//! entry 17
+//! engine guiju 0.1.0
+//! reference-date 2026-11-01
+//! records 100 conforming 98 failing 1 unreadable 1
+//! findings errors 2 warnings 3 infos 0
+//!
+//! — haidian.example …
+//! ```
+//! The digest and the number of bytes are of the data as it was read; `entry` is the place of the version in its registry's log, or
+//! `-` where it came of none; `reference-date` is the day that counted as today, or `-`. The first line keeps a receipt from
+//! passing for a checkpoint or a change of key, whatever key signs it.
+
+use guiju_model::{Date, Digest, StandardId};
+use guiju_tlog::{Note, NoteError, SigningKey, VerifierKey};
+use semver::Version;
+use std::{fmt, str::FromStr};
+
+const HEAD: &str = "guiju/receipt/v1";
+
+/// What a receipt says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Of the bytes as they were read.
+    pub data: Digest,
+    pub bytes: u64,
+    pub standard: StandardId,
+    pub version: Version,
+    pub digest: Digest,
+    /// Index of the log entry that published the version.
+    pub entry: Option<u64>,
+    /// Name and version of the program that checked.
+    pub engine: String,
+    pub reference_date: Option<Date>,
+    pub records: u64,
+    pub conforming: u64,
+    pub failing: u64,
+    pub unreadable: u64,
+    pub errors: u64,
+    pub warnings: u64,
+    pub infos: u64,
+}
+
+/// Why a receipt is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    #[error("the receipt is no signed note: {0}")]
+    Note(NoteError),
+    #[error("the receipt is forged: {0}")]
+    Forged(NoteError),
+    #[error("the receipt is not signed by {0}")]
+    Unsigned(VerifierKey),
+    #[error("line {line} of the receipt is not written as `{wanted}`")]
+    Line { line: usize, wanted: &'static str },
+    #[error("the receipt counts {records} records, and {sum} of them one by one")]
+    Sum { records: u64, sum: u64 },
+}
+
+impl Receipt {
+    /// The note that says so, signed.
+    pub fn signed(&self, key: &SigningKey) -> Result<Note, NoteError> {
+        let mut note = Note::unsigned(self.to_string())?;
+        note.sign(key);
+        Ok(note)
+    }
+
+    /// What a note says, where a key has signed it.
+    pub fn verified(note: &[u8], key: &VerifierKey) -> Result<Self, ReceiptError> {
+        let note = Note::parse(note).map_err(ReceiptError::Note)?;
+        match note.is_signed_by(key).map_err(ReceiptError::Forged)? {
+            true => note.text().parse(),
+            false => Err(ReceiptError::Unsigned(key.clone())),
+        }
+    }
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+        writeln!(f, "{HEAD}\ndata {} {}", self.data, self.bytes)?;
+        writeln!(f, "standard {} {} {}", self.standard, self.version, self.digest)?;
+        writeln!(f, "entry {}", or_dash(self.entry.map(|entry| entry.to_string())))?;
+        writeln!(f, "engine {}", self.engine)?;
+        writeln!(f, "reference-date {}", or_dash(self.reference_date.map(|day| day.to_string())))?;
+        let Self { records, conforming, failing, unreadable, errors, warnings, infos, .. } = self;
+        writeln!(f, "records {records} conforming {conforming} failing {failing} unreadable {unreadable}")?;
+        writeln!(f, "findings errors {errors} warnings {warnings} infos {infos}")
+    }
+}
+
+impl FromStr for Receipt {
+    type Err = ReceiptError;
+
+    fn from_str(text: &str) -> Result<Self, ReceiptError> {
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
+        let line = |number: usize, wanted: &'static str| ReceiptError::Line { line: number, wanted };
+        let at = |number: usize| lines.get(number - 1).map_or(&[][..], Vec::as_slice);
+        let [HEAD] = at(1) else { return Err(line(1, HEAD)) };
+        let ["data", data, bytes] = at(2) else { return Err(line(2, "data DIGEST BYTES")) };
+        let ["standard", standard, version, digest] = at(3) else {
+            return Err(line(3, "standard NAME VERSION DIGEST"));
+        };
+        let ["entry", entry] = at(4) else { return Err(line(4, "entry INDEX")) };
+        let ["engine", engine @ ..] = at(5) else { return Err(line(5, "engine NAME VERSION")) };
+        let ["reference-date", day] = at(6) else { return Err(line(6, "reference-date DATE")) };
+        let ["records", records, "conforming", conforming, "failing", failing, "unreadable", unreadable] = at(7) else {
+            return Err(line(7, "records N conforming N failing N unreadable N"));
+        };
+        let ["findings", "errors", errors, "warnings", warnings, "infos", infos] = at(8) else {
+            return Err(line(8, "findings errors N warnings N infos N"));
+        };
+        let receipt = Self {
+            data: data.parse().map_err(|_| line(2, "data DIGEST BYTES"))?,
+            bytes: bytes.parse().map_err(|_| line(2, "data DIGEST BYTES"))?,
+            standard: standard.parse().map_err(|_| line(3, "standard NAME VERSION DIGEST"))?,
+            version: version.parse().map_err(|_| line(3, "standard NAME VERSION DIGEST"))?,
+            digest: digest.parse().map_err(|_| line(3, "standard NAME VERSION DIGEST"))?,
+            entry: match *entry {
+                "-" => None,
+                entry => Some(entry.parse().map_err(|_| line(4, "entry INDEX"))?),
+            },
+            engine: engine.join(" "),
+            reference_date: match *day {
+                "-" => None,
+                day => Some(day.parse().map_err(|_| line(6, "reference-date DATE"))?),
+            },
+            records: records.parse().map_err(|_| line(7, "records N conforming N failing N unreadable N"))?,
+            conforming: conforming.parse().map_err(|_| line(7, "records N conforming N failing N unreadable N"))?,
+            failing: failing.parse().map_err(|_| line(7, "records N conforming N failing N unreadable N"))?,
+            unreadable: unreadable.parse().map_err(|_| line(7, "records N conforming N failing N unreadable N"))?,
+            errors: errors.parse().map_err(|_| line(8, "findings errors N warnings N infos N"))?,
+            warnings: warnings.parse().map_err(|_| line(8, "findings errors N warnings N infos N"))?,
+            infos: infos.parse().map_err(|_| line(8, "findings errors N warnings N infos N"))?,
+        };
+        let parts = [receipt.conforming, receipt.failing, receipt.unreadable];
+        let sum = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(*part));
+        match receipt.records == sum && receipt.to_string() == text {
+            true => Ok(receipt),
+            false if receipt.records != sum => Err(ReceiptError::Sum { records: receipt.records, sum }),
+            // One spelling for one statement.
+            false => Err(line(lines.len(), "nothing more, and each number once")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt() -> Receipt {
+        Receipt {
+            data: Digest::of(b"data"),
+            bytes: 4,
+            standard: "bj.population/person".parse().unwrap(),
+            version: "2.1.0".parse().unwrap(),
+            digest: Digest::of(b"version"),
+            entry: Some(17),
+            engine: "guiju 0.1.0".into(),
+            reference_date: "2026-11-01".parse().ok(),
+            records: 4,
+            conforming: 2,
+            failing: 1,
+            unreadable: 1,
+            errors: 3,
+            warnings: 2,
+            infos: 1,
+        }
+    }
+
+    #[test]
+    fn a_receipt_is_what_its_key_has_signed() {
+        let [key, other] = [1, 2].map(|seed| SigningKey::from_seed("haidian.example", &[seed; 32]).unwrap());
+        let note = receipt().signed(&key).unwrap().to_string();
+        assert_eq!(Receipt::verified(note.as_bytes(), &key.verifier()), Ok(receipt()));
+        let unsigned = Receipt::verified(note.as_bytes(), &other.verifier());
+        assert!(matches!(unsigned, Err(ReceiptError::Unsigned(_))), "{unsigned:?}");
+        let none = Receipt { entry: None, reference_date: None, ..receipt() };
+        assert_eq!(none.to_string().parse(), Ok(none));
+        for (old, new) in [("failing 1", "failing 0"), ("errors 3", "errors 0"), ("2.1.0", "2.1.1"), (" 4\n", " 5\n")] {
+            let forged = Receipt::verified(note.replacen(old, new, 1).as_bytes(), &key.verifier());
+            assert!(matches!(forged, Err(ReceiptError::Forged(_))), "{new}: {forged:?}");
+        }
+    }
+
+    #[test]
+    fn every_byte_of_a_receipt_counts() {
+        let key = SigningKey::from_seed("haidian.example", &[1; 32]).unwrap();
+        let note = receipt().signed(&key).unwrap().to_string().into_bytes();
+        for at in 0..note.len() {
+            let mut changed = note.clone();
+            changed[at] ^= 1;
+            assert!(Receipt::verified(&changed, &key.verifier()).is_err(), "byte {at}");
+        }
+        let text = receipt().to_string();
+        for wrong in [text.replace("records 4", "records 5"), text.replace("records 4", "records 04"), text + "more\n"]
+        {
+            assert!(wrong.parse::<Receipt>().is_err(), "{wrong}");
+        }
+    }
+}
