@@ -56,6 +56,12 @@ fn any_bytes_are_a_note_or_a_fault() {
     replay("note", note::run, 20_000);
 }
 
+#[test]
+fn modules_with_unsafe_stand_the_sanitizer() {
+    let run = std::process::Command::new("bash").arg("tests/unsafe/run").current_dir(root()).output().expect("bash");
+    assert!(run.status.success(), "{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+}
+
 /// Every seed as it is, then so many mutations; `GUIJU_ROUNDS` is the number of another run.
 fn replay(name: &str, run: fn(&[u8]), cases: usize) {
     let seeds = seeds(name);

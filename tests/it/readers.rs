@@ -324,3 +324,31 @@ proptest! {
         }
     }
 }
+
+/// Breaks where its text ends.
+struct Broken<'a>(&'a [u8]);
+
+impl Read for Broken<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 => Err(std::io::Error::other("the line is dead")),
+            count => Ok(count),
+        }
+    }
+}
+
+#[test]
+fn what_stands_before_a_fault_of_the_input_is_told() {
+    // Longer than what is looked at before anything is told.
+    let many = |record: &str, between: &str| [record; 20_000].join(between);
+    let (ndjson, array) = (many("{\"name\":\"a\"}", "\n") + "\n{\"na", format!("[{},", many("{\"name\":\"a\"}", ",")));
+    let csv = format!("name\n{}\nb", many("abc", "\n"));
+    for (input, format) in [(ndjson, Format::Ndjson), (array, Format::JsonArray), (csv, Format::Csv)] {
+        for jobs in [1, 2] {
+            let options = ReadOptions { format: Some(format), jobs, ..ReadOptions::default() };
+            let (_, records, totals) = run_on(Broken(input.as_bytes()), &options);
+            assert!(matches!(totals, Err(ReadError::Io(_))), "{format:?}");
+            assert_eq!(records.len(), 20_000, "{format:?}, {jobs} workers");
+        }
+    }
+}

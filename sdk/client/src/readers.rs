@@ -152,7 +152,16 @@ pub fn check(
     };
     match jobs {
         1 => alone(&mut source, &judge, &mut base, &mut tell)?,
-        jobs => together(&mut source, &judge, jobs, &mut base, &mut tell)?,
+        jobs => {
+            // What a first batch holds all of is done before threads would be there.
+            let mut first = Batch::default();
+            if source.next(&mut first, false)? {
+                judge.worker().finish(&mut first, &mut base, &mut tell)?;
+            }
+            if !source.is_over() {
+                together(&mut source, &judge, jobs, &mut base, &mut tell)?;
+            }
+        }
     }
     totals.blank_lines = base.blank_lines;
     totals.bytes = source.bytes();
@@ -208,13 +217,30 @@ impl<R: Read> Source<R> {
             Self::Lines(blocks) => return blocks.next(&mut batch.block, is_eager),
             Self::Items(splitter) => splitter,
         };
-        while let Some(raw) = splitter.next(&mut batch.items)? {
-            batch.raws.push(raw);
-            if is_eager || batch.raws.len() == BATCH_RECORDS || batch.items.len() >= BATCH_BYTES {
-                return Ok(true);
+        while !(batch.raws.len() == BATCH_RECORDS
+            || batch.items.len() >= BATCH_BYTES
+            || is_eager && !batch.raws.is_empty())
+        {
+            match splitter.next(&mut batch.items) {
+                Ok(Some(raw)) => batch.raws.push(raw),
+                Ok(None) => break,
+                // What stands before a fault is told, too.
+                Err(error) if !batch.raws.is_empty() => {
+                    splitter.put_off(error);
+                    break;
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(!batch.raws.is_empty())
+    }
+
+    /// Whether it is known that nothing comes any more.
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Lines(blocks) => blocks.is_over(),
+            Self::Items(splitter) => splitter.is_over(),
+        }
     }
 
     fn bytes(&self) -> u64 {

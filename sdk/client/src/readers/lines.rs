@@ -47,11 +47,13 @@ pub(super) struct Blocks<R> {
     rest: Vec<u8>,
     offset: u64,
     is_end: bool,
+    /// What broke the input, where lines before it were still to be given.
+    fault: Option<ReadError>,
 }
 
 impl<R: Read> Blocks<R> {
     pub fn new(input: R, form: Form) -> Self {
-        Self { input, form, rest: Vec::new(), offset: 0, is_end: false }
+        Self { input, form, rest: Vec::new(), offset: 0, is_end: false, fault: None }
     }
 
     /// Bytes in the blocks so far.
@@ -59,8 +61,15 @@ impl<R: Read> Blocks<R> {
         self.offset
     }
 
+    pub fn is_over(&self) -> bool {
+        self.is_end && self.rest.is_empty() && self.fault.is_none()
+    }
+
     /// The next block; false at the end. An eager one is given as soon as it holds a line, another when it is full.
     pub fn next(&mut self, block: &mut Block, is_eager: bool) -> Result<bool, ReadError> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         block.begin(self.offset, &mut self.rest);
         let (mut size, mut seen) = (BLOCK_BYTES.max(block.filled), Seen::default());
         loop {
@@ -81,9 +90,21 @@ impl<R: Read> Blocks<R> {
             if block.filled == size {
                 size *= 2;
             }
-            let count = read(&mut self.input, block.room(size))?;
-            block.filled += count;
-            self.is_end = count == 0;
+            match read(&mut self.input, block.room(size)) {
+                Ok(count) => {
+                    block.filled += count;
+                    self.is_end = count == 0;
+                }
+                Err(fault) => {
+                    seen.go_on(block.bytes(), self.form);
+                    if seen.end == 0 {
+                        return Err(fault);
+                    }
+                    self.fault = Some(fault);
+                    self.give(block, seen.end);
+                    return Ok(true);
+                }
+            }
         }
     }
 

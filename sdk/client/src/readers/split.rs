@@ -30,6 +30,7 @@ pub(super) struct Splitter<R> {
     state: State,
     /// What was found behind the last record.
     pending: Option<Raw>,
+    fault: Option<ReadError>,
 }
 
 /// Where a record begins.
@@ -50,15 +51,27 @@ enum State {
 impl<R: Read> Splitter<R> {
     pub fn new(input: R, is_array: bool, limit: usize) -> Self {
         let input = BufReader::with_capacity(256 << 10, input);
-        Self { input, is_array, limit, line: 1, column: 1, offset: 0, state: State::Start, pending: None }
+        Self { input, is_array, limit, line: 1, column: 1, offset: 0, state: State::Start, pending: None, fault: None }
     }
 
     pub fn bytes(&self) -> u64 {
         self.offset
     }
 
+    pub fn is_over(&self) -> bool {
+        self.state == State::End && self.pending.is_none() && self.fault.is_none()
+    }
+
+    /// Keeps a fault for the next time that a record is asked for.
+    pub fn put_off(&mut self, fault: ReadError) {
+        self.fault = Some(fault);
+    }
+
     /// The next record, its bytes appended to a buffer; none at the end.
     pub fn next(&mut self, into: &mut Vec<u8>) -> Result<Option<Raw>, ReadError> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         if let Some(raw) = self.pending.take() {
             return Ok(Some(raw));
         }
