@@ -33,5 +33,26 @@ pub mod log {
     tonic::include_proto!("guiju.log.v1");
 }
 
+impl log::Entry {
+    /// What it says: where it was taken over from another log, the entry there, with when and by whom it was made.
+    pub fn meaning(self) -> Self {
+        let mut meant = self;
+        // A mirror of a mirror and so on; who goes further round is not followed.
+        for _ in 0..MIRRORS_MAX {
+            match &meant.event {
+                Some(log::entry::Event::Mirrored(mirrored)) => match prost::Message::decode(mirrored.entry.clone()) {
+                    Ok(there) => meant = there,
+                    Err(_) => break,
+                },
+                _ => break,
+            }
+        }
+        meant
+    }
+}
+
+/// Mirrors of mirrors whose entries are still understood.
+const MIRRORS_MAX: usize = 4;
+
 /// All descriptors, for gRPC reflection and for tests that walk every method.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

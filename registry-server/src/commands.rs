@@ -8,7 +8,7 @@ use crate::{
     upkeep,
 };
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use guiju_model::Principal;
+use guiju_model::{Namespace, Principal};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -35,13 +35,24 @@ pub fn run() -> Result<ExitCode, Fault> {
     if name == "settings" {
         return print(given.lines());
     }
-    let settings = given.settings()?;
+    let mut settings = given.settings()?;
+    if name == "mirror" {
+        settings.upstream = matches.get_one::<String>("from").cloned();
+        let named = matches.get_many::<Namespace>("namespace").into_iter().flatten().cloned();
+        settings.upstream_namespaces.0.extend(named);
+    }
     let data = &settings.data;
     let lines = match name {
-        "serve" => return runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
+        "serve" | "mirror" => return runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
         "bootstrap" => bootstrap(&settings, first_manager(matches)?)?,
         "verify" if settings.engine == Engine::Etcd => upkeep::verify_cluster(&settings)?,
-        "verify" => upkeep::verify(data)?,
+        "verify" => match matches.get_one::<String>("repair_from") {
+            None => upkeep::verify(data)?,
+            Some(from) => {
+                let repaired = upkeep::repair(data, from, runtime)?;
+                repaired.into_iter().chain(upkeep::verify(data)?).collect()
+            }
+        },
         "rebuild" => upkeep::rebuild(&settings)?,
         "rotate-key" => upkeep::rotate_key(&settings)?,
         "migrate" => migrate::migrate(&settings, engine(matches, "from"), engine(matches, "to"))?,
@@ -100,8 +111,27 @@ fn command() -> Command {
                         .help("Though there is a manager, whose credentials are lost"),
                 ),
         )
+        .subcommand(
+            with_settings("mirror", "Serve, and follow another registry: prove what it publishes and take it over")
+                .arg(Arg::new("from").long("from").value_name("URL").required(true).help("The registry to follow"))
+                .arg(
+                    Arg::new("namespace")
+                        .long("namespace")
+                        .value_name("NAME")
+                        .value_parser(|text: &str| text.parse::<Namespace>())
+                        .action(ArgAction::Append)
+                        .help("A namespace to take over with all below it; may stand more than once. All where none is named"),
+                ),
+        )
         .subcommand(with_settings("settings", "Print every setting, its value and where that came from"))
-        .subcommand(with_settings("verify", "Read everything in the log again; exit code 1 where it is damaged"))
+        .subcommand(
+            with_settings("verify", "Read everything again; exit code 1 where something is damaged, with a list of it").arg(
+                Arg::new("repair_from")
+                    .long("repair-from")
+                    .value_name("DIR|URL")
+                    .help("Mend the log from a backup, another data folder, or a registry that has it; the server must be stopped"),
+            ),
+        )
         .subcommand(with_settings("rebuild", "Throw the view away and make it anew from the log"))
         .subcommand(with_settings("rotate-key", "Sign the log with a new key from now on; the server must be stopped"))
         .subcommand(

@@ -9,11 +9,18 @@ pub struct Fault {
     pub hint: String,
     /// 1 where a command found what it looks for, 2 where it could not do its work.
     pub exit_code: u8,
+    /// More of the same, one a line.
+    pub details: Vec<String>,
 }
 
 impl Fault {
     pub fn new(message: impl ToString, hint: impl Into<String>) -> Self {
-        Self { message: message.to_string(), hint: hint.into(), exit_code: 2 }
+        Self { message: message.to_string(), hint: hint.into(), exit_code: 2, details: Vec::new() }
+    }
+
+    /// With another hint, and a list of all that is the matter.
+    pub fn listing(self, details: Vec<String>, hint: &str) -> Self {
+        Self { details, hint: hint.into(), ..self }
     }
 
     /// The command did its work, and this is what it found.

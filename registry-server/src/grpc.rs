@@ -31,7 +31,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::{Request, Response, Status, codec::CompressionEncoding};
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -45,6 +45,9 @@ pub struct Service {
     settings: Arc<Settings>,
     metrics: Metrics,
     check_streams: Arc<Semaphore>,
+    watch_streams: Arc<Semaphore>,
+    /// Places for what runs off the threads that drive connections.
+    work: Arc<Semaphore>,
     /// The log's size, each time it grows.
     log_size: watch::Receiver<u64>,
     /// Turns true when the server is to stop: streams without an end of their own end then.
@@ -60,9 +63,11 @@ impl Service {
         metrics: Metrics,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let check_streams = Arc::new(Semaphore::new(settings.check_streams_max.min(Semaphore::MAX_PERMITS)));
+        let places = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        let check_streams = places(settings.check_streams_max);
+        let (watch_streams, work) = (places(settings.watch_streams_max), places(settings.work_max));
         let log_size = doorbell(registry.clone(), stopping.clone());
-        Self { registry, sequencer, denials, settings, metrics, check_streams, log_size, stopping }
+        Self { registry, sequencer, denials, settings, metrics, check_streams, watch_streams, work, log_size, stopping }
     }
 
     /// The log's size, each time it grows.
@@ -147,8 +152,44 @@ impl Service {
         T: Send + 'static,
         E: Into<Refusal> + Send + 'static,
     {
+        let Ok(place) = self.work.clone().try_acquire_owned() else {
+            self.metrics.shed("work_max");
+            return Err(Refusal::new(Reason::Overloaded, Reason::Overloaded.row().meaning).into());
+        };
+        self.asked(question, place).await
+    }
+
+    /// The same for a stream that has begun: it waits for a place instead of being turned away.
+    async fn ask_in_turn<T, E>(
+        &self,
+        question: impl FnOnce(&Registry) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        E: Into<Refusal> + Send + 'static,
+    {
+        match self.work.clone().acquire_owned().await {
+            Ok(place) => self.asked(question, place).await,
+            Err(_) => Err(Refusal::new(Reason::ShuttingDown, Reason::ShuttingDown.row().meaning).into()),
+        }
+    }
+
+    async fn asked<T, E>(
+        &self,
+        question: impl FnOnce(&Registry) -> Result<T, E> + Send + 'static,
+        place: OwnedSemaphorePermit,
+    ) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        E: Into<Refusal> + Send + 'static,
+    {
         let registry = self.registry.clone();
-        match tokio::task::spawn_blocking(move || question(&registry)).await {
+        // Whoever hangs up frees no place: the work goes on.
+        let work = move || {
+            let _place = place;
+            question(&registry)
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(answer) => answer.map_err(|error| error.into().into()),
             // It panicked, and the log has said where; or the server is about to stop.
             Err(fault) if fault.is_panic() => {

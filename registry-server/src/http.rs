@@ -7,6 +7,7 @@ use crate::{
     access::is_grpc,
     log::{Health, Member, MemberState},
     metrics::Metrics,
+    mirror,
     registry::Registry,
     store::Store,
 };
@@ -17,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
@@ -27,6 +28,8 @@ pub struct Pages {
     pub metrics: Metrics,
     pub store: Arc<Store>,
     pub stopping: watch::Receiver<bool>,
+    /// How the following of another registry goes, where there is one.
+    pub mirror: Option<Arc<Mutex<mirror::State>>>,
 }
 
 /// The routes. What is neither one of them nor a gRPC method gets the answer that its protocol knows.
@@ -62,13 +65,28 @@ guiju.log.v1.LogService, grpc.health.v1.Health, and reflection.
 /// 200 while it answers, 503 while it stops. A server whose view is behind its log still answers, and says by how much.
 async fn health(State(pages): State<Pages>) -> Response {
     let (log_entries, applied) = pages.store.registry.sizes();
-    let (status, word) = match (*pages.stopping.borrow(), pages.store.registry.is_view_failing()) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-        (false, true) => (StatusCode::OK, "mending: the view failed and is made anew"),
-        (false, false) => (StatusCode::OK, "ready"),
+    let health = pages.store.registry.log().health();
+    let (status, word) = match (*pages.stopping.borrow(), pages.store.registry.is_view_failing(), &health.trouble) {
+        (true, ..) => (StatusCode::SERVICE_UNAVAILABLE, "stopping".to_owned()),
+        (_, true, _) => (StatusCode::OK, "mending: the view failed and is made anew".to_owned()),
+        (.., Some(trouble)) => (StatusCode::OK, format!("read-only: {trouble}")),
+        _ => (StatusCode::OK, "ready".to_owned()),
     };
     let lag = log_entries.saturating_sub(applied);
     let mut lines = format!("live: yes\nstatus: {word}\nlog_entries: {log_entries}\nview_lag_entries: {lag}\n");
+    if let Some(mirror) = &pages.mirror {
+        let state = mirror.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let word = match (&state.distrusted, &state.away) {
+            (Some(why), _) => format!("distrusted: {why}"),
+            (None, Some(why)) => format!("away: {why}"),
+            (None, None) => "followed".into(),
+        };
+        let (size, behind) = (state.size, state.size.saturating_sub(state.followed));
+        lines += &format!(
+            "upstream: {}\nupstream_status: {word}\nupstream_entries: {size}\nupstream_behind: {behind}\n",
+            state.upstream
+        );
+    }
     if pages.store.registry.is_shared() {
         lines += &of_cluster(&pages.store.registry);
     }
@@ -95,6 +113,7 @@ fn of_cluster(registry: &Registry) -> String {
 
 async fn metrics(State(pages): State<Pages>) -> Response {
     let (log_entries, applied) = pages.store.registry.sizes();
+    pages.metrics.log_health(&pages.store.registry.log().health());
     pages.metrics.sizes(log_entries, pages.store.log_bytes(), applied);
     if pages.store.registry.is_shared() {
         pages.metrics.cluster(&pages.store.registry.log_health(), pages.store.registry.whole_as_of());

@@ -7,11 +7,13 @@ pub mod registry; // the whole service, with no network in sight
 pub mod sequencer; // extends the Merkle tree with what was appended, signs checkpoints
 pub mod settings; // flags, environment, TOML file: one table
 pub mod status; // one table: our errors to gRPC code and HTTP status
+pub mod store; // the folder of the log and the view
 pub mod view; // what can be asked, kept in sled
 
 mod access; // one log line and one count for each request
 mod bootstrap; // gives the first manager its role
 mod commands; // the command line
+mod contents; // what the entries of a log name
 mod denials; // what was denied, for auditors
 mod fault; // why a command cannot do its work
 mod freshness; // how fresh an answer is, where several servers share a log
@@ -24,8 +26,9 @@ mod listen; // takes connections: counted, with TLS where it is on
 mod logs; // the server's own log lines
 mod metrics; // what is counted, for Prometheus
 mod migrate; // moves a log from one engine to another
+mod mirror; // follows another registry
+mod scrub; // reads the log again, slowly
 mod serve; // opens everything, answers until told to stop, closes everything
-mod store; // the folder of the log and the view
 mod upkeep; // verify, rebuild, back up, restore, export
 mod verdict; // a verdict on the wire
 mod witness; // cosigns others' logs

@@ -4,7 +4,7 @@
 //! - Handshakes run beside each other and are given up after their time; a silent caller holds up nobody.
 //! - A connection over the limit is closed at once, so that its caller hears of it.
 
-use crate::settings::Settings;
+use crate::{metrics::Metrics, settings::Settings};
 use guiju_model::Principal;
 use std::{
     fs, io,
@@ -102,11 +102,12 @@ pub struct Listener {
     tcp: TcpListener,
     tls: Option<TlsAcceptor>,
     slots: Arc<Semaphore>,
+    metrics: Metrics,
     handshake_timeout: Duration,
 }
 
 impl Listener {
-    pub async fn bind(settings: &Settings) -> Result<Self, ListenError> {
+    pub async fn bind(settings: &Settings, metrics: Metrics) -> Result<Self, ListenError> {
         let tls = match (&settings.tls_certificate, &settings.tls_key) {
             (Some(certificate), Some(key)) => Some(tls(certificate, key, settings.tls_client_authority.as_deref())?),
             _ => None,
@@ -114,7 +115,7 @@ impl Listener {
         let fault = |source| ListenError::Bind { address: settings.listen, source };
         let tcp = TcpListener::bind(settings.listen).await.map_err(fault)?;
         let slots = Arc::new(Semaphore::new(settings.connections_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { tcp, tls, slots, handshake_timeout: settings.handshake_timeout })
+        Ok(Self { tcp, tls, slots, metrics, handshake_timeout: settings.handshake_timeout })
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
@@ -151,6 +152,7 @@ impl Listener {
 
     fn admit(&self, stream: TcpStream, peer: SocketAddr, ready: &mpsc::Sender<io::Result<Connection>>) {
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
+            self.metrics.shed("connections_max");
             tracing::warn!(peer = %peer, "connection closed: there are as many as `connections_max` allows");
             return;
         };

@@ -15,7 +15,7 @@ mod journal; // segment files of our own
 mod memory; // the reference
 
 pub use etcd::{Etcd, Options as EtcdOptions, jittered};
-pub use journal::{Journal, Opened};
+pub use journal::{Damage, Journal, Opened, Survey};
 pub use memory::Memory;
 
 use guiju_model::Digest;
@@ -169,11 +169,6 @@ pub trait Log: Send + Sync {
 
     /// Waits until the log is larger than `size`, or the time is over; the size there is, as far as is known.
     fn wait_beyond(&self, size: u64, timeout: Duration) -> u64;
-
-    /// Why nothing more is appended until the server is started again, where that is so.
-    fn fault(&self) -> Option<String> {
-        None
-    }
 
     /// Asks nobody and never waits.
     fn health(&self) -> Health {

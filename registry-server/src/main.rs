@@ -7,6 +7,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(fault) => {
             eprintln!("error: {fault}\nhint: {}", fault.hint);
+            fault.details.iter().for_each(|detail| eprintln!("  {detail}"));
             ExitCode::from(fault.exit_code)
         }
     }

@@ -64,6 +64,20 @@ struct Inner {
     log_members: Family<LogMember, Gauge>,
     log_member_bytes: Family<LogMember, Gauge>,
     staleness: Family<Unlabelled, Gauge<f64, AtomicU64>>,
+    log_read_only: Gauge,
+    scrubbed_bytes: Counter,
+    scrub_rounds: Counter,
+    scrub_damaged: Gauge,
+    mirror_size: Gauge,
+    mirror_followed: Gauge,
+    mirror_heard: Gauge,
+    mirror_distrusts: Gauge,
+    refused: Family<Refused, Counter>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Refused {
+    why: &'static str,
 }
 
 /// A stream that is open for as long as this lives.
@@ -92,6 +106,15 @@ impl Default for Metrics {
             log_members: Family::default(),
             log_member_bytes: Family::default(),
             staleness: Family::default(),
+            log_read_only: Gauge::default(),
+            scrubbed_bytes: Counter::default(),
+            scrub_rounds: Counter::default(),
+            scrub_damaged: Gauge::default(),
+            mirror_size: Gauge::default(),
+            mirror_followed: Gauge::default(),
+            mirror_heard: Gauge::default(),
+            mirror_distrusts: Gauge::default(),
+            refused: Family::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -141,6 +164,29 @@ impl Inner {
             Unit::Seconds,
             self.staleness.clone(),
         );
+        all.register("log_read_only", "1 where the log takes no writes", self.log_read_only.clone());
+        all.register_with_unit(
+            "scrubbed",
+            "What was read again to find damage",
+            Unit::Bytes,
+            self.scrubbed_bytes.clone(),
+        );
+        all.register("scrub_rounds", "Times that all of the log was read again", self.scrub_rounds.clone());
+        all.register("scrub_damaged", "Entries that the last round found damaged", self.scrub_damaged.clone());
+        all.register("mirror_upstream_entries", "Entries of the log that is followed", self.mirror_size.clone());
+        all.register("mirror_followed_entries", "Those that were proved and followed", self.mirror_followed.clone());
+        all.register_with_unit(
+            "mirror_heard",
+            "When the log that is followed last answered as it should, in Unix time",
+            Unit::Seconds,
+            self.mirror_heard.clone(),
+        );
+        all.register(
+            "mirror_distrusts",
+            "1 where the log that is followed is believed no more",
+            self.mirror_distrusts.clone(),
+        );
+        all.register("shed", "Requests and connections that were turned away, by the bound", self.refused.clone());
     }
 }
 
@@ -192,6 +238,32 @@ impl Metrics {
         if let Some(as_of) = whole_as_of {
             self.0.staleness.get_or_create(&Unlabelled {}).set(as_of.elapsed().as_secs_f64());
         }
+    }
+
+    /// Whether the log takes writes, as last heard of.
+    pub fn log_health(&self, health: &Health) {
+        self.0.log_read_only.set(i64::from(health.trouble.is_some()));
+    }
+
+    pub fn scrubbed(&self, bytes: u64) {
+        self.0.scrubbed_bytes.inc_by(bytes);
+    }
+
+    pub fn scrub_ended(&self, damaged: u64) {
+        self.0.scrub_rounds.inc();
+        self.0.scrub_damaged.set(clamped(damaged));
+    }
+
+    pub fn mirror(&self, size: u64, followed: u64, heard_s: u64, distrusts: bool) {
+        self.0.mirror_size.set(clamped(size));
+        self.0.mirror_followed.set(clamped(followed));
+        self.0.mirror_heard.set(clamped(heard_s));
+        self.0.mirror_distrusts.set(i64::from(distrusts));
+    }
+
+    /// One more was turned away; `why` is a bound, by the name of its setting.
+    pub fn shed(&self, why: &'static str) {
+        self.0.refused.get_or_create(&Refused { why }).inc();
     }
 
     /// The text that Prometheus reads.

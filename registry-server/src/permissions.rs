@@ -70,6 +70,7 @@ pub const TABLE: &[Row] = &[
     row("/guiju.log.v1.LogService/ProveInclusion", Need::Somewhere(READER), "that of the entry"),
     row("/guiju.log.v1.LogService/ProveConsistency", Need::Somewhere(READER), "it holds hashes alone"),
     row("/guiju.log.v1.LogService/ReadEntries", Need::Everywhere(READER), "entries are of all namespaces"),
+    row("/guiju.log.v1.LogService/ReadBlob", Need::Everywhere(READER), "documents are of all namespaces"),
     row("/guiju.governance.v1.Access/WhoAmI", Need::Known, ""),
     row("/guiju.governance.v1.Access/Grant", Need::On(Role::Manager), "the namespace of `grant`"),
     row("/guiju.governance.v1.Access/Revoke", Need::On(Role::Manager), "the namespace of `grant`"),

@@ -18,7 +18,7 @@ mod who; // who asks, and what they may do
 
 pub use crate::view::{Deed, Proposal, Stage};
 use crate::{
-    log::{Health, Log, LogError},
+    log::{Append, Health, Log, LogError},
     view::{View, ViewError},
 };
 pub use access::{AccessError, CredentialFault, NewToken, RoleChange, TokenRequest, TokenSecret};
@@ -37,7 +37,7 @@ use semver::Version;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, OnceLock, RwLock},
     time::{Duration, Instant},
 };
 pub use who::{Caller, Denied, Holdings};
@@ -161,6 +161,8 @@ pub enum PublishError {
          deprecating it"
     )]
     OtherDays { standard: StandardId, version: Version },
+    #[error("`{standard}` belongs to the registry {upstream}, which this one follows; publish it there")]
+    Mirrored { standard: StandardId, upstream: String },
     #[error("another version of `{standard}` was published meanwhile; try again")]
     Overtaken { standard: StandardId },
     #[error("`{standard}` {version} cannot become {wanted}: it is {status}")]
@@ -265,6 +267,26 @@ pub struct Registry {
     compared: Compiled,
     /// Who holds what, as the view had it at an epoch.
     holdings: RwLock<(u64, Arc<Holdings>)>,
+    /// Whom this registry follows, and for what.
+    follows: OnceLock<Follows>,
+}
+
+/// Another registry that this one follows, and which namespaces are its.
+#[derive(Clone, Debug)]
+pub struct Follows {
+    pub upstream: String,
+    /// What is taken over; all where none is named.
+    pub theirs: Vec<Namespace>,
+    /// What is published here, whatever lies above it.
+    pub ours: Vec<Namespace>,
+}
+
+impl Follows {
+    /// Whether a namespace is taken over from there.
+    pub fn takes(&self, namespace: &Namespace) -> bool {
+        let under = |all: &[Namespace]| all.iter().any(|prefix| namespace.is_under(prefix));
+        !under(&self.ours) && (self.theirs.is_empty() || under(&self.theirs))
+    }
 }
 
 /// What opening a registry found and did.
@@ -311,6 +333,7 @@ impl Registry {
             compiled: Compiled::default(),
             compared: Compiled::default(),
             holdings: RwLock::default(),
+            follows: OnceLock::new(),
         }
     }
 
@@ -348,6 +371,7 @@ impl Registry {
     pub fn publish(&self, caller: &Caller, submission: Submission) -> Result<Published, PublishError> {
         check_operation_id(&submission.operation_id)?;
         caller.acts_on(submission.package.standard.namespace())?;
+        self.is_ours(&submission.package.standard)?;
         let Submission { operation_id, package, metadata_toml, dates, dry_run } = submission;
         let metadata = self.metadata(&package, &metadata_toml)?;
         let bundle = Bundle::seal(&package, &Seen { registry: self, caller })?;
@@ -406,6 +430,62 @@ impl Registry {
         Err(PublishError::Overtaken { standard: package.standard })
     }
 
+    /// From now on nothing is published here that is taken over from another registry.
+    pub fn follow(&self, follows: Follows) {
+        let _ = self.follows.set(follows);
+    }
+
+    fn is_ours(&self, standard: &StandardId) -> Result<(), PublishError> {
+        match self.follows.get().filter(|follows| follows.takes(standard.namespace())) {
+            Some(follows) => {
+                Err(PublishError::Mirrored { standard: standard.clone(), upstream: follows.upstream.clone() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Appends what was taken over, each entry once, and takes it into the view.
+    pub fn take_over(&self, appends: &[Append]) -> Result<(), StoreError> {
+        let mut rest = appends;
+        while !rest.is_empty() {
+            let most = self.log.batch_max();
+            let mut bytes = 0;
+            let fitting = rest.iter().take(most.entries.min(256)).take_while(|append| {
+                bytes += append.entry.len() + append.blobs.iter().map(Vec::len).sum::<usize>();
+                bytes <= most.bytes.min(16 << 20)
+            });
+            let (batch, later) = rest.split_at(fitting.count().max(1));
+            match self.log.append(batch, self.log.head()?.size) {
+                // Another change came first, here or on another server.
+                Err(LogError::Conflict { .. }) => continue,
+                appended => drop(appended?),
+            }
+            rest = later;
+        }
+        self.catch_up()?;
+        Ok(())
+    }
+
+    /// Whether the log has an entry of that operation.
+    pub fn has_operation(&self, operation_id: &str) -> Result<bool, StoreError> {
+        Ok(self.log.operation(operation_id)?.is_some())
+    }
+
+    /// The version as it stands here, whatever became of it.
+    pub fn version_here(&self, standard: &StandardId, version: &Version) -> Result<Option<VersionInfo>, StoreError> {
+        Ok(self.view().version(standard, version)?)
+    }
+
+    /// The document of that digest.
+    pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.log.blob(digest)?)
+    }
+
+    /// The log under this registry.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.log
+    }
+
     /// The same judgement, with nothing written.
     fn judged_candidate(&self, candidate: &Candidate) -> Result<Findings, PublishError> {
         let Candidate { package, metadata, bundle, dates, .. } = candidate;
@@ -420,6 +500,7 @@ impl Registry {
     /// Whether a version may be published under its number, and why.
     pub fn can_publish(&self, caller: &Caller, submission: &Submission) -> Result<Findings, PublishError> {
         let Submission { package, metadata_toml, .. } = submission;
+        self.is_ours(&package.standard)?;
         let metadata = self.metadata(package, metadata_toml)?;
         let bundle = Bundle::seal(package, &Seen { registry: self, caller })?;
         self.examined(package, &metadata, &bundle)?;
@@ -632,6 +713,7 @@ impl Registry {
     pub fn set_status(&self, caller: &Caller, change: StatusChange) -> Result<VersionInfo, PublishError> {
         check_operation_id(&change.operation_id)?;
         caller.acts_on(change.standard.namespace())?;
+        self.is_ours(&change.standard)?;
         let StatusChange { standard, version, status, .. } = change.clone();
         let info = self.known(&standard, &version)?;
         let event = commit::status_changed(&change);

@@ -12,6 +12,8 @@ use crate::{
     listen::Listener,
     logs,
     metrics::Metrics,
+    mirror::Mirror,
+    scrub,
     settings::Settings,
     store::Store,
     witnesses,
@@ -56,10 +58,11 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
         let hint = "run `guiju-server bootstrap`, listen on 127.0.0.1, or say --open where something else protects it";
         return Err(Fault::new(what, hint));
     }
-    let listener = Listener::bind(&settings).await?;
+    let metrics = Metrics::default();
+    let listener = Listener::bind(&settings, metrics.clone()).await?;
     let address = listener.address().map_err(|error| Fault::new(error, "try again"))?;
     let (stopping, is_stopping) = watch::channel(false);
-    let (health, router) = router(&settings, &store, &is_stopping).await?;
+    let (health, router) = router(&settings, &store, metrics, &is_stopping).await?;
     // Before anybody is told of the address: whoever reads it may stop the server at once.
     let stop = stop_signal().map_err(|error| Fault::new(error, "the system must allow signal handlers"))?;
     announce(&settings, &store, address, listener.is_tls())?;
@@ -107,9 +110,9 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 async fn router(
     settings: &Settings,
     store: &Arc<Store>,
+    metrics: Metrics,
     stopping: &watch::Receiver<bool>,
 ) -> Result<(HealthReporter, Router), Fault> {
-    let metrics = Metrics::default();
     let denials = Arc::new(Denials::open(store.denials_path(settings)));
     let gate =
         Gate::new(store.registry.clone(), Issuers::read(settings.issuers.as_deref())?, denials.clone(), settings);
@@ -125,7 +128,10 @@ async fn router(
     witnesses::ask(settings, &store.sequencer, service.log_size(), stopping.clone())?;
     set_health(&reporter, ServingStatus::Serving).await;
     let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
-    let pages = Pages { metrics: metrics.clone(), store: store.clone(), stopping: stopping.clone() };
+    let mirror = Mirror::start(settings, &store.registry, &metrics, stopping.clone())?;
+    let log = Arc::clone(store.registry.log());
+    scrub::start(log, settings.scrub_bytes_per_second, metrics.clone(), stopping.clone());
+    let pages = Pages { metrics: metrics.clone(), store: store.clone(), stopping: stopping.clone(), mirror };
     let bug = |error: tonic_reflection::server::Error| Fault::new(error, "this is a bug of the build; report it");
     let routes = Routes::from(http::routes(pages))
         .add_service(service.registry())

@@ -8,6 +8,7 @@
 //! - An unknown key is refused with the nearest one; nothing is ignored.
 
 use crate::log::EtcdOptions;
+use guiju_model::Namespace;
 use guiju_validator::near;
 use std::{
     collections::BTreeMap,
@@ -84,6 +85,21 @@ settings! {
     witness_logs: Optional<PathBuf> = "", "FILE";
     /// Name of this witness, at its first start: the address under which others know it, without a scheme.
     witness_name: Optional<String> = "", "NAME";
+    /// Another registry that this one follows: its entries are proved and taken over, and served also while it is away.
+    upstream: Optional<String> = "", "URL";
+    /// Namespaces that are taken over from there, with all below them, in a list with commas; all where none is named.
+    upstream_namespaces: Namespaces = "", "LIST";
+    /// Namespaces that are published here, although they lie among those that are taken over.
+    own_namespaces: Namespaces = "", "LIST";
+    /// Certificate in PEM of the authority that signed that of `upstream`.
+    upstream_authority: Optional<PathBuf> = "", "FILE";
+    /// Policy file (C2SP tlog-policy) with the key that the log of `upstream` began with, and its witnesses. Without it the key that
+    /// is seen first is believed.
+    upstream_policy: Optional<PathBuf> = "", "FILE";
+    /// How often `upstream` is asked for what is new.
+    upstream_interval: Duration = "5s", "TIME";
+    /// Bytes of the log that are read again each second, to find damage before anybody asks for what is damaged.
+    scrub_bytes_per_second: u64 = "1048576", "BYTES";
     /// Address for gRPC and HTTP. Port 0 takes a free one. Other than a loopback address needs TLS or `insecure`.
     listen: SocketAddr = "127.0.0.1:8420", "IP:PORT";
     /// File that gets the bound address once the server answers.
@@ -114,6 +130,11 @@ settings! {
     streams_per_connection_max: u32 = "128", "COUNT";
     /// Streams that check records, at a time. One more is refused with RESOURCE_EXHAUSTED.
     check_streams_max: usize = "64", "COUNT";
+    /// Streams that watch the log, at a time. One more is refused with RESOURCE_EXHAUSTED.
+    watch_streams_max: usize = "4096", "COUNT";
+    /// Questions at a time that may wait for the disk or take their time, publications among them. One more is refused with
+    /// RESOURCE_EXHAUSTED and told when to try again, so that those under way are answered in time.
+    work_max: usize = "256", "COUNT";
     /// How long a request may take until its answer begins.
     request_timeout: Duration = "30s", "TIME";
     /// How long a stream may stand still, because its caller neither sends nor reads, until it is ended.
@@ -133,6 +154,10 @@ settings! {
     /// Least important lines that are logged: `error`, `warn`, `info`, `debug` or `trace`.
     log_level: Level = "info", "LEVEL";
 }
+
+/// Namespaces in a list with commas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces(pub Vec<Namespace>);
 
 /// A value that may be left out, written as nothing.
 pub type Optional<T> = Option<T>;
@@ -481,6 +506,13 @@ impl Value for Prefix {
 impl Value for SocketAddr {
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| "write an IP address and a port, for example 127.0.0.1:8420 or [::1]:8420".into())
+    }
+}
+
+impl Value for Namespaces {
+    fn read(text: &str) -> Result<Self, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.map(|name| name.parse().map_err(|why| format!("`{name}`: {why}"))).collect::<Result<_, _>>().map(Self)
     }
 }
 

@@ -96,6 +96,11 @@ table! {
     NotInForce = "NOT_IN_FORCE", NotFound, 404, None,
         "none of the versions asked for was in force on that day",
         "see those that were in `ErrorInfo.metadata` under `in_force`, or name another day";
+    UnknownDocument = "UNKNOWN_DOCUMENT", NotFound, 404, None,
+        "the log has no document of that digest", "ask for a digest that an entry of this log, or its manifest, names";
+    NamespaceMirrored = "NAMESPACE_MIRRORED", FailedPrecondition, 409, None,
+        "the namespace belongs to another registry, which this one follows",
+        "publish it at `upstream` of `ErrorInfo.metadata`; it is here once this registry has followed";
     NotCheckable = "NOT_CHECKABLE", FailedPrecondition, 409, None,
         "records cannot be checked against a standard of this kind", "name a record, a profile or a code list";
     TermImpossible = "TERM_IMPOSSIBLE", FailedPrecondition, 409, None,
@@ -143,7 +148,9 @@ table! {
     UnreadableInput = "UNREADABLE_INPUT", InvalidArgument, 400, None,
         "nothing in the input can be read as records", "do what the message says; `finding` in `ErrorInfo.metadata` is its code";
     TooManyStreams = "TOO_MANY_STREAMS", ResourceExhausted, 429, LATER,
-        "as many streams check records as `check_streams_max` allows", "try again later";
+        "as many streams check records, or watch, as `check_streams_max` or `watch_streams_max` allows", "try again later";
+    Overloaded = "OVERLOADED", ResourceExhausted, 429, LATER,
+        "the server does as much at a time as `work_max` allows", "try again after the time that `RetryInfo` names";
     SlowReader = "SLOW_READER", ResourceExhausted, 429, None,
         "the caller read too slowly for the stream to go on", "for Watch, go on from the index after the last entry";
     StreamIdle = "STREAM_IDLE", DeadlineExceeded, 408, None,
@@ -414,6 +421,7 @@ impl From<PublishError> for Refusal {
                 DeskError::TooMuch { what, .. } => refusal(Reason::MalformedField).at(what, &message),
                 _ => refusal(Reason::ProposalStage),
             },
+            PublishError::Mirrored { upstream, .. } => refusal(Reason::NamespaceMirrored).with("upstream", upstream),
             PublishError::Overtaken { standard } => refusal(Reason::Conflict).about("standard", standard),
             PublishError::Forbidden { standard, version, judged } => {
                 let refusal = refusal(Reason::ChangeForbidden).with("baseline", &judged.baseline);

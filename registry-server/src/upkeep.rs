@@ -5,20 +5,25 @@
 //! - A target that holds anything is refused, and nothing in it is touched.
 //! - A backup is whole when its `backup.toml` is there: it is written last, and `restore` asks for it.
 
+mod repair; // a journal from another copy
+
+pub use repair::repair;
+
 use crate::{
-    Fault,
+    Fault, contents,
     disk::{self, Files},
-    log::{Etcd, Head, Journal, Log, LogError, Opened},
+    log::{Damage, Etcd, Head, Journal, Log, LogError, Opened, Survey},
     sequencer::{LogKeys, seed},
     settings::{Engine, Settings},
     store::{self, journal_path, view_path},
+    witness,
 };
 use guiju_model::{Digest, Manifest};
 use guiju_proto::log::{
     Entry, ProposalStepped, QuorumSet, RoleGranted, RoleRevoked, StatusChanged, TokenCreated, TokenRevoked,
     UseRegistered, VersionPublished, entry::Event,
 };
-use guiju_tlog::{self as tlog, Rotation, SigningKey};
+use guiju_tlog::{self as tlog, Checkpoint, Edge, Hash, Rotation, SigningKey};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -35,21 +40,81 @@ const ENTRIES: usize = 512;
 /// What a command has to say when it is done: lines for standard output.
 pub type Lines = Vec<String>;
 
-/// Reads everything in the log again: checksums, hash chain, digests, and that every version is whole.
+/// Reads everything in a data folder again: the log's checksums, chain, digests, and that every version is whole; its keys, what it
+/// signed last, and what it cosigned for others. All that is found is listed.
 pub fn verify(data: &Path) -> Result<Lines, Fault> {
-    let (journal, opened) = read(data)?;
-    let (entries, bytes) = (sound(&journal)?, journal.bytes());
-    let mut lines = vec![
-        format!("sound: {entries} entries, {bytes} bytes in {}", journal_path(data).display()),
-        format!("chain {}", journal.head().chain),
-    ];
-    if opened.cut_bytes > 0 {
-        lines.push(format!(
-            "{} bytes follow the last commit: a batch under way, or a torn one that nobody was told of",
-            opened.cut_bytes
-        ));
+    let mut found = Vec::new();
+    let read = read(data).and_then(|(journal, opened)| {
+        contents::examine_all(&journal, journal.head(), |unsound| found.push(unsound.to_string()));
+        sound(&journal).map(|entries| (journal, entries, opened))
+    });
+    let (mut first, mut lines) = (None, Vec::new());
+    match read {
+        Ok((journal, entries, opened)) => {
+            lines.push(format!(
+                "sound: {entries} entries, {} bytes in {}",
+                journal.bytes(),
+                journal_path(data).display()
+            ));
+            lines.push(format!("chain {}", journal.head().chain));
+            if opened.cut_bytes > 0 {
+                let cut = opened.cut_bytes;
+                lines.push(format!(
+                    "{cut} bytes follow the last commit: a batch under way, or a torn one that nobody was told of"
+                ));
+            }
+            found.extend(not_as_signed(data, &journal));
+        }
+        // Another fault than damage is no finding.
+        Err(fault) if fault.exit_code != 1 => return Err(fault),
+        Err(fault) => {
+            let survey = Survey::of(&journal_path(data)).map_err(at(&journal_path(data)))?;
+            found.extend(survey.damage.iter().map(Damage::to_string));
+            first = Some(fault);
+        }
     }
-    Ok(lines)
+    let keys = store::keys_path(data);
+    if keys.exists() {
+        found.extend(LogKeys::read(&Files, &keys).err().map(|fault| fault.to_string()));
+    }
+    found.extend(witness::verify(data));
+    match (first, found.first().cloned()) {
+        (None, None) => Ok(lines),
+        (Some(fault), _) => Err(fault.listing(found, MENDS)),
+        (None, Some(what)) => Err(Fault::new(what, MENDS).found().listing(found, MENDS)),
+    }
+}
+
+const MENDS: &str = "`guiju-server verify --repair-from` mends the log from a backup or a registry that has it; whatever else is named \
+                     comes back from where it is kept safe";
+
+/// What is wrong with the checkpoint that was signed last, if anything is.
+fn not_as_signed(data: &Path, journal: &Journal) -> Option<String> {
+    let path = data.join("checkpoint");
+    let fault = |why: String| Some(format!("`{}`: {why}", path.display()));
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => return fault(error.to_string()),
+    };
+    let signed: Checkpoint = match text.parse() {
+        Ok(signed) => signed,
+        Err(why) => return fault(format!("it cannot be read: {why}")),
+    };
+    let mut edge = Edge::default();
+    while edge.size() < signed.size {
+        match journal.entries(edge.size(), 1).ok().and_then(|mut entries| entries.pop()) {
+            Some(entry) => edge.push(Hash::of_entry(&entry)),
+            None => return fault(format!("{} entries were signed, and the log has {}", signed.size, edge.size())),
+        }
+    }
+    match edge.root() == signed.root {
+        true => None,
+        false => fault(format!(
+            "the log does not begin with the {} entries that were signed, or this file was changed",
+            signed.size
+        )),
+    }
 }
 
 /// The same of a log on a cluster.
@@ -308,7 +373,7 @@ fn walk(log: &dyn Log, mut each: impl FnMut(Value, Option<Publication>) -> Resul
         let bytes = log.entries(index, 1).map_err(damage)?.pop().unwrap_or_default();
         let fault = |why: String| unsound(format!("entry {index} of the log cannot be read: {why}"));
         let entry = Entry::decode(bytes.as_slice()).map_err(|error| fault(error.to_string()))?;
-        let publication = match &entry.event {
+        let publication = match &entry.clone().meaning().event {
             Some(Event::VersionPublished(event)) => Some(Publication::read(log, event)?),
             Some(_) => None,
             None => return Err(fault("it is of a kind that this program does not know; use a newer one".into())),
@@ -321,6 +386,14 @@ fn walk(log: &dyn Log, mut each: impl FnMut(Value, Option<Publication>) -> Resul
 /// An entry as `log.ndjson` has it. `entry` are the bytes that the hash chain speaks of.
 fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication>) -> Value {
     let Entry { operation_id, time_ms, principal, event } = entry;
+    let (event, origin) = match event {
+        Some(Event::Mirrored(mirrored)) => {
+            let origin = json!({"log": mirrored.origin, "index": mirrored.index});
+            let whole = Entry { event: Some(Event::Mirrored(mirrored)), ..Entry::default() };
+            (whole.meaning().event, Some(origin))
+        }
+        event => (event, None),
+    };
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut line = json!({
         "index": index, "time_ms": time_ms, "operation_id": operation_id, "principal": principal, "entry": hex,
@@ -368,8 +441,11 @@ fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication
             let uses: Vec<String> = uses.iter().map(|used| format!("{}@={}", used.standard, used.version)).collect();
             json!({ "event": "use-registered", "uses": uses })
         }
-        None => Value::Null,
+        Some(Event::Mirrored(_)) | None => Value::Null,
     };
+    if let (Value::Object(line), Some(origin)) = (&mut line, origin) {
+        line.insert("mirrored_from".into(), origin);
+    }
     if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {
         line.extend(more);
     }

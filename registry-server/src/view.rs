@@ -1,7 +1,8 @@
 //! What can be asked, kept in sled. `apply` is its only writer, and all of it can be thrown away: it is made of the log.
 //!
 //! # Invariants
-//! - The applied head (size and chain) is written in the same batch as what it covers.
+//! - The applied head (size and chain) is written in the same batch as what it covers, with the number of all rows and the sum of
+//!   their hashes: a disk that lost a page, or brought back an old one, is found out when the view is opened.
 //! - `apply` is a function of the facts alone; the same log gives the same view.
 //! - On any doubt (will not open, cannot be read, another chain) the folder is moved aside and a new view is begun; where the
 //!   doubt comes while the server runs, beside it, and the next start moves it aside.
@@ -19,6 +20,7 @@ use crate::log::Head;
 use guiju_model::{Date, Digest, Metadata, StandardId, Status, Term, VersionInfo};
 use semver::Version;
 use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest as _, Sha256};
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -69,6 +71,30 @@ pub struct View {
     has_failed: AtomicBool,
     /// Grows each time that who may do what changes.
     access_epoch: AtomicU64,
+}
+
+/// What all rows come to, in whatever order they were written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Rows {
+    count: u64,
+    /// Of the first 16 bytes of each row's SHA-256.
+    sum: u128,
+}
+
+impl Rows {
+    fn changed(&mut self, key: &[u8], old: Option<&[u8]>, new: &[u8]) {
+        match old {
+            Some(old) => self.sum = self.sum.wrapping_sub(row_hash(key, old)),
+            None => self.count += 1,
+        }
+        self.sum = self.sum.wrapping_add(row_hash(key, new));
+    }
+}
+
+fn row_hash(key: &[u8], value: &[u8]) -> u128 {
+    let hash =
+        Sha256::new_with_prefix((key.len() as u64).to_be_bytes()).chain_update(key).chain_update(value).finalize();
+    hash[..16].iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
 const HEAD: &[u8] = b"head";
@@ -135,6 +161,9 @@ impl View {
             None if is_new => drop(view.guarded(|| view.db.insert(FORM.0, FORM.1))?),
             _ => return Err(fault("it was made by another version of this program".into())),
         }
+        if view.counted()? != view.written()?.1 {
+            return Err(fault("its rows are not those that were written".into()));
+        }
         view.load_access_epoch()?;
         Ok(view)
     }
@@ -152,12 +181,33 @@ impl View {
     }
 
     pub fn head(&self) -> Result<Head, ViewError> {
-        let Some(bytes) = self.get(HEAD)? else { return Ok(Head::empty()) };
+        Ok(self.written()?.0)
+    }
+
+    /// The head, and what all rows come to.
+    fn written(&self) -> Result<(Head, Rows), ViewError> {
+        let Some(bytes) = self.get(HEAD)? else { return Ok((Head::empty(), Rows::default())) };
         let whole = || {
-            Some((u64::from_be_bytes(bytes.get(..8)?.try_into().ok()?), <[u8; 32]>::try_from(bytes.get(8..40)?).ok()?))
+            let (size, rest) = bytes.split_first_chunk()?;
+            let (chain, rest) = rest.split_first_chunk()?;
+            let (count, rest) = rest.split_first_chunk()?;
+            let head = Head { size: u64::from_be_bytes(*size), chain: Digest::from_bytes(*chain) };
+            let sum = u128::from_be_bytes(rest.try_into().ok()?);
+            Some((head, Rows { count: u64::from_be_bytes(*count), sum }))
         };
-        let (size, chain) = whole().ok_or_else(|| self.fault("its head cannot be read"))?;
-        Ok(Head { size, chain: Digest::from_bytes(chain) })
+        whole().ok_or_else(|| self.fault("its head cannot be read"))
+    }
+
+    /// What the rows come to that can be read.
+    fn counted(&self) -> Result<Rows, ViewError> {
+        let mut rows = Rows::default();
+        for item in self.items(self.db.iter()) {
+            let (key, value) = item?;
+            if key != HEAD && key != FORM.0 {
+                rows.changed(&key, None, &value);
+            }
+        }
+        Ok(rows)
     }
 
     /// Takes in what entries mean, with the head after the last of them.
@@ -178,7 +228,14 @@ impl View {
                 Fact::Desk(fact) => self.take_desk(&mut changes, fact)?,
             }
         }
-        changes.insert(HEAD.to_vec(), [head.size.to_be_bytes().as_slice(), head.chain.as_bytes()].concat());
+        let mut rows = self.written()?.1;
+        for (key, value) in &changes {
+            rows.changed(key, self.get(key)?.as_deref(), value);
+        }
+        let Rows { count, sum } = rows;
+        let size = [head.size.to_be_bytes(), count.to_be_bytes()];
+        let head = [&size[0], head.chain.as_bytes().as_slice(), &size[1], &sum.to_be_bytes()].concat();
+        changes.insert(HEAD.to_vec(), head);
         let mut batch = sled::Batch::default();
         changes.into_iter().for_each(|(key, value)| batch.insert(key, value));
         self.guarded(|| self.db.apply_batch(batch))?;

@@ -1,7 +1,7 @@
 //! This registry as a witness of others' logs: C2SP tlog-witness.
 //!
 //! `witness/secret` cosigns, `witness/public` is what others verify that with, and `witness/<hash of a log's name>` is the last
-//! checkpoint of that log that was cosigned.
+//! checkpoint of that log that was cosigned, with the cosignature, so that a disk that changed it is found out.
 //!
 //! # Invariants
 //! - What is cosigned is on disk first, and begins with all that was cosigned of that log before. So a log that shows this witness
@@ -13,7 +13,7 @@ use crate::{
     sequencer::seed,
     settings::Settings,
 };
-use guiju_tlog::{Checkpoint, KeyKind, NoteError, Policy, SigningKey, VerifierKey, WitnessFault, Witnessing};
+use guiju_tlog::{Checkpoint, KeyKind, Note, NoteError, Policy, SigningKey, VerifierKey, WitnessFault, Witnessing};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs, io,
@@ -66,18 +66,14 @@ impl Witness {
         let path = self.held_path(&request.checkpoint()?.origin);
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let io = |why: String| WitnessError::Io { path: path.clone(), why };
-        let held: Option<Checkpoint> = match fs::read_to_string(&path) {
-            Ok(text) => Some(text.parse().map_err(|why| io(format!("{why}")))?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(io(error.to_string())),
-        };
+        let held = held(&path, &self.key).map_err(io)?;
         let new = request.judge(&self.logs, held.as_ref())?;
-        if held.as_ref() != Some(&new) {
-            disk::write_durably(&Files, &path, new.to_string().as_bytes(), 0o644)
-                .map_err(|error| io(error.to_string()))?;
-        }
-        let mut note = guiju_tlog::Note::unsigned(request.note.text().into())?;
+        let mut note = Note::unsigned(request.note.text().into())?;
         note.cosign(&self.key, (self.clock_ms)() / 1000);
+        if held.as_ref() != Some(&new) {
+            let text = note.to_string();
+            disk::write_durably(&Files, &path, text.as_bytes(), 0o644).map_err(|error| io(error.to_string()))?;
+        }
         Ok(note.signatures().iter().map(|signature| format!("{signature}\n")).collect())
     }
 
@@ -85,6 +81,41 @@ impl Witness {
         let hash = Sha256::digest(origin);
         self.folder.join(hash[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     }
+}
+
+/// The last checkpoint that was cosigned, as a file says.
+fn held(path: &Path, key: &SigningKey) -> Result<Option<Checkpoint>, String> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let damaged = |why: &str| format!("it is damaged: {why}; put it back from where it is kept safe");
+    let note = Note::parse(&bytes).map_err(|why| damaged(&why.to_string()))?;
+    match note.is_signed_by(&key.verifier().of_kind(KeyKind::Cosignature)) {
+        Ok(true) => note.text().parse().map(Some).map_err(|why| damaged(&format!("{why}"))),
+        _ => Err(damaged("its cosignature is not that of this witness")),
+    }
+}
+
+/// Reads again what a data folder holds as a witness, if it is one: the faults found, each with its file.
+pub fn verify(data: &Path) -> Vec<String> {
+    let (folder, mut faults) = (data.join("witness"), Vec::new());
+    if !folder.exists() {
+        return faults;
+    }
+    let key = match key(&folder, None) {
+        Ok(key) => key,
+        Err(why) => return vec![format!("{}: {why}", folder.display())],
+    };
+    for path in fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_held = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_held && let Err(why) = held(&path, &key) {
+            faults.push(format!("{}: {why}", path.display()));
+        }
+    }
+    faults
 }
 
 /// A policy file that a setting names.

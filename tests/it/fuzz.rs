@@ -4,6 +4,8 @@
 
 #[path = "../fuzz/targets/journal.rs"]
 mod journal;
+#[path = "../fuzz/targets/message.rs"]
+mod message;
 #[path = "../fuzz/targets/note.rs"]
 mod note;
 #[path = "../fuzz/targets/record.rs"]
@@ -16,6 +18,8 @@ pub mod rows;
 mod schema;
 #[path = "../fuzz/targets/table.rs"]
 mod table;
+#[path = "../fuzz/targets/tile.rs"]
+mod tile;
 
 use crate::support::root;
 use guiju_server::log::{Append, Journal, Log};
@@ -29,6 +33,16 @@ fn any_bytes_are_a_record_or_a_finding() {
 #[test]
 fn any_bytes_are_a_schema_or_a_fault() {
     replay("schema", schema::run, 6_000);
+}
+
+#[test]
+fn any_bytes_are_a_message_or_a_fault_with_its_field() {
+    replay("message", message::run, 20_000);
+}
+
+#[test]
+fn any_bytes_are_a_bundle_of_entries_or_refused() {
+    replay("tile", tile::run, 20_000);
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub async fn registry(server: &Server) -> RegistryClient<Channel> {
     RegistryClient::new(channel(server).await)
 }
 
-async fn conformance(server: &Server) -> ConformanceClient<Channel> {
+pub async fn conformance(server: &Server) -> ConformanceClient<Channel> {
     ConformanceClient::new(channel(server).await)
 }
 
@@ -83,7 +83,7 @@ pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code, reason
     assert_eq!((status.code(), info.reason.as_str(), info.domain.as_str()), (code, reason, "guiju"), "{status:?}");
     assert_eq!(
         details.retry_info().is_some(),
-        matches!(code, Code::Aborted | Code::Unavailable) || reason == "TOO_MANY_STREAMS"
+        matches!(code, Code::Aborted | Code::Unavailable) || matches!(reason, "TOO_MANY_STREAMS" | "OVERLOADED")
     );
     format!("{} {details:?}", status.message())
 }
@@ -303,7 +303,7 @@ async fn a_watch_has_no_gaps_and_ends_when_the_server_does() {
     refused(end, Code::Unavailable, "SHUTTING_DOWN");
 }
 
-fn header(format: Format, failing_only: bool) -> CheckStreamRequest {
+pub fn header(format: Format, failing_only: bool) -> CheckStreamRequest {
     let header =
         CheckStreamHeader { reference: "bj.library/card".into(), options: None, format: format.into(), failing_only };
     CheckStreamRequest { message: Some(Ask::Header(header)) }

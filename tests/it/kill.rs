@@ -2,7 +2,7 @@
 
 use crate::{
     grpc::{SCHEMA, registry, submission},
-    support::{Server, said, server_command},
+    support::{Server, folder_in_memory, rounds, said, server_command},
 };
 use guiju_proto::registry::{PublishRequest, ResolveRequest, VersionInfo, registry_client::RegistryClient};
 use std::{
@@ -16,9 +16,8 @@ use std::{
 use tokio::{task::JoinSet, time::sleep};
 use tonic::transport::Channel;
 
-const ROUNDS: u64 = 208;
 /// After so many a new log is begun: making the view anew takes its time, above all in a build for tests.
-const ROUNDS_PER_LOG: u64 = 26;
+const ROUNDS_PER_LOG: u64 = 25;
 const PUBLISHERS: u64 = 8;
 
 /// What a disk or an operator may do to the view between two starts: in words, and done.
@@ -47,16 +46,26 @@ const MISHAPS: &[Mishap] = &[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kill_9_and_a_lost_view() {
-    let mut published = 0;
-    for first in (0..ROUNDS).step_by(ROUNDS_PER_LOG as usize) {
-        published += one_log(first..first + ROUNDS_PER_LOG).await;
-    }
-    assert!(published > ROUNDS, "only {published} were published");
+    let rounds = rounds(500);
+    let logs: Vec<u64> = (0..rounds).step_by(ROUNDS_PER_LOG as usize).collect();
+    let half = |which: usize| {
+        let firsts: Vec<u64> = logs.iter().skip(which).step_by(2).copied().collect();
+        tokio::spawn(async move {
+            let mut published = 0;
+            for first in firsts {
+                published += one_log(first..first + ROUNDS_PER_LOG).await;
+            }
+            published
+        })
+    };
+    let (one, other) = (half(0), half(1));
+    let published = one.await.expect("it holds") + other.await.expect("it holds");
+    assert!(published > rounds, "only {published} were published");
 }
 
 /// The number of versions that were acknowledged.
 async fn one_log(rounds: Range<u64>) -> u64 {
-    let mut folder = tempfile::tempdir().expect("a folder");
+    let mut folder = folder_in_memory();
     let mut known = Known::default();
     for round in rounds {
         let mishap = &MISHAPS[(round % MISHAPS.len() as u64) as usize];

@@ -77,14 +77,12 @@ fn what_is_published_is_found_again_after_a_restart_and_without_the_view() {
     }
 }
 
-/// Pages of the view are read when they are asked for, so damage can show after the start: the answer is an error, and the next
-/// start makes the view anew.
+/// A start reads all of the view, so damage that comes later shows at the next start, or where a page was let go: then as an error.
 #[test]
 fn a_view_in_doubt_is_made_anew_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let (view, name) = (folder.path().join("view"), "bj.population/person".parse().unwrap());
     let registry = open(folder.path());
-    // So many that a start does not read all of it.
     let schema = |number| SCHEMA.replace("Name", &format!("Name{number}"));
     let published: Vec<_> = (0..40)
         .map(|number| {
@@ -99,16 +97,17 @@ fn a_view_in_doubt_is_made_anew_at_the_next_start() {
     let db = fs::metadata(view.join("db")).unwrap().len();
     let file = fs::File::options().write(true).open(view.join("db")).unwrap();
     file.write_all_at(&vec![0xff; db as usize], 0).unwrap();
-    let error = registry.resolve(&name).map(drop).unwrap_err().to_string();
-    assert!(error.contains("the view at"), "{error}");
-    assert!(fs::read_to_string(view.join("doubt")).is_ok_and(|why| error.ends_with(&why)), "{error}");
+    match registry.resolve(&name) {
+        Ok(found) => assert_eq!(found, published[39]),
+        Err(error) => assert!(error.to_string().contains("the view at"), "{error}"),
+    }
     drop(registry);
 
     let (journal, _) = Journal::open(&folder.path().join("journal")).unwrap();
     let (registry, opened) = Registry::open(Arc::new(journal), &view, || 1_700_000_000_000).unwrap();
-    assert!(opened.rebuilt_because.is_some_and(|why| error.contains(&why)) && opened.entries_applied == 40);
+    assert!(opened.rebuilt_because.is_some() && opened.entries_applied == 40, "{opened:?}");
     assert_eq!(registry.resolve(&name).unwrap(), published[39]);
-    assert!(folder.path().join("view.doubtful/doubt").exists() && !view.join("doubt").exists());
+    assert!(folder.path().join("view.doubtful").exists());
     drop(registry);
     assert_eq!(open(folder.path()).resolve(&name).unwrap(), published[39]);
 }

@@ -21,6 +21,13 @@ pub fn rounds(in_ci: u64) -> u64 {
     in_ci * factor
 }
 
+/// A folder in memory where the system has one: what a test kills or damages itself is none the worse for lacking a disk, and
+/// syncing costs nothing.
+pub fn folder_in_memory() -> TempDir {
+    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    made.expect("a temporary folder")
+}
+
 /// The program `guiju`, built once.
 pub fn guiju() -> PathBuf {
     programs().join("guiju")

@@ -25,8 +25,11 @@ fn refused(command: &str, data: &Path, more: &[&str], expected: (i32, &str)) {
     assert_eq!(code, expected.0, "{command}: {text}");
     let lines: Vec<&str> = text.lines().collect();
     assert!(
-        lines.len() == 2 && lines[0].starts_with("error: ") && lines[1].starts_with("hint: "),
-        "{command} must give one line and a hint, gave:\n{text}"
+        lines.len() >= 2
+            && lines[2..].iter().all(|line| line.starts_with("  "))
+            && lines[0].starts_with("error: ")
+            && lines[1].starts_with("hint: "),
+        "{command} must give one line and a hint, then details, gave:\n{text}"
     );
     assert!(lines[0].contains(expected.1), "{command}: expected `{}` in:\n{text}", expected.1);
 }
@@ -95,7 +98,7 @@ async fn what_is_not_whole_is_neither_sound_nor_restored() {
     fs::write(&segment, &flipped).expect("written");
     refused("restore", &restored, &from, (1, "is damaged at byte "));
 
-    fs::write(&segment, &whole[..whole.len() - 1]).expect("written");
+    fs::write(&segment, &whole[..whole.len() - 20]).expect("written");
     refused("restore", &restored, &from, (2, "had 4 entries when it was made and has 3 others now"));
     assert!(!restored.exists(), "nothing is made of a backup that is not whole");
 
@@ -163,4 +166,132 @@ async fn the_view_is_made_anew_whatever_became_of_it() {
     assert!(!folder.path().join("none").exists(), "nothing is made where nothing was");
     let server = Server::start_in(folder, &[]);
     assert_eq!(versions(&server).await, expected);
+}
+
+/// Changes some bytes of a file.
+fn spoil(path: &Path, places: &[usize]) {
+    let mut bytes = fs::read(path).expect("read");
+    places.iter().for_each(|at| bytes[*at] ^= 0x20);
+    fs::write(path, bytes).expect("written");
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("-r").args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()));
+}
+
+/// Where a text stands in a file.
+fn find(path: &Path, text: &str) -> usize {
+    let bytes = fs::read(path).expect("read");
+    bytes.windows(text.len()).position(|window| window == text.as_bytes()).expect("it stands there")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_journal_is_mended_from_another_copy() {
+    let server = Server::start();
+    filled(&server).await;
+    let expected = versions(&server).await;
+    let (data, elsewhere) = (server.folder.path().join("data"), tempfile::tempdir().expect("a folder"));
+    let [early, late] = ["early", "late"].map(|name| elsewhere.path().join(name));
+    let [early, late] = [early.to_str().expect("UTF-8"), late.to_str().expect("UTF-8")];
+    runs("backup", &data, &["--to", early]);
+    published(&server).await.publish(submission("1.3.0", SCHEMA)).await.expect("published");
+    runs("backup", &data, &["--to", late]);
+    refused("verify", &data, &["--repair-from", late], (2, "is in use by another server"));
+    let (_, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    let (data, twin) = (folder.path().join("data"), tempfile::tempdir().expect("a folder"));
+    let sound = runs("verify", &data, &[]);
+    copy(&data, &twin.path().join("data"));
+    let twin = Server::start_in(twin, &[]);
+    let segment = data.join(format!("journal/{:020}.seg", 0));
+    let whole = fs::read(&segment).expect("read");
+
+    // One entry, and a document of another; each is named.
+    let (entry, document) = (find(&segment, "a misprint"), find(&segment, "\"title\""));
+    spoil(&segment, &[entry, document]);
+    refused("verify", &data, &[], (1, "is damaged at byte "));
+    let listed = run("verify", &data, &[]).1;
+    assert!(listed.contains(": entry 3") && listed.contains(": no entry, but documents"), "{listed}");
+    for from in [early, late, &twin.url()] {
+        let text = runs("verify", &data, &["--repair-from", from]);
+        assert!(text.starts_with("repaired: 5 entries in ") && text.contains("1 entries and "), "{text}");
+        let chain = |text: &str| text.lines().find(|line| line.starts_with("chain ")).map(str::to_owned);
+        assert_eq!(chain(&runs("verify", &data, &[])), chain(&sound), "it is the same log");
+        fs::remove_dir_all(data.join("journal.damaged-1")).expect("what was damaged is kept");
+        fs::write(&segment, &whole).expect("written");
+        spoil(&segment, &[entry, document]);
+    }
+    // An end that is gone, to the last commit and the last segment's name.
+    for length in [whole.len() / 2, 3, 0] {
+        fs::write(&segment, &whole[..length]).expect("written");
+        runs("verify", &data, &["--repair-from", late]);
+        fs::remove_dir_all(data.join("journal.damaged-1")).expect("what was damaged is kept");
+    }
+    assert!(runs("verify", &data, &[]).starts_with("sound: 5 entries, "));
+
+    // What the copy has not either, and a copy of another log, change nothing.
+    fs::write(&segment, &whole).expect("written");
+    let last = find(&segment, "1.3.0");
+    spoil(&segment, &[last]);
+    let spoilt = fs::read(&segment).expect("read");
+    refused("verify", &data, &["--repair-from", early], (1, "entry 4: "));
+    let other = Server::start();
+    published(&other).await;
+    fs::write(&segment, &whole[..whole.len() / 4]).expect("written");
+    let (code, text) = run("verify", &data, &["--repair-from", &other.url()]);
+    assert!(code == 1 && (text.contains("of another log") || text.contains("neither the journal")), "{text}");
+    assert!(fs::read(&segment).expect("read") == whole[..whole.len() / 4], "nothing is changed");
+    fs::write(&segment, &spoilt).expect("written");
+    runs("verify", &data, &["--repair-from", late]);
+    let server = Server::start_in(folder, &[]);
+    assert_eq!(versions(&server).await.split_off(1), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_comes_while_serving_is_found_by_reading_again_and_never_served() {
+    let server = Server::start_with(&["--scrub-bytes-per-second", "100000000"]);
+    filled(&server).await;
+    let metric = |name: &str| {
+        let metrics = crate::witness::ask(&server, "GET", "/metrics", "").1;
+        let line = metrics.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .unwrap_or_else(|| panic!("{name}:\n{metrics}"))
+    };
+    assert_eq!(metric("guiju_scrub_damaged"), 0);
+    let segment = server.folder.path().join(format!("data/journal/{:020}.seg", 0));
+    spoil(&segment, &[find(&segment, "\"title\"")]);
+    let begin = std::time::Instant::now();
+    while metric("guiju_scrub_damaged") == 0 {
+        assert!(begin.elapsed().as_secs() < 60, "not found:\n{}", server.log());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(server.log().contains("the log is not whole: entry 0"), "{}", server.log());
+    let bundle = wire::GetBundleRequest { reference: "bj.library/card@=1.0.0".into(), ..Default::default() };
+    let mut served = registry(&server).await.get_bundle(bundle).await.map(tonic::Response::into_inner);
+    if let Ok(stream) = &mut served {
+        while let Some(part) = stream.message().await.transpose() {
+            if part.is_err() {
+                return;
+            }
+        }
+        panic!("a damaged document was served");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_damaged_beside_the_log_is_named() {
+    let server = Server::start();
+    filled(&server).await;
+    crate::witness::ask(&server, "GET", "/checkpoint", "");
+    let (_, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    let data = folder.path().join("data");
+    runs("verify", &data, &[]);
+    for (file, places) in [("checkpoint", [50]), ("log-key/secret", [20]), ("log-key/first", [20])] {
+        let whole = fs::read(data.join(file)).expect("read");
+        spoil(&data.join(file), &places);
+        let (code, text) = run("verify", &data, &[]);
+        assert!(code == 1 && text.contains(file.rsplit('/').next().unwrap_or(file)), "{file}: {text}");
+        fs::write(data.join(file), whole).expect("written");
+    }
+    runs("verify", &data, &[]);
 }

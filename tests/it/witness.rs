@@ -13,16 +13,16 @@ use std::{
     process::Command,
 };
 
-fn key(server: &Server, name: &str) -> String {
+pub fn key(server: &Server, name: &str) -> String {
     fs::read_to_string(server.folder.path().join("data").join(name)).expect(name).trim_end().to_owned()
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
 /// A witness of the logs with these keys, in a folder that may be one already.
-fn witness(name: &str, folder: tempfile::TempDir, logs: &[&str]) -> Server {
+pub fn witness(name: &str, folder: tempfile::TempDir, logs: &[&str]) -> Server {
     let path = folder.path().join("logs");
     let logs: String = logs.iter().map(|key| format!("log {key}\n")).collect();
     fs::write(&path, format!("{logs}quorum none\n")).expect("written");
@@ -163,7 +163,7 @@ fn a_witness_is_asked_over_tls_by_those_who_know_its_authority() {
     assert!(cosigned(&log), "{}", log.log());
 }
 
-fn ask(server: &Server, method: &str, path: &str, body: &str) -> (u16, String) {
+pub fn ask(server: &Server, method: &str, path: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(&server.address).expect("connected");
     let head =
         format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}", body.len());

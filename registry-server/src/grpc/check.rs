@@ -53,6 +53,7 @@ impl Conformance for Service {
         request: Request<Streaming<wire::CheckStreamRequest>>,
     ) -> Answer<Self::CheckStreamStream> {
         let Ok(place) = self.check_streams.clone().try_acquire_owned() else {
+            self.metrics.shed("check_streams_max");
             return Err(Refusal::new(Reason::TooManyStreams, Reason::TooManyStreams.row().meaning).into());
         };
         let (deed, mut messages) = self.called(request);

@@ -2,6 +2,8 @@
 
 use super::{Answer, Service};
 use crate::status::{Reason, Refusal};
+use guiju_model::Digest;
+use guiju_proto::convert::ConvertError;
 use guiju_proto::log::{self as wire, log_service_server::LogService};
 use guiju_tlog::Proof;
 use prost::bytes::Bytes;
@@ -52,6 +54,20 @@ impl LogService for Service {
         let entries = self.ask(move |_| sequencer.entries(from_index, count as usize).map_err(Refusal::from)).await?;
         let entries = entries.into_iter().map(Bytes::from).collect();
         Ok(Response::new(wire::ReadEntriesResponse { entries }))
+    }
+
+    async fn read_blob(&self, request: Request<wire::ReadBlobRequest>) -> Answer<wire::ReadBlobResponse> {
+        const PART_BYTES: usize = 2 << 20;
+        let wire::ReadBlobRequest { digest, offset } = request.into_inner();
+        let digest: [u8; 32] =
+            digest.as_ref().try_into().map_err(|_| Refusal::from(ConvertError::new("digest", "write 32 bytes")))?;
+        let digest = Digest::from_bytes(digest);
+        let blob = self.ask(move |registry| registry.blob(&digest).map_err(Refusal::from)).await?;
+        let unknown = || Refusal::new(Reason::UnknownDocument, format!("the log has no document {digest}"));
+        let blob = Bytes::from(blob.ok_or_else(unknown)?);
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(blob.len());
+        let content = blob.slice(from..blob.len().min(from.saturating_add(PART_BYTES)));
+        Ok(Response::new(wire::ReadBlobResponse { content, length: blob.len() as u64 }))
     }
 }
 

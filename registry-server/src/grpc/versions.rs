@@ -218,11 +218,15 @@ impl Registry for Service {
         // Asked for once here, so that an index beyond the log is an error and not an empty stream.
         self.ask(move |registry| registry.events(from_index, 0, None)).await?;
         let (teller, answers) = answers(self.settings.stream_idle_timeout);
+        let Ok(place) = self.watch_streams.clone().try_acquire_owned() else {
+            self.metrics.shed("watch_streams_max");
+            return Err(Refusal::new(Reason::TooManyStreams, Reason::TooManyStreams.row().meaning).into());
+        };
         let open = self.metrics.open_stream("Watch");
         let caller = deed.caller().clone();
         let mut watcher = Watcher { service: self.clone(), caller, namespace, next: from_index, teller };
         tokio::spawn(async move {
-            let _open = open;
+            let _open = (open, place);
             if let Err(End::Refused(status)) = watcher.run().await {
                 watcher.teller.refuse(status);
             }
@@ -326,7 +330,7 @@ impl Watcher {
             let ended =
                 || Status::from(Refusal::new(Reason::CredentialsRefused, "the credentials do not hold any more"));
             self.caller = renewed.ok_or_else(ended)?;
-            let (events, next) = self.service.ask(move |registry| registry.events(from, EVENTS, None)).await?;
+            let (events, next) = self.service.ask_in_turn(move |registry| registry.events(from, EVENTS, None)).await?;
             if next == from {
                 return Ok(());
             }

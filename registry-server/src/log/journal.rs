@@ -17,7 +17,11 @@
 //! settled   4 | size u64
 //! ```
 
-use super::{Append, Head, Log, LogError};
+mod survey; // all that can be read where there is damage
+
+pub use survey::{Damage, Survey};
+
+use super::{Append, Head, Health, Log, LogError};
 use crate::disk::{self, Access, Disk, DiskFile, Files, Hold};
 use guiju_model::Digest;
 use std::{
@@ -283,8 +287,8 @@ impl Log for Journal {
         wait.map_or_else(|poisoned| poisoned.into_inner().0.head.size, |(held, _)| held.head.size)
     }
 
-    fn fault(&self) -> Option<String> {
-        self.held().broken.clone()
+    fn health(&self) -> Health {
+        Health { trouble: self.held().broken.clone(), members: Vec::new() }
     }
 }
 

@@ -101,7 +101,8 @@ impl Registry {
 
     pub(super) fn fact(&self, index: u64, bytes: &[u8]) -> Result<Fact, StoreError> {
         let fault = |why: String| StoreError::Entry { index, why };
-        let Entry { time_ms, principal, event, .. } = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
+        let entry = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
+        let Entry { time_ms, principal, event, .. } = entry.meaning();
         match event {
             Some(entry::Event::VersionPublished(published)) => {
                 let named = digest(&published.manifest).ok_or_else(|| fault("a digest is malformed".into()))?;
@@ -140,7 +141,8 @@ impl Registry {
     /// What an entry says of a version; none where it is about something else.
     pub(super) fn event(&self, index: u64, bytes: &[u8]) -> Result<Option<Event>, StoreError> {
         let fault = |why: String| StoreError::Entry { index, why };
-        let Entry { time_ms, event, .. } = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
+        let entry = Entry::decode(bytes).map_err(|error| fault(error.to_string()))?;
+        let Entry { time_ms, event, .. } = entry.meaning();
         let what = match event {
             Some(entry::Event::VersionPublished(published)) => {
                 let named = digest(&published.manifest).ok_or_else(|| fault("a digest is malformed".into()))?;

@@ -81,8 +81,8 @@ impl LogEntry {
     }
 
     fn read(index: u64, bytes: &[u8]) -> Result<Self, RegistryError> {
-        let Entry { time_ms, principal, event, .. } =
-            Entry::decode(bytes).map_err(|why| ConvertError::new(format!("entries[{index}]"), why))?;
+        let entry = Entry::decode(bytes).map_err(|why| ConvertError::new(format!("entries[{index}]"), why))?;
+        let Entry { time_ms, principal, event, .. } = entry.meaning();
         let mut read = Self { index, time_ms, principal, ..Self::default() };
         match event {
             Some(Event::VersionPublished(event)) => {
@@ -131,7 +131,7 @@ impl LogEntry {
                 let scopes = event.uses.iter().filter_map(|used| used.standard.split_once('/'));
                 read.scopes = scopes.map(|(namespace, _)| namespace.to_owned()).collect();
             }
-            None => read.event = "?".into(),
+            Some(Event::Mirrored(_)) | None => read.event = "?".into(),
         }
         Ok(read)
     }
@@ -303,7 +303,7 @@ fn name(pin: &Pin) -> String {
 
 /// Whether an entry publishes a pin's version with its digest; none where it is about something else.
 fn said_of(pin: &Pin, entry: &[u8]) -> Option<bool> {
-    let Some(Event::VersionPublished(event)) = Entry::decode(entry).ok()?.event else { return None };
+    let Some(Event::VersionPublished(event)) = Entry::decode(entry).ok()?.meaning().event else { return None };
     let resolution = &pin.resolution;
     let is_it = event.standard == resolution.standard.to_string() && event.version == resolution.version.to_string();
     is_it.then(|| event.manifest.as_ref() == resolution.digest.as_bytes())

@@ -170,6 +170,9 @@ pub struct Publication {
     pub affected_profiles: Vec<wire::Narrowing>,
 }
 
+/// The largest document that is taken from a registry.
+const BLOB_BYTES_MAX: usize = 256 << 20;
+
 /// A registry. Cheap to clone.
 #[derive(Clone)]
 pub struct Registry {
@@ -237,6 +240,33 @@ impl Registry {
 
     pub(crate) fn log(&self) -> LogServiceClient<Wire> {
         self.log.clone()
+    }
+
+    /// The document of that digest, whole and held against it; none where the log has none.
+    pub async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, RegistryError> {
+        let mut bytes = Vec::new();
+        loop {
+            let request = guiju_proto::log::ReadBlobRequest {
+                digest: digest.as_bytes().to_vec().into(),
+                offset: bytes.len() as u64,
+            };
+            let part = match self.log().read_blob(request).await {
+                Err(status) if status.code() == Code::NotFound => return Ok(None),
+                part => part?.into_inner(),
+            };
+            let whole = usize::try_from(part.length).unwrap_or(usize::MAX);
+            bytes.extend_from_slice(&part.content);
+            if bytes.len() > whole || whole > BLOB_BYTES_MAX || (part.content.is_empty() && bytes.len() < whole) {
+                return Err(ConvertError::new("length", format!("{whole} bytes of {digest} do not add up")).into());
+            }
+            if bytes.len() == whole {
+                break;
+            }
+        }
+        match Digest::of(&bytes) == *digest {
+            true => Ok(Some(bytes)),
+            false => Err(ConvertError::new("content", format!("it is not {digest}")).into()),
+        }
     }
 
     pub fn url(&self) -> &str {

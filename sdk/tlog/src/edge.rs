@@ -30,6 +30,16 @@ impl Edge {
         self.size
     }
 
+    /// The edge as it was kept: none where there are not as many hashes as a tree of that size has.
+    pub fn kept(size: u64, hashes: Vec<Hash>) -> Option<Self> {
+        (hashes.len() as u32 == size.count_ones() && size <= SIZE_MAX).then_some(Self { size, hashes })
+    }
+
+    /// What to keep of it, with its size.
+    pub fn hashes(&self) -> &[Hash] {
+        &self.hashes
+    }
+
     pub fn root(&self) -> Hash {
         let hashes = self.hashes.iter().rev().copied();
         hashes.reduce(|right, left| Hash::of_children(left, right)).unwrap_or_else(Hash::of_nothing)

@@ -1,0 +1,435 @@
+//! Follows another registry: proves what its log says, takes it over, and goes on serving it while the other is away.
+//!
+//! Each entry that is taken over is an entry of our log that holds the other's, byte for byte. `mirror/held` is what is believed
+//! of the other log: its keys, its last checkpoint that was followed to the end, and the edge of the tree up to there.
+//!
+//! # Invariants
+//! - An entry is taken over once it is proved to be in a checkpoint that is signed and begins with the one held. None is left out
+//!   and none comes twice: its operation id is made of the other log's name and its index there.
+//! - What does not follow from what is held (another key, a log that was cut or rewritten) ends the following for good, loudly;
+//!   what was proved before is served on.
+
+use crate::{
+    Fault,
+    contents::named,
+    disk::{self, Files},
+    log::Append,
+    metrics::Metrics,
+    registry::{Follows, Registry},
+    settings::Settings,
+    witness::read_policy,
+};
+use guiju::{ConnectOptions, HeldLog, LogDemands, LogSource, Registry as Upstream, RegistryError, log_head};
+use guiju_model::{Digest, StandardId};
+use guiju_proto::log::{Entry, Mirrored, entry::Event};
+use guiju_tlog::{Checkpoint, Edge, Hash, Policy, follow};
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::{sync::watch, time::sleep};
+
+/// Entries proved and taken over at once.
+const SPAN: u64 = 1024;
+const PATIENCE: Duration = Duration::from_secs(30);
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// How the following goes, for whoever asks.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub upstream: String,
+    /// Entries that the other log's last believed checkpoint has, and those of them that were followed.
+    pub size: u64,
+    pub followed: u64,
+    /// When it last answered as it should, in seconds of Unix time; 0 where it never did.
+    pub heard_s: u64,
+    /// Why it is not reached.
+    pub away: Option<String>,
+    /// Why it is followed no more.
+    pub distrusted: Option<String>,
+}
+
+/// A mirror at work.
+pub struct Mirror {
+    settings: Settings,
+    registry: Arc<Registry>,
+    metrics: Metrics,
+    demands: LogDemands,
+    authority: Option<Vec<u8>>,
+    held: PathBuf,
+    state: Arc<Mutex<State>>,
+}
+
+/// Why a round was not finished.
+enum Stop {
+    /// It may be otherwise the next time.
+    Away(String),
+    /// It is not the log that was believed.
+    Distrust(String),
+}
+
+impl From<RegistryError> for Stop {
+    fn from(error: RegistryError) -> Self {
+        match error.is_distrust() {
+            true => Self::Distrust(error.to_string()),
+            false => Self::Away(error.to_string()),
+        }
+    }
+}
+
+/// What is believed of the other log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Held {
+    log: HeldLog,
+    edge: Edge,
+}
+
+impl Mirror {
+    /// Follows what the settings name, if they name one, until the server stops.
+    pub fn start(
+        settings: &Settings,
+        registry: &Arc<Registry>,
+        metrics: &Metrics,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Option<Arc<Mutex<State>>>, Fault> {
+        let Some(url) = settings.upstream.clone() else {
+            let lone =
+                [("upstream_namespaces", &settings.upstream_namespaces), ("own_namespaces", &settings.own_namespaces)];
+            return match lone.into_iter().find(|(_, names)| !names.0.is_empty()) {
+                Some((key, _)) => Err(Fault::new(
+                    format!("`{key}` without `upstream`"),
+                    "name the registry to follow with --upstream",
+                )),
+                None => Ok(None),
+            };
+        };
+        let policy =
+            settings.upstream_policy.as_deref().map(|path| read_policy(path, "upstream_policy")).transpose()?;
+        if policy.is_none() {
+            tracing::warn!(%url, "`upstream_policy` names no key: the first that is seen is believed, and every later one must follow from it");
+        }
+        let authority = settings.upstream_authority.as_deref().map(fs::read).transpose();
+        let authority = authority
+            .map_err(|error| Fault::new(format!("`upstream_authority`: {error}"), "name a readable file in PEM"))?;
+        let held = settings.data.join("mirror/held");
+        read(&held)?;
+        registry.follow(Follows {
+            upstream: url.clone(),
+            theirs: settings.upstream_namespaces.0.clone(),
+            ours: settings.own_namespaces.0.clone(),
+        });
+        let state = Arc::new(Mutex::new(State { upstream: url, ..State::default() }));
+        let demands = LogDemands {
+            policy: policy.filter(|policy: &Policy| !policy.logs().is_empty() || policy.has_quorum()),
+            ..LogDemands::default()
+        };
+        let mirror = Self {
+            settings: settings.clone(),
+            registry: registry.clone(),
+            metrics: metrics.clone(),
+            demands,
+            authority,
+            held,
+            state: state.clone(),
+        };
+        tokio::spawn(mirror.rounds(stopping));
+        Ok(Some(state))
+    }
+
+    async fn rounds(self, mut stopping: watch::Receiver<bool>) {
+        let (mut upstream, mut pause, mut complaint) = (None, Duration::from_millis(200), String::new());
+        loop {
+            let round = async {
+                if upstream.is_none() {
+                    upstream = Some(self.connect().await?);
+                }
+                match &upstream {
+                    Some(upstream) => self.round(upstream).await,
+                    None => Ok(()),
+                }
+            };
+            let ended = tokio::select! {
+                ended = round => ended,
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            };
+            let wait = match ended {
+                Ok(()) => {
+                    if !complaint.is_empty() {
+                        tracing::info!(upstream = self.url(), "the registry that this one follows answers again");
+                    }
+                    (complaint, pause) = (String::new(), Duration::from_millis(200));
+                    self.change(|state| (state.away, state.heard_s) = (None, now_s()));
+                    self.settings.upstream_interval
+                }
+                Err(Stop::Away(why)) => {
+                    if why != complaint {
+                        tracing::warn!(
+                            upstream = self.url(),
+                            "the registry that this one follows is away, what it published is served on: {why}"
+                        );
+                        complaint.clone_from(&why);
+                    }
+                    upstream = None;
+                    self.change(|state| state.away = Some(why));
+                    pause = (pause * 2)
+                        .min(BACKOFF_MAX)
+                        .min(self.settings.upstream_interval.max(Duration::from_secs(1)) * 4);
+                    pause
+                }
+                Err(Stop::Distrust(why)) => {
+                    tracing::error!(
+                        upstream = self.url(),
+                        "the registry that this one follows is believed no more, what was proved before is served on: {why}; find out \
+                         what happened there; to begin anew with it, stop this server and move {} away",
+                        self.held.display()
+                    );
+                    self.change(|state| state.distrusted = Some(why));
+                    return;
+                }
+            };
+            self.tell();
+            tokio::select! {
+                () = sleep(wait) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+        }
+    }
+
+    fn url(&self) -> &str {
+        self.settings.upstream.as_deref().unwrap_or_default()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.metrics.mirror(state.size, state.followed, state.heard_s, state.distrusted.is_some());
+    }
+
+    async fn connect(&self) -> Result<Upstream, Stop> {
+        let options = ConnectOptions {
+            authority_pem: self.authority.clone(),
+            timeout: Some(PATIENCE),
+            ..ConnectOptions::default()
+        };
+        Ok(Upstream::connect_with(self.url(), options).await?)
+    }
+
+    /// From what is held to the log's checkpoint now.
+    async fn round(&self, upstream: &Upstream) -> Result<(), Stop> {
+        let held = read(&self.held).map_err(|fault| Stop::Away(fault.to_string()))?;
+        let head = log_head(upstream, held.as_ref().map(|held| &held.log), &self.demands).await?;
+        let mut edge = held.as_ref().map(|held| held.edge.clone()).unwrap_or_default();
+        self.change(|state| (state.size, state.followed) = (head.checkpoint.size, edge.size()));
+        while edge.size() < head.checkpoint.size {
+            let entries = self.span(upstream, &mut edge, &head.checkpoint).await?;
+            let first = edge.size() - entries.len() as u64;
+            self.take_over(upstream, &head.checkpoint.origin, first, entries).await?;
+            self.change(|state| state.followed = edge.size());
+        }
+        let held = Held { log: head, edge };
+        let (path, text) = (self.held.clone(), held.to_text());
+        blocking(move || keep(&path, &text).map_err(|error| error.to_string())).await
+    }
+
+    /// The next entries, proved to be in the checkpoint, which then are in the edge.
+    async fn span(&self, upstream: &Upstream, edge: &mut Edge, head: &Checkpoint) -> Result<Vec<Vec<u8>>, Stop> {
+        let (mut entries, mut grown) = (Vec::new(), edge.clone());
+        while grown.size() < head.size && (entries.len() as u64) < SPAN {
+            let more = upstream.entries(grown.size()).await?;
+            if more.is_empty() {
+                return Err(Stop::Away(format!("it signed {} entries and gives {}", head.size, grown.size())));
+            }
+            for entry in more.into_iter().take((head.size - grown.size()) as usize) {
+                grown.push(Hash::of_entry(&entry));
+                entries.push(entry);
+            }
+        }
+        let reached = Checkpoint { origin: head.origin.clone(), size: grown.size(), root: grown.root() };
+        let proof = match reached.size < head.size {
+            true => upstream.growth(reached.size, head.size).await?,
+            false => Default::default(),
+        };
+        let forged = |why| Stop::Distrust(format!("entries {} to {}: {why}", edge.size(), reached.size - 1));
+        follow(&reached, head, &proof).map_err(forged)?;
+        *edge = grown;
+        Ok(entries)
+    }
+
+    /// Appends those that concern us, with the documents that they name.
+    async fn take_over(
+        &self,
+        upstream: &Upstream,
+        origin: &str,
+        first: u64,
+        entries: Vec<Vec<u8>>,
+    ) -> Result<(), Stop> {
+        let mut appends = Vec::new();
+        for (index, bytes) in (first..).zip(entries) {
+            let unreadable = |why: String| Stop::Distrust(format!("entry {index} cannot be read: {why}"));
+            let entry = Entry::decode(&*bytes).map_err(|why| unreadable(why.to_string()))?.meaning();
+            let Some(standard) = self.concerned(&entry).map_err(unreadable)? else { continue };
+            let operation_id = operation(origin, index);
+            let (registry, asked) = (self.registry.clone(), operation_id.clone());
+            if blocking(move || registry.has_operation(&asked).map_err(|error| error.to_string())).await? {
+                continue;
+            }
+            let blobs = self.documents(upstream, &bytes).await?;
+            self.is_no_other(&entry, &standard)?;
+            let event = Event::Mirrored(Mirrored { origin: origin.into(), index, entry: bytes.into() });
+            let ours = Entry {
+                operation_id: operation_id.clone(),
+                time_ms: now_s() * 1000,
+                principal: PRINCIPAL.into(),
+                event: Some(event),
+            };
+            appends.push(Append { operation_id, entry: ours.encode_to_vec(), blobs });
+        }
+        let (registry, count) = (self.registry.clone(), appends.len());
+        blocking(move || registry.take_over(&appends).map_err(|error| error.to_string())).await?;
+        if count > 0 {
+            tracing::info!(entries = count, until = first, "taken over from {}", self.url());
+        }
+        Ok(())
+    }
+
+    /// The standard that an entry is about, where it is one that is taken over.
+    fn concerned(&self, entry: &Entry) -> Result<Option<StandardId>, String> {
+        let name = match &entry.event {
+            Some(Event::VersionPublished(event)) => &event.standard,
+            Some(Event::StatusChanged(event)) => &event.standard,
+            Some(_) => return Ok(None),
+            None => return Err("it is of a kind that this server does not know; use a newer one".into()),
+        };
+        let standard: StandardId = name.parse().map_err(|why| format!("`{name}`: {why}"))?;
+        let follows = Follows {
+            upstream: String::new(),
+            theirs: self.settings.upstream_namespaces.0.clone(),
+            ours: self.settings.own_namespaces.0.clone(),
+        };
+        Ok(follows.takes(standard.namespace()).then_some(standard))
+    }
+
+    /// All documents that an entry names and our log has not.
+    async fn documents(&self, upstream: &Upstream, entry: &[u8]) -> Result<Vec<Vec<u8>>, Stop> {
+        let mut fetched: HashMap<Digest, Vec<u8>> = HashMap::new();
+        loop {
+            let mut missing = None;
+            let look = |digest: &Digest| match fetched.get(digest) {
+                Some(bytes) => Ok(Some(bytes.clone())),
+                None => self.registry.blob(digest).map_err(|error| error.to_string()).inspect(|found| {
+                    if found.is_none() {
+                        missing.get_or_insert(*digest);
+                    }
+                }),
+            };
+            match named(entry, look) {
+                Ok(digests) => {
+                    for digest in digests {
+                        let is_here = fetched.contains_key(&digest)
+                            || self.registry.blob(&digest).is_ok_and(|blob| blob.is_some());
+                        if !is_here {
+                            fetched.insert(digest, document(upstream, &digest).await?);
+                        }
+                    }
+                    return Ok(fetched.into_values().collect());
+                }
+                Err(why) => match missing {
+                    Some(digest) => drop(fetched.insert(digest, document(upstream, &digest).await?)),
+                    None => return Err(Stop::Distrust(why)),
+                },
+            }
+        }
+    }
+
+    /// A version that stands here under the same number with other content came from elsewhere.
+    fn is_no_other(&self, entry: &Entry, standard: &StandardId) -> Result<(), Stop> {
+        let Some(Event::VersionPublished(event)) = &entry.event else { return Ok(()) };
+        let Ok(version) = event.version.parse() else {
+            return Err(Stop::Distrust(format!("`{}` is no version", event.version)));
+        };
+        let standing = self.registry.version_here(standard, &version).map_err(|error| Stop::Away(error.to_string()))?;
+        match standing.filter(|info| info.digest.as_bytes().as_slice() != event.manifest.as_ref()) {
+            Some(_) => Err(Stop::Distrust(format!(
+                "`{standard}` {version} was published here with other content; name its namespace in `own_namespaces`"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Who is named in the entries that hold another log's.
+const PRINCIPAL: &str = "mirror";
+
+async fn document(upstream: &Upstream, digest: &Digest) -> Result<Vec<u8>, Stop> {
+    let found = upstream.blob(digest).await?;
+    found.ok_or_else(|| Stop::Away(format!("it has no document {digest}, which an entry of its log names")))
+}
+
+/// Off the threads that drive connections. What fails here may work the next time.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, Stop> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Stop::Away),
+        Err(error) => Err(Stop::Away(error.to_string())),
+    }
+}
+
+/// The same for the same entry of the same log, for ever.
+fn operation(origin: &str, index: u64) -> String {
+    let hash = Sha256::digest(origin);
+    let name: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("mirror-{name}-{index}")
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+impl Held {
+    fn to_text(&self) -> String {
+        let HeldLog { first_key, current_key, checkpoint } = &self.log;
+        let edge: String = self.edge.hashes().iter().map(|hash| format!("edge {hash}\n")).collect();
+        let text = format!("first {first_key}\ncurrent {current_key}\n{edge}\n{checkpoint}");
+        format!("{}\n{text}", Digest::of(text.as_bytes()))
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        let (digest, text) = text.split_once('\n')?;
+        if Digest::of(text.as_bytes()).to_string() != digest {
+            return None;
+        }
+        let (head, checkpoint) = text.split_once("\n\n")?;
+        let checkpoint: Checkpoint = checkpoint.parse().ok()?;
+        let mut lines = head.lines();
+        let first_key = lines.next()?.strip_prefix("first ")?.parse().ok()?;
+        let current_key = lines.next()?.strip_prefix("current ")?.parse().ok()?;
+        let hashes = lines.map(|line| line.strip_prefix("edge ")?.parse().ok()).collect::<Option<_>>()?;
+        let edge = Edge::kept(checkpoint.size, hashes)?;
+        (edge.root() == checkpoint.root).then_some(Self { log: HeldLog { first_key, current_key, checkpoint }, edge })
+    }
+}
+
+/// What is held, if anything is.
+fn read(path: &Path) -> Result<Option<Held>, Fault> {
+    let hint = "put it back from where it is kept safe, or move it away: then the other log is proved from its beginning again, \
+                and the key that it names now is believed";
+    let text =
+        disk::read_text(&Files, path).map_err(|error| Fault::new(format!("{}: {error}", path.display()), hint))?;
+    text.map(|text| Held::of_text(&text).ok_or_else(|| Fault::new(format!("{} is damaged", path.display()), hint)))
+        .transpose()
+}
+
+fn keep(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        disk::make_folder(&Files, folder, 0o777)?;
+    }
+    disk::write_durably(&Files, path, text.as_bytes(), 0o644)
+}

@@ -1,0 +1,241 @@
+//! Makes a damaged journal whole from another copy: a backup, another data folder, or a registry that has the same log.
+//!
+//! # Invariants
+//! - What is written in its place has the same chain as what can still be read of it, and the tree that was signed last.
+//! - The damaged journal is kept beside it. Where anything is missing from both, nothing is changed.
+
+use super::{Lines, at, damage};
+use crate::{
+    Fault,
+    contents::named,
+    disk::{Disk, Files},
+    log::{Append, Head, Journal, Log, Survey},
+    store::{journal_path, view_path},
+    view::View,
+};
+use guiju::{ConnectOptions, LogSource, Registry};
+use guiju_model::Digest;
+use guiju_proto::log::Entry;
+use guiju_tlog::{Checkpoint, Edge, Hash};
+use prost::Message;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path,
+};
+use tokio::runtime::Runtime;
+
+/// Entries written at once, and their bytes.
+const BATCH: usize = 256;
+const BATCH_BYTES: usize = 16 << 20;
+
+/// The same log, somewhere else.
+enum Copy {
+    Journal(Box<Journal>),
+    Registry(Runtime, Registry, BTreeMap<u64, Vec<u8>>),
+}
+
+impl Copy {
+    fn open(from: &str, runtime: impl FnOnce() -> Result<Runtime, Fault>) -> Result<Self, Fault> {
+        if !from.starts_with("http://") && !from.starts_with("https://") {
+            let folder = Path::new(from);
+            let within = journal_path(folder);
+            let folder = if within.is_dir() { within.as_path() } else { folder };
+            return Ok(Self::Journal(Box::new(Journal::read(folder).map_err(damage)?.0)));
+        }
+        let runtime = runtime()?;
+        let registry =
+            runtime.block_on(Registry::connect_with(from, ConnectOptions::default())).map_err(unreachable)?;
+        Ok(Self::Registry(runtime, registry, BTreeMap::new()))
+    }
+
+    fn entry(&mut self, index: u64) -> Result<Option<Vec<u8>>, Fault> {
+        match self {
+            Self::Journal(journal) => Ok(journal.entries(index, 1).map_err(damage)?.pop()),
+            Self::Registry(runtime, registry, known) => {
+                if !known.contains_key(&index) {
+                    // Beyond the end it says so; then it has none.
+                    let more = runtime.block_on(registry.entries(index)).unwrap_or_default();
+                    *known = (index..).zip(more).collect();
+                }
+                Ok(known.get(&index).cloned())
+            }
+        }
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Fault> {
+        match self {
+            Self::Journal(journal) => journal.blob(digest).map_err(damage),
+            Self::Registry(runtime, registry, _) => runtime.block_on(registry.blob(digest)).map_err(unreachable),
+        }
+    }
+}
+
+fn unreachable(error: impl ToString) -> Fault {
+    Fault::new(error, "name a registry that answers, or a folder with a backup")
+}
+
+/// Repairs what `verify` finds in a journal; no server may have it open.
+pub fn repair(data: &Path, from: &str, runtime: impl FnOnce() -> Result<Runtime, Fault>) -> Result<Lines, Fault> {
+    let folder = journal_path(data);
+    let lock = Files.lock(&folder.join("lock")).map_err(at(&folder))?;
+    let _lock = lock.ok_or_else(|| {
+        Fault::new(format!("`{}` is in use by another server", folder.display()), "stop that server first")
+    })?;
+    let mut copy = Copy::open(from, runtime)?;
+    let survey = Survey::of(&folder).map_err(at(&folder))?;
+    let signed = signed(data)?;
+    let mut taken = (0, 0);
+    let known = Known { heads: survey.head.into_iter().chain(of_view(data)).collect(), signed };
+    if survey.entries.is_empty() && known.signed.is_none() && known.heads.is_empty() {
+        let what = format!("nothing is left of the log in {} that a copy could be held against", folder.display());
+        return Err(Fault::new(what, "`guiju-server restore` makes a new folder of a backup").found());
+    }
+    let (head, entries) = entries(&survey, &mut copy, &known, &mut taken.0)?;
+    let appends = with_blobs(&survey, &copy, entries, &mut taken.1)?;
+    let aside = write(data, &folder, head, appends)?;
+    Ok(vec![
+        format!("repaired: {} entries in {}", head.size, folder.display()),
+        format!("from {from}: {} entries and {} documents that could not be read here", taken.0, taken.1),
+        format!("chain {}", head.chain),
+        format!("the damaged journal is kept in {aside}"),
+    ])
+}
+
+/// What a copy is held against.
+struct Known {
+    heads: Vec<Head>,
+    signed: Option<Checkpoint>,
+}
+
+/// What the view has taken in, where there is one that can be read.
+fn of_view(data: &Path) -> Option<Head> {
+    let path = view_path(data);
+    let (view, doubt) = path.exists().then(|| View::open(&path).ok())??;
+    view.head().ok().filter(|head| doubt.is_none() && head.size > 0)
+}
+
+/// What the log signed last, if it did.
+fn signed(data: &Path) -> Result<Option<Checkpoint>, Fault> {
+    let path = data.join("checkpoint");
+    match fs::read_to_string(&path) {
+        Ok(text) => text.parse().map(Some).map_err(|why| {
+            let what = format!("{}: {why}", path.display());
+            Fault::new(
+                what,
+                "put `checkpoint` back from where it is kept safe, or move it away if this log was never trusted",
+            )
+        }),
+        Err(_) => Ok(None),
+    }
+}
+
+/// All entries, ours before the copy's; and where they end, which must be where ours did.
+fn entries(survey: &Survey, copy: &mut Copy, known: &Known, taken: &mut u64) -> Result<(Head, Vec<Vec<u8>>), Fault> {
+    let (mut head, mut edge, mut all, mut missing) = (Head::empty(), Edge::default(), Vec::new(), Vec::new());
+    let last = survey.entries.keys().next_back().map_or(0, |last| last + 1);
+    let sizes = known.heads.iter().map(|head| head.size).chain(known.signed.iter().map(|signed| signed.size));
+    let least = sizes.chain([last]).max().unwrap_or_default();
+    for index in 0.. {
+        let ours = survey.entries.get(&index).map(|(_, entry)| entry.clone());
+        let entry = match ours {
+            Some(entry) => entry,
+            None => match copy.entry(index)? {
+                Some(entry) => {
+                    *taken += 1;
+                    entry
+                }
+                None if index < least => {
+                    missing.push(index.to_string());
+                    Vec::new()
+                }
+                None => break,
+            },
+        };
+        head = head.then(&entry);
+        edge.push(Hash::of_entry(&entry));
+        all.push(entry);
+        let is_other = known.heads.iter().any(|ours| ours.size == head.size && ours.chain != head.chain)
+            || known.signed.as_ref().is_some_and(|signed| signed.size == edge.size() && signed.root != edge.root());
+        if is_other && missing.is_empty() {
+            let what = format!(
+                "the copy is of another log: with its entries the first {} are not what this one had",
+                head.size
+            );
+            return Err(Fault::new(what, "name a copy of this log").found());
+        }
+    }
+    match missing.is_empty() {
+        true => Ok((head, all)),
+        false => {
+            let what = format!("neither the journal nor the copy has entry {}", missing.join(", "));
+            Err(Fault::new(what, "name a copy that is younger").found())
+        }
+    }
+}
+
+fn with_blobs(survey: &Survey, copy: &Copy, entries: Vec<Vec<u8>>, taken: &mut u64) -> Result<Vec<Append>, Fault> {
+    let (mut appends, mut written) = (Vec::new(), std::collections::BTreeSet::new());
+    for (index, entry) in entries.into_iter().enumerate() {
+        let fault =
+            |why: String| Fault::new(format!("entry {index}: {why}"), "name a copy that has all documents").found();
+        let mut fetched = BTreeMap::new();
+        let mut look = |digest: &Digest| -> Result<Option<Vec<u8>>, String> {
+            if let Some(ours) = survey.blobs.get(digest) {
+                return Ok(Some(ours.clone()));
+            }
+            let found = copy.blob(digest).map_err(|fault| fault.to_string())?;
+            if let Some(bytes) = &found {
+                fetched.insert(*digest, bytes.clone());
+            }
+            Ok(found)
+        };
+        let digests = named(&entry, &mut look).map_err(fault)?;
+        let mut blobs = Vec::new();
+        for digest in digests {
+            let bytes = look(&digest).map_err(fault)?;
+            let bytes =
+                bytes.ok_or_else(|| fault(format!("neither the journal nor the copy has {digest}, which it names")))?;
+            if written.insert(digest) {
+                blobs.push(bytes);
+            }
+        }
+        *taken += fetched.len() as u64;
+        let operation_id = match survey.entries.get(&(index as u64)) {
+            Some((operation, _)) => operation.clone(),
+            None => Entry::decode(&*entry).map_err(|why| fault(why.to_string()))?.operation_id,
+        };
+        appends.push(Append { operation_id, entry, blobs });
+    }
+    Ok(appends)
+}
+
+/// Puts a new journal in the place of the damaged one; where that is kept.
+fn write(data: &Path, folder: &Path, head: Head, appends: Vec<Append>) -> Result<String, Fault> {
+    let draft = data.join("journal.repaired");
+    let _ = fs::remove_dir_all(&draft);
+    {
+        let (journal, _) = Journal::open(&draft)?;
+        let mut rest = appends.as_slice();
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fitting = rest.iter().take(BATCH).take_while(|append| {
+                bytes += append.blobs.iter().map(Vec::len).sum::<usize>();
+                bytes <= BATCH_BYTES
+            });
+            let (batch, later) = rest.split_at(fitting.count().max(1));
+            journal.append(batch, journal.head().size)?;
+            rest = later;
+        }
+        journal.verify().map_err(damage)?;
+        if journal.head() != head {
+            return Err(Fault::new("what was written is not what was read", "the disk is failing; use another"));
+        }
+    }
+    let free = |number: &u32| !data.join(format!("journal.damaged-{number}")).exists();
+    let aside = data.join(format!("journal.damaged-{}", (1..).find(free).unwrap_or_default()));
+    fs::rename(folder, &aside).map_err(at(&aside))?;
+    fs::rename(&draft, folder).map_err(at(folder))?;
+    File::open(data).and_then(|data| data.sync_all()).map_err(at(data))?;
+    Ok(aside.display().to_string())
+}

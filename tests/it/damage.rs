@@ -1,0 +1,262 @@
+//! Every file of the store damaged: a bit flipped, a block zeroed, an end cut off. Each damage is found, mended or refused, and
+//! nothing damaged is ever served.
+
+use crate::{
+    fuzz::Dice,
+    grpc::{SCHEMA, published, submission},
+    support::{Server, folder_in_memory, rounds},
+    verify::publish,
+    witness::{key, text, witness},
+};
+use guiju_model::Reference;
+use guiju_proto::registry::{PublishRequest, SetStatusRequest, Status};
+use guiju_server::{
+    log::{Journal, Log},
+    settings::Settings,
+    store::Store,
+};
+use guiju_tlog::{Checkpoint, Hash, Note, SigningKey, Tree, Witnessing, root};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// Small, so that the log has several.
+const SEGMENT_BYTES: u64 = 8 << 10;
+const BLOCK_BYTES: usize = 4096;
+
+/// A store that has all kinds of files: it holds standards, has signed, and is a witness of another log.
+struct Template {
+    folder: tempfile::TempDir,
+    settings: Settings,
+    /// By which another log could ask for a cosignature of a second history.
+    fork: Vec<u8>,
+}
+
+async fn template() -> Template {
+    let other = Server::start();
+    publish(&other, &[("a", 1)]).await;
+    let first = key(&other, "log-key/first");
+    let folder = other.kill();
+    let server = witness("witness.example.org", tempfile::tempdir().expect("a folder"), &[&first]);
+    let mut client = published(&server).await;
+    for number in 1..12 {
+        let schema =
+            SCHEMA.replace("\"title\"", &format!("\"description\": \"{}\", \"title\"", "word ".repeat(number * 40)));
+        let standard = format!("bj.library/card{}", number % 4);
+        let request = submission(&format!("1.{number}.0"), &schema);
+        client.publish(PublishRequest { standard, ..request }).await.expect("published");
+    }
+    let step = SetStatusRequest {
+        operation_id: "step".into(),
+        standard: "bj.library/card1".into(),
+        version: "1.1.0".into(),
+        status: Status::Deprecated.into(),
+        reason: "old".into(),
+        successor: String::new(),
+        ..Default::default()
+    };
+    client.set_status(step).await.expect("deprecated");
+    // The other log asks this one for its cosignature.
+    let path = folder.path().join("policy");
+    let policy = format!("log {first}\nwitness w {} {}\nquorum w\n", key(&server, "witness/public"), server.url());
+    fs::write(&path, policy).expect("written");
+    let other = Server::start_in(folder, &["--witnesses", text(&path)]);
+    let held = |server: &Server| {
+        let names = fs::read_dir(server.folder.path().join("data/witness")).expect("a witness").flatten();
+        names.filter(|entry| entry.file_name().len() == 16).count()
+    };
+    let begin = Instant::now();
+    while held(&server) == 0 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "nobody asked:\n{}", other.log());
+        publish(&other, &[("b", 1)]).await;
+    }
+    let secret = key(&other, "log-key/secret");
+    drop(other);
+    guiju::LogSource::checkpoint(&guiju::Registry::connect(&server.url()).await.expect("connected"))
+        .await
+        .expect("signed");
+    let (status, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    assert!(status.success(), "{status}");
+    in_small_segments(&folder.path().join("data/journal"));
+    let data = folder.path().join("data");
+    let settings = Settings {
+        data,
+        witness_logs: Some(folder.path().join("logs")),
+        witness_name: Some("witness.example.org".into()),
+        ..Settings::defaults().expect("defaults")
+    };
+    Template { folder, settings, fork: fork(&secret) }
+}
+
+/// The same log in several files.
+fn in_small_segments(folder: &Path) {
+    let aside = folder.with_extension("whole");
+    fs::rename(folder, &aside).expect("moved");
+    let (whole, _) = Journal::read(&aside).expect("whole");
+    let registry_blobs = guiju_server::log::Survey::of(&aside).expect("read").blobs;
+    let (small, _) = Journal::open_with(folder, SEGMENT_BYTES).expect("opened");
+    let mut blobs: Vec<Vec<u8>> = registry_blobs.into_values().collect();
+    for index in 0..whole.head().size {
+        let entry = whole.entries(index, 1).expect("read").remove(0);
+        let operation_id = <guiju_proto::log::Entry as prost::Message>::decode(&*entry).expect("an entry").operation_id;
+        let take = if index + 1 == whole.head().size { blobs.len() } else { 4.min(blobs.len()) };
+        let blobs = blobs.drain(..take).collect();
+        let append = guiju_server::log::Append { operation_id, entry, blobs };
+        small.append(&[append], index).expect("appended");
+    }
+    assert_eq!(small.head(), whole.head());
+    fs::remove_dir_all(aside).expect("removed");
+}
+
+/// A request to cosign a history of the other log that has nothing of the first.
+fn fork(secret: &str) -> Vec<u8> {
+    let key = SigningKey::from_secret_text(secret).expect("a key");
+    let mut tree = Tree::default();
+    (0..9).for_each(|number| tree.push(Hash::of_entry(format!("forged {number}").as_bytes())));
+    let checkpoint = Checkpoint { origin: key.name().into(), size: 9, root: root(&tree, 9).expect("a root") };
+    let mut note = Note::unsigned(checkpoint.to_string()).expect("a note");
+    note.sign(&key);
+    Witnessing { old_size: 0, proof: Default::default(), note }.to_string().into_bytes()
+}
+
+/// All that the store has to say, each answer by its question; what it refuses to say is left out.
+fn answers(store: &Store) -> BTreeMap<String, String> {
+    let mut answers = BTreeMap::new();
+    let mut say = |question: String, answer: Option<String>| {
+        if let Some(answer) = answer {
+            answers.insert(question, answer);
+        }
+    };
+    let registry = &store.registry;
+    for number in 0..12 {
+        let name = if number == 0 { "bj.library/card".to_owned() } else { format!("bj.library/card{}", number % 4) };
+        let reference: Reference = format!("{name}@=1.{number}.0").parse().expect("a reference");
+        say(format!("resolve {reference}"), registry.resolve(&reference).ok().map(|found| format!("{found:?}")));
+        say(format!("bundle {reference}"), registry.bundle(&reference, true).ok().map(|found| format!("{found:?}")));
+        let standard = reference.standard();
+        say(format!("versions {standard}"), registry.versions(standard).ok().map(|found| format!("{found:?}")));
+    }
+    let standards = registry.standards(None, None, None, 100);
+    say("standards".into(), standards.ok().map(|found| format!("{found:?}")));
+    for word in ["word", "card", "library"] {
+        say(format!("search {word}"), registry.search(word, 50).ok().map(|found| format!("{found:?}")));
+    }
+    let entries = store.sequencer.entries(0, 0);
+    say("entries".into(), entries.ok().map(|found| format!("{found:?}")));
+    say("size".into(), Some(format!("{:?}", registry.sizes())));
+    let checkpoint = store.sequencer.own_checkpoint();
+    say("checkpoint".into(), checkpoint.ok().map(|note| note.text().to_owned()));
+    say("key".into(), Some(store.sequencer.keys().signing.verifier().to_string()));
+    answers
+}
+
+/// Every file of the store but the lock, which is empty.
+fn files(data: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in fs::read_dir(data).expect("a folder").flatten().map(|entry| entry.path()) {
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false if path.ends_with("lock") => {}
+            false => found.push(path),
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Damages a file; in words.
+fn damage(path: &Path, dice: &mut Dice) -> String {
+    let mut bytes = fs::read(path).expect("read");
+    // Most of sled's file is room for what comes.
+    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
+    let at = dice.below(used);
+    let what = match dice.below(3) {
+        0 => {
+            let bit = dice.below(8);
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << bit;
+            }
+            format!("bit {bit} of byte {at} flipped")
+        }
+        1 => {
+            let begin = at / BLOCK_BYTES * BLOCK_BYTES;
+            let end = (begin + BLOCK_BYTES).min(bytes.len());
+            bytes[begin..end].fill(0);
+            format!("the block at {begin} zeroed")
+        }
+        _ => {
+            bytes.truncate(at);
+            format!("cut at {at}")
+        }
+    };
+    fs::write(path, bytes).expect("written");
+    what
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("made");
+    for path in fs::read_dir(from).expect("a folder").flatten().map(|entry| entry.path()) {
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() { copy(&path, &target) } else { assert!(fs::copy(&path, &target).is_ok(), "copied") }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_anywhere_is_found_mended_or_refused_and_never_served() {
+    let template = template().await;
+    tokio::task::spawn_blocking(move || damaged(&template)).await.expect("it holds");
+}
+
+fn damaged(template: &Template) {
+    let data = &template.settings.data;
+    let names = files(data);
+    let kind = |path: &Path| path.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+    let relative = |path: &Path| path.strip_prefix(data).expect("below").to_owned();
+    let expected = {
+        let place = folder_in_memory();
+        copy(data, place.path());
+        answers(&open(template, place.path()).expect("the template opens"))
+    };
+    assert_eq!(expected.len(), 12 * 2 + 5 + 1 + 3 + 4, "{:?}", expected.keys());
+    let mut dice = Dice(0x5eed_5eed_0001);
+    // By part of the store: refused at the start, refused when asked, all well.
+    let mut outcomes: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    for round in 0..rounds(500) {
+        let path = relative(&names[dice.below(names.len())]);
+        let place = folder_in_memory();
+        copy(data, place.path());
+        let what = format!("round {round}: {}, {}", path.display(), damage(&place.path().join(&path), &mut dice));
+        let outcome = outcomes.entry(kind(&path)).or_default();
+        match open(template, place.path()) {
+            Err(refusal) => {
+                assert!(!refusal.is_empty(), "{what}");
+                outcome[0] += 1;
+            }
+            Ok(store) => {
+                let found = answers(&store);
+                for (question, answer) in &found {
+                    assert_eq!(Some(answer), expected.get(question), "{what}: another answer to `{question}`");
+                }
+                let fork = store.witness.as_ref().expect("a witness").cosign(&template.fork);
+                assert!(fork.is_err(), "{what}: a second history was cosigned");
+                outcome[if found.len() == expected.len() { 2 } else { 1 }] += 1;
+            }
+        }
+    }
+    eprintln!("refused at the start, refused when asked, all well: {outcomes:?}");
+    let of = |name: &str| outcomes.get(name).copied().unwrap_or_default();
+    assert!(
+        of("journal")[0] > 0 && of("view")[2] > 0 && of("log-key")[0] > 0 && of("checkpoint")[0] > 0,
+        "{outcomes:?}"
+    );
+    assert_eq!((of("journal")[2], of("view")[0]), (0, 0), "a journal is never whole, a view never stops: {outcomes:?}");
+    let _ = &template.folder;
+}
+
+fn open(template: &Template, data: &Path) -> Result<Store, String> {
+    let settings = Settings { data: data.to_owned(), ..template.settings.clone() };
+    Store::open(&settings).map_err(|fault| fault.to_string())
+}

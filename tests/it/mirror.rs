@@ -1,0 +1,189 @@
+//! A registry that follows another: what it takes over, and what it does when the other is away, cut short or rewritten.
+
+use crate::{
+    grpc::{SCHEMA, published, refused, registry, submission},
+    support::{Server, said, server_command},
+    verify::{expect, publish, run},
+    witness::ask,
+};
+use guiju_proto::registry::{PublishRequest, ResolveRequest, SetStatusRequest, Status, VersionInfo};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+use tonic::Code;
+
+fn follow(upstream: &str, folder: tempfile::TempDir, more: &[&str]) -> Server {
+    let flags = ["--upstream", upstream, "--upstream-interval", "100ms"];
+    Server::start_in(folder, &[&flags[..], more].concat())
+}
+
+async fn get(server: &Server, path: &str) -> String {
+    ask(server, "GET", path, "").1
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// Waits until what `/healthz` says has that line.
+async fn says(server: &Server, line: &str) -> String {
+    let begin = Instant::now();
+    loop {
+        let said = get(server, "/healthz").await;
+        if said.lines().any(|found| found.starts_with(line)) {
+            return said;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "no `{line}` in:\n{said}\n{}", server.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until so many entries of the other log were followed to the end.
+async fn has_followed(server: &Server, entries: u64) {
+    says(server, &format!("upstream_entries: {entries}")).await;
+    says(server, "upstream_behind: 0").await;
+}
+
+async fn resolved(server: &Server, reference: &str) -> Result<VersionInfo, Code> {
+    let asked =
+        registry(server).await.resolve(ResolveRequest { reference: reference.into(), ..Default::default() }).await;
+    asked.map(|found| found.into_inner().version.expect("a version")).map_err(|status| status.code())
+}
+
+async fn put(server: &Server, standard: &str, version: &str) -> Result<(), tonic::Status> {
+    let operation_id = format!("{}-{version}", standard.replace('/', "-"));
+    let request = PublishRequest { operation_id, standard: standard.into(), ..submission(version, SCHEMA) };
+    registry(server).await.publish(request).await.map(drop)
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-r").args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()));
+}
+
+/// Each entry of the other log, by its index there, as an export of ours tells it.
+fn taken_over(data: &Path) -> Vec<u64> {
+    let place = folder();
+    let target = place.path().join("export");
+    said(&server_command(&["export", "--data"]).arg(data).arg("--to").arg(&target).output().expect("it runs"));
+    let log = fs::read_to_string(target.join("log.ndjson")).expect("an export");
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    lines.filter_map(|line| line["mirrored_from"]["index"].as_u64()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_serves_what_it_proved_while_the_other_is_away_and_catches_up() {
+    let upstream = Server::start();
+    published(&upstream).await;
+    put(&upstream, "bj.city/a", "1.0.0").await.expect("published");
+    let (first, address) = (upstream.url(), upstream.address.clone());
+    let mirror = follow(&first, folder(), &["--own-namespaces", "bj.library.haidian,bj.haidian"]);
+    has_followed(&mirror, 2).await;
+    let mut there = resolved(&upstream, "bj.city/a").await.expect("there");
+    let here = resolved(&mirror, "bj.city/a").await.expect("here");
+    there.log_index = here.log_index;
+    assert_eq!(here, there, "all but its place in the log is the same");
+
+    // Its own namespaces are its own, the others are not.
+    put(&mirror, "bj.haidian/own", "1.0.0").await.expect("published");
+    refused(put(&mirror, "bj.city/b", "1.0.0").await, Code::FailedPrecondition, "NAMESPACE_MIRRORED");
+    let step = SetStatusRequest {
+        operation_id: "step".into(),
+        standard: "bj.city/a".into(),
+        version: "1.0.0".into(),
+        status: Status::Withdrawn.into(),
+        reason: "no".into(),
+        successor: String::new(),
+        ..Default::default()
+    };
+    refused(registry(&mirror).await.set_status(step.clone()).await, Code::FailedPrecondition, "NAMESPACE_MIRRORED");
+
+    // Pins hold against the mirror's own log.
+    let project = folder();
+    expect(&run(project.path(), &mirror.url(), &["lock", "bj.city/a@^1", "bj.haidian/own@^1"]), 0, &["wrote"]);
+    expect(&run(project.path(), &mirror.url(), &["verify"]), 0, &["with 3 entries"]);
+
+    let upstream = upstream.kill();
+    says(&mirror, "upstream_status: away").await;
+    assert_eq!(resolved(&mirror, "bj.city/a").await.as_ref(), Ok(&here), "it is served while the other is away");
+    put(&mirror, "bj.haidian/own", "1.1.0").await.expect("published meanwhile");
+
+    // Days later, both were stopped and started, and the other has more: all of it comes, once each.
+    let mirror = mirror.kill();
+    let upstream = Server::start_in(upstream, &["--listen", &address]);
+    for number in 1..40 {
+        put(&upstream, "bj.city/a", &format!("1.{number}.0")).await.expect("published");
+    }
+    registry(&upstream).await.set_status(step).await.expect("withdrawn");
+    let mirror = follow(&first, mirror, &["--own-namespaces", "bj.library.haidian,bj.haidian"]);
+    has_followed(&mirror, 42).await;
+    for number in 1..40 {
+        let reference = format!("bj.city/a@=1.{number}.0");
+        let (there, here) = (resolved(&upstream, &reference).await, resolved(&mirror, &reference).await);
+        assert_eq!(here.expect("here").digest, there.expect("there").digest);
+    }
+    assert_eq!(resolved(&mirror, "bj.city/a@=1.0.0").await, Err(Code::NotFound), "what was withdrawn is so here");
+    resolved(&mirror, "bj.haidian/own@=1.1.0").await.expect("its own is there");
+    assert!(get(&mirror, "/metrics").await.contains("guiju_mirror_followed_entries 42"));
+    assert_eq!(taken_over(&mirror.folder.path().join("data")), (0..42).collect::<Vec<_>>(), "without gap or repeat");
+    expect(&run(project.path(), &mirror.url(), &["verify"]), 0, &["entries"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_cut_or_rewritten_is_followed_no_more() {
+    let upstream = Server::start();
+    publish(&upstream, &[("a", 1), ("b", 1)]).await;
+    let (url, address) = (upstream.url(), upstream.address.clone());
+    let whole = upstream.kill();
+    let earlier = folder();
+    copy(&whole.path().join("data"), &earlier.path().join("data"));
+    let upstream = Server::start_in(whole, &["--listen", &address]);
+    publish(&upstream, &[("c", 1)]).await;
+    let mirrors = [follow(&url, folder(), &[]), follow(&url, folder(), &[])];
+    for mirror in &mirrors {
+        has_followed(mirror, 3).await;
+    }
+    drop(upstream.kill());
+
+    // An old backup in its place, with its key: shorter than what was seen, then as long with another entry.
+    let upstream = Server::start_in(earlier, &["--listen", &address]);
+    let [rewound, forked] = mirrors;
+    let said = says(&rewound, "upstream_status: distrusted").await;
+    assert!(said.contains("status: ready"), "{said}");
+    says(&forked, "upstream_status: distrusted").await;
+    let forked = forked.kill();
+    publish(&upstream, &[("x", 1), ("y", 1)]).await;
+    let forked = follow(&url, forked, &[]);
+    says(&forked, "upstream_status: distrusted").await;
+    for mirror in [&rewound, &forked] {
+        resolved(mirror, "bj.test/c").await.expect("what was proved is served on");
+        assert_eq!(resolved(mirror, "bj.test/x").await, Err(Code::NotFound), "what is not proved is not taken over");
+        assert!(get(mirror, "/metrics").await.contains("guiju_mirror_distrusts 1"));
+        assert!(mirror.log().contains("is believed no more"), "{}", mirror.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_namespaces_that_are_named_are_taken_over() {
+    let upstream = Server::start();
+    for standard in ["bj.city/a", "bj.city.water/b", "bj.cityhall/c", "cn.gb/d"] {
+        put(&upstream, standard, "1.0.0").await.expect("published");
+    }
+    let mirror = follow(&upstream.url(), folder(), &["--upstream-namespaces", "bj.city"]);
+    has_followed(&mirror, 4).await;
+    for (standard, is_here) in
+        [("bj.city/a", true), ("bj.city.water/b", true), ("bj.cityhall/c", false), ("cn.gb/d", false)]
+    {
+        assert_eq!(resolved(&mirror, standard).await.is_ok(), is_here, "{standard}");
+    }
+    put(&mirror, "bj.cityhall/c", "2.0.0").await.expect("what is not taken over is its own");
+    assert_eq!(taken_over(&mirror.folder.path().join("data")), [0, 1]);
+
+    // `mirror` is `serve` with the same said in other words.
+    let flags = ["mirror", "--from", "ftp://nowhere", "--namespace", "Bj!"];
+    let refusal = said(&server_command(&flags).output().expect("it runs"));
+    assert!(refusal.contains("Bj!"), "{refusal}");
+}

@@ -1,0 +1,237 @@
+//! More than was planned for, and callers who mean harm: the server turns some away, with a time to try again, and answers the
+//! others.
+
+use crate::{
+    grpc::{SCHEMA, conformance, header, published, refused, registry, submission},
+    support::{Server, folder_in_memory},
+    witness::ask,
+};
+use guiju_proto::conformance::{CheckStreamRequest, CheckStreamResponse, Format};
+use guiju_proto::registry::{
+    PublishRequest, ResolveRequest, WatchRequest, registry_client::RegistryClient, watch_response::Event,
+};
+use std::{
+    fs,
+    io::{ErrorKind, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Streaming, transport::Endpoint};
+
+const WATCHERS: usize = 1_000;
+const CHECKERS: usize = 200;
+/// What so many streams may add to the memory of a server built for tests.
+const GROWTH_KIB_MAX: u64 = 256 << 10;
+
+/// Resident memory, in KiB.
+fn memory(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_watchers_and_two_hundred_checkers_take_bounded_memory() {
+    let flags = ["--watch-streams-max", "1000", "--check-streams-max", "200", "--work-max", "8"];
+    let server = Server::start_in(folder_in_memory(), &flags);
+    published(&server).await;
+    let before = memory(&server);
+    let (mut watchers, mut checkers, mut client) = (Vec::new(), Vec::new(), registry(&server).await);
+    for number in 0..WATCHERS {
+        if number % 100 == 0 {
+            client = registry(&server).await;
+        }
+        let request = WatchRequest::default();
+        watchers.push(client.watch(request).await.expect("a stream").into_inner());
+    }
+    for _ in 0..CHECKERS {
+        checkers.push(check_stream(&server).await);
+    }
+    let request = WatchRequest::default();
+    refused(client.watch(request).await, Code::ResourceExhausted, "TOO_MANY_STREAMS");
+    client.publish(submission("1.1.0", SCHEMA)).await.expect("published");
+    for watcher in &mut watchers {
+        let mut heard = Vec::new();
+        while heard.len() < 2 {
+            let message = timeout(Duration::from_secs(60), watcher.message()).await.expect("in time");
+            let message = message.expect("it goes on").expect("no end");
+            if let Some(Event::Published(version)) = message.event {
+                heard.push((message.index, version.version));
+            }
+        }
+        assert_eq!(heard, [(0, "1.0.0".to_owned()), (1, "1.1.0".to_owned())]);
+    }
+    let growth = memory(&server).saturating_sub(before);
+    eprintln!("{WATCHERS} watchers and {CHECKERS} checkers: {growth} KiB more than {before} KiB");
+    assert!(growth < GROWTH_KIB_MAX, "{growth} KiB");
+    let metrics = ask(&server, "GET", "/metrics", "").1;
+    assert!(metrics.contains("guiju_shed_total{why=\"watch_streams_max\"} 1"), "{metrics}");
+    drop(checkers);
+}
+
+/// A stream that has begun and waits for records.
+async fn check_stream(server: &Server) -> (mpsc::Sender<CheckStreamRequest>, Streaming<CheckStreamResponse>) {
+    let (sender, messages) = mpsc::channel(4);
+    sender.send(header(Format::Unspecified, false)).await.expect("taken");
+    let mut client = conformance(server).await;
+    let answers = client.check_stream(ReceiverStream::new(messages)).await.expect("a stream").into_inner();
+    (sender, answers)
+}
+
+/// Each is judged for long enough that others come meanwhile.
+fn large(number: usize) -> PublishRequest {
+    let field = |at: usize| {
+        format!(r#""p{number}x{at}": {{"type": "string", "maxLength": 8, "x-guiju": {{"titleZh": "字"}}}}"#)
+    };
+    let fields: Vec<String> = (0..800).map(field).collect();
+    let schema = format!(
+        r#"{{"$schema": "https://json-schema.org/draft/2020-12/schema", "x-guiju": {{"vocabulary": "1"}}, "type": "object", "properties": {{{}}}}}"#,
+        fields.join(", ")
+    );
+    let operation_id = format!("large-{number}");
+    PublishRequest { operation_id, standard: format!("bj.load/s{number}"), ..submission("1.0.0", &schema) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_much_is_told_when_to_come_again() {
+    let server = Server::start_in(folder_in_memory(), &["--work-max", "1"]);
+    let mut tries = tokio::task::JoinSet::new();
+    for number in 0..24 {
+        let mut client = registry(&server).await;
+        tries.spawn(async move {
+            let mut turned_away = 0;
+            loop {
+                match client.publish(large(number)).await {
+                    Ok(_) => return turned_away,
+                    refusal => drop(refused(refusal, Code::ResourceExhausted, "OVERLOADED")),
+                }
+                turned_away += 1;
+                tokio::time::sleep(Duration::from_millis(50 + number as u64 * 20)).await;
+            }
+        });
+    }
+    let turned_away: usize =
+        timeout(Duration::from_secs(300), tries.join_all()).await.expect("all get through").into_iter().sum();
+    assert!(turned_away > 0, "nobody was turned away");
+    assert!(ask(&server, "GET", "/healthz", "").1.contains("status: ready"));
+    let metrics = ask(&server, "GET", "/metrics", "").1;
+    assert!(metrics.contains(&format!("guiju_shed_total{{why=\"work_max\"}} {turned_away}")), "{metrics}");
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// POST to a method, in the plainest spelling of HPACK.
+fn headers(path: &str) -> Vec<u8> {
+    let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
+    [&[0x83, 0x86, 0x04][..], &text(path), &[0x01], &text("localhost"), &[0x0f, 0x10], &text("application/grpc")]
+        .concat()
+}
+
+const RESOLVE: &str = "/guiju.registry.v1.Registry/Resolve";
+
+fn greeted(server: &Server, settings: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(&server.address).expect("connected");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
+    stream.set_write_timeout(Some(Duration::from_secs(30))).expect("a time-out");
+    stream.write_all(&[PREFACE, &frame(4, 0, 0, settings)].concat()).expect("a greeting");
+    stream
+}
+
+/// Sends until all is sent or the server has hung up; whether it had.
+fn flood(mut stream: TcpStream, frames: impl Iterator<Item = Vec<u8>>) -> bool {
+    for frame in frames {
+        if stream.write_all(&frame).is_err() {
+            return true;
+        }
+    }
+    let mut answer = vec![0; 64 << 10];
+    loop {
+        match stream.read(&mut answer) {
+            Ok(0) => return true,
+            Err(error) => return !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            // GOAWAY: frames of type 7 on stream 0.
+            Ok(count) if answer[..count].windows(9).any(|head| head[3] == 7 && head[5..9] == [0; 4]) => return true,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// After which the server hangs up, if it has not before.
+fn farewell() -> Vec<u8> {
+    frame(7, 0, 0, &[0; 8])
+}
+
+/// Each does harm on one connection; whether the server hung up.
+type Harm = (&'static str, fn(&Server) -> bool);
+
+const HARMS: &[Harm] = &[
+    ("rapid reset", |server| {
+        let streams = (0..20_000_u32).map(|number| number * 2 + 1);
+        let begun =
+            |stream| [frame(1, 4, stream, &headers(RESOLVE)), frame(3, 0, stream, &8_u32.to_be_bytes())].concat();
+        flood(greeted(server, &[]), streams.map(begun).chain([farewell()]))
+    }),
+    ("headers without an end", |server| {
+        let more = (0..4_000).map(|_| frame(9, 0, 1, &[0x40, 1, b'a', 1, b'b'].repeat(3_000)));
+        flood(greeted(server, &[]), [frame(1, 0, 1, &headers(RESOLVE))].into_iter().chain(more))
+    }),
+    ("a flood of pings", |server| {
+        let pings = (0..20_000).map(|_| frame(6, 0, 0, &[7; 8]));
+        flood(greeted(server, &[]), pings.chain([farewell()]))
+    }),
+    ("settings over and over", |server| {
+        let settings = (0..20_000).map(|_| frame(4, 0, 0, &[]));
+        flood(greeted(server, &[]), settings.chain([farewell()]))
+    }),
+    ("a frame longer than allowed", |server| {
+        flood(greeted(server, &[]), [frame(0, 0, 1, &vec![0; 1 << 20])].into_iter())
+    }),
+    ("noise", |server| flood(greeted(server, &[]), [b"\xff".repeat(4_096)].into_iter())),
+];
+
+#[test]
+fn callers_who_mean_harm_do_it_to_themselves() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = Server::start_in(folder_in_memory(), &[]);
+    runtime.block_on(published(&server));
+    let before = memory(&server);
+    // A window of no bytes: answers are asked for and never read.
+    let mut stalled = Vec::new();
+    for _ in 0..20 {
+        let mut stream = greeted(&server, &[0, 4, 0, 0, 0, 0]);
+        for number in 0..100_u32 {
+            let (id, message) = (number * 2 + 1, b"\0\0\0\0\x11\x0a\x0fbj.library/card");
+            let request = [frame(1, 4, id, &headers(RESOLVE)), frame(0, 1, id, message)].concat();
+            stream.write_all(&request).expect("taken");
+        }
+        stalled.push(stream);
+    }
+    for (name, harm) in HARMS {
+        std::thread::scope(|scope| {
+            let harms: Vec<_> = (0..3).map(|_| scope.spawn(|| harm(&server))).collect();
+            runtime.block_on(async {
+                let channel = Endpoint::from_shared(server.url()).expect("an address").connect_lazy();
+                let mut client = RegistryClient::new(channel);
+                for _ in 0..20 {
+                    let request = ResolveRequest { reference: "bj.library/card@=1.0.0".into(), ..Default::default() };
+                    let answer = timeout(Duration::from_secs(30), client.resolve(request)).await;
+                    answer
+                        .unwrap_or_else(|_| panic!("{name}: others wait"))
+                        .unwrap_or_else(|status| panic!("{name}: {status}"));
+                }
+            });
+            assert!(harms.into_iter().all(|harm| harm.join().expect("it ends")), "{name}: the server did not hang up");
+        });
+    }
+    let growth = memory(&server).saturating_sub(before);
+    assert!(growth < GROWTH_KIB_MAX, "{growth} KiB more\n{}", server.log());
+    drop(stalled);
+    assert!(ask(&server, "GET", "/healthz", "").1.contains("status: ready"));
+}
