@@ -4,8 +4,9 @@
 //! Whatever it cannot prove (a failing record, a member given twice, a number beyond what it compares exactly, a keyword that it
 //! does not know) goes to the engine, which decides and explains. So a fault here could only be a wrong acceptance.
 //!
-//! Where all of a record is proved but some texts, numbers or words of states without branches, only these **doubts** go to the
-//! engine, each by itself: what is found at such a value depends on nothing else in the record.
+//! Where all of a record is proved but some texts, numbers or words of states without branches, or that objects have all members
+//! they must and none they may not, only these **doubts** go to the engine, each by itself: what is found there depends on
+//! nothing else in the record.
 //!
 //! A **state** is what holds for one value: the conjunction of all schemas that apply to it whatever the record says. Those
 //! that apply only to some records hang on the state as **branches**.
@@ -27,7 +28,7 @@ mod scan; // where a string ends
 mod shape; // patterns as sequences of character classes, and as automata
 mod windows; // a record with room behind it
 
-pub(crate) use doubt::{Doubt, Sign, Step};
+pub(crate) use doubt::{Doubt, Sign, Step, What};
 pub(crate) use prove::{Memory, Row, Span};
 
 use crate::{formats::Format, membership::Membership, plan::Engine, record::Pointer, rules::Rules, survey::SchemaId};
@@ -46,6 +47,8 @@ pub(crate) struct Program {
     plains: Vec<Plain>,
     /// The record's own state; none where the standard cannot be told this way at all.
     root: Option<StateId>,
+    /// A state of anything, where what an object lacks and what it has too much can be told by itself.
+    anything: Option<StateId>,
     /// The order of members in all objects, as the standard has it: which comes first, then which comes after each.
     order: Box<[u8]>,
     /// Fields that tell the day of a code list, and where their first name is kept in the record's own object.

@@ -7,7 +7,7 @@ use crate::{
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
     plan::{Engine, Plan},
-    program::{Doubt, Memory, Program, Row, Sign, Span, StateId, Step},
+    program::{Doubt, Memory, Program, Row, Sign, Span, StateId, Step, What},
     survey::{SchemaId, Way},
 };
 use guiju_model::{CodeList, Date, Digest, Finding, Report, StandardId};
@@ -187,15 +187,15 @@ impl Validator {
         report
     }
 
-    /// The report on a record of which all is proved but some plain values. None where the exact road has to be taken.
+    /// The report on a record of which all is proved but some values and members. None where the exact road has to be taken.
     fn check_doubts(&self, record: &[u8], memory: &Memory, options: &CheckOptions, told: &mut Told) -> Option<Report> {
         let Judge::Record { program, .. } = &self.judge else { return None };
         let (mut report, mut places) = (self.empty_report(), Places::new(record));
         for doubt in &memory.doubts {
-            let (value, way) = (&record[doubt.from..doubt.to], memory.way(doubt));
-            let place = places.of(doubt.from);
-            let key = Key::of(program, doubt, way, value, options);
-            let tell = || self.tell_alone(value, doubt.state, &program.path(way), options);
+            let way = memory.way(doubt);
+            let place = places.of(doubt.at);
+            let key = Key::of(program, doubt, way, record, options)?;
+            let tell = || self.tell_doubt(record, doubt, &program.path(way), options);
             for finding in &*told.get_or_tell(key, tell)? {
                 if report.findings.len() < options.findings_max {
                     report.push(Finding { place: Some(place.clone()), ..finding.clone() }, options.findings_max);
@@ -205,6 +205,30 @@ impl Validator {
             }
         }
         Some(report)
+    }
+
+    /// All that there is to say of a doubt; none where more than that was found.
+    fn tell_doubt(&self, record: &[u8], doubt: &Doubt, path: &str, options: &CheckOptions) -> Option<Vec<Finding>> {
+        let mut found = self.tell_alone(&record[doubt.from..doubt.to], doubt.state, path, options)?;
+        match doubt.what {
+            What::Value => return Some(found),
+            What::Missing(_) => {
+                let is_here = |finding: &Finding| {
+                    finding.code == "required-missing"
+                        && finding.path.rsplit_once('/').is_some_and(|(above, _)| above == path)
+                };
+                found.retain(is_here);
+            }
+            What::Stranger { name: (from, to), .. } => {
+                let name = std::str::from_utf8(&record[from as usize..to as usize]).ok()?;
+                let path = format!("{path}/{}", escape(name));
+                found.retain(|finding| finding.path == path);
+                if found.iter().any(|finding| finding.code != "undeclared-field") {
+                    return None;
+                }
+            }
+        }
+        (!found.is_empty()).then_some(found)
     }
 
     /// All that is to be found at a value that stands alone.
@@ -303,8 +327,10 @@ impl<'v> Checker<'v> {
         let Judge::Record { program, .. } = &self.validator.judge else { return Quick::Unsure };
         let bounds = (options.depth_max.min(DEPTH_MAX), options.record_bytes_max);
         match program.proves_row(&shape.0, (spelled, cells), options.reference_date, bounds, &mut self.memory) {
-            true => self.told_of_doubts(spelled, options),
-            false => Quick::Unsure,
+            true if self.memory.doubts.iter().all(|doubt| doubt.what == What::Value) => {
+                self.told_of_doubts(spelled, options)
+            }
+            _ => Quick::Unsure,
         }
     }
 
@@ -313,10 +339,12 @@ impl<'v> Checker<'v> {
         let (memory, depth_max) = (&mut self.memory, options.depth_max.min(DEPTH_MAX));
         let is_told = record.len() <= options.record_bytes_max
             && program.proves_all_but(record, options.reference_date, depth_max, memory);
-        match is_told {
-            true => self.told_of_doubts(record, options),
-            false => Quick::Unsure,
+        if !is_told {
+            return Quick::Unsure;
         }
+        // What an object lacks is seen at its end, and told at its beginning.
+        memory.doubts.sort_by_key(|doubt| doubt.at);
+        self.told_of_doubts(record, options)
     }
 
     fn told_of_doubts(&mut self, record: &[u8], options: &CheckOptions) -> Quick {
@@ -372,7 +400,7 @@ struct Key<'k> {
     state: StateId,
     way: &'k [Step],
     sign: Option<Sign>,
-    /// Empty where there is a sign.
+    /// The value itself where there is no sign; the name of a member that may not be there.
     value: &'k [u8],
 }
 
@@ -382,10 +410,19 @@ const SLOTS: usize = 256;
 const REMEMBERED_BYTES_MAX: usize = 128;
 
 impl<'k> Key<'k> {
-    fn of(program: &Program, doubt: &Doubt, way: &'k [Step], value: &'k [u8], options: &CheckOptions) -> Self {
-        let (state, is_shown) = (doubt.state, options.with_values);
-        let sign = if is_shown { None } else { program.sign(state, value, options.reference_date) };
-        Self { state, way, sign, value: if sign.is_some() { &[] } else { value } }
+    /// None where the exact road is to be taken.
+    fn of(program: &Program, doubt: &Doubt, way: &'k [Step], record: &'k [u8], options: &CheckOptions) -> Option<Self> {
+        let sign = match (doubt.what, options.with_values) {
+            (What::Value, true) => None,
+            (What::Stranger { .. }, true) => return None,
+            _ => program.sign(doubt, record, options.reference_date),
+        };
+        let value = match doubt.what {
+            What::Stranger { name: (from, to), .. } => &record[from as usize..to as usize],
+            _ if sign.is_some() => &[],
+            _ => &record[doubt.from..doubt.to],
+        };
+        Some(Self { state: doubt.state, way, sign, value })
     }
 
     fn is_of(&self, known: &Remembered) -> bool {

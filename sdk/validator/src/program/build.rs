@@ -85,6 +85,8 @@ impl Program {
         };
         builder.dated = builder.dated_lists();
         let root = builder.state(vec![survey.root]).ok();
+        // What `unevaluatedProperties` says of an object may hang on what else fails in it.
+        let anything = if builder.told_above.is_empty() { builder.state(Vec::new()).ok() } else { None };
         let Builder { states, order, dated, .. } = builder;
         let Some((states, root)) = states.into_iter().collect::<Option<Vec<State>>>().zip(root) else {
             return Self::default();
@@ -97,7 +99,7 @@ impl Program {
         match dated.into_iter().map(place).collect::<Option<Vec<_>>>() {
             Some(dated) => {
                 let plains = states.iter().map(Plain::of).collect();
-                Self { states, plains, root: Some(root), order: order.into(), dated }
+                Self { states, plains, root: Some(root), anything, order: order.into(), dated }
             }
             None => Self::default(),
         }

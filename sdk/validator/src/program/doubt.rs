@@ -7,14 +7,28 @@ use super::{Program, Short, State, StateId, TextCheck, scan, types};
 use crate::json;
 use guiju_model::Date;
 
-/// A plain value that was not proved, in a record of which all else was.
+/// Something that was not proved, in a record of which all else was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Doubt {
     pub state: StateId,
+    /// Where it stands, for people.
+    pub at: usize,
+    /// What there is to be looked at: a plain value, or the object.
     pub from: usize,
     pub to: usize,
+    pub what: What,
     /// Where its way begins among all ways, and how long it is.
     pub(super) way: (u32, u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A plain value.
+    Value,
+    /// Members that an object must have: a bit each.
+    Missing(u128),
+    /// A member that an object may not have: where its name stands, and which known ones the object has.
+    Stranger { name: (u32, u32), seen: u128 },
 }
 
 /// A step down: the state of a container, and which of its members or items.
@@ -26,21 +40,24 @@ pub(super) const ITEM: u32 = 1 << 31;
 pub(super) const UNNAMED: u32 = u32::MAX;
 
 /// What a value fails at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sign {
-    /// The type, then each check in its order.
-    failed: u64,
-    /// Where the length fails: one more than the length.
-    length: u32,
+    /// Of a value the type, then each check in its order, and where the length fails one more than the length; of an object its
+    /// members.
+    failed: u128,
     kind: u8,
 }
+
+/// Not the kind of a value.
+const MISSING: u8 = 0xFE;
+const STRANGER: u8 = 0xFF;
 
 /// Checks that have a bit in a sign.
 const CHECKS_MAX: usize = 60;
 
 impl Sign {
-    pub fn words(self) -> [u64; 2] {
-        [self.failed, u64::from(self.length) << 8 | u64::from(self.kind)]
+    pub fn words(self) -> [u64; 3] {
+        [self.failed as u64, (self.failed >> 64) as u64, self.kind.into()]
     }
 }
 
@@ -62,14 +79,18 @@ impl Program {
     }
 
     /// None where what is said depends on more of the value.
-    pub fn sign(&self, state: StateId, value: &[u8], today: Option<Date>) -> Option<Sign> {
-        let state = &self.states[state as usize];
-        match value {
-            [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
+    pub fn sign(&self, doubt: &Doubt, record: &[u8], today: Option<Date>) -> Option<Sign> {
+        let state = &self.states[doubt.state as usize];
+        match (doubt.what, &record[doubt.from..doubt.to]) {
+            (What::Missing(missing), _) => Some(Sign { failed: missing, kind: MISSING }),
+            (What::Stranger { seen, .. }, _) => Some(Sign { failed: seen, kind: STRANGER }),
+            (What::Value, [b'"', text @ .., b'"']) if !text.contains(&b'\\') => {
                 text_sign(state, std::str::from_utf8(text).ok()?, today)
             }
-            [b'-' | b'0'..=b'9', ..] => number_sign(state, Short::parse(std::str::from_utf8(value).ok()?)?),
-            _ => None,
+            (What::Value, number @ [b'-' | b'0'..=b'9', ..]) => {
+                number_sign(state, Short::parse(std::str::from_utf8(number).ok()?)?)
+            }
+            (What::Value, _) => None,
         }
     }
 }
@@ -80,7 +101,7 @@ fn text_sign(state: &State, text: &str, today: Option<Date>) -> Option<Sign> {
     if checks.len() > CHECKS_MAX || !state.values.iter().all(|values| values.has_text(text.as_bytes())) {
         return None;
     }
-    let mut failed = u64::from(state.types & types::STRING == 0);
+    let mut failed = u128::from(state.types & types::STRING == 0);
     for (at, check) in checks.iter().enumerate() {
         let holds = match check {
             TextCheck::Matcher(matcher) => matcher.is_match(text),
@@ -89,16 +110,18 @@ fn text_sign(state: &State, text: &str, today: Option<Date>) -> Option<Sign> {
             {
                 true
             }
+            TextCheck::Engine(_, Some(moment)) if moment.fails(text.as_bytes()) => false,
             TextCheck::Engine(engine, _) => json::fits(engine, text),
             TextCheck::Format(format, _) if format.check(text, today).is_empty() => true,
             TextCheck::List(membership, list) if membership.check(list, text, today).is_none() => true,
             TextCheck::Format(..) | TextCheck::List(..) | TextCheck::DatedList(..) => return None,
         };
-        failed |= u64::from(!holds) << (at + 1);
+        failed |= u128::from(!holds) << (at + 1);
     }
     let count = scan::code_points(text.as_bytes()) as u32;
     let fits = count >= state.text.min && state.text.max.is_none_or(|max| count <= max);
-    Some(Sign { failed, length: if fits { 0 } else { count + 1 }, kind: types::STRING })
+    let length = if fits { 0 } else { u128::from(count) + 1 };
+    Some(Sign { failed: failed | length << 64, kind: types::STRING })
 }
 
 fn number_sign(state: &State, number: Short) -> Option<Sign> {
@@ -112,6 +135,6 @@ fn number_sign(state: &State, number: Short) -> Option<Sign> {
     }
     let fits = bounds.iter().map(|bound| bound.holds(number));
     let fits = fits.chain(multiples.iter().map(|by| number.is_multiple_of(*by)));
-    let failed = fits.enumerate().fold(0, |failed, (at, holds)| failed | u64::from(!holds) << (at + 1));
-    Some(Sign { failed: failed | u64::from(state.types & kind == 0), length: 0, kind })
+    let failed = fits.enumerate().fold(0, |failed, (at, holds)| failed | u128::from(!holds) << (at + 1));
+    Some(Sign { failed: failed | u128::from(state.types & kind == 0), kind })
 }

@@ -7,7 +7,7 @@ pub(crate) use row::{Row, Span};
 use super::{
     ArrayState, Branch, DIGITS_MAX, Matcher, Member, ObjectState, Program, Proof, RuleSet, Short, State, StateId,
     Target, TextCheck, View,
-    doubt::{Doubt, ITEM, Step, UNNAMED},
+    doubt::{Doubt, ITEM, Step, UNNAMED, What},
     lanes::{Lanes, Plainly, Processor, Work},
     scan, types,
     windows::{BLOCK, Padded, Windows},
@@ -219,7 +219,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             Some(b'{') => {
                 let (places, names) = (self.memory.places.len(), self.memory.names.len());
                 self.memory.trail[self.depth as usize].0 = id;
-                let proof = self.object(state);
+                let proof = self.object(id, state);
                 self.memory.names.truncate(names);
                 let proof = match proof {
                     Proof::Yes if !state.branches.is_empty() => self.branches(&state.branches, start, Some(places)),
@@ -498,7 +498,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         Proof::of((0..items.len()).all(is_new))
     }
 
-    fn object(&mut self, state: &'r State) -> Proof {
+    fn object(&mut self, id: StateId, state: &'r State) -> Proof {
         prove!(typed(state, types::OBJECT));
         let object = known!(state.object.as_deref());
         prove!(other_values(state, types::OBJECT));
@@ -506,6 +506,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         if self.depth > self.depth_max {
             return Proof::Unknown;
         }
+        let (start, doubts) = (self.at, self.memory.doubts.len());
         let base = self.memory.places.len();
         if object.kept != 0 {
             self.memory.places.resize(base + object.members.len(), (0, 0));
@@ -515,12 +516,17 @@ impl<'r, L: Lanes> Run<'r, L> {
             Err(proof) => return proof,
         };
         self.depth -= 1;
-        self.settled(object, seen, count, base)
+        if self.memory.doubts.len() > doubts {
+            self.finish_strangers(doubts, start, seen);
+        }
+        let missing = object.required & !seen;
+        let is_told = missing != 0 && self.passes_over && self.pass_over_object(id, start, What::Missing(missing));
+        self.settled(object, (seen, if is_told { missing } else { 0 }), count, base)
     }
 
-    /// What is asked of an object beside the values of its members.
-    fn settled(&self, object: &'r ObjectState, seen: u128, count: u32, base: usize) -> Proof {
-        if seen & object.required != object.required || count < object.min || count > object.max {
+    /// What is asked of an object beside the values of its members; of those that it lacks, some are told of already.
+    fn settled(&self, object: &'r ObjectState, (seen, told): (u128, u128), count: u32, base: usize) -> Proof {
+        if (seen | told) & object.required != object.required || count < object.min || count > object.max {
             return Proof::No;
         }
         prove!(dependents(&object.dependent, seen));
@@ -543,10 +549,57 @@ impl<'r, L: Lanes> Run<'r, L> {
             _ => scalar_end(self.bytes, from),
         };
         let Some(to) = end.filter(|_| trail.iter().all(|(_, place)| *place != UNNAMED)) else { return false };
-        doubts.push(Doubt { state, from, to, way: (ways.len() as u32, trail.len() as u32) });
+        let way = (ways.len() as u32, trail.len() as u32);
+        doubts.push(Doubt { state, at: from, from, to, what: What::Value, way });
         ways.extend_from_slice(trail);
         self.at = to;
         true
+    }
+
+    /// Leaves what is wrong with the object that ends here, at a depth that is its own, to be said later.
+    #[cold]
+    fn pass_over_object(&mut self, state: StateId, start: usize, what: What) -> bool {
+        let tells = self.program.anything.is_some() && !self.state(state).schemas.is_empty();
+        if self.in_branch > 0 || self.memory.doubts.len() == DOUBTS_MAX || !tells {
+            return false;
+        }
+        let Memory { trail, ways, doubts, .. } = &mut *self.memory;
+        let trail = &trail[..self.depth as usize];
+        if trail.iter().any(|(_, place)| *place == UNNAMED) {
+            return false;
+        }
+        let at = match what {
+            What::Stranger { name, .. } => name.0 as usize - 1,
+            _ => start,
+        };
+        let way = (ways.len() as u32, trail.len() as u32);
+        doubts.push(Doubt { state, at, from: start, to: self.at, what, way });
+        ways.extend_from_slice(trail);
+        true
+    }
+
+    /// What was not known when strangers were met: where their object begins and ends, and which members it has.
+    #[cold]
+    fn finish_strangers(&mut self, from: usize, start: usize, all: u128) {
+        let (depth, end) = (self.depth, self.at);
+        for doubt in &mut self.memory.doubts[from..] {
+            if let What::Stranger { seen, .. } = &mut doubt.what
+                && doubt.way.1 == depth
+            {
+                (doubt.from, doubt.to, *seen) = (start, end, all);
+            }
+        }
+    }
+
+    /// Goes behind the value of a member that may not be there, if it is well-formed.
+    #[cold]
+    fn pass_over_stranger(&mut self, name: (u32, u32)) -> bool {
+        let Some(anything) = self.program.anything.filter(|_| self.passes_over) else { return false };
+        self.depth -= 1;
+        let object = self.memory.trail[self.depth as usize].0;
+        let is_left = self.pass_over_object(object, 0, What::Stranger { name, seen: 0 });
+        self.depth += 1;
+        is_left && self.value(anything) == Proof::Yes
     }
 
     /// Which known members there are, and how many of all.
@@ -671,9 +724,14 @@ impl<'r, L: Lanes> Run<'r, L> {
         let matched = object.patterns.iter().enumerate().filter(|(_, pattern)| pattern.is_match(text));
         let matched = matched.fold(0, |all, (at, _)| all | 1 << at);
         self.memory.trail[self.depth as usize - 1].1 = UNNAMED;
-        match self.value(object.others[matched]) {
+        let (state, start, depth) = (object.others[matched], self.at, self.depth);
+        match self.value(state) {
             Proof::Yes => Ok(()),
-            other => Err(other),
+            other if self.state(state).types != 0 => Err(other),
+            other => {
+                (self.at, self.depth) = (start, depth);
+                if self.pass_over_stranger((begin as u32, end as u32)) { Ok(()) } else { Err(other) }
+            }
         }
     }
 

@@ -159,7 +159,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         let proof = match given {
             Err(proof) => Some(proof),
             Ok((_, 0)) if !is_root => None,
-            Ok((seen, count)) => match self.settled(object, seen, count, base) {
+            Ok((seen, count)) => match self.settled(object, (seen, 0), count, base) {
                 Proof::Yes => Some(self.branches(&state.branches, 0, Some(base))),
                 other => Some(other),
             },
