@@ -190,7 +190,7 @@ fn hostile_documents_end_within_bounds() {
 
 /// How many pairs are tried; a longer soak sets it higher.
 fn pairs() -> u32 {
-    std::env::var("GUIJU_OPENAPI_PAIRS").ok().and_then(|count| count.parse().ok()).unwrap_or(96)
+    std::env::var("GUIJU_OPENAPI_PAIRS").ok().and_then(|count| count.parse().ok()).unwrap_or(48)
 }
 
 proptest! {
