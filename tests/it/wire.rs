@@ -140,7 +140,7 @@ fn versions_and_hits_come_back_the_same() {
 fn package() -> Package {
     let large: Vec<u8> = (0..2_500_000_u32).map(|n| (n % 251) as u8).collect();
     let files = BTreeMap::from([
-        ("openapi.yaml".into(), large),
+        ("interface.wsdl".into(), large),
         ("empty.proto".into(), Vec::new()),
         ("small.proto".into(), b"syntax = \"proto3\";".to_vec()),
     ]);

@@ -10,6 +10,9 @@ pub struct Reader<'d> {
     compiled: RefCell<BTreeMap<String, Validator>>,
 }
 
+/// An operation, the texts in its path by name, and those of the query.
+type Asked<'d> = (&'d Value, BTreeMap<String, String>, Vec<(String, String)>);
+
 impl<'d> Reader<'d> {
     pub fn of(document: &'d Value) -> Self {
         Self { document, compiled: RefCell::default() }
@@ -30,7 +33,7 @@ impl<'d> Reader<'d> {
     }
 
     /// The operation of a request line, with the texts of its path and its query.
-    fn operation(&self, line: &str) -> Option<(&'d Value, BTreeMap<String, String>, Vec<(String, String)>)> {
+    fn operation(&self, line: &str) -> Option<Asked<'d>> {
         let (method, target) = line.split_once(' ')?;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let sent: Vec<&str> = path.split('/').collect();
