@@ -156,7 +156,7 @@ impl Service {
             self.metrics.shed("work_max");
             return Err(Refusal::new(Reason::Overloaded, Reason::Overloaded.row().meaning).into());
         };
-        self.asked(question, place).await
+        self.worked(question, place).await
     }
 
     /// The same for a stream that has begun: it waits for a place instead of being turned away.
@@ -169,12 +169,12 @@ impl Service {
         E: Into<Refusal> + Send + 'static,
     {
         match self.work.clone().acquire_owned().await {
-            Ok(place) => self.asked(question, place).await,
+            Ok(place) => self.worked(question, place).await,
             Err(_) => Err(Refusal::new(Reason::ShuttingDown, Reason::ShuttingDown.row().meaning).into()),
         }
     }
 
-    async fn asked<T, E>(
+    async fn worked<T, E>(
         &self,
         question: impl FnOnce(&Registry) -> Result<T, E> + Send + 'static,
         place: OwnedSemaphorePermit,
