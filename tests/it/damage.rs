@@ -12,6 +12,7 @@ use guiju_model::Reference;
 use guiju_proto::registry::{PublishRequest, SetStatusRequest, Status};
 use guiju_server::{
     log::{Journal, Log},
+    registry::Caller,
     settings::Settings,
     store::Store,
 };
@@ -139,10 +140,13 @@ fn answers(store: &Store) -> BTreeMap<String, String> {
         let standard = reference.standard();
         say(format!("versions {standard}"), registry.versions(standard).ok().map(|found| format!("{found:?}")));
     }
-    let standards = registry.standards(None, None, None, 100);
+    let standards = registry.standards(&Caller::open(), None, None, None, 100);
     say("standards".into(), standards.ok().map(|found| format!("{found:?}")));
     for word in ["word", "card", "library"] {
-        say(format!("search {word}"), registry.search(word, 50).ok().map(|found| format!("{found:?}")));
+        say(
+            format!("search {word}"),
+            registry.search(&Caller::open(), word, 50).ok().map(|found| format!("{found:?}")),
+        );
     }
     let entries = store.sequencer.entries(0, 0);
     say("entries".into(), entries.ok().map(|found| format!("{found:?}")));
