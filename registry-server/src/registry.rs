@@ -537,12 +537,17 @@ impl Registry {
         dates: &Dates,
     ) -> Result<Option<VersionInfo>, PublishError> {
         let manifest = &content.manifest;
+        let known = self.log.operation(operation_id)?;
+        if known.is_some() {
+            // It may be in the log a moment before the view has taken it in.
+            self.catch_up()?;
+        }
         let held = self.view().version(&manifest.standard, &manifest.version)?;
         let same = match &held {
             Some(info) => self.manifest(&info.digest)?.files == manifest.files,
             None => false,
         };
-        match self.log.operation(operation_id)? {
+        match known {
             Some(index) if held.as_ref().is_none_or(|info| !same || info.log_index != index) => {
                 Err(PublishError::OperationReused(operation_id.into()))
             }

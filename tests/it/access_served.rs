@@ -575,7 +575,7 @@ impl TokenIssuer {
         let made = Self {
             es256: KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key"),
             ed25519: KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key"),
-            rsa: RsaKeyPair::from_pkcs8(&der).expect("a key"),
+            rsa: RsaKeyPair::from_der(&der).expect("a key"),
             url: format!("http://{}", listener.local_addr().expect("an address")),
             asked: Arc::default(),
         };

@@ -193,7 +193,7 @@ fn every_version_raises_its_number_enough() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 4);
+    assert_eq!(compared, 5);
     let (profile, base) = (&newest["bj.haidian/person"].1, &newest["bj.population/person"].1);
     assert!(compare(&side(profile), &side(base), &Budget::default()).old_in_new.is_included());
 }

@@ -32,7 +32,7 @@ const BATCH_BYTES: usize = 16 << 20;
 /// The same log, somewhere else.
 enum Copy {
     Journal(Box<Journal>),
-    Registry(Runtime, Registry, BTreeMap<u64, Vec<u8>>),
+    Registry(Runtime, Box<Registry>, BTreeMap<u64, Vec<u8>>),
 }
 
 impl Copy {
@@ -46,7 +46,7 @@ impl Copy {
         let runtime = runtime()?;
         let registry =
             runtime.block_on(Registry::connect_with(from, ConnectOptions::default())).map_err(unreachable)?;
-        Ok(Self::Registry(runtime, registry, BTreeMap::new()))
+        Ok(Self::Registry(runtime, Box::new(registry), BTreeMap::new()))
     }
 
     fn entry(&mut self, index: u64) -> Result<Option<Vec<u8>>, Fault> {

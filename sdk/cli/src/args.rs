@@ -130,7 +130,7 @@ pub enum Command {
     Deprecate(DeprecateArgs),
     Withdraw(WithdrawArgs),
     History(HistoryArgs),
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     Monitor(MonitorArgs),
     Watch(WatchArgs),
     Whoami(WhoamiArgs),

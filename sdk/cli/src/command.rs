@@ -63,7 +63,7 @@ pub fn run(command: Command, context: &Context) -> Answer {
         Command::Deprecate(args) => deprecate::run(args, context),
         Command::Withdraw(args) => withdraw::run(args, context),
         Command::History(args) => history::run(args, context),
-        Command::Verify(args) => verify::run(args, context),
+        Command::Verify(args) => verify::run(*args, context),
         Command::Monitor(args) => monitor::run(args, context),
         Command::Watch(args) => watch::run(args, context),
         Command::Whoami(args) => whoami::run(args, context),

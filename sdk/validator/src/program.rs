@@ -274,15 +274,9 @@ struct View {
 /// The first eight bytes, or fewer, as one word.
 #[inline]
 fn short_word(bytes: &[u8]) -> u64 {
-    match bytes.len() {
-        8.. => u64::from_le_bytes(bytes[..8].try_into().unwrap_or_default()),
-        4.. => {
-            let half =
-                |from: usize| u64::from(u32::from_le_bytes(bytes[from..from + 4].try_into().unwrap_or_default()));
-            half(0) | half(bytes.len() - 4) << 32
-        }
-        _ => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    }
+    let (mut word, length) = ([0; 8], bytes.len().min(8));
+    word[..length].copy_from_slice(&bytes[..length]);
+    u64::from_le_bytes(word)
 }
 
 impl Program {
