@@ -324,13 +324,17 @@ impl Watcher {
     async fn catch_up(&mut self, size: u64) -> Result<(), End> {
         while self.next < size {
             let from = self.next;
-            // What was allowed when it began may be allowed no longer.
-            let renewed =
-                self.service.registry.renewed(&self.caller).map_err(|error| Status::from(Refusal::from(error)))?;
+            let caller = self.caller.clone();
+            let asked = move |registry: &crate::registry::Registry| {
+                // What was allowed when it began may be allowed no longer; what takes it back may stand in the log alone as yet.
+                registry.catch_up()?;
+                let renewed = registry.renewed(&caller)?;
+                registry.events(from, EVENTS, None).map(|(events, next)| (renewed, events, next))
+            };
+            let (renewed, events, next) = self.service.ask_in_turn(asked).await?;
             let ended =
                 || Status::from(Refusal::new(Reason::CredentialsRefused, "the credentials do not hold any more"));
             self.caller = renewed.ok_or_else(ended)?;
-            let (events, next) = self.service.ask_in_turn(move |registry| registry.events(from, EVENTS, None)).await?;
             if next == from {
                 return Ok(());
             }

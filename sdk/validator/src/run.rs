@@ -415,6 +415,8 @@ impl<'k> Key<'k> {
         let sign = match (doubt.what, options.with_values) {
             (What::Value, true) => None,
             (What::Stranger { .. }, true) => return None,
+            // Which names were meant is known of the whole record alone.
+            (What::Stranger { .. }, false) if !way.is_empty() => return None,
             _ => program.sign(doubt, record, options.reference_date),
         };
         let value = match doubt.what {
