@@ -360,9 +360,6 @@ impl Registry {
             What::Act { admit, .. } => return admit(self).map(|()| None),
         };
         let taken = &taken.versions;
-        if taken.contains(&(standard.clone(), version.clone())) {
-            return Err(PublishError::Exists { standard, version });
-        }
         if let Some(held) = self.view().version(&standard, &version)?
             && held.digest == *digest
         {
@@ -425,6 +422,12 @@ struct Taken {
 
 impl Taken {
     fn leaves_room_for(&self, draft: &Draft) -> bool {
+        // Once the first is in the view, the same publication tried again is told of it, and another that it is too late.
+        if let What::Version { standard, version, .. } = &draft.what
+            && self.versions.contains(&(standard.clone(), version.clone()))
+        {
+            return false;
+        }
         match draft.slot() {
             _ if self.slots.contains(ACCESS) => false,
             Some(ACCESS) => self.versions.is_empty() && self.slots.is_empty(),
