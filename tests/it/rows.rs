@@ -97,7 +97,5 @@ fn rows_of_shipped_standards_are_judged_as_their_records_are() {
         conforming += table(&validator, csv.as_bytes(), options.clone());
     }
     assert!(rows > 3_000 && conforming > 100, "only {conforming} of {rows} rows conform, so little was shown");
-    // A rule of these reads an object within as a whole.
-    let known = ["bj.house/building 1.1.0", "bj.transport/stop 1.0.0"];
-    assert!(written.iter().all(|name| known.contains(&&**name)), "rows are written as records first, of {written:?}");
+    assert!(written.is_empty(), "rows are written as records first, of {written:?}");
 }

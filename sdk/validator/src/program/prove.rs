@@ -118,27 +118,13 @@ impl Program {
     }
 
     fn run_with<L: Lanes>(&self, lanes: L, text: Windows<'_>, how: How, memory: &mut Memory) -> bool {
-        let How { root, length, today, depth_max, passes_over } = how;
-        let mut run = Run {
-            program: self,
-            lanes,
-            text,
-            bytes: text.bytes(),
-            at: 0,
-            memory,
-            today,
-            depth: 0,
-            depth_max,
-            in_branch: 0,
-            looks: LOOKS + LOOKS_PER_BYTE * length as u64,
-            passes_over,
-        };
+        let mut run = Run::new(self, lanes, text, &how, memory);
         run.space();
-        if run.value(root) != Proof::Yes {
+        if run.value(how.root) != Proof::Yes {
             return false;
         }
         run.space();
-        run.at == length && run.memory.dated.is_empty()
+        run.at == how.length && run.memory.dated.is_empty()
     }
 }
 
@@ -166,6 +152,8 @@ struct Run<'r, L> {
     in_branch: u32,
     looks: u64,
     passes_over: bool,
+    /// Of a row, the values within objects that rules read: nobody has written these objects down.
+    within: Within<'r>,
 }
 
 /// Goes on where something is proved, and leaves with anything else.
@@ -189,6 +177,27 @@ macro_rules! known {
 }
 
 impl<'r, L: Lanes> Run<'r, L> {
+    fn new(program: &'r Program, lanes: L, text: Windows<'r>, how: &How, memory: &'r mut Memory) -> Self {
+        let How { length, today, depth_max, passes_over, .. } = *how;
+        let (looks, within) = (LOOKS + LOOKS_PER_BYTE * length as u64, Within::default());
+        let bytes = text.bytes();
+        Self {
+            program,
+            lanes,
+            text,
+            bytes,
+            at: 0,
+            memory,
+            today,
+            depth: 0,
+            depth_max,
+            in_branch: 0,
+            looks,
+            passes_over,
+            within,
+        }
+    }
+
     #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
@@ -736,7 +745,8 @@ impl<'r, L: Lanes> Run<'r, L> {
     }
 
     fn rules(&self, rules: &RuleSet, base: usize) -> Proof {
-        let record = Kept { bytes: self.bytes, places: &self.memory.places[base..], names: &rules.places };
+        let places = &self.memory.places[base..];
+        let record = Kept { bytes: self.bytes, places, names: &rules.places, within: self.within };
         let breaches = rules.rules.check(&record);
         match breaches.iter().any(|breach| breach.severity == Severity::Error) {
             true => Proof::No,
@@ -869,7 +879,8 @@ impl<'r, L: Lanes> Run<'r, L> {
 
     /// Codes whose day the record tells, judged once all of it was seen.
     fn dated_codes(&mut self, base: usize) -> Proof {
-        let record = Kept { bytes: self.bytes, places: &self.memory.places[base..], names: &self.program.dated };
+        let places = &self.memory.places[base..];
+        let record = Kept { bytes: self.bytes, places, names: &self.program.dated, within: Within::default() };
         let mut text = String::new();
         for (state, check, from, to) in &self.memory.dated {
             let TextCheck::DatedList(membership, list) = &self.state(*state).text.checks[*check as usize] else {
@@ -930,19 +941,33 @@ impl Member {
     }
 }
 
+/// Values within objects by pointer, each by a cell of a row.
+#[derive(Clone, Copy, Default)]
+struct Within<'r> {
+    below: &'r [(Pointer, usize)],
+    cells: &'r [Span],
+}
+
 /// An object told by its kept members, as rules read it.
 struct Kept<'r> {
     bytes: &'r [u8],
     places: &'r [(u32, u32)],
     names: &'r [(Pointer, u8)],
+    within: Within<'r>,
 }
 
 impl Record for Kept<'_> {
     fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
-        let (_, member) = self.names.iter().find(|(known, _)| known == pointer)?;
-        let (from, to) = self.places[usize::from(*member)];
+        let within = self.within.below.iter().find(|(known, _)| known == pointer);
+        let ((from, to), depth) = match within {
+            Some((_, cell)) => (self.within.cells[*cell], usize::MAX),
+            None => {
+                let (_, member) = self.names.iter().find(|(known, _)| known == pointer)?;
+                (self.places[usize::from(*member)], 1)
+            }
+        };
         let spelled = self.bytes.get(from as usize..to as usize).filter(|spelled| !spelled.is_empty())?;
-        let mut below = pointer.tokens().skip(1).peekable();
+        let mut below = pointer.tokens().skip(depth).peekable();
         if below.peek().is_none()
             && let Some(scalar) = scalar(spelled)
         {
@@ -1019,14 +1044,14 @@ fn dependents(dependent: &[(u128, u128)], seen: u128) -> Proof {
 
 /// A text that is known to be UTF-8.
 #[derive(Clone, Copy)]
-struct Text<'t> {
+pub(super) struct Text<'t> {
     bytes: &'t [u8],
     /// The same, where it may hold bytes beyond ASCII.
     wide: Option<&'t str>,
 }
 
 impl<'t> Text<'t> {
-    fn of(text: &'t str) -> Self {
+    pub(super) fn of(text: &'t str) -> Self {
         Self { bytes: text.as_bytes(), wide: Some(text) }
     }
 
@@ -1037,7 +1062,7 @@ impl<'t> Text<'t> {
 }
 
 #[inline]
-fn plain_text_fits(state: &State, text: Text<'_>) -> Proof {
+pub(super) fn plain_text_fits(state: &State, text: Text<'_>) -> Proof {
     prove!(typed(state, types::STRING));
     if state.text.min > 0 || state.text.max.is_some() {
         let length = if text.wide.is_some() { scan::code_points(text.bytes) } else { text.bytes.len() };

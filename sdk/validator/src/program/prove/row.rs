@@ -4,12 +4,15 @@
 //! - What is proved of a row is what is proved of the record with these members in this order and no others.
 //! - A standard of which that cannot be said for every row has no [`Row`].
 
-use super::{DEPTH_MAX, How, LOOKS, LOOKS_PER_BYTE, Memory, Run, Today};
-use crate::program::{
-    Branch, ObjectState, Program, Proof, StateId, Target, View,
-    lanes::{Lanes, Plainly, Processor, Work},
-    types,
-    windows::Windows,
+use super::{DEPTH_MAX, How, Memory, Run, Today, Within};
+use crate::{
+    program::{
+        Branch, ObjectState, Program, Proof, StateId, Target, View,
+        lanes::{Lanes, Plainly, Processor, Work},
+        types,
+        windows::Windows,
+    },
+    record::Pointer,
 };
 
 /// Which members the cells of a row are.
@@ -26,6 +29,8 @@ pub(crate) struct Row {
 struct Part {
     state: StateId,
     members: Vec<(u8, Given)>,
+    /// What rules read within the objects among these, by the cells that give it.
+    below: Vec<(Pointer, usize)>,
 }
 
 #[derive(Debug)]
@@ -53,21 +58,50 @@ impl Program {
             known.types & types::OBJECT != 0 && known.opaque_types & types::OBJECT == 0 && known.values.is_empty();
         let object = known.object.as_deref().filter(|_| is_told && depth < DEPTH_MAX)?;
         known.branches.iter().all(is_of_members).then_some(())?;
-        let mut members = Vec::new();
+        let (mut members, mut below) = (Vec::new(), Vec::new());
         for same in paths.chunk_by(|a, b| a.1.first() == b.1.first()) {
             let member = object.names.get(same[0].1.first()?.as_bytes())?;
             let given = match same {
                 [(cell, [_])] => Given::Cell(*cell),
-                // A rule would have to read the object as a whole.
-                _ if object.kept >> member & 1 == 1 => return None,
                 _ => {
-                    let below: Vec<(usize, &[String])> = same.iter().map(|(cell, path)| (*cell, &path[1..])).collect();
-                    Given::Object(self.part(object.members[usize::from(member)].state, &below, depth + 1)?)
+                    below.extend(self.read_below(state, object, member, same)?);
+                    let inner: Vec<(usize, &[String])> = same.iter().map(|(cell, path)| (*cell, &path[1..])).collect();
+                    Given::Object(self.part(object.members[usize::from(member)].state, &inner, depth + 1)?)
                 }
             };
             members.push((member, given));
         }
-        Some(Part { state, members })
+        Some(Part { state, members, below })
+    }
+
+    /// What is read within a member that is an object of cells: where each value is that rules read. None where the object would
+    /// have to be read as a whole.
+    fn read_below(
+        &self,
+        state: StateId,
+        object: &ObjectState,
+        member: u8,
+        cells: &[(usize, &[String])],
+    ) -> Option<Vec<(Pointer, usize)>> {
+        let branches = &self.states[state as usize].branches;
+        let is_of_day = |(_, first): &(Pointer, u8)| self.root == Some(state) && *first == member;
+        if branches.iter().any(|branch| branch.speaks_of(member)) || self.dated.iter().any(is_of_day) {
+            return None;
+        }
+        let read = object.rules.iter().flat_map(|rules| &rules.places).filter(|(_, first)| *first == member);
+        let mut below: Vec<(Pointer, usize)> = Vec::new();
+        for (pointer, _) in read {
+            let is_same = |(_, path): &&(usize, &[String])| pointer.tokens().eq(path.iter().map(String::as_str));
+            let is_part =
+                |(_, path): &(usize, &[String])| pointer.tokens().zip(path.iter()).all(|(token, name)| token == name);
+            match cells.iter().find(is_same) {
+                Some((cell, _)) => below.push((pointer.clone(), *cell)),
+                // An object, or something within a value.
+                None if cells.iter().any(is_part) => return None,
+                None => {}
+            }
+        }
+        Some(below)
     }
 
     /// Whether a row conforms and gives nothing to remark, but for what is to be said of the values in [`Memory::doubts`]. The
@@ -101,23 +135,10 @@ impl Program {
         lanes: L,
         text: Windows<'_>,
         (row, cells): (&Row, &[Span]),
-        How { length, today, depth_max, passes_over, .. }: How,
+        how: How,
         memory: &mut Memory,
     ) -> bool {
-        let mut run = Run {
-            program: self,
-            lanes,
-            text,
-            bytes: text.bytes(),
-            at: 0,
-            memory,
-            today,
-            depth: 0,
-            depth_max,
-            in_branch: 0,
-            looks: LOOKS + LOOKS_PER_BYTE * length as u64,
-            passes_over,
-        };
+        let mut run = Run::new(self, lanes, text, &how, memory);
         run.part(&row.root, cells) == Some(Proof::Yes) && run.memory.dated.is_empty()
     }
 }
@@ -127,7 +148,7 @@ struct Giving<'a, 'r, L> {
     run: &'a mut Run<'r, L>,
     part: &'r Part,
     object: &'r ObjectState,
-    cells: &'a [Span],
+    cells: &'r [Span],
     base: usize,
 }
 
@@ -142,7 +163,7 @@ impl<L: Lanes> Work for Giving<'_, '_, L> {
 
 impl<'r, L: Lanes> Run<'r, L> {
     /// None where no cell of the object gives anything, so that there is no such object; the record itself is always there.
-    fn part(&mut self, part: &'r Part, cells: &[Span]) -> Option<Proof> {
+    fn part(&mut self, part: &'r Part, cells: &'r [Span]) -> Option<Proof> {
         let state = self.state(part.state);
         let object = state.object.as_deref()?;
         let (is_root, base) = (self.depth == 0, self.memory.places.len());
@@ -156,6 +177,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         self.depth += 1;
         let given = self.lanes.enter(Giving { run: self, part, object, cells, base });
         self.depth -= 1;
+        self.within = Within { below: &part.below, cells };
         let proof = match given {
             Err(proof) => Some(proof),
             Ok((_, 0)) if !is_root => None,
@@ -164,6 +186,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                 other => Some(other),
             },
         };
+        self.within = Within::default();
         let proof = match proof {
             Some(Proof::Yes) if is_root && !self.memory.dated.is_empty() => Some(self.dated_codes(base)),
             other => other,
@@ -178,7 +201,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         &mut self,
         part: &'r Part,
         object: &'r ObjectState,
-        cells: &[Span],
+        cells: &'r [Span],
         base: usize,
     ) -> Result<(u128, u32), Proof> {
         let (mut seen, mut count) = (0_u128, 0);
@@ -219,6 +242,28 @@ impl<'r, L: Lanes> Run<'r, L> {
             count += 1;
         }
         Ok((seen, count))
+    }
+}
+
+impl Branch {
+    /// Whether it looks at a member.
+    fn speaks_of(&self, member: u8) -> bool {
+        let by_view = |target: &Target| target.view.as_deref().is_none_or(|view| view.speaks_of(member));
+        match self {
+            Self::AnyOf(targets) | Self::OneOf(targets) => targets.iter().any(by_view),
+            Self::Not(target) => by_view(target),
+            Self::Dependent { member: own, target } => *own == member || by_view(target),
+            Self::If { condition, then, otherwise } => by_view(condition) || then.iter().chain(otherwise).any(by_view),
+        }
+    }
+}
+
+impl View {
+    fn speaks_of(&self, member: u8) -> bool {
+        let asked = self.dependent.iter().fold(self.required, |all, (one, wanted)| all | one | wanted);
+        asked >> member & 1 == 1
+            || self.members.iter().any(|(place, _)| *place == member)
+            || self.branches.iter().any(|branch| branch.speaks_of(member))
     }
 }
 
