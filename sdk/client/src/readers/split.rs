@@ -107,24 +107,40 @@ impl<R: Read> Splitter<R> {
         Ok(self.input.fill_buf()?.first().copied())
     }
 
-    fn step(&mut self, byte: u8) {
-        self.input.consume(1);
-        self.offset += 1;
+    /// Goes behind so many bytes of the buffer, or to its end.
+    fn pass(&mut self, length: usize) -> Result<(), ReadError> {
+        let buffer = self.input.fill_buf()?;
+        let passed = &buffer[..length.min(buffer.len())];
+        let length = passed.len();
+        let line = match memchr::memrchr(b'\n', passed) {
+            None => passed,
+            Some(last) => {
+                self.line += memchr::memchr_iter(b'\n', passed).count() as u64;
+                self.column = 1;
+                &passed[last + 1..]
+            }
+        };
         // The bytes of a character behind its first are no columns.
-        self.column += u64::from(byte & 0xC0 != 0x80);
-        if byte == b'\n' {
-            (self.line, self.column) = (self.line + 1, 1);
-        }
+        self.column += line.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64;
+        self.offset += length as u64;
+        self.input.consume(length);
+        Ok(())
     }
 
+    /// What comes behind space.
     fn space(&mut self) -> Result<Option<u8>, ReadError> {
-        while let Some(byte) = self.peek()? {
-            if !byte.is_ascii_whitespace() {
-                return Ok(Some(byte));
+        loop {
+            let buffer = self.input.fill_buf()?;
+            let length = buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let next = buffer.get(length).copied();
+            if buffer.is_empty() {
+                return Ok(None);
             }
-            self.step(byte);
+            self.pass(length)?;
+            if next.is_some() {
+                return Ok(next);
+            }
         }
-        Ok(None)
     }
 
     /// An item of an array, without the rest of the array.
@@ -134,7 +150,7 @@ impl<R: Read> Splitter<R> {
         }
         if self.state == State::Start {
             self.space()?;
-            self.step(b'[');
+            self.pass(1)?;
             self.state = State::Inside;
             if self.space()? == Some(b']') {
                 return self.close();
@@ -151,33 +167,27 @@ impl<R: Read> Splitter<R> {
             return Ok(Some(raw_at(start, 0..0, unclosed())));
         }
         let (from, mut is_over, mut is_last) = (into.len(), false, false);
-        let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-        while let Some(byte) = self.peek()? {
-            match (in_string, byte) {
-                (true, _) if escaped => escaped = false,
-                (true, b'\\') => escaped = true,
-                (true, b'"') => in_string = false,
-                (true, _) => {}
-                (false, b'"') => in_string = true,
-                (false, b'{' | b'[') => depth += 1,
-                (false, b',' | b']') if depth == 0 => break,
-                (false, b'}' | b']') => depth = depth.saturating_sub(1),
-                _ => {}
+        let mut inside = Inside::default();
+        loop {
+            let buffer = self.input.fill_buf()?;
+            let length = inside.length(buffer);
+            let ends = length < buffer.len() || buffer.is_empty();
+            let room = length.min(self.limit - (into.len() - from));
+            into.extend_from_slice(&buffer[..room]);
+            is_over |= room < length;
+            self.pass(length)?;
+            if ends {
+                break;
             }
-            match into.len() - from < self.limit {
-                true => into.push(byte),
-                false => is_over = true,
-            }
-            self.step(byte);
         }
         let fault = is_over.then(|| too_large(self.limit));
         match self.peek()? {
-            Some(b',') => self.step(b','),
+            Some(b',') => self.pass(1)?,
             Some(_) => is_last = true,
             None => self.state = State::End,
         }
         // An item that is cut short says so itself, at the very place; a whole one is followed by what the array lacks.
-        let is_whole = depth == 0 && !in_string;
+        let is_whole = inside.depth == 0 && !inside.is_text;
         let raw = raw_at(start, from..into.len(), fault);
         if self.state == State::End && is_whole {
             self.pending = Some(raw_at(self.here(), 0..0, unclosed()));
@@ -190,7 +200,7 @@ impl<R: Read> Splitter<R> {
 
     /// After the array nothing may follow.
     fn close(&mut self) -> Result<Option<Raw>, ReadError> {
-        self.step(b']');
+        self.pass(1)?;
         self.state = State::End;
         match self.space()? {
             None => Ok(None),
@@ -202,6 +212,64 @@ impl<R: Read> Splitter<R> {
     }
 }
 
+/// Where in an item what comes next is.
+#[derive(Default)]
+struct Inside {
+    depth: usize,
+    is_text: bool,
+    is_escaped: bool,
+}
+
+impl Inside {
+    /// How many of these bytes belong to the item; fewer than there are where it ends among them.
+    fn length(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        if std::mem::take(&mut self.is_escaped) && !bytes.is_empty() {
+            at = 1;
+        }
+        while at < bytes.len() {
+            if self.is_text {
+                let Some(stop) = end_of_text(&bytes[at..]) else { return bytes.len() };
+                at += stop + 1;
+                match bytes[at - 1] {
+                    b'"' => self.is_text = false,
+                    _ if at == bytes.len() => self.is_escaped = true,
+                    _ => at += 1,
+                }
+                continue;
+            }
+            match bytes[at] {
+                b'"' => self.is_text = true,
+                b'{' | b'[' => self.depth += 1,
+                b',' | b']' if self.depth == 0 => return at,
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+            at += 1;
+        }
+        bytes.len()
+    }
+}
+
+/// The first quote or backslash: eight bytes at a time, since most texts are short.
+fn end_of_text(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const TOPS: u64 = ONES << 7;
+    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
+    let mut words = bytes.chunks_exact(8);
+    for (at, word) in words.by_ref().enumerate() {
+        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+        // A borrow may mark bytes behind the first one that is meant, never before it.
+        let stops = is_zero(word ^ (ONES * u64::from(b'"'))) | is_zero(word ^ (ONES * u64::from(b'\\')));
+        if stops != 0 {
+            return Some(8 * at + stops.trailing_zeros() as usize / 8);
+        }
+    }
+    let rest = words.remainder();
+    let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(bytes.len() - rest.len() + stop)
+}
+
 fn raw_at(Start { line, column, offset }: Start, bytes: Range<usize>, fault: Option<Finding>) -> Raw {
     Raw { line, column, offset, bytes, fault: fault.map(Box::new) }
 }
@@ -211,4 +279,72 @@ fn too_large(limit: usize) -> Finding {
     let bytes = (format!("more than {limit}"), format!("超过 {limit}"));
     let limit = limit.to_string();
     codes::finding_in_words("record-too-large", "", &[("bytes", &bytes.0, &bytes.1), ("limit", &limit, &limit)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives at most so many bytes at once.
+    struct Drip<'a>(&'a [u8], usize);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let count = buffer.len().min(self.1).min(self.0.len());
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    /// Place, bytes and fault of each item.
+    type Items = Vec<(u64, u64, u64, Vec<u8>, Option<String>)>;
+
+    fn items(input: &[u8], at_once: usize, limit: usize) -> Items {
+        let (mut splitter, mut bytes, mut found) =
+            (Splitter::new(Drip(input, at_once), true, limit), Vec::new(), Vec::new());
+        while let Some(raw) = splitter.next(&mut bytes).unwrap() {
+            let fault = raw.fault.map(|fault| fault.code.into_owned());
+            found.push((raw.line, raw.column, raw.offset, bytes[raw.bytes].to_vec(), fault));
+        }
+        found
+    }
+
+    #[test]
+    fn items_are_the_same_however_they_come() {
+        let inputs = [
+            " [ {\"a\":\"]},\\\"\\\\\",\"b\":[1,{\"c\":\"[\"}]} ,\n\"张三，\\n李四，又一个很长的名字\",\r\n [],-1.5 , null\n]\n ",
+            "[]",
+            "[1,2",
+            "[\"a\\",
+            "[{\"a\":1}},2] x",
+            "[,]",
+        ];
+        for input in inputs.map(str::as_bytes) {
+            for limit in [5, 23, 1 << 20] {
+                let whole = items(input, usize::MAX, limit);
+                for at_once in 1..=input.len() {
+                    assert_eq!(items(input, at_once, limit), whole, "{at_once} at once");
+                }
+            }
+            let at = |(line, column): (u64, u64), byte: &u8| match byte {
+                b'\n' => (line + 1, 1),
+                byte => (line, column + u64::from(byte & 0xC0 != 0x80)),
+            };
+            for (line, column, offset, bytes, _) in items(input, 3, 1 << 20) {
+                assert_eq!(input[..offset as usize].iter().fold((1, 1), at), (line, column));
+                assert!(input[offset as usize..].starts_with(&bytes));
+            }
+        }
+        let found = items(inputs[0].as_bytes(), 7, 1 << 20);
+        let found: Vec<&str> = found.iter().map(|item| std::str::from_utf8(&item.3).unwrap().trim_end()).collect();
+        let wanted = [
+            "{\"a\":\"]},\\\"\\\\\",\"b\":[1,{\"c\":\"[\"}]}",
+            "\"张三，\\n李四，又一个很长的名字\"",
+            "[]",
+            "-1.5",
+            "null",
+        ];
+        assert_eq!(found, wanted);
+    }
 }
