@@ -5,9 +5,11 @@
 //! what is hunted here: with the shipped standards and their examples, and with schemas and records at random, whole and
 //! damaged. `GUIJU_ROUNDS=1000000 cargo test --release -p guiju-tests program` goes on for longer.
 
+mod neighbours; // what lies just beside what conforms
+
 use crate::support::{expect_file, root};
 use guiju::Folder;
-use guiju_model::Kind;
+use guiju_model::{Kind, Report};
 use guiju_validator::{CheckOptions, Checker, CompileOptions, Validator};
 use serde_json::{Value, json};
 
@@ -21,7 +23,8 @@ impl<'v> Checkers<'v> {
 
     /// Whether the quick road accepts; it may not where the exact one finds anything.
     fn hold(&mut self, record: &[u8], options: &CheckOptions, about: &str) -> bool {
-        let [one, other] = self.0.each_mut().map(|checker| hold(checker, record, options, about));
+        let exact = self.0[0].validator().check_exactly(record, options);
+        let [one, other] = self.0.each_mut().map(|checker| hold(checker, (record, &exact), options, about));
         assert_eq!(
             one,
             other,
@@ -32,13 +35,12 @@ impl<'v> Checkers<'v> {
     }
 }
 
-fn hold(checker: &mut Checker<'_>, record: &[u8], options: &CheckOptions, about: &str) -> bool {
+fn hold(checker: &mut Checker<'_>, (record, exact): (&[u8], &Report), options: &CheckOptions, about: &str) -> bool {
     let is_clean = checker.is_clean(record, options);
-    let exact = checker.validator().check_exactly(record, options);
     let found = exact.errors + exact.warnings + exact.infos;
     for quick in [checker.check(record, options), checker.check(record, options)] {
         assert!(
-            quick == exact,
+            quick == *exact,
             "another report\nrecord: {}\nof: {about}\nquick: {quick:#?}\nexact: {exact:#?}",
             String::from_utf8_lossy(record),
         );
@@ -112,7 +114,8 @@ fn random_schemas_and_records() {
         let Ok(validator) = Validator::compile_schema(&bytes, &CompileOptions::default()) else { continue };
         let mut checkers = Checkers::of(&validator);
         for _ in 0..12 {
-            let record = value(&mut dice, 3).to_string().into_bytes();
+            let record = value(&mut dice, 3).to_string();
+            let record = if dice.below(4) == 0 { respelled(&record, &mut dice) } else { record }.into_bytes();
             let record = if dice.below(4) == 0 { damaged(&record, &mut dice) } else { record };
             accepted += u64::from(checkers.hold(&record, &some_options(&mut dice), &schema.to_string()));
             judged += 1;
@@ -121,7 +124,6 @@ fn random_schemas_and_records() {
     assert!(accepted * 8 > judged, "only {accepted} of {judged} were accepted, so little was shown");
 }
 
-/// Bytes of a record, damaged as bytes are: cut, doubled, swapped, replaced; or as records are.
 /// The page of the two roads is made of `tests/cases/roads.txt`; `UPDATE_EXPECT=1` writes it.
 #[test]
 fn the_page_of_the_roads_is_up_to_date() {
@@ -147,6 +149,7 @@ fn the_page_of_the_roads_is_up_to_date() {
     expect_file(&root().join("docs/reference/roads.md"), &page);
 }
 
+/// Bytes of a record, damaged as bytes are: cut, doubled, swapped, replaced; or as records are.
 fn damaged(record: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut bytes = record.to_vec();
     if dice.below(2) == 0
@@ -178,6 +181,26 @@ fn damaged(record: &[u8], dice: &mut Dice) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// The same record with some of its characters as escapes, and space wherever it may be.
+fn respelled(record: &str, dice: &mut Dice) -> String {
+    let (mut spelled, mut in_text, mut is_escape) = (String::new(), false, false);
+    for c in record.chars() {
+        let is_plain = in_text && !is_escape && !matches!(c, '"' | '\\');
+        if is_plain && dice.below(4) == 0 {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| spelled += &format!("\\u{unit:04x}"));
+            continue;
+        }
+        in_text ^= c == '"' && !is_escape;
+        is_escape = in_text && c == '\\' && !is_escape;
+        let is_before_space = !in_text && matches!(c, ',' | ':' | '[' | '{' | ']' | '}');
+        spelled.push(c);
+        if is_before_space && dice.below(2) == 0 {
+            spelled += [" ", "\n\t", "  \r\n"][dice.below(3)];
+        }
+    }
+    spelled
 }
 
 fn alter(value: &mut Value, dice: &mut Dice) {
@@ -224,8 +247,22 @@ fn dialect(dice: &mut Dice) -> &'static str {
 }
 
 const NAMES: [&str; 6] = ["a", "b", "c", "long name", "名", "x_1"];
-const TEXTS: [&str; 10] =
-    ["", "a", "ab", "2024-02-29", "2023-02-29", "中文", "a\"b", "\u{1F600}", "1", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"];
+const TEXTS: [&str; 14] = [
+    "",
+    "a",
+    "ab",
+    "ba",
+    "2024-02-29",
+    "2023-02-29",
+    "中文",
+    "文",
+    "a\"b",
+    "a\n",
+    "\u{1F600}",
+    "1",
+    "12345678",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+];
 const NUMBERS: [&str; 12] =
     ["0", "-0", "1", "1.0", "1.5", "-3", "100", "1e2", "9007199254740993", "0.1", "123456789012345678", "2.50"];
 
@@ -253,7 +290,7 @@ fn scalar(dice: &mut Dice) -> Value {
         0 => Value::Null,
         1 => Value::Bool(dice.below(2) == 0),
         2..=4 => serde_json::from_str(NUMBERS[dice.below(12)]).expect("a number"),
-        _ => json!(TEXTS[dice.below(10)]),
+        _ => json!(TEXTS[dice.below(TEXTS.len())]),
     }
 }
 

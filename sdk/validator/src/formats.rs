@@ -103,6 +103,11 @@ impl Format {
         self.name
     }
 
+    /// Whether what is found is found on any day.
+    pub fn is_of_any_day(self) -> bool {
+        !matches!(self.name, "cn-resident-id" | "cn-resident-id-15-or-18" | "cn-permanent-resident-id")
+    }
+
     /// What is wrong with the text. The reference date is "today" where a format asks whether a day lies ahead.
     pub fn check(self, text: &str, reference_date: Option<Date>) -> Vec<FormatFault> {
         (self.check)(text, reference_date)

@@ -5,13 +5,15 @@
 //! - An accepted value is well-formed, conforms to its state, and gives nothing to remark on any day.
 
 use super::{
-    DIGITS_MAX, Matcher, Moment, POWERS, State, TextCheck, Values,
+    DIGITS_MAX, Matcher, Moment, POWERS, Proof, Short, State, TextCheck, Values,
     lanes::{Lanes, Ranges, Set},
     moment,
+    prove::{Text, plain_text_fits},
     shape::{Automaton, Shape},
     types,
     windows::{BLOCK, Windows},
 };
+use crate::json;
 use std::{cmp::Ordering, sync::Arc};
 
 #[derive(Debug, Default)]
@@ -42,8 +44,12 @@ pub(super) enum Plain {
     Table(Box<Table>),
     Date,
     DateTime,
-    /// A string that an automaton takes.
-    Automaton(Arc<Automaton>),
+    /// A string of so many characters that an automaton takes.
+    Automaton {
+        automaton: Arc<Automaton>,
+        min: u32,
+        max: u32,
+    },
     Number(Box<Limits>),
 }
 
@@ -56,16 +62,21 @@ pub(super) struct Fixed<const RANGES: usize> {
     second: Option<[Ranges; RANGES]>,
 }
 
-/// Texts of at most sixteen bytes, in a table of hashes that is at most a quarter full. No text is empty.
+/// Lists beyond this are asked themselves: a table of their codes would fit no cache.
+const CODES_MAX: usize = 8_192;
+
+/// Of some texts those of one to sixteen bytes, in a table of hashes that is at most a quarter full.
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Box<[u128]>,
 }
 
-/// Numbers that are not negative, as far as their digits can be compared within 64 bits.
+/// Numbers of at most eight digits on each side of the point, so that they can be compared within 64 bits.
 #[derive(Debug)]
 pub(super) struct Limits {
-    takes_fractions: bool,
+    takes_negatives: bool,
+    /// Digits behind the point, at most.
+    part_max: u32,
     min: Option<Limit>,
     max: Option<Limit>,
 }
@@ -95,29 +106,46 @@ impl Plain {
             ([], []) => Some(Self::Length { min, max }),
             ([], [TextCheck::Matcher(matcher)]) => match &**matcher {
                 Matcher::Shape(shape) => Self::shape(shape, min, max),
-                Matcher::Automaton(automaton) if (min, max) == (0, u32::MAX) => {
-                    Some(Self::Automaton(Arc::clone(automaton)))
-                }
-                _ => None,
+                Matcher::Automaton(automaton) => Some(Self::Automaton { automaton: Arc::clone(automaton), min, max }),
+                Matcher::Regex(_) => None,
             },
-            _ if (min, max) != (0, u32::MAX) => None,
-            ([values], []) => Self::values(values),
-            ([], [TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment))]) => Some(match moment {
-                Moment::Date => Self::Date,
-                Moment::DateTime => Self::DateTime,
-            }),
-            ([], [TextCheck::List(membership, list)]) => {
-                let is_open = |row: guiju_model::CodeRow<'_>| row.valid_from().is_none() && row.valid_to().is_none();
-                let always = |code: &str| {
-                    list.get(code).is_some_and(|code| code.rows().any(is_open))
-                        && membership.check(list, code, None).is_none()
-                };
-                let mut codes: Vec<&str> = list.rows().map(|row| row.code()).filter(|code| always(code)).collect();
-                codes.dedup();
-                Table::of(&codes).map(|table| Self::Table(Box::new(table)))
+            ([values], []) if (min, max) == (0, u32::MAX) => Self::values(values),
+            ([], [TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment))])
+                if (min, max) == (0, u32::MAX) =>
+            {
+                Some(match moment {
+                    Moment::Date => Self::Date,
+                    Moment::DateTime => Self::DateTime,
+                })
             }
-            _ => None,
+            _ => Self::codes(state),
         }
+    }
+
+    /// Of a list, the codes that hold on any day and have all else that is asked.
+    fn codes(state: &State) -> Option<Self> {
+        let list = state.text.checks.iter().find_map(|check| match check {
+            TextCheck::List(_, list) | TextCheck::DatedList(_, list) => Some(list),
+            _ => None,
+        });
+        let list = list.filter(|list| list.rows().len() <= CODES_MAX)?;
+        let is_open = |row: &guiju_model::CodeRow<'_>| row.valid_from().is_none() && row.valid_to().is_none();
+        let fits = |check: &TextCheck, code: &str| match check {
+            TextCheck::Matcher(matcher) => matcher.is_match(code),
+            TextCheck::Format(format, _) => format.is_of_any_day() && format.check(code, None).is_empty(),
+            TextCheck::Engine(engine, _) => json::fits(engine, code),
+            TextCheck::List(membership, list) | TextCheck::DatedList(membership, list) => {
+                let is_open = list.get(code).is_some_and(|code| code.rows().any(|row| is_open(&row)));
+                is_open && membership.check(list, code, None).is_none()
+            }
+        };
+        let mut codes: Vec<&str> = list.rows().filter(is_open).map(|row| row.code()).collect();
+        codes.dedup();
+        codes.retain(|code| {
+            plain_text_fits(state, Text::of(code)) == Proof::Yes
+                && state.text.checks.iter().all(|check| fits(check, code))
+        });
+        Table::of(&codes).map(|table| Self::Table(Box::new(table)))
     }
 
     fn shape(shape: &Shape, min: u32, max: u32) -> Option<Self> {
@@ -140,15 +168,12 @@ impl Plain {
         let short: Vec<([u8; 8], usize)> = short.collect();
         let short = short.iter().map(|(bytes, length)| std::str::from_utf8(&bytes[..*length]).unwrap_or_default());
         let texts: Vec<&str> = short.chain(long).collect();
-        let bytes = |text: &str| text.bytes().all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'));
-        if texts.is_empty() || !texts.iter().all(|text| bytes(text)) {
-            return None;
-        }
         if let [text] = texts[..] {
             let ranges: Vec<[(u8, u8); 2]> = text.bytes().map(|byte| [(byte, byte); 2]).collect();
             return Fixed::of(&ranges, |_, ranges| ranges[0]).map(|fixed| Self::Fixed(Box::new(fixed)));
         }
-        if values.texts.is_empty() && texts.len() <= 16 {
+        let is_plain = |text: &&str| text.bytes().all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'));
+        if !texts.is_empty() && values.texts.is_empty() && texts.len() <= 16 && texts.iter().all(is_plain) {
             let words: Vec<u64> = texts.iter().map(|text| word_of(text) as u64).collect();
             let eight = |words: &[u64]| std::array::from_fn(|at| *words.get(at).unwrap_or(&words[0]));
             return Some(Self::Words { words: words.chunks(8).map(eight).collect() });
@@ -177,8 +202,10 @@ impl Plain {
             },
             Self::Date => date(lanes, windows, at),
             Self::DateTime => date_time(lanes, windows, at),
-            Self::Automaton(automaton) => match text(lanes, windows, at) {
-                Some((stop, _)) if automaton.takes(&windows.bytes()[at + 1..stop]) => stop + 1,
+            Self::Automaton { automaton, min, max } => match text(lanes, windows, at) {
+                Some((stop, count)) if *min <= count && count <= *max => {
+                    if automaton.takes_spelled(&windows.bytes()[at + 1..stop]) { stop + 1 } else { 0 }
+                }
                 _ => 0,
             },
             Self::Number(limits) => limits.end(lanes, windows, at).unwrap_or(0),
@@ -247,12 +274,12 @@ fn run<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize, set: &Set, (min, max
     0
 }
 
-/// A string of at most sixteen bytes as one word, and where it ends.
+/// A string of at most sixteen bytes as one word, and where it ends. One that ends in zeros would be the word of a shorter one.
 #[inline(always)]
 fn short<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> Option<(u128, usize)> {
     let quotes = lanes.equal(windows.block(at + 1)?, b'"');
     let length = quotes.trailing_zeros() as usize;
-    let is_short = windows.byte(at) == b'"' && length <= 16;
+    let is_short = windows.byte(at) == b'"' && length <= 16 && windows.byte(at + length) != 0;
     if is_short { Some((windows.wide_word(at + 1) & LOW_BYTES[length], at + length + 2)) } else { None }
 }
 
@@ -283,12 +310,15 @@ fn word_of(text: &str) -> u128 {
 
 impl Table {
     fn of(texts: &[&str]) -> Option<Self> {
-        if texts.is_empty() || texts.iter().any(|text| text.is_empty() || text.len() > 16) {
+        let is_short = |text: &&&str| {
+            (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'))
+        };
+        let words: Vec<u128> = texts.iter().filter(is_short).map(|text| word_of(text)).collect();
+        if words.is_empty() {
             return None;
         }
-        let is_plain = |text: &&str| text.bytes().all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'));
-        let mut slots = vec![0; (4 * texts.len()).next_power_of_two()];
-        for word in texts.iter().filter(|text| is_plain(text)).map(|text| word_of(text)) {
+        let mut slots = vec![0; (4 * words.len()).next_power_of_two()];
+        for word in words {
             let mut at = Self::hash(word) & (slots.len() - 1);
             while slots[at] != 0 && slots[at] != word {
                 at = (at + 1) & (slots.len() - 1);
@@ -359,19 +389,35 @@ fn date_time<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> usize {
 
 impl Limits {
     fn of(state: &State) -> Option<Self> {
-        if !state.values.is_empty() || !state.number.multiples.is_empty() || state.opaque_types & types::NUMBER != 0 {
+        if !state.values.is_empty() || state.opaque_types & types::NUMBER != 0 {
             return None;
         }
-        let mut limits = Self { takes_fractions: state.types & types::NUMBER != 0, min: None, max: None };
+        let takes_fractions = state.types & types::NUMBER != 0;
+        let mut limits =
+            Self { takes_negatives: true, part_max: if takes_fractions { DIGITS } else { 0 }, min: None, max: None };
+        for by in &state.number.multiples {
+            // Of 0.01 every number is a multiple that has two digits behind the point.
+            if by.mantissa != 1 {
+                return None;
+            }
+            limits.part_max = limits.part_max.min(by.scale.into());
+        }
         for bound in &state.number.bounds {
             let (mantissa, scale, is_exclusive) = (bound.limit.mantissa, bound.limit.scale, bound.is_exclusive);
-            if !bound.is_upper && (mantissa < 0 || mantissa == 0 && !is_exclusive) {
+            // Within this every number lies that is told here.
+            let end = Short { mantissa: if bound.is_upper { END } else { -END }, scale: 0 };
+            if bound.holds(end) {
+                continue;
+            }
+            if !bound.is_upper && mantissa == 0 && !is_exclusive {
+                limits.takes_negatives = false;
                 continue;
             }
             let side = if bound.is_upper { &mut limits.max } else { &mut limits.min };
-            if side.is_some() || mantissa.abs() > 1_000_000_000 || scale > 3 {
+            if side.is_some() || mantissa.abs() > LIMIT_MAX || scale > 3 {
                 return None;
             }
+            limits.takes_negatives &= bound.is_upper || mantissa < 0;
             *side = Some(Limit { mantissa, scale, is_exclusive });
         }
         Some(limits)
@@ -379,16 +425,18 @@ impl Limits {
 
     #[inline(always)]
     fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize) -> Option<usize> {
+        let is_negative = self.takes_negatives && windows.byte(at) == b'-';
+        let at = at + usize::from(is_negative);
         let digits = lanes.digits(windows.block(at)?);
         let whole = (!digits).trailing_zeros();
-        if whole.wrapping_sub(1) >= 8 || windows.byte(at) == b'0' && whole > 1 {
+        if whole.wrapping_sub(1) >= DIGITS || windows.byte(at) == b'0' && whole > 1 {
             return None;
         }
         let mut end = at + whole as usize;
         let mut part = 0;
         if windows.byte(end) == b'.' {
             part = (!(digits >> whole >> 1)).trailing_zeros();
-            if !self.takes_fractions || part.wrapping_sub(1) >= 8 || (whole + part) as usize > DIGITS_MAX {
+            if part.wrapping_sub(1) >= self.part_max || (whole + part) as usize > DIGITS_MAX {
                 return None;
             }
             end += 1 + part as usize;
@@ -399,6 +447,7 @@ impl Limits {
         if self.min.is_some() || self.max.is_some() {
             let number = eight_digits(windows, at, whole) * SMALL_POWERS[part as usize & 15]
                 + if part == 0 { 0 } else { eight_digits(windows, end - part as usize, part) };
+            let number = if is_negative { -number } else { number };
             let holds = |limit: &Option<Limit>, side: Ordering| {
                 limit.as_ref().is_none_or(|limit| limit.holds(number, part as usize, side))
             };
@@ -410,12 +459,19 @@ impl Limits {
     }
 }
 
+/// On each side of the point.
+const DIGITS: u32 = 8;
+/// What no number of so many digits reaches.
+const END: i64 = 100_000_000;
+/// So that eight zeros more fit.
+const LIMIT_MAX: i64 = 90_000_000_000;
+
 impl Limit {
     /// Of a number of at most sixteen digits, `part` of which stand behind the point.
     #[inline(always)]
     fn holds(&self, number: i64, part: usize, side: Ordering) -> bool {
         let scale = usize::from(self.scale & 3);
-        // Below 10^16 and 10^18.
+        // Below 10^15, or 10^13 where it has less digits behind the point than the limit, and `LIMIT_MAX` * 10^8.
         let (number, limit) = match part >= scale {
             true => (number, self.mantissa * SMALL_POWERS[(part - scale) & 15]),
             false => (number * SMALL_POWERS[scale - part], self.mantissa),

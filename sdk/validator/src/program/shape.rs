@@ -227,6 +227,17 @@ impl Automaton {
         let row = text.iter().fold(0, step);
         self.ends[usize::from(row / self.width)]
     }
+
+    /// The same of a text as it stands in JSON, if that has no escapes; false if it has: these are other characters.
+    #[inline]
+    pub fn takes_spelled(&self, text: &[u8]) -> bool {
+        let step = |(row, has_escapes): (u16, bool), byte: &u8| {
+            let class = usize::from(self.classes[usize::from(*byte)]);
+            (self.rows[usize::from(row) + class], has_escapes | (*byte == b'\\'))
+        };
+        let (row, has_escapes) = text.iter().fold((0, false), step);
+        !has_escapes && self.ends[usize::from(row / self.width)]
+    }
 }
 
 /// Groups are for people; a sequence in a sequence is one sequence.
