@@ -304,16 +304,16 @@ async fn a_watch_has_no_gaps_and_ends_when_the_server_does() {
 }
 
 pub fn header(format: Format, failing_only: bool) -> CheckStreamRequest {
-    let header =
-        CheckStreamHeader { reference: "bj.library/card".into(), options: None, format: format.into(), failing_only };
+    let (reference, format) = ("bj.library/card".into(), format.into());
+    let header = CheckStreamHeader { reference, format, failing_only, ..Default::default() };
     CheckStreamRequest { message: Some(Ask::Header(header)) }
 }
 
-fn ask(message: Ask) -> CheckStreamRequest {
+pub fn ask(message: Ask) -> CheckStreamRequest {
     CheckStreamRequest { message: Some(message) }
 }
 
-async fn streamed(server: &Server, messages: Vec<CheckStreamRequest>) -> Result<Vec<CheckStreamResponse>, Status> {
+pub async fn streamed(server: &Server, messages: Vec<CheckStreamRequest>) -> Result<Vec<CheckStreamResponse>, Status> {
     let answers = conformance(server).await.check_stream(tokio_stream::iter(messages)).await?;
     answers.into_inner().collect().await
 }

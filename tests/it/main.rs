@@ -40,6 +40,7 @@ mod program;
 mod protobuf;
 mod python;
 mod readers;
+mod receipts;
 mod registry;
 mod rows;
 mod rules;

@@ -8,13 +8,14 @@ use crate::{
     status::{Reason, Refusal},
 };
 use guiju::readers::{Format, ReadOptions};
-use guiju_model::Report;
+use guiju_model::{Digesting, Report};
 use guiju_proto::{
     conformance::{self as wire, conformance_server::Conformance},
     convert::{self, ConvertError},
 };
-use guiju_validator::CheckOptions;
-use tonic::{Request, Response, Streaming};
+use guiju_validator::{CheckOptions, Validator};
+use std::sync::Arc;
+use tonic::{Request, Response, Status, Streaming};
 
 /// Findings listed for a record, at most; an answer must fit into a message.
 const FINDINGS_MAX: u32 = 1000;
@@ -63,8 +64,13 @@ impl Conformance for Service {
         let read = ReadOptions { format: format(header.format)?, jobs: 1, check: options };
         let caller = self.meant(&deed, reference.standard()).await?;
         let validator = self.ask_as(caller, move |registry| registry.validator(&reference)).await?;
+        let promise = match header.with_receipt {
+            true => Some(self.promise(&validator).await?),
+            false => None,
+        };
         let task = stream::Task {
             validator,
+            promise,
             read,
             failing_only: header.failing_only,
             progress_records: self.settings.progress_records,
@@ -74,6 +80,21 @@ impl Conformance for Service {
             _place: place,
         };
         Ok(Response::new(task.start(messages)))
+    }
+}
+
+impl Service {
+    /// What a receipt needs beside what is found.
+    async fn promise(&self, validator: &Arc<Validator>) -> Result<stream::Promise, Status> {
+        let (asked, sequencer) = (validator.clone(), self.sequencer.clone());
+        let known = move |registry: &Registry| registry.version_here(asked.standard(), asked.version());
+        let info = self.ask(known).await?;
+        Ok(stream::Promise {
+            sequencer,
+            entry: info.map(|info| info.log_index),
+            seen: Digesting::default(),
+            unreadable: 0,
+        })
     }
 }
 

@@ -8,11 +8,10 @@ use crate::{
 };
 use guiju::{
     Validator,
-    receipt::{Receipt, ReceiptError},
+    receipt::{Counts, Receipt, ReceiptError},
     tlog::{SigningKey, VerifierKey},
 };
-use guiju_model::{Date, Digest};
-use sha2::{Digest as _, Sha256};
+use guiju_model::{Date, Digest, Digesting};
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
@@ -63,24 +62,10 @@ impl Promise {
         total: &Tally,
         context: &Context,
     ) -> Result<(), Failure> {
-        let (data, bytes) = self.seen.digest();
-        let receipt = Receipt {
-            data,
-            bytes,
-            standard: validator.standard().clone(),
-            version: validator.version().clone(),
-            digest: validator.digest(),
-            entry,
-            engine: format!("guiju {}", env!("CARGO_PKG_VERSION")),
-            reference_date,
-            records: total.records,
-            conforming: total.conforming,
-            failing: total.failing,
-            unreadable: total.unreadable,
-            errors: total.errors,
-            warnings: total.warnings,
-            infos: total.infos,
-        };
+        let &Tally { records, conforming, failing, unreadable, errors, warnings, infos, .. } = total;
+        let counts = Counts { records, conforming, failing, unreadable, errors, warnings, infos };
+        let receipt = Receipt::of(validator, self.seen.digest(), counts, true);
+        let receipt = Receipt { entry, reference_date, ..receipt };
         let note = receipt.signed(&self.key).map_err(|error| Failure::new(error.to_string()))?;
         fs::write(&self.path, note.to_string())
             .map_err(|error| Failure::file("written", self.path.display(), &error))?;
@@ -92,7 +77,7 @@ impl Promise {
 
 /// What has been read so far.
 #[derive(Clone, Default)]
-pub struct Seen(Arc<Mutex<(Sha256, u64)>>);
+pub struct Seen(Arc<Mutex<Digesting>>);
 
 impl Seen {
     pub fn reading<'r>(&self, input: impl Read + Send + 'r) -> impl Read + Send + 'r {
@@ -100,8 +85,7 @@ impl Seen {
     }
 
     fn digest(&self) -> (Digest, u64) {
-        let (hash, bytes) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        (Digest::from_bytes(hash.finalize().into()), bytes)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).digest()
     }
 }
 
@@ -113,9 +97,7 @@ struct Hashed<R> {
 impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.input.read(buf)?;
-        let mut seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.0.update(&buf[..count]);
-        seen.1 += count as u64;
+        self.seen.0.lock().unwrap_or_else(PoisonError::into_inner).take(&buf[..count]);
         Ok(count)
     }
 }
@@ -129,9 +111,12 @@ pub fn judged(
     context: &Context,
 ) -> Result<Verdict, Failure> {
     let note = fs::read(path).map_err(|error| Failure::file("read", path.display(), &error))?;
-    let signer = signer.ok_or_else(|| {
-        Failure::new("whose receipt it should be is not said")
-            .hint("name the key of whoever signed it with --receipt-signer; ask them for it, and not the receipt")
+    // A registry signs with the key of its log, and whoever has locked holds that.
+    let signer = signer.or(shelf.lock.log().map(|log| &log.current_key)).ok_or_else(|| {
+        Failure::new("whose receipt it should be is not said").hint(
+            "name the key of whoever signed it with --receipt-signer, and ask them for it, not the receipt; without it, a receipt of \
+             the registry whose log guiju.lock holds is verified",
+        )
     })?;
     let mut out = context.out();
     let receipt = match Receipt::verified(&note, signer) {

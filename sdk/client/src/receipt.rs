@@ -10,15 +10,19 @@
 //! reference-date 2026-11-01
 //! records 100 conforming 98 failing 1 unreadable 1
 //! findings errors 2 warnings 3 infos 0
+//! between-records judged
 //!
 //! — haidian.example …
 //! ```
 //! The digest and the number of bytes are of the data as it was read; `entry` is the place of the version in its registry's log, or
-//! `-` where it came of none; `reference-date` is the day that counted as today, or `-`. The first line keeps a receipt from
-//! passing for a checkpoint or a change of key, whatever key signs it.
+//! `-` where it came of none; `reference-date` is the day that counted as today, or `-`. `between-records` says whether the rules
+//! between records, such as keys, were `judged` or `not-judged`, or that the standard has `none`: a registry that checks a stream
+//! keeps nothing of a record, so it judges each by itself. The first line keeps a receipt from passing for a checkpoint or a change
+//! of key, whatever key signs it.
 
 use guiju_model::{Date, Digest, StandardId};
 use guiju_tlog::{Note, NoteError, SigningKey, VerifierKey};
+use guiju_validator::Validator;
 use semver::Version;
 use std::{fmt, str::FromStr};
 
@@ -38,6 +42,14 @@ pub struct Receipt {
     /// Name and version of the program that checked.
     pub engine: String,
     pub reference_date: Option<Date>,
+    pub counts: Counts,
+    pub between: Between,
+}
+
+/// How many records there were, and how many findings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Those that conform, that do not, and that could not be read.
     pub records: u64,
     pub conforming: u64,
     pub failing: u64,
@@ -45,6 +57,25 @@ pub struct Receipt {
     pub errors: u64,
     pub warnings: u64,
     pub infos: u64,
+}
+
+/// What was done about rules between records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// The standard has none.
+    None,
+    Judged,
+    NotJudged,
+}
+
+impl Between {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Judged => "judged",
+            Self::NotJudged => "not-judged",
+        }
+    }
 }
 
 /// Why a receipt is not believed.
@@ -64,6 +95,26 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
+    /// What this program found in data of that digest and so many bytes; `judges_between`: it looked at rules between records, too.
+    pub fn of(validator: &Validator, (data, bytes): (Digest, u64), counts: Counts, judges_between: bool) -> Self {
+        Self {
+            data,
+            bytes,
+            standard: validator.standard().clone(),
+            version: validator.version().clone(),
+            digest: validator.digest(),
+            entry: None,
+            engine: concat!("guiju ", env!("CARGO_PKG_VERSION")).into(),
+            reference_date: None,
+            counts,
+            between: match (validator.data_set_rules().is_empty(), judges_between) {
+                (true, _) => Between::None,
+                (false, true) => Between::Judged,
+                (false, false) => Between::NotJudged,
+            },
+        }
+    }
+
     /// The note that says so, signed.
     pub fn signed(&self, key: &SigningKey) -> Result<Note, NoteError> {
         let mut note = Note::unsigned(self.to_string())?;
@@ -89,9 +140,10 @@ impl fmt::Display for Receipt {
         writeln!(f, "entry {}", or_dash(self.entry.map(|entry| entry.to_string())))?;
         writeln!(f, "engine {}", self.engine)?;
         writeln!(f, "reference-date {}", or_dash(self.reference_date.map(|day| day.to_string())))?;
-        let Self { records, conforming, failing, unreadable, errors, warnings, infos, .. } = self;
+        let Counts { records, conforming, failing, unreadable, errors, warnings, infos } = self.counts;
         writeln!(f, "records {records} conforming {conforming} failing {failing} unreadable {unreadable}")?;
-        writeln!(f, "findings errors {errors} warnings {warnings} infos {infos}")
+        writeln!(f, "findings errors {errors} warnings {warnings} infos {infos}")?;
+        writeln!(f, "between-records {}", self.between.as_str())
     }
 }
 
@@ -116,6 +168,22 @@ impl FromStr for Receipt {
         let ["findings", "errors", errors, "warnings", warnings, "infos", infos] = at(8) else {
             return Err(line(8, "findings errors N warnings N infos N"));
         };
+        let wanted = "between-records none, judged or not-judged";
+        let ["between-records", between] = at(9) else { return Err(line(9, wanted)) };
+        let all = [Between::None, Between::Judged, Between::NotJudged];
+        let between = all.into_iter().find(|known| known.as_str() == *between).ok_or_else(|| line(9, wanted))?;
+        let number = |at: usize, text: &str, wanted: &'static str| text.parse().map_err(|_| line(at, wanted));
+        let (seventh, eighth) =
+            ("records N conforming N failing N unreadable N", "findings errors N warnings N infos N");
+        let counts = Counts {
+            records: number(7, records, seventh)?,
+            conforming: number(7, conforming, seventh)?,
+            failing: number(7, failing, seventh)?,
+            unreadable: number(7, unreadable, seventh)?,
+            errors: number(8, errors, eighth)?,
+            warnings: number(8, warnings, eighth)?,
+            infos: number(8, infos, eighth)?,
+        };
         let receipt = Self {
             data: data.parse().map_err(|_| line(2, "data DIGEST BYTES"))?,
             bytes: bytes.parse().map_err(|_| line(2, "data DIGEST BYTES"))?,
@@ -131,19 +199,14 @@ impl FromStr for Receipt {
                 "-" => None,
                 day => Some(day.parse().map_err(|_| line(6, "reference-date DATE"))?),
             },
-            records: records.parse().map_err(|_| line(7, "records N conforming N failing N unreadable N"))?,
-            conforming: conforming.parse().map_err(|_| line(7, "records N conforming N failing N unreadable N"))?,
-            failing: failing.parse().map_err(|_| line(7, "records N conforming N failing N unreadable N"))?,
-            unreadable: unreadable.parse().map_err(|_| line(7, "records N conforming N failing N unreadable N"))?,
-            errors: errors.parse().map_err(|_| line(8, "findings errors N warnings N infos N"))?,
-            warnings: warnings.parse().map_err(|_| line(8, "findings errors N warnings N infos N"))?,
-            infos: infos.parse().map_err(|_| line(8, "findings errors N warnings N infos N"))?,
+            counts,
+            between,
         };
-        let parts = [receipt.conforming, receipt.failing, receipt.unreadable];
+        let parts = [counts.conforming, counts.failing, counts.unreadable];
         let sum = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(*part));
-        match receipt.records == sum && receipt.to_string() == text {
+        match counts.records == sum && receipt.to_string() == text {
             true => Ok(receipt),
-            false if receipt.records != sum => Err(ReceiptError::Sum { records: receipt.records, sum }),
+            false if counts.records != sum => Err(ReceiptError::Sum { records: counts.records, sum }),
             // One spelling for one statement.
             false => Err(line(lines.len(), "nothing more, and each number once")),
         }
@@ -164,13 +227,8 @@ mod tests {
             entry: Some(17),
             engine: "guiju 0.1.0".into(),
             reference_date: "2026-11-01".parse().ok(),
-            records: 4,
-            conforming: 2,
-            failing: 1,
-            unreadable: 1,
-            errors: 3,
-            warnings: 2,
-            infos: 1,
+            counts: Counts { records: 4, conforming: 2, failing: 1, unreadable: 1, errors: 3, warnings: 2, infos: 1 },
+            between: Between::Judged,
         }
     }
 
@@ -183,7 +241,14 @@ mod tests {
         assert!(matches!(unsigned, Err(ReceiptError::Unsigned(_))), "{unsigned:?}");
         let none = Receipt { entry: None, reference_date: None, ..receipt() };
         assert_eq!(none.to_string().parse(), Ok(none));
-        for (old, new) in [("failing 1", "failing 0"), ("errors 3", "errors 0"), ("2.1.0", "2.1.1"), (" 4\n", " 5\n")] {
+        let changes = [
+            ("failing 1", "failing 0"),
+            ("errors 3", "errors 0"),
+            ("2.1.0", "2.1.1"),
+            (" 4\n", " 5\n"),
+            ("-records judged", "-records none"),
+        ];
+        for (old, new) in changes {
             let forged = Receipt::verified(note.replacen(old, new, 1).as_bytes(), &key.verifier());
             assert!(matches!(forged, Err(ReceiptError::Forged(_))), "{new}: {forged:?}");
         }

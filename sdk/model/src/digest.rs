@@ -31,6 +31,25 @@ impl Digest {
     }
 }
 
+/// The digest of bytes that come piece by piece.
+#[derive(Clone, Debug, Default)]
+pub struct Digesting {
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Digesting {
+    pub fn take(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    /// Of all that came so far, and how many bytes that is.
+    pub fn digest(&self) -> (Digest, u64) {
+        (Digest(self.hash.clone().finalize().into()), self.bytes)
+    }
+}
+
 impl FromStr for Digest {
     type Err = DigestError;
 
@@ -80,6 +99,9 @@ mod tests {
         assert_eq!(digest.to_string(), text);
         assert_eq!(text.parse(), Ok(digest));
         assert_eq!(Digest::from_bytes(*digest.as_bytes()), digest);
+        let mut pieces = Digesting::default();
+        [&b"a"[..], b"", b"bc"].into_iter().for_each(|piece| pieces.take(piece));
+        assert_eq!(pieces.digest(), (digest, 3));
         for wrong in
             [&text[7..], &text.to_uppercase(), &text[..70], &format!("{text}0"), "sha256:", &text.replace("ba", "é")]
         {

@@ -26,7 +26,7 @@ pub use canonical::{CanonicalError, canonical_csv, canonical_json};
 pub use catalog::{Bundle, BundleError, Catalog, Resolution, ResolveError, resolve};
 pub use code_list::{Code, CodeList, CodeListError, CodeRow};
 pub use date::{Date, DateError};
-pub use digest::{Digest, DigestError};
+pub use digest::{Digest, DigestError, Digesting};
 pub use finding::{Finding, Place, Report, Text};
 pub use id::{IdError, Name, Namespace, StandardId};
 pub use info::{SearchHit, StandardInfo, VersionInfo};

@@ -13,10 +13,14 @@
 use crate::{
     grpc::answers::{Answers, Teller, Unheard, answers},
     metrics::{Metrics, OpenStream},
+    sequencer::Sequencer,
     status::{self, Reason, Refusal},
 };
-use guiju::readers::{self, ReadError, ReadOptions, Told};
-use guiju_model::{Finding, Report, Severity};
+use guiju::{
+    readers::{self, ReadError, ReadOptions, Told},
+    receipt::{Counts, Receipt},
+};
+use guiju_model::{Date, Digesting, Finding, Report, Severity};
 use guiju_proto::{
     conformance::{
         CheckStreamHeader, CheckStreamRequest, CheckStreamResponse, Progress, RecordReport,
@@ -24,7 +28,7 @@ use guiju_proto::{
     },
     convert::ConvertError,
 };
-use guiju_validator::Validator;
+use guiju_validator::{Validator, codes};
 use std::{
     borrow::Cow,
     collections::VecDeque,
@@ -55,6 +59,8 @@ const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// What a stream needs, from its beginning to its end.
 pub struct Task {
     pub validator: Arc<Validator>,
+    /// Where a receipt is to be given.
+    pub promise: Option<Promise>,
     pub read: ReadOptions,
     pub failing_only: bool,
     pub progress_records: u64,
@@ -62,6 +68,29 @@ pub struct Task {
     pub metrics: Metrics,
     pub _open: OpenStream,
     pub _place: OwnedSemaphorePermit,
+}
+
+/// A receipt on its way.
+pub struct Promise {
+    pub sequencer: Arc<Sequencer>,
+    /// Index of the log entry that published the version.
+    pub entry: Option<u64>,
+    pub seen: Digesting,
+    pub unreadable: u64,
+}
+
+impl Promise {
+    /// The signed note. Each record was judged by itself, so nothing is said of rules between them.
+    fn kept(self, validator: &Validator, counts: &Progress, reference_date: Option<Date>) -> Result<String, Stop> {
+        let &Progress { records, failing, errors, warnings, infos, .. } = counts;
+        let (unreadable, failing) = (self.unreadable, failing.saturating_sub(self.unreadable));
+        let conforming = records - failing - unreadable;
+        let counts = Counts { records, conforming, failing, unreadable, errors, warnings, infos };
+        let receipt = Receipt::of(validator, self.seen.digest(), counts, false);
+        let receipt = Receipt { entry: self.entry, reference_date, ..receipt };
+        let note = receipt.signed(&self.sequencer.keys().signing);
+        Ok(note.map_err(|error| Refusal::new(Reason::Internal, error))?.to_string())
+    }
 }
 
 /// The next message, waited for no longer than `idle`.
@@ -198,14 +227,19 @@ const MEASURED_RECORDS: u64 = 1024;
 
 impl Worker {
     fn run(mut self, mut inbound: Inbound) {
-        let ended = self.judge(&mut inbound).and_then(|()| {
-            self.counts.is_final = true;
-            self.answer(Out::Progress(self.counts))
-        });
+        let ended = self.judge(&mut inbound).and_then(|()| self.end());
         self.measure();
         if let Err(Stop::Refused(status)) = ended {
             self.teller.refuse(*status);
         }
+    }
+
+    fn end(&mut self) -> Result<(), Stop> {
+        self.counts.is_final = true;
+        let Task { promise, validator, read, .. } = &mut self.task;
+        let receipt = promise.take().map(|promise| promise.kept(validator, &self.counts, read.check.reference_date));
+        let (message, receipt) = (Some(Out::Progress(self.counts)), receipt.transpose()?.unwrap_or_default());
+        Ok(self.teller.tell_blocking(CheckStreamResponse { message, receipt }, &self.handle)?)
     }
 
     fn judge(&mut self, inbound: &mut Inbound) -> Result<(), Stop> {
@@ -213,9 +247,11 @@ impl Worker {
             None => Ok(()),
             Some(In::Header(_)) => Err(out_of_order("a second header came").into()),
             Some(In::Record(record)) => self.judge_records(record, inbound),
-            Some(In::Chunk(chunk)) => {
-                let mut chunks = Chunks { inbound, chunk: Default::default(), bytes: Arc::default(), fault: None };
-                chunks.take(chunk)?;
+            Some(In::Chunk(first)) => {
+                let seen = self.task.promise.as_ref().map(|promise| promise.seen.clone());
+                let (chunk, bytes) = Default::default();
+                let mut chunks = Chunks { inbound, chunk, bytes, seen, fault: None };
+                chunks.take(first)?;
                 self.judge_chunks(chunks)
             }
         }
@@ -227,9 +263,16 @@ impl Worker {
         let mut record = first;
         loop {
             self.counts.bytes += record.len() as u64;
+            if let Some(promise) = &mut self.task.promise {
+                promise.seen.take(&record);
+                promise.seen.take(b"\n");
+            }
             match checker.tell(&record, &self.task.read.check) {
-                Some(report) => self.take(Cow::Owned(report))?,
-                None => self.take(Cow::Borrowed(&clean))?,
+                Some(report) => {
+                    let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
+                    self.take(Cow::Owned(report), is_readable)?;
+                }
+                None => self.take(Cow::Borrowed(&clean), true)?,
             }
             record = match inbound.next()? {
                 None => return Ok(()),
@@ -248,7 +291,7 @@ impl Worker {
             self.counts.bytes = bytes.load(Ordering::Relaxed);
             let taken = match told {
                 Told::Input(finding) => self.take_input(finding),
-                Told::Record(checked) => self.take(checked.report),
+                Told::Record(checked) => self.take(checked.report, checked.is_readable),
             };
             match taken {
                 Ok(()) => ControlFlow::Continue(()),
@@ -259,6 +302,9 @@ impl Worker {
             }
         });
         self.counts.bytes = bytes.load(Ordering::Relaxed);
+        if let (Some(promise), Some(seen)) = (&mut self.task.promise, chunks.seen.take()) {
+            promise.seen = seen;
+        }
         match (stop, chunks.fault, ended) {
             (Some(stop), ..) => Err(stop),
             (None, Some(status), _) => Err(status.into()),
@@ -282,7 +328,10 @@ impl Worker {
     }
 
     /// Counts a report and tells it where it is wanted.
-    fn take(&mut self, report: Cow<'_, Report>) -> Result<(), Stop> {
+    fn take(&mut self, report: Cow<'_, Report>, is_readable: bool) -> Result<(), Stop> {
+        if let Some(promise) = &mut self.task.promise {
+            promise.unreadable += u64::from(!is_readable);
+        }
         let (index, is_clean) = (self.counts.records, report.errors + report.warnings + report.infos == 0);
         self.count(&report);
         if !(self.task.failing_only && is_clean) {
@@ -314,7 +363,8 @@ impl Worker {
     }
 
     fn answer(&self, message: Out) -> Result<(), Stop> {
-        Ok(self.teller.tell_blocking(CheckStreamResponse { message: Some(message) }, &self.handle)?)
+        let response = CheckStreamResponse { message: Some(message), ..Default::default() };
+        Ok(self.teller.tell_blocking(response, &self.handle)?)
     }
 }
 
@@ -324,6 +374,8 @@ struct Chunks<'a> {
     chunk: prost::bytes::Bytes,
     /// Taken from the caller so far.
     bytes: Arc<AtomicU64>,
+    /// Their digest, where it is asked for.
+    seen: Option<Digesting>,
     fault: Option<Status>,
 }
 
@@ -333,6 +385,9 @@ impl Chunks<'_> {
             return Err(ConvertError::new("chunk", format!("it holds more than {CHUNK_BYTES_MAX} bytes")).into());
         }
         self.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        if let Some(seen) = &mut self.seen {
+            seen.take(&chunk);
+        }
         self.chunk = chunk;
         Ok(())
     }

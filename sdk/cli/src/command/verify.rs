@@ -20,7 +20,7 @@ pub struct VerifyArgs {
     /// Verify this receipt of a check instead
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
-    /// The key of whoever signed the receipt
+    /// The key of whoever signed the receipt [default: that of the log in guiju.lock, by which its registry signs]
     #[arg(long, value_name = "KEY", requires = "receipt")]
     receipt_signer: Option<VerifierKey>,
     /// The data that the receipt should be of

@@ -1,0 +1,134 @@
+//! Receipts that a registry signs of the streams it checks: what they say, and that the command line verifies them without it.
+
+use crate::{
+    grpc::{METADATA, SCHEMA, ask, published, refused, registry, streamed, submission},
+    support::Server,
+    verify::{expect, run},
+};
+use guiju::{receipt::Receipt, tlog::VerifierKey};
+use guiju_proto::{
+    conformance::{
+        CheckOptions, CheckStreamHeader, CheckStreamRequest, Format, check_stream_request::Message as Ask,
+        check_stream_response::Message as Told,
+    },
+    registry::{File, PublishRequest},
+};
+use std::{fs, path::Path};
+use tonic::{Code, Status};
+
+const DAY: &str = "2026-11-01";
+
+fn header(reference: &str, format: Format) -> CheckStreamRequest {
+    let options = Some(CheckOptions { reference_date: DAY.into(), ..Default::default() });
+    let (reference, format) = (reference.into(), format.into());
+    ask(Ask::Header(CheckStreamHeader { reference, options, format, failing_only: true, with_receipt: true }))
+}
+
+/// The receipt of a stream: it comes with the last message and with no other.
+async fn receipt(server: &Server, first: CheckStreamRequest, rest: Vec<Ask>) -> Result<String, Status> {
+    let messages = [first].into_iter().chain(rest.into_iter().map(ask)).collect();
+    let answers = streamed(server, messages).await?;
+    let (last, before) = answers.split_last().expect("an answer");
+    assert!(matches!(&last.message, Some(Told::Progress(counts)) if counts.is_final), "{last:?}");
+    assert!(before.iter().all(|answer| answer.receipt.is_empty()), "{before:?}");
+    Ok(last.receipt.clone())
+}
+
+fn chunks(data: &[u8]) -> Vec<Ask> {
+    data.chunks(7).map(|chunk| Ask::Chunk(chunk.to_vec().into())).collect()
+}
+
+fn key(server: &Server) -> VerifierKey {
+    let text = fs::read_to_string(server.folder.path().join("data/log-key/first")).expect("a key");
+    text.trim_end().parse().expect("a key")
+}
+
+/// What the command line finds in the same bytes.
+fn by_command(project: &Path, url: &str, standard: &str, data: &str) -> Receipt {
+    let key = guiju::tlog::SigningKey::from_seed("haidian.example", &[1; 32]).expect("a key");
+    fs::write(project.join("key"), key.secret_text()).expect("written");
+    let flags = ["--receipt", "own", "--receipt-key", "key", "--reference-date", DAY];
+    run(project, url, &[&["check", "--standard", standard, data][..], &flags].concat());
+    Receipt::verified(&fs::read(project.join("own")).expect("a receipt"), &key.verifier()).expect("it holds")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_signs_what_it_found_in_a_stream() {
+    let server = Server::start();
+    published(&server).await;
+    let (project, reference) = (tempfile::tempdir().expect("a folder"), "bj.library/card@=1.0.0");
+    let (project, url) = (project.path(), server.url());
+    expect(&run(project, &url, &["lock", reference]), 0, &["wrote"]);
+    let inputs = [
+        (Format::Ndjson, "{\"card\": \"甲\"}\n\n{\"card\": 1}\n{\"card\": \n{\"card\": \"乙\"}"),
+        (Format::JsonArray, "[{\"card\": \"甲\"}, {\"card\": 1},\n{\"card\": \"乙\"}]\n\n"),
+        (Format::Csv, "\u{feff}证号\r\n甲\r\n123456789\r\n乙\r\n"),
+    ];
+    for (format, text) in inputs {
+        let note = receipt(&server, header(reference, format), chunks(text.as_bytes())).await.expect("a receipt");
+        let told = Receipt::verified(note.as_bytes(), &key(&server)).expect("signed by the log's key");
+        fs::write(project.join("data"), text).expect("written");
+        assert_eq!(told, by_command(project, &url, reference, "data"), "one verdict by every road: {format:?}");
+        assert!(!note.contains('甲') && !note.contains("123456789"), "nothing of a record: {note}");
+
+        fs::write(project.join("receipt"), &note).expect("written");
+        let verify = ["--offline", "verify", "--receipt", "receipt", "--data", "data"];
+        expect(
+            &run(project, "", &verify),
+            0,
+            &["ok    receipt  signed by ", "entry 0\n", &format!("reference-date {DAY}")],
+        );
+        let own = key(&server).to_string();
+        expect(&run(project, "", &[&verify[..], &["--receipt-signer", &own]].concat()), 0, &["ok    receipt"]);
+        let stranger = guiju::tlog::SigningKey::from_seed("haidian.example", &[2; 32]).expect("a key");
+        let named = stranger.verifier().to_string();
+        expect(&run(project, "", &[&verify[..], &["--receipt-signer", &named]].concat()), 1, &["is not signed by"]);
+        fs::write(project.join("data"), format!("{text} ")).expect("written");
+        expect(&run(project, "", &verify), 1, &["`data` is other data"]);
+        fs::write(project.join("receipt"), note.replacen("failing 1", "failing 0", 1)).expect("written");
+        expect(&run(project, "", &verify), 1, &["the receipt is forged"]);
+    }
+
+    // Records one by one are the lines that they make.
+    let records = ["{\"card\": \"甲\"}", "{\"card\": 1}", "{\"card\": ", "{\"card\": \"乙\"}"];
+    let sent = records.iter().map(|record| Ask::Record(record.as_bytes().to_vec().into())).collect();
+    let note = receipt(&server, header(reference, Format::Unspecified), sent).await.expect("a receipt");
+    fs::write(project.join("data"), records.map(|record| format!("{record}\n")).concat()).expect("written");
+    let told = Receipt::verified(note.as_bytes(), &key(&server)).expect("signed");
+    assert_eq!(told, by_command(project, &url, reference, "data"));
+    assert_eq!(
+        (told.counts.records, told.counts.conforming, told.counts.failing, told.counts.unreadable),
+        (4, 2, 1, 1)
+    );
+
+    // What was not read to its end has no receipt, and what nobody asked for none either.
+    let spreadsheet = vec![Ask::Chunk(b"PK\x03\x04\x14\0\x06\0".to_vec().into())];
+    let broken = receipt(&server, header(reference, Format::Csv), spreadsheet).await;
+    refused(broken, Code::InvalidArgument, "UNREADABLE_INPUT");
+    let unasked = receipt(&server, crate::grpc::header(Format::Ndjson, true), chunks(b"{}\n")).await;
+    assert_eq!(unasked.expect("answers"), "");
+}
+
+/// Whoever keeps nothing of a record cannot say whether a key came twice; the receipt says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_says_whether_rules_between_records_were_judged() {
+    let server = Server::start();
+    let keyed = SCHEMA
+        .replace(r#"{"vocabulary": "1"}"#, r#"{"vocabulary": "1", "keys": [{"id": "one-card", "fields": ["/card"]}]}"#);
+    let content = keyed.into_bytes().into();
+    let files = vec![File { path: "schema.json".into(), content }];
+    let request = PublishRequest { files, metadata_toml: METADATA.into(), ..submission("1.0.0", SCHEMA) };
+    registry(&server).await.publish(request).await.expect("published");
+    let (project, reference, data) =
+        (tempfile::tempdir().expect("a folder"), "bj.library/card@=1.0.0", "{\"card\":\"A\"}\n");
+    let twice = data.repeat(2);
+    let note = receipt(&server, header(reference, Format::Ndjson), chunks(twice.as_bytes())).await.expect("a receipt");
+    assert!(note.contains("records 2 conforming 2 ") && note.contains("\nbetween-records not-judged\n"), "{note}");
+    fs::write(project.path().join("data"), twice).expect("written");
+    expect(&run(project.path(), &server.url(), &["lock", reference]), 0, &["wrote"]);
+    let told = by_command(project.path(), &server.url(), reference, "data").to_string();
+    assert!(
+        told.contains("records 2 conforming 1 failing 1 ") && told.contains("\nbetween-records judged\n"),
+        "{told}"
+    );
+}
