@@ -3,7 +3,9 @@
 use crate::{
     Fault,
     bootstrap::{Bootstrap, bootstrap},
-    migrate, serve,
+    migrate,
+    mirror::upstream_options,
+    serve,
     settings::{self, Engine},
     upkeep,
 };
@@ -49,7 +51,7 @@ pub fn run() -> Result<ExitCode, Fault> {
         "verify" => match matches.get_one::<String>("repair_from") {
             None => upkeep::verify(data)?,
             Some(from) => {
-                let repaired = upkeep::repair(data, from, runtime)?;
+                let repaired = upkeep::repair(data, from, upstream_options(&settings)?, runtime)?;
                 repaired.into_iter().chain(upkeep::verify(data)?).collect()
             }
         },
@@ -129,7 +131,10 @@ fn command() -> Command {
                 Arg::new("repair_from")
                     .long("repair-from")
                     .value_name("DIR|URL")
-                    .help("Mend the log from a backup, another data folder, or a registry that has it; the server must be stopped"),
+                    .help(
+                        "Mend the log from a backup, another data folder, or a registry that has it, which is shown the token of \
+                         `upstream`; the server must be stopped",
+                    ),
             ),
         )
         .subcommand(with_settings("rebuild", "Throw the view away and make it anew from the log"))

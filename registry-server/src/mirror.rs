@@ -19,7 +19,7 @@ use crate::{
     settings::Settings,
     witness::read_policy,
 };
-use guiju::{ConnectOptions, HeldLog, LogDemands, LogSource, Registry as Upstream, RegistryError, log_head};
+use guiju::{ConnectOptions, HeldLog, LogDemands, LogSource, Registry as Upstream, RegistryError, Token, log_head};
 use guiju_model::{Digest, StandardId};
 use guiju_proto::log::{Entry, Mirrored, entry::Event};
 use guiju_tlog::{Checkpoint, Edge, Hash, Policy, follow};
@@ -60,9 +60,28 @@ pub struct Mirror {
     registry: Arc<Registry>,
     metrics: Metrics,
     demands: LogDemands,
-    authority: Option<Vec<u8>>,
     held: PathBuf,
     state: Arc<Mutex<State>>,
+}
+
+/// Holds the token for `upstream` where no file does; it is no setting, since those are shown.
+const TOKEN: &str = "GUIJU_UPSTREAM_TOKEN";
+
+/// How a registry that others keep is reached. Read anew for each connection, so that an operator can change what it is made of.
+pub fn upstream_options(settings: &Settings) -> Result<ConnectOptions, Fault> {
+    let authority = settings.upstream_authority.as_deref().map(fs::read).transpose();
+    let authority_pem = authority
+        .map_err(|error| Fault::new(format!("`upstream_authority`: {error}"), "name a readable file in PEM"))?;
+    let token = match &settings.upstream_token_file {
+        Some(path) => Token::of_file(path).map(Some).map_err(|error| {
+            let what = format!("`upstream_token_file`: {}: {error}", path.display());
+            Fault::new(what, "name a file that holds the token and nothing else, which this user can read")
+        })?,
+        None => Token::of_variable(TOKEN)
+            .map_err(|error| Fault::new(format!("{TOKEN}: {error}"), "set it to the token and nothing else"))?,
+    };
+    let token_in_clear = settings.upstream_token_in_clear;
+    Ok(ConnectOptions { authority_pem, token, token_in_clear, ..ConnectOptions::default() })
 }
 
 /// Why a round was not finished.
@@ -113,9 +132,7 @@ impl Mirror {
         if policy.is_none() {
             tracing::warn!(%url, "`upstream_policy` names no key: the first that is seen is believed, and every later one must follow from it");
         }
-        let authority = settings.upstream_authority.as_deref().map(fs::read).transpose();
-        let authority = authority
-            .map_err(|error| Fault::new(format!("`upstream_authority`: {error}"), "name a readable file in PEM"))?;
+        upstream_options(settings)?;
         let held = settings.data.join("mirror/held");
         read(&held)?;
         registry.follow(Follows {
@@ -133,7 +150,6 @@ impl Mirror {
             registry: registry.clone(),
             metrics: metrics.clone(),
             demands,
-            authority,
             held,
             state: state.clone(),
         };
@@ -215,11 +231,8 @@ impl Mirror {
     }
 
     async fn connect(&self) -> Result<Upstream, Stop> {
-        let options = ConnectOptions {
-            authority_pem: self.authority.clone(),
-            timeout: Some(PATIENCE),
-            ..ConnectOptions::default()
-        };
+        let options = upstream_options(&self.settings).map_err(|fault| Stop::Away(fault.to_string()))?;
+        let options = ConnectOptions { timeout: Some(PATIENCE), ..options };
         Ok(Upstream::connect_with(self.url(), options).await?)
     }
 

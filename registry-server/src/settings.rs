@@ -93,6 +93,11 @@ settings! {
     own_namespaces: Namespaces = "", "LIST";
     /// Certificate in PEM of the authority that signed that of `upstream`.
     upstream_authority: Optional<PathBuf> = "", "FILE";
+    /// File with the token that shows `upstream` who asks, for one that is closed: it takes reader on `*` there. Read again at each
+    /// connection. Without it the token is the environment variable `GUIJU_UPSTREAM_TOKEN`, where that is set.
+    upstream_token_file: Optional<PathBuf> = "", "FILE";
+    /// Send that token to another machine without TLS: where something else protects the way.
+    upstream_token_in_clear: bool = "false", "BOOL";
     /// Policy file (C2SP tlog-policy) with the key that the log of `upstream` began with, and its witnesses. Without it the key that
     /// is seen first is believed.
     upstream_policy: Optional<PathBuf> = "", "FILE";

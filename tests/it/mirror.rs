@@ -1,7 +1,8 @@
 //! A registry that follows another: what it takes over, and what it does when the other is away, cut short or rewritten.
 
 use crate::{
-    grpc::{SCHEMA, published, refused, registry, submission},
+    access_served::{bootstrapped, connected, holder, package},
+    grpc::{METADATA, SCHEMA, published, refused, registry, submission},
     support::{Server, said, server_command},
     verify::{expect, publish, run},
     witness::ask,
@@ -163,6 +164,86 @@ async fn a_log_that_was_cut_or_rewritten_is_followed_no_more() {
         assert_eq!(resolved(mirror, "bj.test/x").await, Err(Code::NotFound), "what is not proved is not taken over");
         assert!(get(mirror, "/metrics").await.contains("guiju_mirror_distrusts 1"));
         assert!(mirror.log().contains("is believed no more"), "{}", mirror.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_registry_is_followed_by_whoever_shows_a_token() {
+    let (upstream, root_token) = bootstrapped(&[]);
+    let (root, url) = (connected(&upstream, &root_token).await, upstream.url());
+    let put = async |version: &str| {
+        let operation = format!("p-{version}");
+        root.publish(&operation, &package("bj.city/a", version), METADATA, false).await.expect("published");
+    };
+    put("1.0.0").await;
+    let reader = holder(&root, "mirror.haidian", "reader:*").await;
+    let narrow = holder(&root, "mirror.chaoyang", "reader:bj.city").await;
+    let place = folder();
+    let file = place.path().join("token");
+    let flags = ["--upstream-token-file", &file.display().to_string()];
+    let unknown = format!("guiju_{}", "0".repeat(64));
+    fs::write(&file, &unknown).expect("written");
+
+    // Nothing is told to whoever is not known, or may not read all; then the right token is put into the file.
+    let mirror = follow(&url, folder(), &flags);
+    assert!(says(&mirror, "upstream_status: away").await.contains("status: ready"));
+    fs::write(&file, &narrow).expect("written");
+    let begin = Instant::now();
+    while !mirror.log().contains("it takes the role reader on") {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{}", mirror.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(mirror.log().contains("the token is not one of this registry"), "{}", mirror.log());
+    assert_eq!(resolved(&mirror, "bj.city/a").await, Err(Code::NotFound));
+    fs::write(&file, format!("{reader}\n")).expect("written");
+    has_followed(&mirror, 7).await;
+    resolved(&mirror, "bj.city/a").await.expect("it is here");
+
+    // The token is revoked, and another takes its place.
+    let tokens = root.tokens().await.expect("tokens");
+    let held = tokens.iter().find(|token| token.principal.as_str() == "mirror.haidian").expect("its token");
+    root.revoke_token("revoked", &held.id, "it leaked").await.expect("revoked");
+    put("1.1.0").await;
+    says(&mirror, "upstream_status: away").await;
+    let who = "mirror.haidian".parse().expect("a principal");
+    let grants = ["reader:*".parse().expect("a role")];
+    let made = root.create_token("second", &who, &grants, Duration::from_secs(3600), "a test").await;
+    let second = made.expect("a token").secret.text().to_owned();
+    fs::write(&file, &second).expect("written");
+    has_followed(&mirror, 10).await;
+    resolved(&mirror, "bj.city/a@=1.1.0").await.expect("it is here");
+
+    // The environment holds it as well.
+    let variable = format!("GUIJU_UPSTREAM_TOKEN={second}");
+    let by_variable = Server::start_by(&["env", &variable], folder(), &["--upstream", &url]);
+    has_followed(&by_variable, 10).await;
+
+    // It is in no line, no file, no help, and no list of settings; a file that holds none is refused without being shown.
+    let mut told =
+        mirror.log() + &by_variable.log() + &get(&mirror, "/metrics").await + &get(&mirror, "/healthz").await;
+    for arguments in [&["settings"][..], &["mirror", "--help"]] {
+        let mut command = server_command(arguments);
+        told += &said(&command.env("GUIJU_UPSTREAM_TOKEN", &second).output().expect("it runs"));
+    }
+    fs::write(&file, format!("{second} {reader}")).expect("written");
+    let data = place.path().join("data").display().to_string();
+    let refusal = crate::server::refused_in_one_line(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        &data,
+        "--upstream",
+        &url,
+        flags[0],
+        flags[1],
+    ]);
+    assert!(refusal.contains("`upstream_token_file`: ") && refusal.contains("the token is not 1 to"), "{refusal}");
+    for secret in [&reader, &narrow, &second, &unknown] {
+        assert!(!(told.clone() + &refusal).contains(secret.as_str()), "a token is shown");
+        for server in [&mirror, &by_variable] {
+            let grep = Command::new("grep").args(["-rlF", secret]).arg(server.folder.path()).output().expect("it runs");
+            assert!(grep.stdout.is_empty(), "a token is in {}", said(&grep));
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use std::{
     path::Path,
 };
 use tokio::runtime::Runtime;
+use tonic::Code;
 
 /// Entries written at once, and their bytes.
 const BATCH: usize = 256;
@@ -36,7 +37,11 @@ enum Copy {
 }
 
 impl Copy {
-    fn open(from: &str, runtime: impl FnOnce() -> Result<Runtime, Fault>) -> Result<Self, Fault> {
+    fn open(
+        from: &str,
+        options: ConnectOptions,
+        runtime: impl FnOnce() -> Result<Runtime, Fault>,
+    ) -> Result<Self, Fault> {
         if !from.starts_with("http://") && !from.starts_with("https://") {
             let folder = Path::new(from);
             let within = journal_path(folder);
@@ -44,8 +49,7 @@ impl Copy {
             return Ok(Self::Journal(Box::new(Journal::read(folder).map_err(damage)?.0)));
         }
         let runtime = runtime()?;
-        let registry =
-            runtime.block_on(Registry::connect_with(from, ConnectOptions::default())).map_err(unreachable)?;
+        let registry = runtime.block_on(Registry::connect_with(from, options)).map_err(unreachable)?;
         Ok(Self::Registry(runtime, Box::new(registry), BTreeMap::new()))
     }
 
@@ -54,8 +58,13 @@ impl Copy {
             Self::Journal(journal) => Ok(journal.entries(index, 1).map_err(damage)?.pop()),
             Self::Registry(runtime, registry, known) => {
                 if !known.contains_key(&index) {
-                    // Beyond the end it says so; then it has none.
-                    let more = runtime.block_on(registry.entries(index)).unwrap_or_default();
+                    let more = match runtime.block_on(registry.entries(index)) {
+                        // Beyond the end it says so; then it has none.
+                        Err(error) if error.status().is_some_and(|status| status.code() == Code::OutOfRange) => {
+                            Vec::new()
+                        }
+                        more => more.map_err(unreachable)?,
+                    };
                     *known = (index..).zip(more).collect();
                 }
                 Ok(known.get(&index).cloned())
@@ -76,13 +85,18 @@ fn unreachable(error: impl ToString) -> Fault {
 }
 
 /// Repairs what `verify` finds in a journal; no server may have it open.
-pub fn repair(data: &Path, from: &str, runtime: impl FnOnce() -> Result<Runtime, Fault>) -> Result<Lines, Fault> {
+pub fn repair(
+    data: &Path,
+    from: &str,
+    options: ConnectOptions,
+    runtime: impl FnOnce() -> Result<Runtime, Fault>,
+) -> Result<Lines, Fault> {
     let folder = journal_path(data);
     let lock = Files.lock(&folder.join("lock")).map_err(at(&folder))?;
     let _lock = lock.ok_or_else(|| {
         Fault::new(format!("`{}` is in use by another server", folder.display()), "stop that server first")
     })?;
-    let mut copy = Copy::open(from, runtime)?;
+    let mut copy = Copy::open(from, options, runtime)?;
     let survey = Survey::of(&folder).map_err(at(&folder))?;
     let signed = signed(data)?;
     let mut taken = (0, 0);

@@ -3,7 +3,7 @@
 use crate::{context::Context, failure::Failure};
 use guiju::{ConnectOptions, Token};
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -35,14 +35,13 @@ pub fn options(context: &Context) -> Result<ConnectOptions, Failure> {
 
 /// That of a flag's file, else of the environment, else of the settings' file.
 fn token(file: Option<&Path>, is_flag: bool) -> Result<Option<Token>, Failure> {
-    let given = env::var(TOKEN).ok().filter(|text| !text.is_empty());
-    match (given, file) {
-        (Some(text), _) if !is_flag => text.parse().map(Some).map_err(|why| Failure::new(format!("{TOKEN}: {why}"))),
-        (_, Some(path)) => {
-            let text = fs::read_to_string(path).map_err(|error| Failure::file("read", path.display(), &error))?;
-            text.parse().map(Some).map_err(|why| Failure::new(format!("`{}`: {why}", path.display())))
-        }
-        (_, None) => Ok(None),
+    let of_file = |path: &Path| Token::of_file(path).map_err(|error| Failure::file("read", path.display(), &error));
+    if let Some(path) = file.filter(|_| is_flag) {
+        return of_file(path).map(Some);
+    }
+    match Token::of_variable(TOKEN).map_err(|why| Failure::new(format!("{TOKEN}: {why}")))? {
+        Some(token) => Ok(Some(token)),
+        None => file.map(of_file).transpose(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What shows a registry who asks.
 
-use std::{fmt, str::FromStr};
+use std::{env, fmt, fs, io, path::Path, str::FromStr};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -17,6 +17,20 @@ pub struct Token(String);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the token is not 1 to {TOKEN_BYTES_MAX} visible ASCII characters; give it as it was told, and nothing else")]
 pub struct TokenError;
+
+impl Token {
+    /// The one that a file holds. Nothing of what the file holds is in an error.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        let text = fs::read_to_string(path)?;
+        text.parse().map_err(|error: TokenError| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// The one in a variable of the environment, where that is set to anything.
+    pub fn of_variable(name: &str) -> Result<Option<Self>, TokenError> {
+        let Some(text) = env::var_os(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+        text.to_str().ok_or(TokenError)?.parse().map(Some)
+    }
+}
 
 impl FromStr for Token {
     type Err = TokenError;
