@@ -3,7 +3,7 @@
 //! # Invariants
 //! - What has no row in the table is not served.
 //! - Credentials are in no line, error or entry.
-//! - Whatever is denied, here or by a service further in, is kept once among the denials.
+//! - Whatever is denied, here or by a service further in, is kept once among the denials, and counted.
 
 use crate::{
     access::is_grpc,
@@ -12,6 +12,7 @@ use crate::{
     issuers::Issuers,
     limits::Limits,
     listen::{ClientCertificate, Peer},
+    metrics::Metrics,
     permissions::{self, Need},
     registry::{Caller, CredentialFault, Denied, Registry},
     settings::Settings,
@@ -40,6 +41,7 @@ struct Inner {
     registry: Arc<Registry>,
     issuers: Issuers,
     denials: Arc<Denials>,
+    metrics: Metrics,
     by_address: Limits<IpAddr>,
     by_principal: Limits<Principal>,
     knows_certificates: bool,
@@ -76,29 +78,37 @@ impl Deed {
     pub fn sees(&self, namespace: &Namespace) -> bool {
         let sees = self.caller.may_see(namespace);
         if !sees {
-            self.deny(namespace);
+            self.hid(namespace);
         }
         sees
+    }
+
+    /// Notes that something was hidden, or denied; `about`: the namespace, where it is known.
+    pub fn hid(&self, about: impl ToString) {
+        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        denied.get_or_insert_with(|| about.to_string());
     }
 
     /// The caller, allowed to do this on a namespace; or why not.
     pub fn on(&self, namespace: &Namespace) -> Result<Caller, Denied> {
         let Need::On(role) = self.need else { return Ok(self.caller.clone()) };
-        self.caller.acting(role, namespace).inspect_err(|_| self.deny(namespace))
-    }
-
-    fn deny(&self, namespace: &Namespace) {
-        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-        denied.get_or_insert_with(|| namespace.to_string());
+        self.caller.acting(role, namespace).inspect_err(|_| self.hid(namespace))
     }
 }
 
 impl Gate {
-    pub fn new(registry: Arc<Registry>, issuers: Issuers, denials: Arc<Denials>, settings: &Settings) -> Self {
+    pub fn new(
+        registry: Arc<Registry>,
+        issuers: Issuers,
+        denials: Arc<Denials>,
+        metrics: Metrics,
+        settings: &Settings,
+    ) -> Self {
         Self(Arc::new(Inner {
             registry,
             issuers,
             denials,
+            metrics,
             by_address: Limits::new(settings.address_rate_max),
             by_principal: Limits::new(settings.principal_rate_max),
             knows_certificates: settings.tls_client_authority.is_some(),
@@ -181,6 +191,7 @@ impl Gate {
     }
 
     fn keep(&self, principal: &Principal, peer: Option<&Peer>, method: &str, reason: Reason, about: String) {
+        self.0.metrics.denied(reason);
         self.0.denials.keep(Denial {
             number: 0,
             time_ms: now_ms(),

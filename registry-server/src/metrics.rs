@@ -1,6 +1,9 @@
 //! What is counted, for Prometheus. Nothing here knows a record or a caller.
 
-use crate::log::{Health, Member};
+use crate::{
+    log::{Health, Member},
+    status::Reason,
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -73,11 +76,17 @@ struct Inner {
     mirror_heard: Gauge,
     mirror_distrusts: Gauge,
     refused: Family<Refused, Counter>,
+    denials: Family<Denied, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Refused {
     why: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Denied {
+    reason: &'static str,
 }
 
 /// A stream that is open for as long as this lives.
@@ -115,6 +124,7 @@ impl Default for Metrics {
             mirror_heard: Gauge::default(),
             mirror_distrusts: Gauge::default(),
             refused: Family::default(),
+            denials: Family::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -187,6 +197,11 @@ impl Inner {
             self.mirror_distrusts.clone(),
         );
         all.register("shed", "Requests and connections that were turned away, by the bound", self.refused.clone());
+        all.register("denials", "Requests that were denied, by the reason", self.denials.clone());
+        // So that a first denial is seen to be one more.
+        for reason in [Reason::CredentialsMissing, Reason::CredentialsRefused, Reason::NotAllowed] {
+            drop(self.denials.get_or_create(&Denied { reason: reason.row().name }));
+        }
     }
 }
 
@@ -264,6 +279,11 @@ impl Metrics {
     /// One more was turned away; `why` is a bound, by the name of its setting.
     pub fn shed(&self, why: &'static str) {
         self.0.refused.get_or_create(&Refused { why }).inc();
+    }
+
+    /// One more was denied; whoever asked for what may not be seen was told that it is not there, and is counted as not allowed.
+    pub fn denied(&self, reason: Reason) {
+        self.0.denials.get_or_create(&Denied { reason: reason.row().name }).inc();
     }
 
     /// The text that Prometheus reads.

@@ -114,8 +114,8 @@ async fn router(
     stopping: &watch::Receiver<bool>,
 ) -> Result<(HealthReporter, Router), Fault> {
     let denials = Arc::new(Denials::open(store.denials_path(settings)));
-    let gate =
-        Gate::new(store.registry.clone(), Issuers::read(settings.issuers.as_deref())?, denials.clone(), settings);
+    let issuers = Issuers::read(settings.issuers.as_deref())?;
+    let gate = Gate::new(store.registry.clone(), issuers, denials.clone(), metrics.clone(), settings);
     let service = Service::new(
         store.registry.clone(),
         store.sequencer.clone(),
