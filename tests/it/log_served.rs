@@ -98,7 +98,9 @@ async fn what_is_published_is_proved() {
 
     let (status, head, note) = get(&server, "/checkpoint");
     assert_eq!((status, note), (200, answer.note.into_bytes()), "HTTP and gRPC say the same");
-    assert!(head.contains("content-type: text/plain; charset=utf-8") && head.contains("cache-control: max-age=1"));
+    assert!(
+        head.contains("content-type: text/plain; charset=utf-8") && head.contains("cache-control: public, max-age=1")
+    );
     let (status, head, tile) = get(&server, "/tile/0/000.p/7");
     assert!(status == 200 && head.contains("immutable") && head.contains("application/octet-stream"), "{head}");
     let tree: Tree = tile.chunks(32).map(|hash| Hash::from_bytes(hash.try_into().expect("32 bytes"))).collect();

@@ -1,11 +1,14 @@
 //! The transparency log over plain HTTP GET, as C2SP tlog-tiles says.
 
 use super::{Pages, text};
-use crate::sequencer::{Sequencer, SequencerError};
+use crate::{
+    gate::Deed,
+    sequencer::{Sequencer, SequencerError},
+};
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -16,23 +19,28 @@ pub fn routes() -> Router<Pages> {
     Router::new().route("/checkpoint", get(checkpoint)).route("/tile/{*path}", get(tile))
 }
 
-async fn checkpoint(State(pages): State<Pages>) -> Response {
+/// How long an answer may be given again, and by whom: what it takes a role to read is kept for others by nobody on the way.
+fn caching(deed: &Deed, rest: &str) -> [(HeaderName, String); 1] {
+    let whose = if deed.is_open() || deed.is_anyone() { "public" } else { "private" };
+    [(header::CACHE_CONTROL, format!("{whose}, {rest}"))]
+}
+
+async fn checkpoint(State(pages): State<Pages>, Extension(deed): Extension<Deed>) -> Response {
     match ask(&pages, |sequencer| sequencer.checkpoint()).await {
-        Ok(note) => ([(header::CACHE_CONTROL, "max-age=1")], text(StatusCode::OK, note.to_string())).into_response(),
+        Ok(note) => (caching(&deed, "max-age=1"), text(StatusCode::OK, note.to_string())).into_response(),
         Err(response) => response,
     }
 }
 
-async fn tile(State(pages): State<Pages>, Path(path): Path<String>) -> Response {
+async fn tile(State(pages): State<Pages>, Extension(deed): Extension<Deed>, Path(path): Path<String>) -> Response {
     let path: TilePath = match format!("tile/{path}").parse() {
         Ok(path) => path,
         Err(why) => return text(StatusCode::NOT_FOUND, format!("{why}\n")),
     };
     match ask(&pages, move |sequencer| sequencer.tile(&path)).await {
         Ok(Some(bytes)) => {
-            let forever = "public, max-age=31536000, immutable";
-            ([(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, forever)], bytes)
-                .into_response()
+            let octets = [(header::CONTENT_TYPE, "application/octet-stream")];
+            (octets, caching(&deed, "max-age=31536000, immutable"), bytes).into_response()
         }
         Ok(None) => text(StatusCode::NOT_FOUND, "the log is not that large; see /checkpoint\n".into()),
         Err(response) => response,
