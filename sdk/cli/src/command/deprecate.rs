@@ -1,5 +1,6 @@
 use crate::{
     context::Context,
+    desk::{ToldArgs, version_as_json},
     failure::{Answer, Failure, Verdict},
     shelf::Shelf,
 };
@@ -31,6 +32,8 @@ pub struct StepArgs {
     /// What to use instead: a standard, or a reference to its versions
     #[arg(long, value_name = "REFERENCE")]
     successor: Option<String>,
+    #[command(flatten)]
+    told: ToldArgs,
 }
 
 pub fn run(args: DeprecateArgs, context: &Context) -> Answer {
@@ -43,9 +46,10 @@ pub fn step(args: &StepArgs, status: Status, effective_to: Option<Date>, context
     let successor = args.successor.as_deref().unwrap_or_default();
     let mut operation = format!("{standard} {version}\n{}\n{successor}\n{}", status.as_str(), args.why);
     operation += &effective_to.map_or(String::new(), |day| format!("\n{day}"));
-    // The same step for the same reason is the same operation, from wherever it is sent.
-    let operation = format!("status-{}", &Digest::of(operation.as_bytes()).hex()[..48]);
     let shelf = Shelf::open(context)?;
+    // The same step by the same hand for the same reason is the same operation, from wherever it is sent.
+    operation += &format!("\n{}", shelf.who()?);
+    let operation = format!("status-{}", &Digest::of(operation.as_bytes()).hex()[..48]);
     let answer =
         shelf.ask(|registry| {
             let (standard, version) = (&standard, &version);
@@ -56,9 +60,14 @@ pub fn step(args: &StepArgs, status: Status, effective_to: Option<Date>, context
     let info = answer?;
     let VersionInfo { standard, version, status, digest, .. } = &info;
     let mut out = context.out();
-    writeln!(out, "{} {standard} {version}  {digest}", status.as_str())?;
-    if effective_to.is_some() {
-        writeln!(out, "  {}", days(&info))?;
+    match args.told.in_json() {
+        true => writeln!(out, "{}", version_as_json(&info))?,
+        false => {
+            writeln!(out, "{} {standard} {version}  {digest}", status.as_str())?;
+            if effective_to.is_some() {
+                writeln!(out, "  {}", days(&info))?;
+            }
+        }
     }
     out.flush()?;
     Ok(Verdict::Conforms)

@@ -1,5 +1,6 @@
 use crate::{
     context::Context,
+    desk::ToldArgs,
     failure::{Answer, Failure, Verdict},
     log::{LogArgs, in_json, replayed},
     shelf::Shelf,
@@ -7,6 +8,7 @@ use crate::{
 };
 use guiju::LogEntry;
 use guiju_model::StandardId;
+use serde_json::Value;
 use std::io::{self, Write};
 
 /// Tell what became of a standard, from the registry's log: who did what, when, and why
@@ -16,9 +18,8 @@ The whole log is read and proved, as by `guiju monitor`: nothing is told of a lo
 pub struct HistoryArgs {
     /// For example bj.population/person
     standard: StandardId,
-    /// One JSON object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    told: ToldArgs,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -38,11 +39,9 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
         return Err(failure.hint("`guiju list` shows the standards there are, `guiju search WORDS` finds one"));
     }
     let mut out = context.out();
-    for entry in &entries {
-        match args.json {
-            true => writeln!(out, "{}", in_json(entry))?,
-            false => tell(&mut out, entry)?,
-        }
+    match args.told.in_json() {
+        true => writeln!(out, "{}", Value::Array(entries.iter().map(in_json).collect()))?,
+        false => entries.iter().try_for_each(|entry| tell(&mut out, entry))?,
     }
     out.flush()?;
     Ok(Verdict::Conforms)
