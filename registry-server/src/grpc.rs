@@ -27,6 +27,7 @@ use guiju_proto::{
     log::log_service_server::LogServiceServer,
     registry::registry_server::RegistryServer,
 };
+use prost::bytes::Bytes;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -119,12 +120,6 @@ impl Service {
     fn called<T>(&self, mut request: Request<T>) -> (Deed, T) {
         let deed = request.extensions_mut().remove::<Deed>().unwrap_or_else(Deed::nobodys);
         (deed, request.into_inner())
-    }
-
-    /// Who asks, where the registry itself says what that takes.
-    fn asked<T>(&self, request: Request<T>) -> (Caller, T) {
-        let (deed, request) = self.called(request);
-        (deed.caller().clone(), request)
     }
 
     /// The caller, allowed to do this to a standard. What it may not read is refused as if there were no such thing, by the name
@@ -229,6 +224,13 @@ fn doorbell(registry: Arc<Registry>, stopping: watch::Receiver<bool>) -> watch::
         }
     });
     receiver
+}
+
+/// What of a document goes into one answer, and the length of the whole.
+fn part(document: &Bytes, offset: u64) -> (Bytes, u64) {
+    const PART_BYTES: usize = 2 << 20;
+    let from = usize::try_from(offset).unwrap_or(usize::MAX).min(document.len());
+    (document.slice(from..document.len().min(from.saturating_add(PART_BYTES))), document.len() as u64)
 }
 
 fn reference(text: &str) -> Result<Reference, Refusal> {

@@ -92,6 +92,7 @@ pub const TABLE: &[Row] = &[
     row("/guiju.governance.v1.Proposals/Retract", Need::Somewhere(AUTHOR), "author on that of the proposal"),
     row("/guiju.governance.v1.Proposals/PublishProposal", Need::Somewhere(MANAGER), "manager on that of the proposal"),
     row("/guiju.governance.v1.Proposals/GetProposal", Need::Somewhere(DRAFTS), "one of them on that of the proposal"),
+    row("/guiju.governance.v1.Proposals/ReadFile", Need::Somewhere(DRAFTS), "one of them on that of the proposal"),
     row("/guiju.governance.v1.Proposals/ListProposals", Need::Somewhere(DRAFTS), "each proposal"),
     row("/guiju.governance.v1.Proposals/SetQuorum", Need::Somewhere(MANAGER), "manager on `namespace`"),
     row("/guiju.governance.v1.Proposals/RegisterUse", Need::Somewhere(AGENCY), "agency on that of each of `uses`"),

@@ -399,7 +399,7 @@ impl Registry {
             let time_ms = (self.clock_ms)();
             let term = self.term(&bundle, &dates, time_ms)?;
             let baseline = self.admitted(&bundle, &term)?;
-            let mut findings = self.found_out(&bundle, &metadata.reading, baseline.as_ref())?;
+            let mut findings = self.found_out(caller, &bundle, &metadata.reading, baseline.as_ref())?;
             let judged = findings.judged.take();
             findings.judged = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
             let (operation_id, baseline) = (operation_id.clone(), baseline.map(|(version, _)| version));
@@ -487,11 +487,12 @@ impl Registry {
     }
 
     /// The same judgement, with nothing written.
-    fn judged_candidate(&self, candidate: &Candidate) -> Result<Findings, PublishError> {
+    fn judged_candidate(&self, caller: &Caller, candidate: &Candidate) -> Result<Findings, PublishError> {
         let Candidate { package, metadata, bundle, dates, .. } = candidate;
         self.examined(package, metadata, bundle)?;
         let term = self.term(bundle, dates, (self.clock_ms)())?;
-        let mut findings = self.found_out(bundle, &metadata.reading, self.admitted(bundle, &term)?.as_ref())?;
+        let baseline = self.admitted(bundle, &term)?;
+        let mut findings = self.found_out(caller, bundle, &metadata.reading, baseline.as_ref())?;
         let judged = findings.judged.take();
         findings.judged = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
         Ok(findings)
@@ -505,7 +506,7 @@ impl Registry {
         let bundle = Bundle::seal(package, &Seen { registry: self, caller })?;
         self.examined(package, &metadata, &bundle)?;
         let term = self.term(&bundle, &submission.dates, (self.clock_ms)())?;
-        self.found_out(&bundle, &metadata.reading, self.admitted(&bundle, &term)?.as_ref())
+        self.found_out(caller, &bundle, &metadata.reading, self.admitted(&bundle, &term)?.as_ref())
     }
 
     /// Compares two published versions, under the reading of the new one's standard.
@@ -722,7 +723,7 @@ impl Registry {
         let StatusChange { standard, version, status, .. } = change.clone();
         let info = self.known(&standard, &version)?;
         let event = commit::status_changed(&change);
-        if self.done_before(&change.operation_id, &event)?.is_some() {
+        if self.done_before(caller, &change.operation_id, &event)?.is_some() {
             return Ok(info);
         }
         let is_step = matches!(

@@ -97,7 +97,8 @@ table! {
         "none of the versions asked for was in force on that day",
         "see those that were in `ErrorInfo.metadata` under `in_force`, or name another day";
     UnknownDocument = "UNKNOWN_DOCUMENT", NotFound, 404, None,
-        "the log has no document of that digest", "ask for a digest that an entry of this log, or its manifest, names";
+        "the log has no document of that digest, or a proposal no file of that name",
+        "ask for a digest that an entry of this log, or its manifest, names, or for a file of the proposal's manifest";
     NamespaceMirrored = "NAMESPACE_MIRRORED", FailedPrecondition, 409, None,
         "the namespace belongs to another registry, which this one follows",
         "publish it at `upstream` of `ErrorInfo.metadata`; it is here once this registry has followed";
@@ -410,10 +411,13 @@ impl From<PublishError> for Refusal {
                 refusal(Reason::VersionExists).about("version", format!("{standard}@={version}"))
             }
             PublishError::Desk(error) => match error {
-                DeskError::Unknown(id) => refusal(Reason::UnknownProposal).about("proposal", id),
+                DeskError::Unknown(id) | DeskError::Hidden { id, .. } => {
+                    refusal(Reason::UnknownProposal).about("proposal", id)
+                }
                 DeskError::NeedsProposal { namespace, quorum } => {
                     refusal(Reason::NeedsProposal).with("quorum", quorum).about("namespace", namespace)
                 }
+                DeskError::NoFile { path, .. } => refusal(Reason::UnknownDocument).about("file", path),
                 DeskError::Place { place, .. } => {
                     refusal(Reason::MalformedField).at("pointer", format!("`{place}` is not there"))
                 }

@@ -50,7 +50,7 @@ pub fn told(refusal: Refusal, verdict: &Verdict) -> Refusal {
 }
 
 pub fn narrowing(narrowing: &Narrowing) -> wire::Narrowing {
-    let Narrowing { profile, base, inclusion: found } = narrowing;
+    let Narrowing { profile, base, inclusion: found, .. } = narrowing;
     wire::Narrowing { profile: profile.clone(), base: base.clone(), inclusion: Some(inclusion(found)) }
 }
 

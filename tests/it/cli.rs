@@ -59,19 +59,14 @@ fn the_page_on_verifying_is_true() {
     assert_page("docs/how-to/verify-what-you-hold.md", &mut Place::new(Some(Server::start())));
 }
 
-/// The page gives the first manager its role before the server is started.
 #[test]
 fn the_page_on_who_may_do_what_is_true() {
-    let (mut place, folder) = (Place::new(None), tempfile::tempdir().expect("a folder"));
-    fs::create_dir(folder.path().join("data")).expect("a folder");
-    std::os::unix::fs::symlink(folder.path().join("data"), place.work.join("data")).expect("a link");
-    place.folder = Some(folder);
-    assert_page("docs/how-to/who-may-do-what.md", &mut place);
+    assert_page("docs/how-to/who-may-do-what.md", &mut Place::with_a_folder());
 }
 
 #[test]
 fn the_page_on_the_life_of_a_version_is_true() {
-    assert_page("docs/how-to/from-draft-to-withdrawal.md", &mut Place::new(Some(Server::start())));
+    assert_page("docs/how-to/from-draft-to-withdrawal.md", &mut Place::with_a_folder());
 }
 
 #[test]
@@ -170,6 +165,14 @@ impl Place {
         let work = home.path().join("work");
         fs::create_dir(&work).expect("a folder to work in");
         Self { home, work, registry, folder: None }
+    }
+
+    /// With the folder `data` of a server that a page starts once the first manager has its role.
+    fn with_a_folder() -> Self {
+        let (place, folder) = (Self::new(None), tempfile::tempdir().expect("a folder"));
+        fs::create_dir(folder.path().join("data")).expect("a folder");
+        std::os::unix::fs::symlink(folder.path().join("data"), place.work.join("data")).expect("a link");
+        Self { folder: Some(folder), ..place }
     }
 
     /// A page shows the address that `guiju-server` has by default.

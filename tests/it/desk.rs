@@ -159,7 +159,7 @@ fn driven(actions: &[(usize, Action)]) -> Result<(), TestCaseError> {
             prop_assert_eq!(standing.proposal.unanswered().collect::<Vec<_>>(), known.open.clone());
             if !model.sees_drafts(who, known.space) {
                 let hidden = registry.proposal(&registry.caller(person(who)).unwrap(), known.id);
-                prop_assert!(matches!(hidden, Err(PublishError::Desk(DeskError::Unknown(_)))), "{hidden:?}");
+                prop_assert!(matches!(hidden, Err(PublishError::Desk(DeskError::Hidden { .. }))), "{hidden:?}");
             }
         }
     }
@@ -394,6 +394,10 @@ fn in_an_open_registry_people_say_who_they_are() {
     let few = registry.publish_proposal(&ann, "e".into(), id).unwrap_err().to_string();
     assert!(few.contains("needs 1 approvals and has 0"), "{few}");
     assert!(say(&bo, "f", Move::Approve { digest }).unwrap().is_approved());
+    // Two who approve in the same words do not share an operation: the second would be told that it is done, and it is not.
+    let chen = Caller::open().named(&"chen".parse().unwrap()).unwrap();
+    let reused = say(&chen, "f", Move::Approve { digest });
+    assert!(matches!(reused, Err(PublishError::OperationReused(_))), "{reused:?}");
     let done = registry.publish_proposal(&ann, "g".into(), id).unwrap();
     assert_eq!((done.version.digest, done.is_new), (digest, true));
     assert!(!registry.publish_proposal(&ann, "g".into(), id).unwrap().is_new, "again");
@@ -428,4 +432,158 @@ fn in_an_open_registry_people_say_who_they_are() {
     assert_eq!(impact.users, [("open:bo".to_owned(), "1.0.0".to_owned())]);
     let verdict = &impact.findings.judged.as_ref().unwrap().verdict;
     assert!(verdict.old_in_new.witness().is_some() && impact.refused.is_none(), "{verdict:?}");
+}
+
+/// A registry whose first manager is root, with these roles given.
+fn managed(folder: &std::path::Path, roles: &[(&str, &str)]) -> Registry {
+    let registry = open(folder, &Arc::new(Memory::default()));
+    registry.bootstrap("root".parse().unwrap(), None, "first", false).unwrap();
+    for (number, (who, role)) in roles.iter().enumerate() {
+        let (operation_id, reason) = (format!("role-{number}"), "as agreed".into());
+        let (principal, grant) = (who.parse().unwrap(), role.parse().unwrap());
+        let root = as_(&registry, "root");
+        registry.grant(&root, RoleChange { operation_id, principal, grant, reason }).unwrap();
+    }
+    registry
+}
+
+fn as_(registry: &Registry, who: &str) -> Caller {
+    registry.caller(who.parse().unwrap()).unwrap()
+}
+
+/// Publishes as root, past every quorum.
+fn put(registry: &Registry, standard: &str, version: &str, schema: &str) {
+    let version: semver::Version = version.parse().unwrap();
+    let kind = if schema.contains("profileOf") { Kind::Profile } else { Kind::Record };
+    let files = [("schema.json".to_owned(), schema.as_bytes().to_vec())].into();
+    let package = Package { version: version.clone(), kind, files, ..package(standard, 0) };
+    let root = as_(registry, "root").acting(Role::Manager, package.standard.namespace()).unwrap();
+    let submission = Submission {
+        operation_id: format!("put-{}-{version}", standard.replace('/', "-")),
+        package,
+        metadata_toml: METADATA.replace("\"record\"", &format!("\"{kind}\"")),
+        dates: Dates::default(),
+        dry_run: false,
+    };
+    registry.publish(&root, submission).unwrap();
+}
+
+fn record(n: &str) -> String {
+    format!(
+        r#"{{"type":"object","properties":{{"n":{{{n},"title":"n","x-guiju":{{"titleZh":"数"}}}}}},"x-guiju":{{"vocabulary":"1"}}}}"#
+    )
+}
+
+/// An author who may not see a standard cannot find out by a draft what it says, nor have it shown by publishing.
+#[test]
+fn a_draft_refers_to_what_those_may_see_who_submit_and_publish_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let roles = [
+        ("ann", "author:bj.water"),
+        ("bo", "author:bj.water"),
+        ("bo", "reader:bj.power"),
+        ("chen", "approver:bj.water"),
+        ("dai", "manager:bj.water"),
+        ("en", "approver:bj.water"),
+        ("en", "reader:bj.power"),
+    ];
+    let registry = managed(folder.path(), &roles);
+    put(&registry, "bj.power/secret", "1.0.0", &record(r#""type":"integer","maximum":77"#));
+    let [ann, bo, chen, dai, en] = ["ann", "bo", "chen", "dai", "en"].map(|who| as_(&registry, who));
+    let draft = |caller: &Caller, standard: &str, to: &str| {
+        let schema = record(&format!(r#""$ref":"guiju:{to}@1#/properties/n""#));
+        let files = [("schema.json".to_owned(), schema.into_bytes())].into();
+        let (operation, package) = (format!("draft-{}", standard.replace('/', "-")), package(standard, 0));
+        let offer = Offer { package: Package { files, ..package }, ..offer(&operation, None, standard, 0) };
+        registry.draft(caller, offer).unwrap().proposal.id
+    };
+    let submit = |caller: &Caller, id: u64| {
+        let operation = format!("submit-{id}-{}", caller.principal());
+        registry.take_move(caller, operation, id, Move::Submit, "because".into())
+    };
+    // What is hidden and what is not there are told in the same words.
+    let (hidden, absent) = (draft(&ann, "bj.water/a", "bj.power/secret"), draft(&ann, "bj.water/b", "bj.power/absent"));
+    let told = |id: u64| submit(&ann, id).unwrap_err().to_string();
+    assert_eq!(told(hidden).replace("secret", "…"), told(absent).replace("absent", "…"));
+    assert!(told(hidden).contains("there is no standard `bj.power/secret`") && !told(hidden).contains("did you mean"));
+    let shown = |caller: &Caller| registry.impact(caller, hidden).unwrap();
+    assert!(shown(&ann).refused.unwrap().to_string().contains("there is no standard"));
+    assert!(shown(&en).refused.is_none());
+
+    // Somebody who may see it submits it. Nobody learns by it what it says who may not see it, and none such publishes it.
+    let digest = submit(&bo, hidden).unwrap().proposal.digest.parse().unwrap();
+    for blind in [&ann, &chen, &dai] {
+        let impact = shown(blind);
+        assert_eq!(impact.refused.unwrap().to_string(), "there is no standard `bj.power/secret`");
+        assert!(impact.findings.judged.is_none());
+    }
+    assert!(shown(&en).refused.is_none());
+    registry.take_move(&en, "approve".into(), hidden, Move::Approve { digest }, "because".into()).unwrap();
+    let refused = registry.publish_proposal(&dai, "publish-1".into(), hidden).unwrap_err().to_string();
+    assert_eq!(refused, "there is no standard `bj.power/secret`");
+    let change = RoleChange {
+        operation_id: "late".into(),
+        principal: "dai".parse().unwrap(),
+        grant: "reader:bj.power".parse().unwrap(),
+        reason: "as agreed".into(),
+    };
+    registry.grant(&as_(&registry, "root"), change).unwrap();
+    assert!(registry.publish_proposal(&as_(&registry, "dai"), "publish-2".into(), hidden).unwrap().is_new);
+}
+
+/// Who asks what a proposal touches hears of nothing that it may not see.
+#[test]
+fn an_impact_names_nothing_that_may_not_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let roles = [
+        ("ann", "author:bj.water"),
+        ("bo", "author:bj.water"),
+        ("bo", "reader:bj.power"),
+        ("haidian", "agency:bj.water"),
+        ("dai", "manager:bj.water"),
+    ];
+    let registry = managed(folder.path(), &roles);
+    put(&registry, "bj.water/base", "1.0.0", &record(r#""type":"integer","maximum":100"#));
+    put(&registry, "bj.water/near", "1.0.0", &record(r#""$ref":"guiju:bj.water/base@1#/properties/n""#));
+    put(&registry, "bj.power/far", "1.0.0", &record(r#""$ref":"guiju:bj.water/base@1#/properties/n""#));
+    let profile = r#"{"$ref":"guiju:bj.water/base@1","type":"object","x-guiju":{"vocabulary":"1","profileOf":"bj.water/base@1"},"properties":{"n":{"maximum":60,"title":"n","x-guiju":{"titleZh":"数"}}}}"#;
+    put(&registry, "bj.power/profile", "1.0.0", profile);
+    let uses = vec![("bj.water/base".parse().unwrap(), "1.0.0".parse().unwrap())];
+    registry.register_use(&as_(&registry, "haidian"), "use".into(), uses).unwrap();
+    let schema = record(r#""type":"integer","maximum":50"#);
+    let files = [("schema.json".to_owned(), schema.clone().into_bytes())].into();
+    let next = Package { version: "2.0.0".parse().unwrap(), files, ..package("bj.water/base", 0) };
+    let ann = as_(&registry, "ann");
+    let drafted = registry.draft(&ann, Offer { package: next.clone(), ..offer("draft", None, "bj.water/base", 0) });
+    let id = drafted.unwrap().proposal.id;
+    let told = |who: &str| {
+        let impact = registry.impact(&as_(&registry, who), id).unwrap();
+        let profiles: Vec<String> = impact.findings.affected.iter().map(|found| found.profile.clone()).collect();
+        let dependents: Vec<String> = impact.dependents.iter().map(|info| info.standard.to_string()).collect();
+        assert!(impact.findings.judged.is_some() && impact.refused.is_none(), "{impact:?}");
+        assert_eq!(impact.users, [("haidian".to_owned(), "1.0.0".to_owned())], "who uses it is told to the committee");
+        (profiles, dependents)
+    };
+    assert_eq!(told("ann"), (vec![], vec!["bj.water/near".to_owned()]));
+    let all = ["bj.power/far", "bj.power/profile", "bj.water/near"].map(str::to_owned).to_vec();
+    assert_eq!(told("bo"), (vec!["bj.power/profile@1.0.0".to_owned()], all.clone()));
+    registry.take_move(&ann, "submit".into(), id, Move::Submit, "because".into()).unwrap();
+    assert_eq!((told("ann").1.len(), told("bo").1.len()), (1, 3), "in review, too");
+    let hidden = registry.impact(&as_(&registry, "haidian"), id);
+    assert!(matches!(hidden, Err(PublishError::Desk(DeskError::Hidden { .. }))), "{hidden:?}");
+
+    // The same where it is published directly: its warnings name no hidden profile either.
+    let submission = Submission {
+        operation_id: "direct".into(),
+        package: next,
+        metadata_toml: METADATA.into(),
+        dates: Dates::default(),
+        dry_run: true,
+    };
+    let warnings = |who: &str| {
+        let caller = as_(&registry, who).acting(Role::Manager, &"bj.water".parse().unwrap()).unwrap();
+        let done = registry.publish(&caller, submission.clone()).unwrap();
+        done.warnings.iter().any(|warning| warning.en.contains("bj.power/profile"))
+    };
+    assert_eq!((warnings("dai"), warnings("root")), (false, true));
 }

@@ -1,6 +1,6 @@
 //! `guiju.log.v1`: checkpoints, proofs, entries.
 
-use super::{Answer, Service};
+use super::{Answer, Service, part};
 use crate::status::{Reason, Refusal};
 use guiju_model::Digest;
 use guiju_proto::convert::ConvertError;
@@ -31,6 +31,7 @@ impl LogService for Service {
         let proved = self.ask(move |_| sequencer.prove_inclusion(index, tree_size).map_err(Refusal::from));
         let (entry, proof, tree_size) = proved.await?;
         if !deed.may_see_entry(&entry) {
+            deed.hid("");
             let why = format!("there is no entry {index} that may be shown");
             return Err(Refusal::new(Reason::HiddenEntry, why).into());
         }
@@ -57,7 +58,6 @@ impl LogService for Service {
     }
 
     async fn read_blob(&self, request: Request<wire::ReadBlobRequest>) -> Answer<wire::ReadBlobResponse> {
-        const PART_BYTES: usize = 2 << 20;
         let wire::ReadBlobRequest { digest, offset } = request.into_inner();
         let digest: [u8; 32] =
             digest.as_ref().try_into().map_err(|_| Refusal::from(ConvertError::new("digest", "write 32 bytes")))?;
@@ -65,9 +65,8 @@ impl LogService for Service {
         let blob = self.ask(move |registry| registry.blob(&digest).map_err(Refusal::from)).await?;
         let unknown = || Refusal::new(Reason::UnknownDocument, format!("the log has no document {digest}"));
         let blob = Bytes::from(blob.ok_or_else(unknown)?);
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(blob.len());
-        let content = blob.slice(from..blob.len().min(from.saturating_add(PART_BYTES)));
-        Ok(Response::new(wire::ReadBlobResponse { content, length: blob.len() as u64 }))
+        let (content, length) = part(&blob, offset);
+        Ok(Response::new(wire::ReadBlobResponse { content, length }))
     }
 }
 

@@ -1,8 +1,9 @@
 //! `guiju.governance.v1.Proposals`: the committee's desk.
 
-use super::{Answer, Service};
+use super::{Answer, Service, part};
 use crate::{
-    registry::{Caller, Deed, Impact, Move, Offer, Proposal, PublishError, Registry, Standing},
+    gate::Deed,
+    registry::{Caller, Deed as Done, DeskError, Impact, Move, Offer, Proposal, PublishError, Registry, Standing},
     status::Refusal,
     verdict,
 };
@@ -11,61 +12,62 @@ use guiju_proto::{
     convert::{self, ConvertError, parsed},
     governance::{self as wire, proposals_server::Proposals},
 };
+use prost::bytes::Bytes;
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
 impl Proposals for Service {
     async fn draft(&self, request: Request<wire::DraftRequest>) -> Answer<wire::DraftResponse> {
-        let (caller, request) = self.asked(request);
+        let (deed, request) = self.called(request);
         let wire::DraftRequest { operation_id, name, proposal, candidate, text } = request;
-        let caller = named(caller, &name)?;
+        let caller = named(&deed, &name)?;
         let candidate = candidate.ok_or_else(|| field("candidate", "it is missing"))?;
         let package = Package::try_from(&candidate).map_err(|fault| Refusal::from(fault.of("candidate")))?;
         let dates = convert::dates(&candidate.effective_from, &candidate.effective_to, &candidate.grace_until);
         let dates = dates.map_err(|fault| Refusal::from(fault.of("candidate")))?;
         let metadata_toml = candidate.metadata_toml;
         let offer = Offer { operation_id, proposal, package, metadata_toml, dates, text };
-        let proposal = self.desk(move |registry| registry.draft(&caller, offer)).await?;
+        let proposal = self.desk(&deed, move |registry| registry.draft(&caller, offer)).await?;
         Ok(Response::new(wire::DraftResponse { proposal: Some(proposal) }))
     }
 
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Answer<wire::SubmitResponse> {
-        let (caller, wire::SubmitRequest { operation_id, name, proposal, text }) = self.asked(request);
-        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, Move::Submit, text).await?;
+        let (deed, wire::SubmitRequest { operation_id, name, proposal, text }) = self.called(request);
+        let proposal = self.moved(&deed, &name, operation_id, proposal, Move::Submit, text).await?;
         Ok(Response::new(wire::SubmitResponse { proposal }))
     }
 
     async fn comment(&self, request: Request<wire::CommentRequest>) -> Answer<wire::CommentResponse> {
-        let (caller, request) = self.asked(request);
+        let (deed, request) = self.called(request);
         let wire::CommentRequest { operation_id, name, proposal, file, pointer, is_objection, text } = request;
         let what = Move::Comment { file, pointer, is_objection };
-        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, what, text).await?;
+        let proposal = self.moved(&deed, &name, operation_id, proposal, what, text).await?;
         Ok(Response::new(wire::CommentResponse { proposal }))
     }
 
     async fn answer(&self, request: Request<wire::AnswerRequest>) -> Answer<wire::AnswerResponse> {
-        let (caller, wire::AnswerRequest { operation_id, name, proposal, comment, text }) = self.asked(request);
+        let (deed, wire::AnswerRequest { operation_id, name, proposal, comment, text }) = self.called(request);
         let what = Move::Answer { comment };
-        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, what, text).await?;
+        let proposal = self.moved(&deed, &name, operation_id, proposal, what, text).await?;
         Ok(Response::new(wire::AnswerResponse { proposal }))
     }
 
     async fn approve(&self, request: Request<wire::ApproveRequest>) -> Answer<wire::ApproveResponse> {
-        let (caller, wire::ApproveRequest { operation_id, name, proposal, digest, text }) = self.asked(request);
+        let (deed, wire::ApproveRequest { operation_id, name, proposal, digest, text }) = self.called(request);
         let what = Move::Approve { digest: parsed("digest", &digest).map_err(Refusal::from)? };
-        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, what, text).await?;
+        let proposal = self.moved(&deed, &name, operation_id, proposal, what, text).await?;
         Ok(Response::new(wire::ApproveResponse { proposal }))
     }
 
     async fn reject(&self, request: Request<wire::RejectRequest>) -> Answer<wire::RejectResponse> {
-        let (caller, wire::RejectRequest { operation_id, name, proposal, text }) = self.asked(request);
-        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, Move::Reject, text).await?;
+        let (deed, wire::RejectRequest { operation_id, name, proposal, text }) = self.called(request);
+        let proposal = self.moved(&deed, &name, operation_id, proposal, Move::Reject, text).await?;
         Ok(Response::new(wire::RejectResponse { proposal }))
     }
 
     async fn retract(&self, request: Request<wire::RetractRequest>) -> Answer<wire::RetractResponse> {
-        let (caller, wire::RetractRequest { operation_id, name, proposal, text }) = self.asked(request);
-        let proposal = self.moved(named(caller, &name)?, operation_id, proposal, Move::Retract, text).await?;
+        let (deed, wire::RetractRequest { operation_id, name, proposal, text }) = self.called(request);
+        let proposal = self.moved(&deed, &name, operation_id, proposal, Move::Retract, text).await?;
         Ok(Response::new(wire::RetractResponse { proposal }))
     }
 
@@ -73,9 +75,10 @@ impl Proposals for Service {
         &self,
         request: Request<wire::PublishProposalRequest>,
     ) -> Answer<wire::PublishProposalResponse> {
-        let (caller, wire::PublishProposalRequest { operation_id, name, proposal }) = self.asked(request);
-        let caller = named(caller, &name)?;
-        let done = self.ask(move |registry| registry.publish_proposal(&caller, operation_id, proposal)).await?;
+        let (deed, wire::PublishProposalRequest { operation_id, name, proposal }) = self.called(request);
+        let caller = named(&deed, &name)?;
+        let publish = move |registry: &Registry| registry.publish_proposal(&caller, operation_id, proposal);
+        let done = self.ask_noting(&deed, publish).await?;
         if done.is_new {
             self.metrics.published();
         }
@@ -84,43 +87,55 @@ impl Proposals for Service {
     }
 
     async fn get_proposal(&self, request: Request<wire::GetProposalRequest>) -> Answer<wire::GetProposalResponse> {
-        let (caller, wire::GetProposalRequest { proposal: id }) = self.asked(request);
-        let found = self.ask(move |registry| {
+        let (deed, wire::GetProposalRequest { proposal: id }) = self.called(request);
+        let caller = deed.caller().clone();
+        let found = self.ask_noting(&deed, move |registry| {
             let standing = registry.proposal(&caller, id)?;
             let impact = registry.impact(&caller, id)?;
             let texts = registry.texts(&standing.proposal)?;
-            Ok::<_, PublishError>((whole(standing, texts), impact))
+            let (manifest, metadata_toml) = registry.proposed(&standing.proposal)?;
+            let impact = told(impact, &standing.proposal.draft.standard);
+            let (proposal, impact, manifest) = (Some(whole(standing, texts)), Some(impact), manifest.to_canonical());
+            Ok(wire::GetProposalResponse { proposal, impact, manifest: manifest.into(), metadata_toml })
         });
-        let (proposal, impact) = found.await?;
-        let standard = proposal.standard.clone();
-        Ok(Response::new(wire::GetProposalResponse { proposal: Some(proposal), impact: Some(told(impact, &standard)) }))
+        Ok(Response::new(found.await?))
+    }
+
+    async fn read_file(&self, request: Request<wire::ReadFileRequest>) -> Answer<wire::ReadFileResponse> {
+        let (deed, wire::ReadFileRequest { proposal, digest, path, offset }) = self.called(request);
+        let (caller, digest) = (deed.caller().clone(), parsed("digest", &digest).map_err(Refusal::from)?);
+        let read = move |registry: &Registry| registry.proposed_file(&caller, proposal, &digest, &path);
+        let file = Bytes::from(self.ask_noting(&deed, read).await?);
+        let (content, length) = part(&file, offset);
+        Ok(Response::new(wire::ReadFileResponse { content, length }))
     }
 
     async fn list_proposals(
         &self,
         request: Request<wire::ListProposalsRequest>,
     ) -> Answer<wire::ListProposalsResponse> {
-        let (caller, wire::ListProposalsRequest { namespace, with_ended }) = self.asked(request);
+        let (deed, wire::ListProposalsRequest { namespace, with_ended }) = self.called(request);
         let namespace: Option<Namespace> = match namespace.as_str() {
             "" => None,
             name => Some(parsed("namespace", name).map_err(Refusal::from)?),
         };
+        let caller = deed.caller().clone();
         let found = self.ask(move |registry| registry.proposals(&caller, namespace.as_ref(), with_ended)).await?;
         Ok(Response::new(wire::ListProposalsResponse { proposals: found.into_iter().map(head).collect() }))
     }
 
     async fn set_quorum(&self, request: Request<wire::SetQuorumRequest>) -> Answer<wire::SetQuorumResponse> {
-        let (caller, request) = self.asked(request);
+        let (deed, request) = self.called(request);
         let wire::SetQuorumRequest { operation_id, name, namespace, quorum, reason } = request;
-        let caller = named(caller, &name)?;
+        let caller = named(&deed, &name)?;
         let namespace = parsed("namespace", &namespace).map_err(Refusal::from)?;
         let set = move |registry: &Registry| registry.set_quorum(&caller, operation_id, namespace, quorum, reason);
         Ok(Response::new(wire::SetQuorumResponse { log_index: self.ask(set).await? }))
     }
 
     async fn register_use(&self, request: Request<wire::RegisterUseRequest>) -> Answer<wire::RegisterUseResponse> {
-        let (caller, wire::RegisterUseRequest { operation_id, name, uses }) = self.asked(request);
-        let caller = named(caller, &name)?;
+        let (deed, wire::RegisterUseRequest { operation_id, name, uses }) = self.called(request);
+        let caller = named(&deed, &name)?;
         let used = |(at, used): (usize, &wire::UsedVersion)| {
             Ok((
                 parsed(&format!("uses[{at}].standard"), &used.standard)?,
@@ -137,35 +152,58 @@ impl Proposals for Service {
 impl Service {
     async fn moved(
         &self,
-        caller: Caller,
+        deed: &Deed,
+        name: &str,
         operation_id: String,
         id: u64,
         what: Move,
         text: String,
     ) -> Result<Option<wire::Proposal>, Status> {
-        self.desk(move |registry| registry.take_move(&caller, operation_id, id, what, text)).await.map(Some)
+        let caller = named(deed, name)?;
+        let step = move |registry: &Registry| registry.take_move(&caller, operation_id, id, what, text);
+        self.desk(deed, step).await.map(Some)
     }
 
     async fn desk(
         &self,
+        deed: &Deed,
         step: impl FnOnce(&Registry) -> Result<Standing, PublishError> + Send + 'static,
     ) -> Result<wire::Proposal, Status> {
-        self.ask(move |registry| {
+        self.ask_noting(deed, move |registry| {
             let standing = step(registry)?;
             let texts = registry.texts(&standing.proposal)?;
-            Ok::<_, PublishError>(whole(standing, texts))
+            Ok(whole(standing, texts))
+        })
+        .await
+    }
+
+    /// As `ask`; what may not be seen is a denial, though the caller is told that it is not there.
+    async fn ask_noting<T: Send + 'static>(
+        &self,
+        deed: &Deed,
+        question: impl FnOnce(&Registry) -> Result<T, PublishError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let deed = deed.clone();
+        self.ask(move |registry| {
+            question(registry).inspect_err(|error| {
+                if let PublishError::Desk(DeskError::Hidden { namespace, .. }) = error {
+                    deed.hid(namespace);
+                }
+            })
         })
         .await
     }
 }
 
 /// In an open registry whoever asks says who it is.
-fn named(caller: Caller, name: &str) -> Result<Caller, Refusal> {
+fn named(deed: &Deed, name: &str) -> Result<Caller, Refusal> {
     match name {
-        "" => Ok(caller),
+        "" => Ok(deed.caller().clone()),
         name => {
             let principal: Principal = parsed("name", name)?;
-            caller.named(&principal).ok_or_else(|| field("name", "leave it empty: your credentials say who you are"))
+            deed.caller()
+                .named(&principal)
+                .ok_or_else(|| field("name", "leave it empty: your credentials say who you are"))
         }
     }
 }
@@ -201,30 +239,30 @@ fn whole(standing: Standing, texts: Vec<String>) -> wire::Proposal {
             ..Default::default()
         };
         let word = match step.what {
-            Deed::Drafted { digest } => {
+            Done::Drafted { digest } => {
                 told.digest = digest;
                 "drafted"
             }
-            Deed::Submitted { digest } => {
+            Done::Submitted { digest } => {
                 told.digest = digest;
                 "submitted"
             }
-            Deed::Approved { digest } => {
+            Done::Approved { digest } => {
                 told.digest = digest;
                 "approved"
             }
-            Deed::Commented { file, pointer, is_objection } => {
+            Done::Commented { file, pointer, is_objection } => {
                 (told.file, told.pointer) = (file, pointer);
                 told.is_answered = !unanswered.contains(&step.index);
                 if is_objection { "objected" } else { "commented" }
             }
-            Deed::Answered { comment } => {
+            Done::Answered { comment } => {
                 told.comment = comment;
                 "answered"
             }
-            Deed::Rejected => "rejected",
-            Deed::Withdrawn => "withdrawn",
-            Deed::Published => "published",
+            Done::Rejected => "rejected",
+            Done::Withdrawn => "withdrawn",
+            Done::Published => "published",
         };
         wire::ProposalStep { step: word.into(), ..told }
     });

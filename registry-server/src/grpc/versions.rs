@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     gate::Deed,
-    registry::{Caller, Event, Findings, Happening, Narrowing, StatusChange, Submission},
+    registry::{Caller, Event, Findings, Happening, StatusChange, Submission},
     status::{self, Reason, Refusal},
     verdict,
 };
@@ -195,10 +195,9 @@ impl Registry for Service {
         };
         let submission = submission(candidate)?;
         let caller = deed.on(submission.package.standard.namespace()).map_err(Refusal::from)?;
-        let asked = caller.clone();
-        let findings = self.ask(move |registry| registry.can_publish(&asked, &submission)).await?;
+        let findings = self.ask(move |registry| registry.can_publish(&caller, &submission)).await?;
         let Findings { judged, affected } = findings;
-        let affected_profiles = seen_profiles(&caller, &affected);
+        let affected_profiles = affected.iter().map(verdict::narrowing).collect();
         let Some(judged) = judged else {
             let (is_allowed, required_version, verdict) = (true, String::new(), None);
             let answer = wire::CanPublishResponse { is_allowed, required_version, verdict, affected_profiles };
@@ -240,8 +239,7 @@ impl Service {
         let submission = submission(request)?;
         let dry_run = submission.dry_run;
         let caller = deed.on(submission.package.standard.namespace()).map_err(Refusal::from)?;
-        let publisher = caller.clone();
-        let receipt = self.ask(move |registry| registry.publish(&publisher, submission)).await?;
+        let receipt = self.ask(move |registry| registry.publish(&caller, submission)).await?;
         if receipt.is_new && !dry_run {
             self.metrics.published();
         }
@@ -249,7 +247,7 @@ impl Service {
         let version = Some(receipt.version.into());
         let Findings { judged, affected } = &receipt.findings;
         let verdict = judged.as_ref().map(|judged| verdict::whole(&judged.verdict));
-        let affected_profiles = seen_profiles(&caller, affected);
+        let affected_profiles = affected.iter().map(verdict::narrowing).collect();
         Ok(wire::PublishResponse {
             version,
             is_new: receipt.is_new,
@@ -259,13 +257,6 @@ impl Service {
             affected_profiles,
         })
     }
-}
-
-/// Those of affected profiles that a caller may see.
-fn seen_profiles(caller: &Caller, affected: &[Narrowing]) -> Vec<wire::Narrowing> {
-    let name = |profile: &str| profile.split(['@', ' ']).next().and_then(|name| name.parse::<StandardId>().ok());
-    let is_seen = |narrowing: &&Narrowing| name(&narrowing.profile).is_none_or(|name| caller.may_see(name.namespace()));
-    affected.iter().filter(is_seen).map(verdict::narrowing).collect()
 }
 
 /// Follows the log for one caller.

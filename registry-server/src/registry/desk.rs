@@ -6,11 +6,16 @@
 //!   approving and when the version is published.
 //! - Under a namespace with a quorum nothing is published but what so many have approved.
 //! - Every step is judged once more when it is appended, and stands alone in its append.
+//! - A version refers to nothing that whoever submits or publishes it may not see, and nobody is told what it breaks who may not see
+//!   all that it refers to.
 
-use super::{AskError, Caller, Findings, PublishError, Published, Registry, StoreError, check_operation_id, commit};
+use super::{
+    AskError, Caller, Findings, PublishError, Published, Registry, Seen, StoreError, check_operation_id, commit,
+};
 use crate::view::{Deed, DeskFact, Draft, Proposal, Stage, Step};
 use guiju_model::{
-    Bundle, Dates, Digest, Manifest, Metadata, Namespace, Package, Principal, Role, StandardId, Status, VersionInfo,
+    Bundle, Dates, Digest, Manifest, Metadata, Namespace, Package, Principal, ResolveError, Role, StandardId, Status,
+    VersionInfo,
 };
 use guiju_proto::{
     convert::day_or_empty,
@@ -82,11 +87,14 @@ pub struct Impact {
 pub enum DeskError {
     #[error("there is no proposal {0}")]
     Unknown(u64),
+    /// Told as if there were none.
+    #[error("there is no proposal {id}")]
+    Hidden { id: u64, namespace: Namespace },
     #[error("proposal {id} is {}, and this takes one that is {wanted}", stage.as_str())]
     Stage { id: u64, stage: Stage, wanted: &'static str },
     #[error("proposal {id} is for `{known}`; open another for `{asked}`")]
     OtherVersion { id: u64, known: String, asked: String },
-    #[error("proposal {id} has the digest {found}, and {asked} was approved: it has changed since; read it again")]
+    #[error("proposal {id} has the digest {found}, and {asked} was named: it has changed since; read it again")]
     OtherDigest { id: u64, found: String, asked: Digest },
     #[error("proposal {id} has comments without an answer: {}; its author answers them first", list(comments))]
     Unanswered { id: u64, comments: Vec<u64> },
@@ -104,6 +112,8 @@ pub enum DeskError {
     NoComment { id: u64, comment: u64 },
     #[error("`{place}` is no place of proposal {id}; name a file of it, and a JSON Pointer into that")]
     Place { id: u64, place: String },
+    #[error("proposal {id} has no file `{path}`")]
+    NoFile { id: u64, path: String },
     #[error("the text is missing: say what and why")]
     NoText,
     #[error("the {what} is too large: at most {max} are taken")]
@@ -186,13 +196,16 @@ impl Registry {
         let mut blobs = vec![text.into_bytes()];
         // An operation that was done has sealed what was the draft then, and what is there now may be sealed otherwise.
         let was_done = self.log.operation(&operation_id)?.is_some();
+        let mut submitted = None;
         match &what {
             Move::Submit if was_done => event.digest = self.submitted_by(&operation_id)?,
             Move::Submit => {
                 self.may_move(caller, id, &what)?;
-                let (manifest, _) = self.sealed(&proposal)?;
-                event.digest = hash(&manifest);
-                blobs.push(manifest);
+                let (manifest, _) = self.sealed(caller, &proposal)?;
+                let bytes = manifest.to_canonical();
+                event.digest = hash(&bytes);
+                blobs.push(bytes);
+                submitted = Some(manifest);
             }
             Move::Approve { digest } => event.digest = digest.as_bytes().to_vec().into(),
             Move::Comment { file, pointer, is_objection } => {
@@ -205,6 +218,9 @@ impl Registry {
         let (caller_then, draft) = (caller.clone(), proposal.digest);
         let admit = move |registry: &Self| {
             registry.may_move(&caller_then, id, &what)?;
+            if let Some(manifest) = &submitted {
+                registry.sees_references(&caller_then, manifest)?;
+            }
             // What was sealed is what is there.
             match what == Move::Submit && registry.seen(&caller_then, id)?.digest != draft {
                 true => Err(DeskError::Stage { id, stage: Stage::Draft, wanted: "left alone meanwhile" }.into()),
@@ -275,7 +291,7 @@ impl Registry {
             return Ok(Published { version, is_new: false, warnings: Vec::new(), findings: Findings::default() });
         }
         self.may_publish(caller, id, &digest(&proposal.digest)?)?;
-        let candidate = self.candidate(&proposal)?;
+        let candidate = self.candidate(caller, &proposal)?;
         let caller = caller.acting(Role::Manager, candidate.package.standard.namespace())?;
         self.publish_candidate(&caller, operation_id, candidate, false)
     }
@@ -290,6 +306,7 @@ impl Registry {
         if proposal.stage != Stage::Review {
             return Err(DeskError::Stage { id, stage: proposal.stage, wanted: "in review" }.into());
         }
+        self.sees_references(caller, &self.manifest(what)?)?;
         let comments: Vec<u64> = proposal.unanswered().collect();
         if !comments.is_empty() {
             return Err(DeskError::Unanswered { id, comments }.into());
@@ -314,6 +331,24 @@ impl Registry {
     pub fn proposal(&self, caller: &Caller, id: u64) -> Result<Standing, PublishError> {
         self.seen(caller, id)?;
         self.standing(id)
+    }
+
+    /// What is proposed, as its digest has it, and its standard.toml.
+    pub fn proposed(&self, proposal: &Proposal) -> Result<(Manifest, String), StoreError> {
+        let metadata = self.log.blob(&digest(&proposal.draft.metadata)?)?.unwrap_or_default();
+        Ok((self.manifest(&digest(&proposal.digest)?)?, String::from_utf8_lossy(&metadata).into_owned()))
+    }
+
+    /// A file of what is proposed under a digest, which must not have changed since.
+    pub fn proposed_file(&self, caller: &Caller, id: u64, what: &Digest, path: &str) -> Result<Vec<u8>, PublishError> {
+        let proposal = self.seen(caller, id)?;
+        if proposal.digest != what.to_string() {
+            return Err(DeskError::OtherDigest { id, found: proposal.digest, asked: *what }.into());
+        }
+        let manifest = self.manifest(what)?;
+        let file = manifest.files.get(path).ok_or_else(|| DeskError::NoFile { id, path: path.into() })?;
+        let bytes = self.log.blob(file)?;
+        Ok(bytes.ok_or_else(|| StoreError::Broken(format!("the file {file} is not in the log")))?)
     }
 
     /// What was said with each step of a proposal, in their order.
@@ -348,8 +383,10 @@ impl Registry {
         let proposal = self.seen(caller, id)?;
         let (standard, _) = named(&proposal)?;
         let judged = match proposal.stage {
-            Stage::Draft => self.sealed(&proposal).map(|(_, findings)| findings),
-            Stage::Review => self.candidate(&proposal).and_then(|candidate| self.judged_candidate(&candidate)),
+            Stage::Draft => self.sealed(caller, &proposal).map(|(_, findings)| findings),
+            Stage::Review => {
+                self.candidate(caller, &proposal).and_then(|candidate| self.judged_candidate(caller, &candidate))
+            }
             _ => Ok(Findings::default()),
         };
         let (findings, refused) = match judged {
@@ -425,14 +462,15 @@ impl Registry {
         blobs: Vec<Vec<u8>>,
         admit: impl Fn(&Self) -> Result<(), PublishError> + Send + Sync + 'static,
     ) -> Result<u64, PublishError> {
-        if let Some(index) = self.done_before(&operation_id, &event)? {
+        if let Some(index) = self.done_before(caller, &operation_id, &event)? {
             return Ok(index);
         }
         admit(self)?;
         let (id, now) = (operation_id.clone(), (self.clock_ms)());
-        let draft = commit::Draft::act(caller, operation_id, now, event, commit::ACCESS, admit).with(blobs);
+        let draft = commit::Draft::act(caller, operation_id, now, event.clone(), commit::ACCESS, admit).with(blobs);
         self.commit(draft)?;
-        let index = self.log.operation(&id)?;
+        // Another may have taken the operation id at the same moment.
+        let index = self.done_before(caller, &id, &event)?;
         Ok(index.ok_or_else(|| StoreError::Broken("an entry without an index".into()))?)
     }
 
@@ -447,10 +485,20 @@ impl Registry {
     /// A proposal that a caller may see; to others there is none.
     fn seen(&self, caller: &Caller, id: u64) -> Result<Proposal, PublishError> {
         let proposal = self.view().proposal(id)?.ok_or(DeskError::Unknown(id))?;
-        match self.renewed(caller)?.is_some_and(|caller| namespace(&proposal).is_ok_and(|n| caller.may_see_drafts(&n)))
-        {
+        let namespace = namespace(&proposal)?;
+        match self.renewed(caller)?.is_some_and(|caller| caller.may_see_drafts(&namespace)) {
             true => Ok(proposal),
-            false => Err(DeskError::Unknown(id).into()),
+            false => Err(DeskError::Hidden { id, namespace }.into()),
+        }
+    }
+
+    /// Whether a caller may see what a version refers to, by what holds now; what it may not see is not there.
+    fn sees_references(&self, caller: &Caller, manifest: &Manifest) -> Result<(), PublishError> {
+        let now = self.renewed(caller)?;
+        let sees = |standard: &StandardId| now.as_ref().is_some_and(|caller| caller.may_see(standard.namespace()));
+        match manifest.dependencies.iter().map(|dependency| &dependency.standard).find(|standard| !sees(standard)) {
+            Some(hidden) => Err(ResolveError::UnknownStandard { standard: hidden.clone(), near: Vec::new() }.into()),
+            None => Ok(()),
         }
     }
 
@@ -475,18 +523,19 @@ impl Registry {
     }
 
     /// The draft with its references resolved, as its manifest, once it has passed what publishing asks.
-    fn sealed(&self, proposal: &Proposal) -> Result<(Vec<u8>, Findings), PublishError> {
+    fn sealed(&self, caller: &Caller, proposal: &Proposal) -> Result<(Manifest, Findings), PublishError> {
         let (package, metadata, metadata_toml, dates) = self.drafted(proposal)?;
-        let bundle = Bundle::seal(&package, self)?;
+        let bundle = Bundle::seal(&package, &Seen { registry: self, caller })?;
         let candidate = super::Candidate { package, metadata, metadata_toml, bundle, dates, proposal: None };
-        let findings = self.judged_candidate(&candidate)?;
-        Ok((candidate.bundle.root().manifest.to_canonical(), findings))
+        let findings = self.judged_candidate(caller, &candidate)?;
+        Ok((candidate.bundle.root().manifest.clone(), findings))
     }
 
     /// What is in review, bound to what it was bound to when it was submitted.
-    fn candidate(&self, proposal: &Proposal) -> Result<super::Candidate, PublishError> {
+    fn candidate(&self, caller: &Caller, proposal: &Proposal) -> Result<super::Candidate, PublishError> {
         let (package, metadata, metadata_toml, dates) = self.drafted(proposal)?;
         let content = self.load(&digest(&proposal.digest)?, true)?;
+        self.sees_references(caller, &content.manifest)?;
         let bundle = Bundle::gather(content, self)?;
         for dependency in &bundle.root().manifest.dependencies {
             let known = self.view().version(&dependency.standard, &dependency.version)?;

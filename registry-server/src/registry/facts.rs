@@ -1,6 +1,6 @@
 //! From entries and blobs to what the view takes in.
 
-use super::{Event, Happening, PublishError, Registry, StoreError, access, desk};
+use super::{Caller, Event, Happening, PublishError, Registry, StoreError, access, desk};
 use crate::view::{Ends, Fact, View, Words};
 use guiju_model::{Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo, read_json_or_yaml};
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
@@ -166,11 +166,20 @@ impl Registry {
         Ok(Some(Event { index, time_ms, what }))
     }
 
-    /// The index of the entry that an operation has made, where it has made this one.
-    pub(super) fn done_before(&self, operation_id: &str, event: &entry::Event) -> Result<Option<u64>, PublishError> {
+    /// The index of the entry that an operation has made, where it has made this one, and for the same principal: what another has done
+    /// is not done by this one, an approval least of all.
+    pub(super) fn done_before(
+        &self,
+        caller: &Caller,
+        operation_id: &str,
+        event: &entry::Event,
+    ) -> Result<Option<u64>, PublishError> {
         let Some(index) = self.log.operation(operation_id)? else { return Ok(None) };
         let bytes = self.log.entries(index, 1)?.pop().unwrap_or_default();
-        match Entry::decode(bytes.as_slice()).is_ok_and(|entry| entry.event.as_ref() == Some(event)) {
+        let is_this = |entry: Entry| {
+            (entry.event.as_ref(), entry.principal.as_str()) == (Some(event), caller.principal().as_str())
+        };
+        match Entry::decode(bytes.as_slice()).is_ok_and(is_this) {
             true => Ok(Some(index)),
             false => Err(PublishError::OperationReused(operation_id.into())),
         }

@@ -7,7 +7,7 @@
 //! - A profile that accepts a record that its base refuses is not published. A base is, and those are told whose profiles
 //!   accept what it refuses now: they are bound to the version that they were published with.
 
-use super::{PublishError, Registry};
+use super::{Caller, PublishError, Registry};
 use guiju_compat::{Budget, Bump, Change, Fit, Inclusion, Side, Verdict, Witness, compare, lies_in};
 use guiju_model::{Bundle, Content, Digest, Kind, Manifest, Reading, Reference, StandardId, Status, Text};
 use guiju_validator::CompileError;
@@ -35,11 +35,20 @@ impl Findings {
     pub fn warnings(&self) -> impl Iterator<Item = Text> {
         self.judged.iter().filter_map(Judged::warning).chain(self.affected.iter().map(Narrowing::warning))
     }
+
+    /// The same, without the profiles that a caller may not see.
+    fn told_to(mut self, caller: &Caller) -> Self {
+        self.affected.retain(|narrowing| caller.may_see(narrowing.standard.namespace()));
+        self
+    }
 }
 
 /// A profile beside the record that it must narrow.
 #[derive(Clone, Debug)]
 pub struct Narrowing {
+    /// That of the profile.
+    pub standard: StandardId,
+    /// Its name and version.
     pub profile: String,
     pub base: String,
     /// Whether every record of the profile is one of the base.
@@ -64,7 +73,7 @@ impl Narrowing {
     }
 
     fn warning(&self) -> Text {
-        let Self { profile, base, inclusion } = self;
+        let Self { profile, base, inclusion, .. } = self;
         match inclusion {
             Inclusion::NotIncluded(witness) => {
                 let record = cut(&witness.record.to_string());
@@ -214,7 +223,8 @@ impl Registry {
         let strict = Reading::default();
         let (inner, outer) = (self.side(profile, &strict)?, self.side(base, &strict)?);
         let inclusion = lies_in(&inner, &outer, &Budget::default());
-        Ok(Narrowing { profile: inner.name, base: outer.name, inclusion })
+        let standard = profile.root().manifest.standard.clone();
+        Ok(Narrowing { standard, profile: inner.name, base: outer.name, inclusion })
     }
 
     pub(super) fn side(&self, bundle: &Bundle, reading: &Reading) -> Result<Side, CompileError> {
@@ -241,6 +251,7 @@ impl Registry {
     /// Everything about a candidate but what stands in its files; what stands against publishing it, where something does.
     pub(super) fn found_out(
         &self,
+        caller: &Caller,
         candidate: &Bundle,
         reading: &Reading,
         baseline: Option<&(Version, Digest)>,
@@ -251,7 +262,8 @@ impl Registry {
             let Manifest { standard, version, .. } = candidate.root().manifest.clone();
             return Err(PublishError::ProfileWidens { standard, version, narrowing: Box::new(narrowing) });
         }
-        Ok(Findings { judged: self.judged(candidate, reading, baseline)?, affected: self.affected(candidate)? })
+        let (judged, affected) = (self.judged(candidate, reading, baseline)?, self.affected(candidate)?);
+        Ok(Findings { judged, affected }.told_to(caller))
     }
 
     /// A profile against the version of its base that it was bound to.

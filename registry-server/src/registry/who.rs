@@ -148,7 +148,7 @@ impl Caller {
 
     /// Whether an entry of the log may be shown to it: all that it is about, or else everything, must be.
     pub fn may_see_entry(&self, entry: &[u8]) -> bool {
-        let about = Entry::decode(entry).ok().and_then(|entry| scopes(entry.event?));
+        let about = Entry::decode(entry).ok().and_then(|entry| scopes(entry.meaning().event?));
         let everything = || self.may_over(Role::Reader, &Scope::All);
         about.map_or_else(everything, |scopes| scopes.iter().all(|scope| self.may_over(Role::Reader, scope)))
     }

@@ -1,15 +1,15 @@
 //! What the commands of the committee's desk have in common: who acts, and how a proposal is told.
 
-use crate::{context::Context, failure::Failure, terminal::plain};
+use crate::{context::Context, failure::Failure, shelf::Shelf, terminal::plain};
 use guiju::{
     LogEntry,
     desk::{Hand, Impact, Proposal, ProposalStep},
 };
-use guiju_model::Digest;
+use guiju_model::{Date, Digest, VersionInfo};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
-/// Flags of every command that takes a step.
+/// Flags of every command that takes a step of a proposal.
 #[derive(Clone, Debug, clap::Args)]
 pub struct HandArgs {
     /// Who acts, in a registry in which nobody holds a role
@@ -19,6 +19,7 @@ pub struct HandArgs {
     pub told: ToldArgs,
 }
 
+/// The flag of every command about what the committee does.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ToldArgs {
     /// How to tell it
@@ -52,10 +53,11 @@ impl ToldArgs {
 }
 
 impl HandArgs {
-    /// The same step by the same hand is the same operation, from wherever it is sent.
-    pub fn operation(&self, parts: &[&str]) -> String {
-        let text = format!("{}\n{}", self.name, parts.join("\n"));
-        format!("desk-{}", &Digest::of(text.as_bytes()).hex()[..48])
+    /// The same step by the same hand is the same operation, from wherever it is sent; by another it is another, though the words are
+    /// the same.
+    pub fn operation(&self, shelf: &Shelf<'_>, parts: &[&str]) -> Result<String, Failure> {
+        let text = format!("{}\n{}\n{}", shelf.who()?, self.name, parts.join("\n"));
+        Ok(format!("desk-{}", &Digest::of(text.as_bytes()).hex()[..48]))
     }
 
     pub fn hand<'h>(&'h self, operation_id: &'h str) -> Hand<'h> {
@@ -146,6 +148,17 @@ fn touched(out: &mut impl Write, impact: &Impact) -> io::Result<()> {
 fn time_of(step: &ProposalStep) -> String {
     let seconds = step.time.as_ref().map_or(0, |time| time.seconds.max(0) as u64);
     LogEntry { time_ms: seconds * 1000, ..Default::default() }.time()
+}
+
+/// A version that was published or stepped on, for programs.
+pub fn version_as_json(info: &VersionInfo) -> Value {
+    let day = |day: Option<Date>| day.map(|day| day.to_string());
+    json!({
+        "standard": info.standard.to_string(), "version": info.version.to_string(), "digest": info.digest.to_string(),
+        "status": info.status.as_str(), "index": info.log_index, "successor": info.successor,
+        "effective_from": info.term.from.to_string(), "effective_to": day(info.term.to),
+        "grace_until": day(info.term.grace_until),
+    })
 }
 
 pub fn as_json(proposal: &Proposal) -> Value {

@@ -8,7 +8,7 @@
 use crate::{carried, connection, context::Context, embedded, failure::Failure};
 use guiju::{Cache, CompileError, Lock, LockError, Pin, Registry, RegistryError};
 use guiju_model::{
-    Bundle, BundleError, Catalog, Content, Date, Digest, Kind, Metadata, Namespace, Reference, Resolution,
+    Bundle, BundleError, Catalog, Content, Date, Digest, Kind, Metadata, Namespace, Principal, Reference, Resolution,
     ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, VersionInfo, resolve,
 };
 use guiju_validator::near::nearest;
@@ -123,6 +123,11 @@ impl<'c> Shelf<'c> {
     ) -> Result<T, Failure> {
         let online = self.online()?;
         online.runtime.block_on(what(online.registry.clone())).map_err(refused)
+    }
+
+    /// Who asks, as the registry knows them.
+    pub fn who(&self) -> Result<Principal, Failure> {
+        self.ask(|registry| async move { Ok(registry.who_am_i().await?.principal) })
     }
 
     /// Waits for what an answer of the registry goes on to say.

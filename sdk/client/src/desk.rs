@@ -1,13 +1,17 @@
 //! The committee's desk: proposals, approvals, quorums, and who uses what.
 
 use crate::{Registry, RegistryError, registry::again};
-use guiju_model::{Dates, Digest, Namespace, Package, VersionInfo};
+use guiju_model::{Content, Dates, Digest, Manifest, Namespace, Package, VersionInfo};
 use guiju_proto::{
     convert::{ConvertError, day_or_empty},
     governance as wire, registry,
 };
 
+use std::collections::BTreeMap;
 pub use wire::{GetProposalResponse, Impact, Proposal, ProposalStep, User};
+
+/// The largest file that is taken from a registry.
+const FILE_BYTES_MAX: usize = 64 << 20;
 
 /// Who takes a step, and under which operation id. The same id may be sent again.
 #[derive(Clone, Debug)]
@@ -108,8 +112,48 @@ impl Registry {
 
     /// A proposal with all that was said of it, and its impact.
     pub async fn proposal(&self, proposal: u64) -> Result<(Proposal, Impact), RegistryError> {
-        let GetProposalResponse { proposal, impact } = ask!(self, get_proposal, wire::GetProposalRequest { proposal });
+        let GetProposalResponse { proposal, impact, .. } =
+            ask!(self, get_proposal, wire::GetProposalRequest { proposal });
         Ok((there(proposal)?, impact.unwrap_or_default()))
+    }
+
+    /// The files of what is proposed, each held against the proposal's digest, and its standard.toml.
+    pub async fn proposed(&self, proposal: u64) -> Result<(Content, String), RegistryError> {
+        let answer = ask!(self, get_proposal, wire::GetProposalRequest { proposal });
+        let digest = there(answer.proposal)?.digest;
+        let malformed = |what: &str, why: String| RegistryError::from(ConvertError::new(what, why));
+        if Digest::of(&answer.manifest).to_string() != digest {
+            return Err(malformed("manifest", format!("it does not have the digest {digest}")));
+        }
+        let manifest = Manifest::from_canonical(&answer.manifest);
+        let manifest = manifest.map_err(|error| malformed("manifest", error.to_string()))?;
+        let mut files = BTreeMap::new();
+        for (path, wanted) in &manifest.files {
+            let bytes = self.proposed_file(proposal, &digest, path).await?;
+            if Digest::of(&bytes) != *wanted {
+                return Err(malformed("content", format!("`{path}` does not have the digest {wanted}")));
+            }
+            files.insert(path.clone(), bytes);
+        }
+        Ok((Content { manifest, files }, answer.metadata_toml))
+    }
+
+    async fn proposed_file(&self, proposal: u64, digest: &str, path: &str) -> Result<Vec<u8>, RegistryError> {
+        let mut bytes = Vec::new();
+        loop {
+            let (digest, path, offset) = (digest.to_owned(), path.to_owned(), bytes.len() as u64);
+            let part = ask!(self, read_file, wire::ReadFileRequest { proposal, digest, path, offset });
+            let whole = usize::try_from(part.length).unwrap_or(usize::MAX);
+            bytes.extend_from_slice(&part.content);
+            match bytes.len() {
+                length if length == whole => return Ok(bytes),
+                length if length > whole || whole > FILE_BYTES_MAX || part.content.is_empty() => {
+                    let why = format!("{length} of {whole} bytes came");
+                    return Err(ConvertError::new("length", why).into());
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Proposals that may be seen, newest first, without their steps; an empty namespace means all.

@@ -34,7 +34,8 @@ pub fn run(args: CommentArgs, context: &Context) -> Answer {
 
 /// Takes a step with a proposal, and tells it.
 pub fn step(id: u64, words: &[&str], what: &Move<'_>, text: &str, hand: &HandArgs, context: &Context) -> Answer {
-    let (shelf, operation) = (Shelf::open(context)?, hand.operation(words));
+    let shelf = Shelf::open(context)?;
+    let operation = hand.operation(&shelf, words)?;
     let by = hand.hand(&operation);
     let proposal = shelf.ask(|registry| async move { registry.take_move(&by, id, what, text).await })?;
     hand.told.tell(&proposal, context)?;

@@ -72,7 +72,7 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
             .map(|(_, pin)| (pin.resolution.standard.to_string(), pin.resolution.version.to_string()))
             .collect();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        let operation = args.hand.operation(&["use", &now.to_string()]);
+        let operation = args.hand.operation(&shelf, &["use", &now.to_string()])?;
         let (hand, count) = (args.hand.hand(&operation), pins.len());
         shelf.ask(|registry| async move { registry.register_use(&hand, pins).await })?;
         writeln!(out, "told the registry of {}", counted(count, "version"))?;

@@ -46,7 +46,7 @@ pub fn run(args: ProposeArgs, context: &Context) -> Answer {
     let (dates, shelf) = (args.days.dates(), Shelf::open(context)?);
     let number = args.proposal.map_or_else(|| "new".into(), |id| id.to_string());
     let content = operation_id(package, toml, dates);
-    let operation = args.hand.operation(&["draft", &number, &content, &args.why]);
+    let operation = args.hand.operation(&shelf, &["draft", &number, &content, &args.why])?;
     let hand = args.hand.hand(&operation);
     let mut proposal = shelf.ask(|registry| {
         let (hand, why) = (hand, &args.why);
@@ -54,7 +54,7 @@ pub fn run(args: ProposeArgs, context: &Context) -> Answer {
     })?;
     // The draft may have been sent before, and have gone on since.
     if !args.draft && proposal.stage == "draft" {
-        let operation = args.hand.operation(&["submit", &proposal.id.to_string(), &proposal.digest]);
+        let operation = args.hand.operation(&shelf, &["submit", &proposal.id.to_string(), &proposal.digest])?;
         let hand = args.hand.hand(&operation);
         let id = proposal.id;
         proposal = shelf.ask(|registry| async move { registry.take_move(&hand, id, &Move::Submit, "").await })?;

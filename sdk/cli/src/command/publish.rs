@@ -1,7 +1,7 @@
 use crate::{
     command::{deprecate::days, test},
     context::Context,
-    desk::HandArgs,
+    desk::{HandArgs, version_as_json},
     failure::{Answer, Failure, Verdict},
     shelf::{Carried, Shelf, refused},
     terminal::counted,
@@ -12,7 +12,6 @@ use guiju::{
 };
 use guiju_model::{Date, Dates, Digest, Package, Text, VersionInfo};
 use guiju_validator::judge_examples;
-use serde_json::json;
 use std::{io::Write, path::PathBuf};
 
 /// Publish standards to a registry, in order of what refers to what
@@ -129,17 +128,15 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
 /// Publishes what was approved of a proposal.
 fn proposed(args: &PublishArgs, context: &Context) -> Answer {
     let (id, shelf) = (args.proposal.unwrap_or_default(), Shelf::open(context)?);
-    let operation = args.hand.operation(&["publish", &id.to_string()]);
+    let operation = args.hand.operation(&shelf, &["publish", &id.to_string()])?;
     let hand = args.hand.hand(&operation);
     let (version, is_new) = shelf.ask(|registry| async move { registry.publish_proposal(&hand, id).await })?;
     let VersionInfo { standard, version: number, digest, log_index, .. } = &version;
     let mut out = context.out();
     match (args.hand.told.in_json(), is_new) {
         (true, _) => {
-            let told = json!({
-                "standard": standard.to_string(), "version": number.to_string(), "digest": digest.to_string(),
-                "index": log_index, "is_new": is_new,
-            });
+            let mut told = version_as_json(&version);
+            told["is_new"] = is_new.into();
             writeln!(out, "{told}")?;
         }
         (false, true) => writeln!(out, "published {standard} {number}  {digest}  log index {log_index}")?,

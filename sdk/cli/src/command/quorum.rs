@@ -28,7 +28,8 @@ pub fn run(args: QuorumArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
     // A quorum that is set again, after another, is another act.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    let operation = hand.operation(&["quorum", namespace.as_str(), &approvals.to_string(), why, &now.to_string()]);
+    let words = ["quorum", namespace.as_str(), &approvals.to_string(), why, &now.to_string()];
+    let operation = hand.operation(&shelf, &words)?;
     let by = hand.hand(&operation);
     let index = shelf.ask(|registry| async move { registry.set_quorum(&by, namespace, *approvals, why).await })?;
     let mut out = context.out();

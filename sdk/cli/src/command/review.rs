@@ -1,12 +1,17 @@
+use super::show::file;
 use crate::{
     context::Context,
     desk::{ToldArgs, as_json, head, impact_as_json, whole},
-    failure::{Answer, Verdict},
+    failure::{Answer, Failure, Verdict},
     shelf::Shelf,
 };
-use guiju_model::Namespace;
+use guiju_model::{Content, Manifest, Namespace};
 use serde_json::Value;
-use std::io::Write;
+use std::{
+    fs, io,
+    io::Write,
+    path::{Component, Path, PathBuf},
+};
 
 /// Read a proposal before the vote: what was said of it, what it breaks, whom it touches
 #[derive(Debug, clap::Args)]
@@ -14,6 +19,12 @@ use std::io::Write;
 pub struct ReviewArgs {
     /// The proposal's number
     proposal: Option<u64>,
+    /// Print one file of what is proposed instead: schema.json, codes.csv, …
+    #[arg(long, value_name = "NAME", requires = "proposal")]
+    file: Option<String>,
+    /// Write what is proposed into this folder, as a tree of standards has it, to read it, test it and compare it
+    #[arg(long, value_name = "DIR", requires = "proposal", conflicts_with = "file")]
+    into: Option<PathBuf>,
     /// List only those of this namespace and all under it
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<Namespace>,
@@ -26,6 +37,20 @@ pub struct ReviewArgs {
 
 pub fn run(args: ReviewArgs, context: &Context) -> Answer {
     let (shelf, mut out) = (Shelf::open(context)?, context.out());
+    if let (Some(id), true) = (args.proposal, args.file.is_some() || args.into.is_some()) {
+        let (content, toml) = shelf.ask(|registry| async move { registry.proposed(id).await })?;
+        match (&args.file, &args.into) {
+            (_, Some(folder)) => {
+                let place = write(&content, &toml, folder);
+                let place = place.map_err(|error| Failure::file("written", folder.display(), &error))?;
+                writeln!(out, "wrote {}  {}", place.display(), content.digest())?;
+            }
+            (Some(name), None) if name == METADATA => out.write_all(toml.as_bytes())?,
+            (name, None) => out.write_all(file(&content, name.as_deref().unwrap_or_default())?)?,
+        }
+        out.flush()?;
+        return Ok(Verdict::Conforms);
+    }
     match args.proposal {
         Some(id) => {
             let (proposal, impact) = shelf.ask(|registry| async move { registry.proposal(id).await })?;
@@ -49,4 +74,28 @@ pub fn run(args: ReviewArgs, context: &Context) -> Answer {
     }
     out.flush()?;
     Ok(Verdict::Conforms)
+}
+
+const METADATA: &str = "standard.toml";
+
+/// The version's folder. Nothing that is there is written over.
+fn write(content: &Content, toml: &str, tree: &Path) -> io::Result<PathBuf> {
+    let Manifest { standard, version, .. } = &content.manifest;
+    let folder = tree.join(standard.to_string());
+    let version = folder.join(version.to_string());
+    fs::create_dir_all(&folder)?;
+    fs::create_dir(&version)?;
+    let own = folder.join(METADATA);
+    if !own.exists() {
+        fs::write(own, toml)?;
+    }
+    for (name, bytes) in &content.files {
+        if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(io::Error::other(format!("`{name}` does not lie in the version's folder")));
+        }
+        let path = version.join(name);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(path, bytes)?;
+    }
+    Ok(version)
 }

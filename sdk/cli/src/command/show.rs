@@ -48,7 +48,8 @@ pub fn run(args: ShowArgs, context: &Context) -> Answer {
     Ok(Verdict::Conforms)
 }
 
-fn file<'c>(content: &'c Content, name: &str) -> Result<&'c [u8], Failure> {
+/// A file of a version, or what it has instead.
+pub fn file<'c>(content: &'c Content, name: &str) -> Result<&'c [u8], Failure> {
     let missing = || {
         let names: Vec<&str> = content.files.keys().map(String::as_str).collect();
         let failure = Failure::new(format!("`{}` has no file `{name}`", content.manifest.standard));
