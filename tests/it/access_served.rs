@@ -6,8 +6,11 @@ use crate::{
     support::{Server, expect_file, python, root, said, server_command},
 };
 use base64::{Engine, prelude::*};
-use guiju::{ConnectOptions, Registry, RegistryError, Token};
-use guiju_model::{Grant, Kind, Package, Principal};
+use guiju::{
+    ConnectOptions, Registry, RegistryError, Token,
+    desk::{Hand, Move},
+};
+use guiju_model::{Dates, Grant, Kind, Package, Principal, Role};
 use guiju_proto::FILE_DESCRIPTOR_SET;
 use guiju_server::permissions;
 use prost::{
@@ -22,7 +25,7 @@ use ring::{
 };
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -61,7 +64,7 @@ fn bootstrap(folder: &Path, flags: &[&str]) -> Vec<String> {
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
 
-async fn connected(server: &Server, token: &str) -> Registry {
+pub async fn connected(server: &Server, token: &str) -> Registry {
     let options = ConnectOptions { token: Some(token.parse().expect("a token")), ..ConnectOptions::default() };
     Registry::connect_with(&server.url(), options).await.expect("connected")
 }
@@ -74,7 +77,7 @@ fn principal(text: &str) -> Principal {
     text.parse().expect("a principal")
 }
 
-fn package(standard: &str, version: &str) -> Package {
+pub fn package(standard: &str, version: &str) -> Package {
     Package {
         standard: standard.parse().expect("a name"),
         version: version.parse().expect("a version"),
@@ -84,7 +87,7 @@ fn package(standard: &str, version: &str) -> Package {
 }
 
 /// Gives a principal a role and a token for it.
-async fn holder(root: &Registry, name: &str, role: &str) -> String {
+pub async fn holder(root: &Registry, name: &str, role: &str) -> String {
     let (operation, who) = (format!("grant-{name}"), principal(name));
     root.grant(&operation, &who, &grant(role), "a test").await.expect("granted");
     let made = root.create_token(&format!("token-{name}"), &who, &[grant(role)], DAY, "a test").await;
@@ -184,6 +187,71 @@ fn every_method_has_a_row_of_its_own() {
     assert_eq!(rows.len(), permissions::TABLE.len(), "a method has one row");
 }
 
+/// Proposals for `bj.water`, each at the stage that its name in the cases says, with what else the cases name.
+async fn proposals(root: &Registry, server: &Server) -> Vec<(&'static str, String)> {
+    let mut author = (String::new(), String::new());
+    for (token, name, role) in
+        [(&mut author.0, "drafts", "author:bj.water"), (&mut author.1, "agrees", "approver:bj.water")]
+    {
+        *token = holder(root, name, role).await;
+    }
+    let (author, approver) = (connected(server, &author.0).await, connected(server, &author.1).await);
+    let mut names = Vec::new();
+    for name in ["REVISED", "DRAFTED", "COMMENTED", "OBJECTED", "REVIEWED", "REJECTED", "RETRACTED", "APPROVED"] {
+        let operation = |what: &str| format!("{what}-{name}");
+        let standard = format!("bj.water/{}", name.to_lowercase());
+        let (draft, package) = (operation("draft"), package(&standard, "1.9.0"));
+        let hand = Hand { operation_id: &draft, name: "" };
+        let opened = author.draft(&hand, None, &package, METADATA, Dates::default(), "a test").await.expect("drafted");
+        names.push((name, opened.id.to_string()));
+        if matches!(name, "REVISED" | "DRAFTED") {
+            continue;
+        }
+        let submit = operation("submit");
+        let hand = Hand { operation_id: &submit, name: "" };
+        let submitted = author.take_move(&hand, opened.id, &Move::Submit, "a test").await.expect("submitted");
+        let next = operation("next");
+        let hand = Hand { operation_id: &next, name: "" };
+        match name {
+            "OBJECTED" => {
+                let objection = Move::Comment { file: "", pointer: "", is_objection: true };
+                let objected = approver.take_move(&hand, opened.id, &objection, "a test").await.expect("said");
+                names.push(("OBJECTION", objected.steps.last().expect("a step").index.to_string()));
+            }
+            "REVIEWED" => names.push(("DIGEST", submitted.digest)),
+            "APPROVED" => {
+                let digest = submitted.digest.parse().expect("a digest");
+                approver.take_move(&hand, opened.id, &Move::Approve { digest }, "a test").await.expect("approved");
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Holders of roles, each made when it is asked for: `author:bj.water`, or several with `+` between them.
+struct Holders<'r> {
+    root: &'r Registry,
+    tokens: BTreeMap<String, String>,
+}
+
+impl Holders<'_> {
+    async fn token(&mut self, roles: &str) -> String {
+        if let Some(token) = self.tokens.get(roles) {
+            return token.clone();
+        }
+        let name = roles.replace([':', '+'], ".").replace('*', "all");
+        let (who, grants) = (principal(&name), roles.split('+').map(grant).collect::<Vec<_>>());
+        for (number, grant) in grants.iter().enumerate() {
+            self.root.grant(&format!("grant-{name}-{number}"), &who, grant, "a test").await.expect("granted");
+        }
+        let made = self.root.create_token(&format!("token-{name}"), &who, &grants, DAY, "a test").await;
+        let token = made.expect("a token").secret.text().to_owned();
+        self.tokens.insert(roles.to_owned(), token.clone());
+        token
+    }
+}
+
 #[tokio::test]
 async fn every_method_is_tried_as_everybody_who_might() {
     let (server, root_token) = bootstrapped(&[]);
@@ -201,11 +269,12 @@ async fn every_method_is_tried_as_everybody_who_might() {
     let expired = brief.expect("a token").secret.text().to_owned();
     let gone = root_registry.create_token("gone", &who, &[grant("manager:*")], DAY, "a test").await.expect("a token");
     root_registry.revoke_token("gone-1", &gone.info.id, "a test").await.expect("revoked");
-    let operator = holder(&root_registry, "operator", "operator:*").await;
-    let mut secrets = vec![root_token.clone(), expired.clone(), gone.secret.text().to_owned(), operator.clone()];
+    let gone = gone.secret.text().to_owned();
+    let names = proposals(&root_registry, &server).await;
 
     let text = fs::read_to_string(root().join("tests/cases/access/methods.txt")).expect("cases");
-    let mut left = methods();
+    let known = methods();
+    let mut left: BTreeSet<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
     let channel = channel(&server).await;
     let who = Registry::connect(&server.url()).await.expect("connected");
     while !matches!(connected(&server, &expired).await.who_am_i().await, Err(error) if code(&error) == Some(Code::Unauthenticated))
@@ -216,82 +285,164 @@ async fn every_method_is_tried_as_everybody_who_might() {
         code(&who.who_am_i().await.expect_err("nobody is known without credentials")),
         Some(Code::Unauthenticated)
     );
+    let unknown = format!("guiju_{}", "0".repeat(64));
+    let bad = [expired.as_str(), gone.as_str(), &unknown, "a.b.c", "x"];
+    let mut holders = Holders { root: &root_registry, tokens: BTreeMap::new() };
 
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (method, rest) = line.split_once(' ').expect("a method");
         let (role, rest) = rest.trim_start().split_once(' ').expect("a role");
         let (elsewhere, request) = rest.trim_start().split_once(' ').expect("what is said elsewhere");
-        let request = request
+        let mut request = request
             .replace("\"METADATA\"", &json!(METADATA).to_string())
             .replace("SCHEMA", &BASE64_STANDARD.encode(SCHEMA))
             .replace("INDEX", &index.to_string())
             .replace("TOKEN", &marked.info.id);
-        let at =
-            left.iter().position(|(name, _)| name == method).unwrap_or_else(|| panic!("no method {method}, or twice"));
-        let (_, input) = left.swap_remove(at);
-        let mut json = serde_json::Deserializer::from_str(&request);
-        let message = DynamicMessage::deserialize(input, &mut json).unwrap_or_else(|why| panic!("{method}: {why}"));
-        let message = message.encode_to_vec();
+        let mut proposal = None;
+        for (name, value) in &names {
+            if request.contains(&format!("\"proposal\": \"{name}\"")) {
+                proposal = Some(value);
+            }
+            request = request.replace(&format!("\"{name}\""), &format!("\"{value}\""));
+        }
+        let (_, input) = known.iter().find(|(name, _)| name == method).unwrap_or_else(|| panic!("no method {method}"));
+        left.remove(method);
+        let encoded = |request: &str| {
+            let mut json = serde_json::Deserializer::from_str(request);
+            let message = DynamicMessage::deserialize(input.clone(), &mut json);
+            message.unwrap_or_else(|why| panic!("{method}: {why}")).encode_to_vec()
+        };
+        let message = encoded(&request);
 
         let ask = async |token: Option<&str>| call(&channel, token, method, &message).await.0;
         assert_eq!(ask(None).await, "UNAUTHENTICATED:CREDENTIALS_MISSING", "{method} without credentials");
-        let unknown = format!("guiju_{}", "0".repeat(64));
-        for token in [&expired, gone.secret.text(), &unknown, "a.b.c", "x"] {
+        for token in bad {
             assert_eq!(ask(Some(token)).await, "UNAUTHENTICATED:CREDENTIALS_REFUSED", "{method} with {token}");
         }
-        let as_operator = match (role, elsewhere) {
-            ("-", _) => "OK",
-            (_, "NOT_FOUND:UNKNOWN_TOKEN") => elsewhere,
-            _ => "PERMISSION_DENIED:NOT_ALLOWED",
+        let (roles, answer) = role.split_once('>').unwrap_or((role, "OK"));
+        let (roles, scope) = roles.split_once(':').unwrap_or((roles, "bj.water"));
+        let enough: Vec<Role> = match roles {
+            "-" => Role::ALL.to_vec(),
+            roles => roles.split('|').map(|role| role.parse().expect("a role")).collect(),
         };
-        assert_eq!(ask(Some(&operator)).await, as_operator, "{method} as an operator");
-        let (role, answer) = role.split_once('>').unwrap_or((role, "OK"));
-        let role = if role == "-" { "reader" } else { role };
-        let (role, here) = role.split_once(':').unwrap_or((role, "bj.water"));
-        let name = format!("there.{role}.{}", left.len());
-        let there = holder(&root_registry, &name, &format!("{role}:bj.power")).await;
-        assert_eq!(ask(Some(&there)).await, elsewhere, "{method} as {role} on bj.power");
-        let here = holder(&root_registry, &format!("here.{role}.{}", left.len()), &format!("{role}:{here}")).await;
+        let will_do = |held: Role| enough.iter().any(|role| held.implies(*role));
+        // With a role that will not do on the very namespace, and with one that would do elsewhere.
+        for held in Role::ALL.iter().copied().filter(|held| !will_do(*held)) {
+            let wrong = match elsewhere {
+                // An auditor sees whose it is.
+                "NOT_FOUND:UNKNOWN_TOKEN" if held != Role::Auditor => elsewhere,
+                _ => "PERMISSION_DENIED:NOT_ALLOWED",
+            };
+            // An operator runs the whole registry.
+            let place = if held == Role::Operator { "*" } else { "bj.water" };
+            let token = holders.token(&format!("{held}:{place}")).await;
+            assert_eq!(ask(Some(&token)).await, wrong, "{method} as {held} on {place}");
+        }
+        let first = if roles == "-" { Role::Reader } else { enough[0] };
+        let there = holders.token(&format!("{first}:bj.power")).await;
+        let (given, said) = call(&channel, Some(&there), method, &message).await;
+        assert_eq!(given, elsewhere, "{method} as {first} on bj.power: {said}");
+        if let (Some(id), true) = (proposal, elsewhere == "NOT_FOUND:UNKNOWN_PROPOSAL") {
+            let absent = encoded(&request.replace(&format!("\"proposal\": \"{id}\""), "\"proposal\": \"999999\""));
+            let absent = call(&channel, Some(&there), method, &absent).await.1;
+            assert_eq!(said.replace(id.as_str(), "…"), absent.replace("999999", "…"), "{method} tells what is hidden");
+        }
+        if first != Role::Reader && scope != "*" {
+            let crossed = match elsewhere {
+                "NOT_FOUND:UNKNOWN_STANDARD" => "PERMISSION_DENIED:NOT_ALLOWED",
+                elsewhere => elsewhere,
+            };
+            let token = holders.token(&format!("{first}:bj.power+reader:bj.water")).await;
+            assert_eq!(ask(Some(&token)).await, crossed, "{method} as {first} on bj.power, reader on bj.water");
+        }
+        let here = holders.token(&format!("{first}:{scope}")).await;
         let (given, said) = call(&channel, Some(&here), method, &message).await;
-        assert_eq!(given, answer, "{method} as {role}: {said}");
-        secrets.extend([there, here]);
+        assert_eq!(given, answer, "{method} as {first}: {said}");
     }
-    assert!(
-        left.is_empty(),
-        "these methods have no line in cases/access/methods.txt: {:?}",
-        left.iter().map(|(name, _)| name).collect::<Vec<_>>()
-    );
+    assert!(left.is_empty(), "these methods have no line in cases/access/methods.txt: {left:?}");
 
-    for (path, granted) in [
-        ("/", 200),
-        ("/healthz", 200),
-        ("/metrics", 401),
-        ("/checkpoint", 401),
-        ("/tile/0/000.p/1", 401),
-        ("/tile/entries/000.p/1", 401),
-        ("/nothing", 404),
+    // The paths of HTTP, and the services that are not ours.
+    let mut tried = BTreeSet::new();
+    let pages = fs::read_to_string(root().join("tests/cases/access/pages.txt")).expect("cases");
+    let mut rows = pages.lines().filter(|line| !line.starts_with('#')).map(|line| line.split_whitespace());
+    let callers: Vec<&str> = rows.next().expect("a head").skip(1).collect();
+    for mut row in rows {
+        let path = row.next().expect("a path");
+        tried.extend(permissions::find(path).map(|row| row.method));
+        for (caller, expected) in callers.iter().zip(row.by_ref()) {
+            let expected: u16 = expected.parse().expect("a status");
+            let tokens: Vec<Option<String>> = match *caller {
+                "nobody" => vec![None],
+                "refused" => bad.iter().map(|token| Some((*token).to_owned())).collect(),
+                roles => vec![Some(holders.token(roles).await)],
+            };
+            for token in tokens {
+                assert_eq!(http(&server, path, token.as_deref()).0, expected, "{path} as {caller}");
+            }
+        }
+    }
+    let all = holders.token("reader:*").await;
+    for path in ["/checkpoint", "/tile/0/000.p/1", "/tile/entries/000.p/1"] {
+        let told = http(&server, path, Some(&all)).1;
+        assert!(told.contains("cache-control: private, max-age"), "others would be given it on the way: {told}");
+    }
+    let reader = holders.token("reader:bj.water").await;
+    for (method, needs_to_be_known) in [
+        ("/grpc.health.v1.Health/Check", false),
+        ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", true),
+        ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", true),
     ] {
-        assert_eq!(http(&server, path, None).0, granted, "{path} without credentials");
+        tried.extend(permissions::find(method).map(|row| row.method));
+        let is_turned_away =
+            async |token: Option<&str>| call(&channel, token, method, &[]).await.0.starts_with("UNAUTH");
+        assert_eq!(is_turned_away(None).await, needs_to_be_known, "{method}");
+        for token in bad {
+            assert_eq!(is_turned_away(Some(token)).await, needs_to_be_known, "{method} with {token}");
+        }
+        assert!(!is_turned_away(Some(&reader)).await, "{method}");
     }
-    assert_eq!(http(&server, "/metrics", Some(&operator)).0, 200);
-    assert_eq!(http(&server, "/tile/entries/000.p/1", Some(&operator)).0, 403);
-    assert_eq!(http(&server, "/tile/entries/000.p/1", Some(&root_token)).0, 200);
+    let others = permissions::TABLE.iter().map(|row| row.method).filter(|method| !method.starts_with("/guiju."));
+    let untried: Vec<&str> = others.filter(|method| !tried.contains(method)).collect();
+    assert!(untried.is_empty(), "these rows have no line in cases/access/pages.txt: {untried:?}");
 
-    let auditor = holder(&root_registry, "auditor", "auditor:*").await;
+    // More than fifty new denials a second are one line that counts them; those that are looked for come after.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let operator = holders.token("operator:*").await;
+    let resolve = "/guiju.registry.v1.Registry/Resolve";
+    let there = holders.token("manager:bj.power").await;
+    let asked = guiju_proto::registry::ResolveRequest { reference: "bj.water/meter@1".into(), ..Default::default() };
+    let asked = asked.encode_to_vec();
+    let asked_of_desk = guiju_proto::governance::GetProposalRequest {
+        proposal: names.iter().find(|(name, _)| *name == "REVIEWED").expect("there").1.parse().expect("a number"),
+    };
+    let desk = "/guiju.governance.v1.Proposals/GetProposal";
+    for token in [None, Some(unknown.as_str()), Some(operator.as_str()), Some(there.as_str())] {
+        call(&channel, token, resolve, &asked).await;
+    }
+    call(&channel, Some(&there), desk, &asked_of_desk.encode_to_vec()).await;
+    let auditor = holders.token("auditor:*").await;
     let denials = connected(&server, &auditor).await.denials(1000, None).await.expect("denials");
-    let has = |principal: &str, reason: &str, about: &str| {
+    let has = |principal: &str, method: &str, reason: &str, about: &str| {
         denials.iter().any(|denial| {
-            (denial.principal.starts_with(principal), denial.reason == reason, denial.about == about)
-                == (true, true, true)
+            (denial.principal.as_str(), denial.method.as_str()) == (principal, method)
+                && (denial.reason.as_str(), denial.about.as_str()) == (reason, about)
                 && denial.address == "127.0.0.1"
         })
     };
-    assert!(has("anyone", "CREDENTIALS_MISSING", "") && has("anyone", "CREDENTIALS_REFUSED", ""), "{denials:?}");
-    assert!(has("operator", "NOT_ALLOWED", "") && has("there.reader", "NOT_ALLOWED", "bj.water"), "{denials:?}");
-    assert!(has("there.manager", "NOT_ALLOWED", "bj.water"), "{denials:?}");
+    assert!(has("anyone", resolve, "CREDENTIALS_MISSING", ""), "{denials:?}");
+    assert!(has("anyone", resolve, "CREDENTIALS_REFUSED", ""), "{denials:?}");
+    assert!(has("operator.all", resolve, "NOT_ALLOWED", ""), "{denials:?}");
+    assert!(has("manager.bj.power", resolve, "NOT_ALLOWED", "bj.water"), "{denials:?}");
+    assert!(has("manager.bj.power", desk, "NOT_ALLOWED", "bj.water"), "a hidden proposal is a denial: {denials:?}");
 
     let metrics = http(&server, "/metrics", Some(&operator)).1;
-    secrets.push(auditor);
+    for reason in ["CREDENTIALS_MISSING", "CREDENTIALS_REFUSED", "NOT_ALLOWED"] {
+        let line = format!("guiju_denials_total{{reason=\"{reason}\"}} ");
+        let count = metrics.lines().find_map(|found| found.strip_prefix(&line)).and_then(|count| count.parse().ok());
+        assert!(count.is_some_and(|count: u64| count > 40), "{reason}: {count:?}");
+    }
+    let mut secrets = vec![root_token.clone(), expired.clone(), gone.clone()];
+    secrets.extend(holders.tokens.into_values());
     let mut told = vec![("the metrics".to_owned(), metrics.into_bytes())];
     files(server.folder.path(), &mut told);
     for (place, bytes) in told {
