@@ -58,15 +58,20 @@ pub struct Journal {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
     held: Mutex<Held>,
+    /// Held by the one who writes, so that `held` need not be while the disk works: those who read do not wait for it.
+    writing: Mutex<()>,
     grown: Condvar,
     segment_bytes: u64,
     /// Held for as long as the journal is open to write.
     _lock: Option<Hold>,
 }
 
+/// A file of the journal, and where it lies.
+type Segment = (PathBuf, Arc<dyn DiskFile>);
+
 struct Held {
     head: Head,
-    segments: Vec<(PathBuf, Box<dyn DiskFile>)>,
+    segments: Vec<Segment>,
     /// Bytes of the last segment that are committed.
     end: u64,
     entries: Vec<Place>,
@@ -126,7 +131,43 @@ impl Journal {
 
     fn over(disk: Arc<dyn Disk>, folder: &Path, held: Held, segment_bytes: u64, lock: Option<Hold>) -> Self {
         let (folder, held) = (folder.into(), Mutex::new(held));
-        Self { disk, folder, held, grown: Condvar::new(), segment_bytes, _lock: lock }
+        Self { disk, folder, held, writing: Mutex::default(), grown: Condvar::new(), segment_bytes, _lock: lock }
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Writes what `make` makes of what is held, durably, and takes it in; nothing where it makes nothing of it. For one at a time.
+    fn write(&self, make: impl FnOnce(&Held) -> Batch) -> Result<(), LogError> {
+        let (batch, (path, file), end) = {
+            let mut held = self.held();
+            if let Some(why) = &held.broken {
+                return Err(LogError::ReadOnly { why: why.clone() });
+            }
+            if held.end >= self.segment_bytes {
+                held.add_segment(&*self.disk, &self.folder)?;
+            }
+            let batch = make(&held);
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let last = held.segments.last().cloned();
+            (batch, last.ok_or_else(|| LogError::ReadOnly { why: "there is no segment".into() })?, held.end)
+        };
+        let written = write(&*file, &path, &batch.bytes, end);
+        let mut held = self.held();
+        match written {
+            Ok(()) => {
+                held.take(batch);
+                held.settle();
+                Ok(())
+            }
+            Err(Failed { refusal, is_final }) => {
+                held.broken = held.broken.take().or(is_final);
+                Err(refusal)
+            }
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -167,11 +208,11 @@ impl Journal {
         let held = self.held();
         match head.size < held.head.size || head == held.head {
             true => Ok(entries as u64 + blobs.len() as u64),
-            false => Err(held.damaged(
-                0,
-                0,
-                "the hash chain over the entries does not end where the last commit says".into(),
-            )),
+            false => Err(LogError::Damaged {
+                path: self.folder.clone(),
+                offset: 0,
+                what: "the hash chain over the entries does not end where the last commit says".into(),
+            }),
         }
     }
 
@@ -215,29 +256,23 @@ impl Log for Journal {
 
     fn append(&self, entries: &[Append], expected_size: u64) -> Result<Vec<u64>, LogError> {
         entries.iter().try_for_each(Append::fits)?;
-        let mut held = self.held();
-        let known: Option<Vec<u64>> =
-            entries.iter().map(|entry| held.operations.get(&entry.operation_id).copied()).collect();
-        if let Some(known) = known {
-            return Ok(known);
+        let indices = |held: &Held| -> Option<Vec<u64>> {
+            entries.iter().map(|entry| held.operations.get(&entry.operation_id).copied()).collect()
+        };
+        let _alone = self.alone();
+        {
+            let held = self.held();
+            if let Some(known) = indices(&held) {
+                return Ok(known);
+            }
+            let size = held.head.size;
+            if size != expected_size && held.broken.is_none() {
+                return Err(LogError::Conflict { expected: expected_size, size });
+            }
         }
-        if let Some(why) = &held.broken {
-            return Err(LogError::ReadOnly { why: why.clone() });
-        }
-        let size = held.head.size;
-        if size != expected_size {
-            return Err(LogError::Conflict { expected: expected_size, size });
-        }
-        if held.end >= self.segment_bytes {
-            held.add_segment(&*self.disk, &self.folder)?;
-        }
-        let batch = held.batch(entries);
-        held.write(&batch)?;
-        held.take(batch);
-        held.settle();
-        let indices = entries.iter().filter_map(|entry| held.operations.get(&entry.operation_id).copied()).collect();
+        self.write(|held| held.batch(entries))?;
         self.grown.notify_all();
-        Ok(indices)
+        Ok(indices(&self.held()).unwrap_or_default())
     }
 
     fn operation(&self, operation_id: &str) -> Result<Option<u64>, LogError> {
@@ -245,31 +280,21 @@ impl Log for Journal {
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {
-        let held = self.held();
-        let Some(place) = held.blobs.get(digest).copied() else { return Ok(None) };
-        let body = held.read(place, BLOB)?;
+        let (segment, place) = {
+            let held = self.held();
+            let Some(place) = held.blobs.get(digest).copied() else { return Ok(None) };
+            (held.segments[place.segment as usize].clone(), place)
+        };
+        let body = read(&segment, place, BLOB)?;
         match Digest::of(&body) == *digest {
             true => Ok(Some(body)),
-            false => Err(held.damaged(place.segment, place.offset, format!("the blob is not {digest}"))),
+            false => Err(damaged(&segment, place.offset, format!("the blob is not {digest}"))),
         }
     }
 
     fn put_blobs(&self, blobs: &[Vec<u8>]) -> Result<(), LogError> {
-        let mut held = self.held();
-        if let Some(why) = &held.broken {
-            return Err(LogError::ReadOnly { why: why.clone() });
-        }
-        if held.end >= self.segment_bytes {
-            held.add_segment(&*self.disk, &self.folder)?;
-        }
-        let batch = held.blob_batch(blobs);
-        if batch.is_empty() {
-            return Ok(());
-        }
-        held.write(&batch)?;
-        held.take(batch);
-        held.settle();
-        Ok(())
+        let _alone = self.alone();
+        self.write(|held| held.blob_batch(blobs))
     }
 
     fn digests(&self) -> Result<Vec<Digest>, LogError> {
@@ -277,9 +302,13 @@ impl Log for Journal {
     }
 
     fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError> {
-        let held = self.held();
-        let places = held.entries.iter().skip(from as usize).take(count);
-        places.map(|place| Ok(entry_of(&held.read(*place, ENTRY)?).1.to_vec())).collect()
+        let places: Vec<(Segment, Place)> = {
+            let held = self.held();
+            let places = held.entries.iter().skip(from as usize).take(count);
+            places.map(|place| (held.segments[place.segment as usize].clone(), *place)).collect()
+        };
+        let entry = |(segment, place): (Segment, Place)| Ok(entry_of(&read(&segment, place, ENTRY)?).1.to_vec());
+        places.into_iter().map(entry).collect()
     }
 
     fn wait_beyond(&self, size: u64, timeout: Duration) -> u64 {
@@ -377,25 +406,6 @@ impl Held {
         }
     }
 
-    /// Writes and syncs. What could not be written is taken back; a failed sync is final, since nobody knows what it left.
-    fn write(&mut self, batch: &Batch) -> Result<(), LogError> {
-        let end = self.end;
-        let (path, file) =
-            self.segments.last().ok_or_else(|| LogError::ReadOnly { why: "there is no segment".into() })?;
-        if let Err(source) = file.write_at(&batch.bytes, end) {
-            let taken_back = file.set_length(end).and_then(|()| file.sync());
-            let refusal = full_or_io(path)(source);
-            if let Err(error) = taken_back {
-                self.broken = Some(format!("{}: {error}", path.display()));
-            }
-            return Err(refusal);
-        }
-        match file.sync() {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.sync_failed(&path.clone(), &error)),
-        }
-    }
-
     fn sync_failed(&mut self, path: &Path, error: &io::Error) -> LogError {
         let why = format!("{}: {error}", path.display());
         self.broken = Some(why.clone());
@@ -438,30 +448,9 @@ impl Held {
         if let Err(error) = file.sync().and_then(|()| disk.sync_folder(folder)) {
             return Err(self.sync_failed(&path, &error));
         }
-        self.segments.push((path, file));
+        self.segments.push((path, file.into()));
         self.end = MAGIC.len() as u64;
         Ok(())
-    }
-
-    fn damaged(&self, segment: u32, offset: u64, what: String) -> LogError {
-        let path = self.segments.get(segment as usize).map(|(path, _)| path.clone()).unwrap_or_default();
-        LogError::Damaged { path, offset, what }
-    }
-
-    /// The body of a record, checked.
-    fn read(&self, place: Place, kind: u8) -> Result<Vec<u8>, LogError> {
-        let (path, file) = &self.segments[place.segment as usize];
-        let mut bytes = vec![0; HEAD_BYTES as usize + place.length as usize];
-        match file.read_at(&mut bytes, place.offset) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(self.damaged(place.segment, place.offset, "the file ends before the record does".into()));
-            }
-            read => read.map_err(io_at(path))?,
-        }
-        match parse(&bytes) {
-            Some((found, body, _)) if found == kind => Ok(body.to_vec()),
-            _ => Err(self.damaged(place.segment, place.offset, "the record's checksum does not agree".into())),
-        }
     }
 
     /// Takes in one segment; the bytes cut from the end of the last.
@@ -475,7 +464,7 @@ impl Held {
         let writes = self.access == Access::Write;
         let file = disk.open(path, self.access).map_err(io_at(path))?;
         let segment = self.segments.len() as u32;
-        self.segments.push((path.into(), file));
+        self.segments.push((path.into(), file.into()));
         if !bytes.starts_with(MAGIC) {
             // A crash while the segment was made leaves less than its magic, and nothing committed.
             if is_last && bytes.len() < MAGIC.len() {
@@ -547,6 +536,45 @@ impl Held {
         self.end = committed as u64;
         Ok((bytes.len() - committed) as u64)
     }
+}
+
+/// Why a batch is not durable, and whether anything can be written after it: where not, why.
+struct Failed {
+    refusal: LogError,
+    is_final: Option<String>,
+}
+
+/// Writes and syncs. What could not be written is taken back; a failed sync is final, since nobody knows what it left.
+fn write(file: &dyn DiskFile, path: &Path, bytes: &[u8], end: u64) -> Result<(), Failed> {
+    if let Err(source) = file.write_at(bytes, end) {
+        let taken_back = file.set_length(end).and_then(|()| file.sync());
+        let is_final = taken_back.err().map(|error| format!("{}: {error}", path.display()));
+        return Err(Failed { refusal: full_or_io(path)(source), is_final });
+    }
+    file.sync().map_err(|error| {
+        let why = format!("{}: {error}", path.display());
+        Failed { refusal: LogError::ReadOnly { why: why.clone() }, is_final: Some(why) }
+    })
+}
+
+/// The body of a record, checked.
+fn read(segment: &Segment, place: Place, kind: u8) -> Result<Vec<u8>, LogError> {
+    let (path, file) = segment;
+    let mut bytes = vec![0; HEAD_BYTES as usize + place.length as usize];
+    match file.read_at(&mut bytes, place.offset) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(damaged(segment, place.offset, "the file ends before the record does".into()));
+        }
+        read => read.map_err(io_at(path))?,
+    }
+    match parse(&bytes) {
+        Some((found, body, _)) if found == kind => Ok(body.to_vec()),
+        _ => Err(damaged(segment, place.offset, "the record's checksum does not agree".into())),
+    }
+}
+
+fn damaged((path, _): &Segment, offset: u64, what: String) -> LogError {
+    LogError::Damaged { path: path.clone(), offset, what }
 }
 
 /// Writes one record at the end of a batch that will stand at `base` of its segment.
