@@ -25,6 +25,7 @@ pub use access::{AccessError, CredentialFault, NewToken, RoleChange, TokenReques
 use commit::Queue;
 use compiled::Compiled;
 pub use desk::{DeskError, Impact, Move, Offer, Standing};
+use facts::Fresh;
 use guiju_compat::{Budget, Verdict, compare};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Date, Dates, Digest, Kind, Manifest, Metadata, MetadataError, Namespace,
@@ -261,6 +262,7 @@ pub struct Registry {
     view_path: PathBuf,
     clock_ms: fn() -> u64,
     queue: Queue,
+    fresh: Fresh,
     /// For those who check.
     compiled: Compiled,
     /// For those who publish; apart, so that publishing does not slow checking down.
@@ -330,6 +332,7 @@ impl Registry {
             view_path,
             clock_ms,
             queue: Queue::default(),
+            fresh: Fresh::default(),
             compiled: Compiled::default(),
             compared: Compiled::default(),
             holdings: RwLock::default(),
@@ -410,7 +413,14 @@ impl Registry {
                 }
                 false => {
                     let root = bundle.root();
-                    let terms = commit::Terms { metadata_toml: &metadata_toml, dates, term, proposal, baseline };
+                    let terms = commit::Terms {
+                        metadata: &metadata,
+                        metadata_toml: &metadata_toml,
+                        dates,
+                        term,
+                        proposal,
+                        baseline,
+                    };
                     let draft = commit::Draft::version(caller, operation_id, root, terms, time_ms);
                     let committed = self.commit(draft);
                     committed

@@ -9,7 +9,7 @@
 
 use super::{Caller, PublishError, Registry, StatusChange, StoreError, facts};
 use crate::log::{Append, BatchMax, LogError, jittered};
-use guiju_model::{Content, Dates, Digest, StandardId, Term, VersionInfo};
+use guiju_model::{Content, Dates, Digest, Metadata, StandardId, Term, VersionInfo};
 use guiju_proto::{
     convert::day_or_empty,
     log::{Entry, StatusChanged, VersionPublished, entry},
@@ -45,6 +45,8 @@ enum What {
         version: Version,
         digest: Digest,
         content: Arc<Content>,
+        /// With the digest of its text.
+        metadata: (Digest, Arc<Metadata>),
         term: Term,
         /// The proposal that it comes of.
         proposal: Option<u64>,
@@ -64,6 +66,7 @@ enum What {
 
 /// What is published of a version beside its content.
 pub(super) struct Terms<'t> {
+    pub metadata: &'t Metadata,
     pub metadata_toml: &'t str,
     pub dates: Dates,
     pub term: Term,
@@ -93,14 +96,14 @@ pub(super) const ACCESS: &str = "access";
 
 impl Draft {
     pub fn version(caller: &Caller, operation_id: String, content: &Content, terms: Terms<'_>, time_ms: u64) -> Self {
-        let Terms { metadata_toml, dates, term, proposal, baseline } = terms;
+        let Terms { metadata, metadata_toml, dates, term, proposal, baseline } = terms;
         let manifest = content.manifest.to_canonical();
-        let digest = Digest::of(&manifest);
+        let (digest, metadata_digest) = (Digest::of(&manifest), Digest::of(metadata_toml.as_bytes()));
         let event = VersionPublished {
             standard: content.manifest.standard.to_string(),
             version: content.manifest.version.to_string(),
             manifest: digest.as_bytes().to_vec().into(),
-            metadata: Digest::of(metadata_toml.as_bytes()).as_bytes().to_vec().into(),
+            metadata: metadata_digest.as_bytes().to_vec().into(),
             effective_from: day_or_empty(dates.effective_from),
             effective_to: day_or_empty(dates.effective_to),
             grace_until: day_or_empty(dates.grace_until),
@@ -114,6 +117,7 @@ impl Draft {
             version: content.manifest.version.clone(),
             digest,
             content: Arc::new(content.clone()),
+            metadata: (metadata_digest, Arc::new(metadata.clone())),
             term,
             proposal,
             baseline,
@@ -394,7 +398,15 @@ impl Registry {
         let appends: Vec<Append> = accepted.iter().map(|waiting| waiting.draft.append.clone()).collect();
         let size = self.view().head()?.size;
         let indices = self.log.append(&appends, size)?;
-        self.catch_up()?;
+        self.fresh.keep(accepted.iter().filter_map(|waiting| match &waiting.draft.what {
+            What::Version { digest, content, metadata: (text, metadata), .. } => {
+                Some(((*digest, *text), (Arc::clone(content), Arc::clone(metadata))))
+            }
+            What::Status { .. } | What::Act { .. } => None,
+        }));
+        let taken_in = self.catch_up();
+        self.fresh.forget();
+        taken_in?;
         for (waiting, index) in accepted.iter().zip(indices) {
             let version = match &waiting.draft.what {
                 // Of a shared log the view knows better: another server may have appended the same operation a moment before.

@@ -2,12 +2,18 @@
 
 use super::{Caller, Event, Happening, PublishError, Registry, StoreError, access, desk};
 use crate::view::{Ends, Fact, View, Words};
-use guiju_model::{Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo, read_json_or_yaml};
+use guiju_model::{
+    Content, Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo, read_json_or_yaml,
+};
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
 use prost::Message;
 use semver::Version;
 use serde_json::Value;
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Instant,
+};
 
 /// Entries taken in at once.
 const BATCH: usize = 512;
@@ -31,6 +37,31 @@ pub(super) fn version_info(
         dependencies: manifest.dependencies.clone(),
         successor: String::new(),
         term,
+    }
+}
+
+/// What has just been appended here, by the digests of its manifest and of its standard.toml, so that it need not be read back and
+/// parsed again: what has those digests is what the log has.
+#[derive(Default)]
+pub(super) struct Fresh(Mutex<HashMap<(Digest, Digest), Published>>);
+
+type Published = (Arc<Content>, Arc<Metadata>);
+
+impl Fresh {
+    pub fn keep(&self, published: impl Iterator<Item = ((Digest, Digest), Published)>) {
+        self.held().extend(published);
+    }
+
+    pub fn forget(&self) {
+        self.held().clear();
+    }
+
+    fn get(&self, manifest: Digest, metadata: Digest) -> Option<Published> {
+        self.held().get(&(manifest, metadata)).cloned()
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<(Digest, Digest), Published>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -106,14 +137,22 @@ impl Registry {
         match event {
             Some(entry::Event::VersionPublished(published)) => {
                 let named = digest(&published.manifest).ok_or_else(|| fault("a digest is malformed".into()))?;
-                let manifest = self.manifest(&named)?;
                 let metadata = digest(&published.metadata).ok_or_else(|| fault("a digest is malformed".into()))?;
-                let metadata =
-                    self.log.blob(&metadata)?.ok_or_else(|| fault("standard.toml is not in the log".into()))?;
-                let text = String::from_utf8_lossy(&metadata);
-                let metadata =
-                    Metadata::from_toml(&manifest.standard, &text).map_err(|error| fault(error.to_string()))?;
-                let words = self.words(&manifest)?;
+                let (manifest, metadata, words) = match self.fresh.get(named, metadata) {
+                    Some((content, metadata)) => {
+                        let words = words(&content.manifest, |name, _| Ok(content.files.get(name).cloned()))?;
+                        (content.manifest.clone(), (*metadata).clone(), words)
+                    }
+                    None => {
+                        let manifest = self.manifest(&named)?;
+                        let text = self.log.blob(&metadata)?;
+                        let text = text.ok_or_else(|| fault("standard.toml is not in the log".into()))?;
+                        let metadata = Metadata::from_toml(&manifest.standard, &String::from_utf8_lossy(&text))
+                            .map_err(|error| fault(error.to_string()))?;
+                        let words = words(&manifest, |_, file| Ok(self.log.blob(file)?))?;
+                        (manifest, metadata, words)
+                    }
+                };
                 let term = term(&published, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
                 let info = version_info(&manifest, named, index, time_ms, term);
                 let desk = published.proposal.map(|proposal| desk::published(proposal, index, time_ms, &principal));
@@ -184,24 +223,26 @@ impl Registry {
             false => Err(PublishError::OperationReused(operation_id.into())),
         }
     }
+}
 
-    /// Titles, data elements and descriptions of a schema, or of the schemas and operations of a contract.
-    fn words(&self, manifest: &Manifest) -> Result<Words, StoreError> {
-        let mut words = Words::default();
-        if let Some(file) = manifest.files.get("schema.json") {
-            let bytes = self.log.blob(file)?.unwrap_or_default();
-            if let Ok(schema) = serde_json::from_slice::<Value>(&bytes) {
-                gather(&schema, &mut words);
-            }
-        }
-        for file in ["openapi.yaml", "openapi.json"].into_iter().filter_map(|name| manifest.files.get(name)) {
-            let bytes = self.log.blob(file)?.unwrap_or_default();
-            if let Ok(contract) = read_json_or_yaml(&bytes) {
-                gather(&contract.value, &mut words);
-            }
-        }
-        Ok(words)
+/// Titles, data elements and descriptions of a schema, or of the schemas and operations of a contract.
+fn words(
+    manifest: &Manifest,
+    bytes: impl Fn(&str, &Digest) -> Result<Option<Vec<u8>>, StoreError>,
+) -> Result<Words, StoreError> {
+    let mut words = Words::default();
+    let named = |name: &'static str| manifest.files.get(name).map(|file| (name, file));
+    if let Some((name, file)) = named("schema.json")
+        && let Ok(schema) = serde_json::from_slice::<Value>(&bytes(name, file)?.unwrap_or_default())
+    {
+        gather(&schema, &mut words);
     }
+    for (name, file) in ["openapi.yaml", "openapi.json"].into_iter().filter_map(named) {
+        if let Ok(contract) = read_json_or_yaml(&bytes(name, file)?.unwrap_or_default()) {
+            gather(&contract.value, &mut words);
+        }
+    }
+    Ok(words)
 }
 
 fn gather(value: &Value, words: &mut Words) {
