@@ -88,24 +88,24 @@ impl Side {
         }
         let validator = Some(compile(bundle)?);
         let (mut others, mut lists, mut list) = (BTreeMap::new(), Lists::new(), None);
-        for content in bundle.contents() {
+        for (digest, content) in bundle.by_digest() {
             let bytes = content.document().unwrap_or_default();
-            let is_root = content.digest() == bundle.digest();
+            let is_root = digest == bundle.digest();
             if content.manifest.kind == Kind::CodeList {
                 let read = CodeList::parse(bytes).map_err(|error| malformed(&name, &error.to_string()))?;
                 let read = Arc::new(read);
                 if is_root {
                     list = Some(Arc::clone(&read));
                 }
-                lists.insert(list_name(content), (content.digest(), read));
+                lists.insert(list_name(digest, content), (digest, read));
                 continue;
             }
             let mut document: Value =
                 serde_json::from_slice(bytes).map_err(|error| malformed(&name, &error.to_string()))?;
             make_exact(&mut document, bundle, content);
-            others.insert(uri(content), document);
+            others.insert(uri(digest, content), document);
         }
-        let root = others.remove(&uri(content)).unwrap_or(Value::Bool(true));
+        let root = others.remove(&uri(bundle.digest(), content)).unwrap_or(Value::Bool(true));
         let records = examples(content);
         let (kind, draft) = (content.manifest.kind, draft(&root));
         let version = Some(content.manifest.version.clone());
@@ -460,12 +460,12 @@ fn draft(root: &Value) -> Draft {
     Draft::default().detect(root)
 }
 
-fn uri(content: &Content) -> String {
-    format!("guiju:{}@={}/{}", content.manifest.standard, content.manifest.version, content.digest())
+fn uri(digest: Digest, content: &Content) -> String {
+    format!("guiju:{}@={}/{digest}", content.manifest.standard, content.manifest.version)
 }
 
-fn list_name(content: &Content) -> String {
-    format!("{}@={}/{}", content.manifest.standard, content.manifest.version, content.digest())
+fn list_name(digest: Digest, content: &Content) -> String {
+    format!("{}@={}/{digest}", content.manifest.standard, content.manifest.version)
 }
 
 fn examples(content: &Content) -> Vec<Value> {
@@ -483,16 +483,16 @@ fn make_exact(value: &mut Value, bundle: &Bundle, from: &Content) {
                     ("$ref", Value::String(reference)) => {
                         let Some(written) = reference.strip_prefix("guiju:") else { continue };
                         let (written, fragment) = written.split_once('#').unwrap_or((written, ""));
-                        if let Some(target) = bundle.dependency(from, written) {
-                            *reference = format!("{}#{fragment}", uri(target));
+                        if let Some((digest, target)) = bundle.dependency(from, written) {
+                            *reference = format!("{}#{fragment}", uri(digest, target));
                         }
                     }
                     ("x-guiju", Value::Object(own)) => {
                         if let Some(Value::String(reference)) =
                             own.get_mut("codeList").and_then(|list| list.get_mut("ref"))
-                            && let Some(target) = bundle.dependency(from, reference)
+                            && let Some((digest, target)) = bundle.dependency(from, reference)
                         {
-                            *reference = list_name(target);
+                            *reference = list_name(digest, target);
                         }
                     }
                     _ => make_exact(member, bundle, from),

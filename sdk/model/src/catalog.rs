@@ -181,10 +181,10 @@ impl Bundle {
         self.contents.get(digest)
     }
 
-    /// What a reference, spelled as in the document of `from`, was resolved to.
-    pub fn dependency(&self, from: &Content, written: &str) -> Option<&Content> {
+    /// What a reference, spelled as in the document of `from`, was resolved to, with its digest.
+    pub fn dependency(&self, from: &Content, written: &str) -> Option<(Digest, &Content)> {
         let dependency = from.manifest.dependencies.iter().find(|d| d.reference == written)?;
-        self.contents.get(&dependency.digest)
+        Some((dependency.digest, self.contents.get(&dependency.digest)?))
     }
 
     pub fn into_contents(self) -> Vec<Content> {
@@ -194,6 +194,11 @@ impl Bundle {
     /// The root and everything it needs.
     pub fn contents(&self) -> impl Iterator<Item = &Content> {
         self.contents.values()
+    }
+
+    /// The same, each with its digest, which need not be computed again.
+    pub fn by_digest(&self) -> impl Iterator<Item = (Digest, &Content)> {
+        self.contents.iter().map(|(digest, content)| (*digest, content))
     }
 }
 
@@ -282,7 +287,7 @@ mod tests {
         let bundle = Bundle::seal(&record("a/person", "1.0.0", &["a/types@1.0", "a/deep@1"]), &shelf).unwrap();
         let digests: BTreeSet<Digest> = bundle.contents().map(Content::digest).collect();
         assert_eq!(digests, [bundle.digest(), deep, types].into());
-        assert_eq!(bundle.dependency(bundle.root(), "a/types@1.0").map(Content::digest), Some(types));
+        assert_eq!(bundle.dependency(bundle.root(), "a/types@1.0").map(|(digest, _)| digest), Some(types));
         assert_eq!(bundle.dependency(bundle.root(), "a/types@1"), None);
         assert!(bundle.get(&types).unwrap().files.keys().all(|file| file == "schema.json"));
         let all: Vec<Content> = bundle.contents().cloned().collect();

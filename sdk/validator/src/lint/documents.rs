@@ -22,11 +22,11 @@ const HOPS_MAX: usize = 32;
 
 impl<'b> Documents<'b> {
     pub fn of(bundle: &'b Bundle) -> Self {
-        let read = |content: &Content| {
+        let read = |(digest, content): (Digest, &Content)| {
             let bytes = content.document().filter(|_| content.manifest.kind != Kind::CodeList)?;
-            Some((content.digest(), serde_json::from_slice(bytes).ok()?))
+            Some((digest, serde_json::from_slice(bytes).ok()?))
         };
-        Self { bundle, values: bundle.contents().filter_map(read).collect() }
+        Self { bundle, values: bundle.by_digest().filter_map(read).collect() }
     }
 
     pub fn root(&self) -> Option<Schema<'_>> {
@@ -41,7 +41,7 @@ impl<'b> Documents<'b> {
         let home = match written.strip_prefix("guiju:") {
             None if written.is_empty() => schema.home,
             None => return None,
-            Some(written) => self.bundle.dependency(self.bundle.get(&schema.home)?, written)?.digest(),
+            Some(written) => self.bundle.dependency(self.bundle.get(&schema.home)?, written)?.0,
         };
         Some(Schema { home, value: self.values.get(&home)?.pointer(fragment)? })
     }
