@@ -445,6 +445,7 @@ impl Registry {
         let _ = self.follows.set(follows);
     }
 
+    /// Whether a standard may be decided on here.
     fn is_ours(&self, standard: &StandardId) -> Result<(), PublishError> {
         match self.follows.get().filter(|follows| follows.takes(standard.namespace())) {
             Some(follows) => {

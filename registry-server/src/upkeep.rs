@@ -209,8 +209,9 @@ pub fn make_key(name: &str, path: &Path) -> Result<Lines, Fault> {
 
 /// Puts the signature of a key that is kept offline under a change of the log's key.
 pub fn endorse(key: &Path, rotation: &Path) -> Result<Lines, Fault> {
-    let text = |path: &Path| fs::read_to_string(path).map_err(at(path));
     let fault = |path: &Path, why: String, hint| Fault::new(format!("{}: {why}", path.display()), hint);
+    let unread = "name a file that this user can read";
+    let text = |path: &Path| fs::read_to_string(path).map_err(|error| fault(path, error.to_string(), unread));
     let signer = SigningKey::from_secret_text(text(key)?.trim_end());
     let signer =
         signer.map_err(|why| fault(key, why.to_string(), "name the file that `guiju-server make-key` wrote"))?;

@@ -57,7 +57,7 @@ pub fn bootstrapped(flags: &[&str]) -> (Server, String) {
     (Server::start_in(folder, flags), token)
 }
 
-fn bootstrap(folder: &Path, flags: &[&str]) -> Vec<String> {
+pub fn bootstrap(folder: &Path, flags: &[&str]) -> Vec<String> {
     let mut command = server_command(&["bootstrap", "--principal", "root", "--data"]);
     let output = command.arg(folder.join("data")).args(flags).output().expect("it runs");
     assert!(output.status.success(), "{}", said(&output));

@@ -5,7 +5,9 @@ use crate::grpc::METADATA;
 use guiju_model::{Dates, Digest, Grant, Kind, Package, Principal, Role};
 use guiju_server::{
     log::{Log, Memory},
-    registry::{Caller, DeskError, Move, Offer, PublishError, Registry, RoleChange, Stage, Standing, Submission},
+    registry::{
+        Caller, DeskError, Follows, Move, Offer, PublishError, Registry, RoleChange, Stage, Standing, Submission,
+    },
 };
 use proptest::prelude::*;
 use std::{
@@ -586,4 +588,23 @@ fn an_impact_names_nothing_that_may_not_be_seen() {
         done.warnings.iter().any(|warning| warning.en.contains("bj.power/profile"))
     };
     assert_eq!((warnings("dai"), warnings("root")), (false, true));
+}
+
+/// What belongs to a registry that this one follows is not decided here.
+#[test]
+fn what_is_taken_over_from_elsewhere_is_not_proposed_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = managed(folder.path(), &[("ann", "author:bj"), ("bo", "approver:bj"), ("dai", "manager:bj")]);
+    let [ann, bo, dai] = ["ann", "bo", "dai"].map(|who| as_(&registry, who));
+    let id = registry.draft(&ann, offer("before", None, "bj.city/a", 1)).unwrap().proposal.id;
+    let submitted = registry.take_move(&ann, "submit".into(), id, Move::Submit, "because".into()).unwrap();
+    let digest = submitted.proposal.digest.parse().unwrap();
+    registry.take_move(&bo, "approve".into(), id, Move::Approve { digest }, "because".into()).unwrap();
+    let (upstream, theirs) = ("https://city.example".to_owned(), vec!["bj.city".parse().unwrap()]);
+    registry.follow(Follows { upstream, theirs, ours: Vec::new() });
+    let refused = registry.draft(&ann, offer("after", None, "bj.city/b", 1));
+    assert!(matches!(refused, Err(PublishError::Mirrored { .. })), "{refused:?}");
+    let refused = registry.publish_proposal(&dai, "publish".into(), id).map(|done| done.version);
+    assert!(matches!(refused, Err(PublishError::Mirrored { .. })), "{refused:?}");
+    registry.draft(&ann, offer("own", None, "bj.haidian/a", 1)).unwrap();
 }

@@ -1,7 +1,7 @@
 //! A registry that follows another: what it takes over, and what it does when the other is away, cut short or rewritten.
 
 use crate::{
-    access_served::{bootstrapped, connected, holder, package},
+    access_served::{bootstrap, bootstrapped, connected, holder, package},
     grpc::{METADATA, SCHEMA, published, refused, registry, submission},
     support::{Server, said, server_command},
     verify::{expect, publish, run},
@@ -217,6 +217,19 @@ async fn a_closed_registry_is_followed_by_whoever_shows_a_token() {
     let variable = format!("GUIJU_UPSTREAM_TOKEN={second}");
     let by_variable = Server::start_by(&["env", &variable], folder(), &["--upstream", &url]);
     has_followed(&by_variable, 10).await;
+
+    // A mirror may be closed, too: who may read a namespace proves what was taken over of it, and learns of nothing else.
+    let data = mirror.kill();
+    let own = bootstrap(data.path(), &[]).pop().expect("a token");
+    let mirror = Server::start_in(data, &["--upstream", &url, flags[0], flags[1]]);
+    let own_root = connected(&mirror, &own).await;
+    let (project, agency) = (folder(), holder(&own_root, "agency", "agency:bj.city").await);
+    let stranger = holder(&own_root, "stranger", "agency:bj.power").await;
+    for (token, code, words) in [(agency, 0, "wrote guiju.lock"), (stranger, 2, "there is no standard `bj.city/a`")] {
+        fs::write(project.path().join("own"), token).expect("written");
+        expect(&run(project.path(), &mirror.url(), &["lock", "bj.city/a@^1", "--token-file", "own"]), code, &[words]);
+        let _ = fs::remove_file(project.path().join("guiju.lock"));
+    }
 
     // It is in no line, no file, no help, and no list of settings; a file that holds none is refused without being shown.
     let mut told =

@@ -156,6 +156,7 @@ impl Registry {
 
     fn may_draft(&self, caller: &Caller, proposal: Option<u64>, package: &Package) -> Result<(), PublishError> {
         self.acts(caller, Role::Author, package.standard.namespace())?;
+        self.is_ours(&package.standard)?;
         let Some(id) = proposal else { return Ok(()) };
         let known = self.seen(caller, id)?;
         let (standard, version) = (package.standard.to_string(), package.version.to_string());
@@ -302,7 +303,9 @@ impl Registry {
         if proposal.digest != what.to_string() {
             return Err(DeskError::OtherDigest { id, found: proposal.digest, asked: *what }.into());
         }
-        self.acts(caller, Role::Manager, &namespace(&proposal)?)?;
+        let (standard, _) = named(&proposal)?;
+        self.acts(caller, Role::Manager, standard.namespace())?;
+        self.is_ours(&standard)?;
         if proposal.stage != Stage::Review {
             return Err(DeskError::Stage { id, stage: proposal.stage, wanted: "in review" }.into());
         }

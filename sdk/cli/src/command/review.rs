@@ -41,8 +41,13 @@ pub fn run(args: ReviewArgs, context: &Context) -> Answer {
         let (content, toml) = shelf.ask(|registry| async move { registry.proposed(id).await })?;
         match (&args.file, &args.into) {
             (_, Some(folder)) => {
-                let place = write(&content, &toml, folder);
-                let place = place.map_err(|error| Failure::file("written", folder.display(), &error))?;
+                let Manifest { standard, version, .. } = &content.manifest;
+                let place = folder.join(standard.to_string()).join(version.to_string());
+                if place.exists() {
+                    let failure = Failure::new(format!("`{}` is there already", place.display()));
+                    return Err(failure.hint("name another folder, or remove it"));
+                }
+                write(&content, &toml, &place).map_err(|error| Failure::file("written", place.display(), &error))?;
                 writeln!(out, "wrote {}  {}", place.display(), content.digest())?;
             }
             (Some(name), None) if name == METADATA => out.write_all(toml.as_bytes())?,
@@ -78,14 +83,10 @@ pub fn run(args: ReviewArgs, context: &Context) -> Answer {
 
 const METADATA: &str = "standard.toml";
 
-/// The version's folder. Nothing that is there is written over.
-fn write(content: &Content, toml: &str, tree: &Path) -> io::Result<PathBuf> {
-    let Manifest { standard, version, .. } = &content.manifest;
-    let folder = tree.join(standard.to_string());
-    let version = folder.join(version.to_string());
-    fs::create_dir_all(&folder)?;
-    fs::create_dir(&version)?;
-    let own = folder.join(METADATA);
+/// Makes a version's folder. Nothing that is there is written over.
+fn write(content: &Content, toml: &str, version: &Path) -> io::Result<()> {
+    fs::create_dir_all(version)?;
+    let own = version.with_file_name(METADATA);
     if !own.exists() {
         fs::write(own, toml)?;
     }
@@ -97,5 +98,5 @@ fn write(content: &Content, toml: &str, tree: &Path) -> io::Result<PathBuf> {
         path.parent().map_or(Ok(()), fs::create_dir_all)?;
         fs::write(path, bytes)?;
     }
-    Ok(version)
+    Ok(())
 }
