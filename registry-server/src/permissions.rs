@@ -94,7 +94,11 @@ pub const TABLE: &[Row] = &[
     row("/guiju.governance.v1.Proposals/GetProposal", Need::Somewhere(DRAFTS), "one of them on that of the proposal"),
     row("/guiju.governance.v1.Proposals/ReadFile", Need::Somewhere(DRAFTS), "one of them on that of the proposal"),
     row("/guiju.governance.v1.Proposals/ListProposals", Need::Somewhere(DRAFTS), "each proposal"),
-    row("/guiju.governance.v1.Proposals/SetQuorum", Need::Somewhere(MANAGER), "manager on `namespace`"),
+    row(
+        "/guiju.governance.v1.Proposals/SetQuorum",
+        Need::Somewhere(MANAGER),
+        "manager on `namespace`, and on those above that ask for more",
+    ),
     row("/guiju.governance.v1.Proposals/RegisterUse", Need::Somewhere(AGENCY), "agency on that of each of `uses`"),
     row("/grpc.health.v1.Health/*", Need::Public, "for load balancers"),
     row("/grpc.reflection.v1.ServerReflection/*", Need::Known, "the descriptors of the services"),

@@ -608,3 +608,26 @@ fn what_is_taken_over_from_elsewhere_is_not_proposed_here() {
     assert!(matches!(refused, Err(PublishError::Mirrored { .. })), "{refused:?}");
     registry.draft(&ann, offer("own", None, "bj.haidian/a", 1)).unwrap();
 }
+
+/// Whoever manages a part does not take back what was said of the whole.
+#[test]
+fn a_quorum_is_lowered_by_who_manages_where_it_was_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = managed(folder.path(), &[("whole", "manager:bj.water"), ("part", "manager:bj.water.city")]);
+    let [whole, part] = ["whole", "part"].map(|who| as_(&registry, who));
+    let mut count = 0;
+    let mut set = |caller: &Caller, namespace: &str, quorum: u32| {
+        count += 1;
+        registry.set_quorum(caller, format!("q-{count}"), namespace.parse().unwrap(), quorum, "law".into()).map(drop)
+    };
+    set(&part, "bj.water.city", 1).unwrap();
+    set(&whole, "bj.water", 2).unwrap();
+    for quorum in [0, 1] {
+        let refused = set(&part, "bj.water.city", quorum).unwrap_err().to_string();
+        assert_eq!(refused, "`part` may not do this: it takes the role manager on `bj.water`");
+    }
+    set(&part, "bj.water.city", 3).unwrap();
+    set(&part, "bj.water.city", 2).unwrap();
+    assert!(set(&part, "bj.water", 0).is_err());
+    set(&whole, "bj.water.city", 0).unwrap();
+}

@@ -425,7 +425,16 @@ impl Registry {
         }
         let event = Event::QuorumSet(QuorumSet { namespace: namespace.to_string(), quorum, reason });
         let caller_then = caller.clone();
-        let admit = move |registry: &Self| registry.acts(&caller_then, Role::Manager, &namespace);
+        let admit = move |registry: &Self| {
+            registry.acts(&caller_then, Role::Manager, &namespace)?;
+            // Whoever manages a part does not take back what was said of the whole.
+            for (above, wanted) in registry.view().quorums(&namespace)? {
+                if quorum < wanted {
+                    registry.acts(&caller_then, Role::Manager, &above)?;
+                }
+            }
+            Ok(())
+        };
         self.step(caller, operation_id, event, Vec::new(), admit)
     }
 

@@ -195,16 +195,19 @@ impl View {
 
     /// How many must approve under a namespace: what was said of the nearest namespace at or above it; 0 where nothing was.
     pub fn quorum(&self, namespace: &Namespace) -> Result<u32, ViewError> {
-        let mut name = namespace.as_str();
-        loop {
-            if let Some(quorum) = self.row(format!("q/{name}").as_bytes())? {
-                return Ok(quorum);
+        Ok(self.quorums(namespace)?.first().map_or(0, |(_, quorum)| *quorum))
+    }
+
+    /// What was said of a namespace and of those above it, the nearest first.
+    pub fn quorums(&self, namespace: &Namespace) -> Result<Vec<(Namespace, u32)>, ViewError> {
+        let (mut found, mut name) = (Vec::new(), Some(namespace.as_str()));
+        while let Some(here) = name {
+            if let (Some(quorum), Ok(place)) = (self.row(format!("q/{here}").as_bytes())?, here.parse()) {
+                found.push((place, quorum));
             }
-            match name.rsplit_once('.') {
-                Some((above, _)) => name = above,
-                None => return Ok(0),
-            }
+            name = here.rsplit_once('.').map(|(above, _)| above);
         }
+        Ok(found)
     }
 
     /// Who said that it uses a standard, and which version.
