@@ -3,11 +3,10 @@
 use crate::{
     Fault,
     bootstrap::{Bootstrap, bootstrap},
-    migrate,
     mirror::upstream_options,
     serve,
     settings::{self, Engine},
-    upkeep,
+    transfer, upkeep,
 };
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use guiju_model::{Namespace, Principal};
@@ -47,21 +46,21 @@ pub fn run() -> Result<ExitCode, Fault> {
     let lines = match name {
         "serve" | "mirror" => return runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
         "bootstrap" => bootstrap(&settings, first_manager(matches)?)?,
-        "verify" if settings.engine == Engine::Etcd => upkeep::verify_cluster(&settings)?,
         "verify" => match matches.get_one::<String>("repair_from") {
-            None => upkeep::verify(data)?,
+            None => upkeep::verify(&settings)?,
+            Some(_) if settings.engine != Engine::Journal => return Err(repairs_a_journal()),
             Some(from) => {
                 let repaired = upkeep::repair(data, from, upstream_options(&settings)?, runtime)?;
-                repaired.into_iter().chain(upkeep::verify(data)?).collect()
+                repaired.into_iter().chain(upkeep::verify(&settings)?).collect()
             }
         },
         "rebuild" => upkeep::rebuild(&settings)?,
         "rotate-key" => upkeep::rotate_key(&settings)?,
-        "migrate" => migrate::migrate(&settings, engine(matches, "from"), engine(matches, "to"))?,
-        "backup" | "restore" if settings.engine == Engine::Etcd => return Err(of_journal(name)),
-        "backup" => upkeep::backup(data, folder(matches, "to"))?,
-        "restore" => upkeep::restore(folder(matches, "from"), data)?,
+        "migrate" => transfer::migrate(&settings, engine(matches, "from"), engine(matches, "to"))?,
+        "backup" => upkeep::backup(&settings, folder(matches, "to"))?,
+        "restore" => upkeep::restore(&settings, folder(matches, "from"))?,
         "export" => upkeep::export(&settings, folder(matches, "to"))?,
+        "import" => upkeep::import(&settings, folder(matches, "from"))?,
         _ => unreachable!("clap knows the same commands"),
     };
     print(lines.into_iter())
@@ -132,8 +131,8 @@ fn command() -> Command {
                     .long("repair-from")
                     .value_name("DIR|URL")
                     .help(
-                        "Mend the log from a backup, another data folder, or a registry that has it, which is shown the token of \
-                         `upstream`; the server must be stopped",
+                        "Mend the log from a backup, an export, another data folder, or a registry that has it, which is shown the \
+                         token of `upstream`; the server must be stopped",
                     ),
             ),
         )
@@ -153,7 +152,7 @@ fn command() -> Command {
         )
         .subcommand(with_settings("backup", "Copy the log, also while a server is serving it").arg(to(BACKUP)))
         .subcommand(
-            with_settings("restore", "Make a data folder of a backup")
+            with_settings("restore", "Make a log of a backup, on the engine that is set; it must hold no other")
                 .arg(folder_argument("from", "Folder of the backup")),
         )
         .subcommand(
@@ -164,7 +163,14 @@ fn command() -> Command {
                 ))
                 .arg(engine_argument("to", "Engine that gets it")),
         )
-        .subcommand(with_settings("export", "Write the standards as a folder, and the log as NDJSON").arg(to(EXPORT)))
+        .subcommand(
+            with_settings("export", "Write the log as plain files: standards, other documents, entries as NDJSON")
+                .arg(to(EXPORT)),
+        )
+        .subcommand(
+            with_settings("import", "Make a log of an export, on the engine that is set; it must hold no other")
+                .arg(folder_argument("from", "Folder of the export")),
+        )
 }
 
 fn first_manager(matches: &ArgMatches) -> Result<Bootstrap, Fault> {
@@ -180,7 +186,7 @@ fn first_manager(matches: &ArgMatches) -> Result<Bootstrap, Fault> {
 }
 
 const BACKUP: &str = "Folder for the backup, new or empty";
-const EXPORT: &str = "Folder for `standards/` and `log.ndjson`, new or empty";
+const EXPORT: &str = "Folder for the export, new or empty";
 
 fn folder_argument(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name("DIR").value_parser(value_parser!(PathBuf)).required(true).help(help)
@@ -194,10 +200,10 @@ fn engine(matches: &ArgMatches, name: &str) -> Engine {
     matches.get_one(name).copied().unwrap_or(Engine::Memory)
 }
 
-fn of_journal(command: &str) -> Fault {
+fn repairs_a_journal() -> Fault {
     Fault::new(
-        format!("`{command}` is for a journal, and the engine is `etcd`"),
-        "`guiju-server migrate --from etcd --to journal` copies the log into the data folder; `etcdctl snapshot save` the cluster",
+        "`--repair-from` mends a journal, and the engine is another",
+        "`guiju-server restore` puts a backup under another `etcd_prefix`, where servers go on with it",
     )
 }
 

@@ -4,6 +4,7 @@ use crate::log::{Head, Log, LogError};
 use guiju_model::{Digest, Manifest};
 use guiju_proto::log::{Entry, entry::Event};
 use prost::Message;
+use std::collections::VecDeque;
 
 /// Why an entry, or what it names, is not whole.
 #[derive(Debug, thiserror::Error)]
@@ -56,26 +57,43 @@ impl Unsound {
 /// Reads one entry again with all that it names: checksums, digests, and that nothing is missing. Its bytes, and how many were
 /// read together.
 pub fn examine(log: &dyn Log, index: u64) -> Result<(Vec<u8>, u64), Unsound> {
-    let at = |source| Unsound::Log { index, source };
-    let entry = log.entries(index, 1).map_err(at)?.pop();
+    let entry = log.entries(index, 1).map_err(|source| Unsound::Log { index, source })?.pop();
     let entry = entry.ok_or_else(|| Unsound::Entry { index, what: "it is not there".into() })?;
+    let read = examine_named(log, index, &entry)?;
+    Ok((entry, read))
+}
+
+fn examine_named(log: &dyn Log, index: u64, entry: &[u8]) -> Result<u64, Unsound> {
     let unsound = |what| Unsound::Entry { index, what };
     let mut read = entry.len() as u64;
-    for digest in named(&entry, |digest| log.blob(digest)).map_err(unsound)? {
-        match log.blob(&digest).map_err(at)? {
+    let digests = named(entry, |digest| log.blob(digest)).map_err(unsound)?;
+    log.prefetch(&digests);
+    for digest in digests {
+        match log.blob(&digest).map_err(|source| Unsound::Log { index, source })? {
             Some(bytes) => read += bytes.len() as u64,
             None => return Err(unsound(format!("{digest}, which it names, is not there"))),
         }
     }
-    Ok((entry, read))
+    Ok(read)
 }
+
+/// Entries that are read at a time.
+const PAGE: usize = 512;
 
 /// Reads all of a log again, to the size and chain that it has now. What is not whole goes to `tell`.
 pub fn examine_all(log: &dyn Log, end: Head, mut tell: impl FnMut(Unsound)) {
-    let mut head = Some(Head::empty());
+    let (mut head, mut page) = (Some(Head::empty()), VecDeque::new());
     for index in 0..end.size {
-        match examine(log, index) {
-            Ok((entry, _)) => head = head.map(|head| head.then(&entry)),
+        if page.is_empty() {
+            // Where the page cannot be read, each entry of it is asked for by itself.
+            page = log.entries(index, PAGE.min((end.size - index) as usize)).unwrap_or_default().into();
+        }
+        let examined = match page.pop_front() {
+            Some(entry) => examine_named(log, index, &entry).map(|_| entry),
+            None => examine(log, index).map(|(entry, _)| entry),
+        };
+        match examined {
+            Ok(entry) => head = head.map(|head| head.then(&entry)),
             Err(unsound) => {
                 head = None;
                 tell(unsound);

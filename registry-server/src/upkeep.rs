@@ -1,35 +1,40 @@
-//! What an operator does beside serving: verify, rebuild, back up, restore, export. Of a log on a cluster: verify, rebuild, export.
+//! What an operator does beside serving: verify, rebuild, back up, restore, export, import; of a log on any engine that outlives its
+//! server.
 //!
 //! # Invariants
 //! - `verify`, `backup` and `export` only read, and a server may serve from the same folder meanwhile.
-//! - A target that holds anything is refused, and nothing in it is touched.
-//! - A backup is whole when its `backup.toml` is there: it is written last, and `restore` asks for it.
+//! - A target that holds anything else is refused, and nothing in it is touched.
+//! - A backup or an export is whole when the file with its sums is there: that is written last, and whoever reads it asks for it.
 
+mod backup; // a log as a journal of its own
+mod export; // a log as plain files, to read
+mod import; // a log from such files
 mod repair; // a journal from another copy
 
+pub use backup::{backup, restore};
+pub use export::export;
+pub use import::import;
 pub use repair::repair;
 
 use crate::{
-    Fault, contents,
+    Fault,
+    contents::{self, Unsound},
     disk::{self, Files},
     log::{Damage, Etcd, Head, Journal, Log, LogError, Opened, Survey},
     sequencer::{LogKeys, seed},
     settings::{Engine, Settings},
     store::{self, journal_path, view_path},
+    transfer::{Carried, carry, of_memory},
     witness,
 };
 use guiju_model::{Digest, Manifest};
-use guiju_proto::log::{
-    Entry, ProposalStepped, QuorumSet, RoleGranted, RoleRevoked, StatusChanged, TokenCreated, TokenRevoked,
-    UseRegistered, VersionPublished, entry::Event,
-};
+use guiju_proto::log::{Entry, VersionPublished, entry::Event};
 use guiju_tlog::{self as tlog, Checkpoint, Edge, Hash, Rotation, SigningKey};
 use prost::Message;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io,
     path::Path,
     sync::Arc,
 };
@@ -40,36 +45,24 @@ const ENTRIES: usize = 512;
 /// What a command has to say when it is done: lines for standard output.
 pub type Lines = Vec<String>;
 
-/// Reads everything in a data folder again: the log's checksums, chain, digests, and that every version is whole; its keys, what it
+/// Reads everything again: the log's checksums, chain, digests, and that every version is whole; the keys in the data folder, what it
 /// signed last, and what it cosigned for others. All that is found is listed.
-pub fn verify(data: &Path) -> Result<Lines, Fault> {
-    let mut found = Vec::new();
-    let read = read(data).and_then(|(journal, opened)| {
-        contents::examine_all(&journal, journal.head(), |unsound| found.push(unsound.to_string()));
-        sound(&journal).map(|entries| (journal, entries, opened))
-    });
-    let (mut first, mut lines) = (None, Vec::new());
-    match read {
-        Ok((journal, entries, opened)) => {
-            lines.push(format!(
-                "sound: {entries} entries, {} bytes in {}",
-                journal.bytes(),
-                journal_path(data).display()
-            ));
-            lines.push(format!("chain {}", journal.head().chain));
-            if opened.cut_bytes > 0 {
-                let cut = opened.cut_bytes;
-                lines.push(format!(
-                    "{cut} bytes follow the last commit: a batch under way, or a torn one that nobody was told of"
-                ));
-            }
-            found.extend(not_as_signed(data, &journal));
+pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
+    let data = &settings.data;
+    let (mut first, mut found, mut lines) = (None, Vec::new(), Vec::new());
+    match read_again(settings) {
+        Ok((log, said)) => {
+            lines = said;
+            found.extend(not_as_signed(data, &*log));
         }
         // Another fault than damage is no finding.
         Err(fault) if fault.exit_code != 1 => return Err(fault),
         Err(fault) => {
-            let survey = Survey::of(&journal_path(data)).map_err(at(&journal_path(data)))?;
-            found.extend(survey.damage.iter().map(Damage::to_string));
+            if settings.engine == Engine::Journal {
+                let survey = Survey::of(&journal_path(data)).map_err(at(&journal_path(data)))?;
+                found.extend(survey.damage.iter().map(Damage::to_string));
+            }
+            found.extend(fault.details.iter().cloned());
             first = Some(fault);
         }
     }
@@ -78,18 +71,49 @@ pub fn verify(data: &Path) -> Result<Lines, Fault> {
         found.extend(LogKeys::read(&Files, &keys).err().map(|fault| fault.to_string()));
     }
     found.extend(witness::verify(data));
+    let mends = if settings.engine == Engine::Etcd { MENDS_CLUSTER } else { MENDS };
     match (first, found.first().cloned()) {
         (None, None) => Ok(lines),
-        (Some(fault), _) => Err(fault.listing(found, MENDS)),
-        (None, Some(what)) => Err(Fault::new(what, MENDS).found().listing(found, MENDS)),
+        (Some(fault), _) => Err(fault.listing(found, mends)),
+        (None, Some(what)) => Err(Fault::new(what, mends).found().listing(found, mends)),
     }
 }
 
 const MENDS: &str = "`guiju-server verify --repair-from` mends the log from a backup or a registry that has it; whatever else is named \
                      comes back from where it is kept safe";
 
+const MENDS_CLUSTER: &str = "`guiju-server restore` puts a backup under another `etcd_prefix`, where servers go on with it; whatever else \
+                             is named comes back from where it is kept safe";
+
+/// All of the log, and what to say of it where it is whole.
+fn read_again(settings: &Settings) -> Result<(Box<dyn Log>, Lines), Fault> {
+    let data = &settings.data;
+    match settings.engine {
+        Engine::Memory => Err(of_memory()),
+        Engine::Etcd => {
+            let log = Etcd::open(&settings.etcd()?)?;
+            let (head, root) = whole(&log)?;
+            let (blobs, prefix) = (log.digests()?.len(), &settings.etcd_prefix.0);
+            let what = format!("sound: {} entries, {blobs} blobs under {prefix}", head.size);
+            Ok((Box::new(log), [vec![what], sums(head, root)].concat()))
+        }
+        Engine::Journal => {
+            let (journal, Opened { cut_bytes: cut }) = read(data)?;
+            let (head, root) = whole(&journal)?;
+            let (bytes, path) = (journal.bytes(), journal_path(data));
+            let mut lines = vec![format!("sound: {} entries, {bytes} bytes in {}", head.size, path.display())];
+            lines.extend(sums(head, root));
+            if cut > 0 {
+                let what = "bytes follow the last commit: a batch under way, or a torn one that nobody was told of";
+                lines.push(format!("{cut} {what}"));
+            }
+            Ok((Box::new(journal), lines))
+        }
+    }
+}
+
 /// What is wrong with the checkpoint that was signed last, if anything is.
-fn not_as_signed(data: &Path, journal: &Journal) -> Option<String> {
+fn not_as_signed(data: &Path, log: &dyn Log) -> Option<String> {
     let path = data.join("checkpoint");
     let fault = |why: String| Some(format!("`{}`: {why}", path.display()));
     let text = match fs::read_to_string(&path) {
@@ -103,7 +127,7 @@ fn not_as_signed(data: &Path, journal: &Journal) -> Option<String> {
     };
     let mut edge = Edge::default();
     while edge.size() < signed.size {
-        match journal.entries(edge.size(), 1).ok().and_then(|mut entries| entries.pop()) {
+        match log.entries(edge.size(), 1).ok().and_then(|mut entries| entries.pop()) {
             Some(entry) => edge.push(Hash::of_entry(&entry)),
             None => return fault(format!("{} entries were signed, and the log has {}", signed.size, edge.size())),
         }
@@ -117,36 +141,13 @@ fn not_as_signed(data: &Path, journal: &Journal) -> Option<String> {
     }
 }
 
-/// The same of a log on a cluster.
-pub fn verify_cluster(settings: &Settings) -> Result<Lines, Fault> {
-    let log = Etcd::open(&settings.etcd()?)?;
-    let mut head = Head::empty();
-    let end = log.head()?;
-    while head.size < end.size {
-        let entries = log.entries(head.size, ENTRIES.min((end.size - head.size) as usize)).map_err(damage)?;
-        if entries.is_empty() {
-            return Err(unsound(format!("entry {} of the log is missing", head.size)));
-        }
-        head = entries.iter().fold(head, |head, entry| head.then(entry));
-    }
-    if head != end {
-        return Err(unsound("the hash chain over the entries does not end where the head says".into()));
-    }
-    let digests = log.digests()?;
-    for digest in &digests {
-        log.blob(digest).map_err(damage)?;
-    }
-    walk(&log, |_, publication| publication.map_or(Ok(()), |publication| publication.check(&log)))?;
-    let (entries, blobs, prefix) = (end.size, digests.len(), &settings.etcd_prefix.0);
-    Ok(vec![format!("sound: {entries} entries, {blobs} blobs under {prefix}"), format!("chain {}", end.chain)])
-}
-
 /// Throws the view away and makes it anew from the log.
 pub fn rebuild(settings: &Settings) -> Result<Lines, Fault> {
     let view = view_path(&settings.data);
     let log: Arc<dyn Log> = match settings.engine {
+        Engine::Memory => return Err(of_memory()),
         Engine::Etcd => Arc::new(Etcd::open(&settings.etcd()?)?),
-        _ => {
+        Engine::Journal => {
             read(&settings.data)?;
             Arc::new(store::open_journal(&settings.data)?)
         }
@@ -173,7 +174,8 @@ pub fn rotate_key(settings: &Settings) -> Result<Lines, Fault> {
             store::agree_on_keys(&log, &keys, &folder)?;
             (keys, size)
         }
-        _ => {
+        Engine::Memory => return Err(of_memory()),
+        Engine::Journal => {
             read(data)?;
             let journal = store::open_journal(data)?;
             (LogKeys::rotate(&Files, &folder, journal.head().size)?, journal.head().size)
@@ -224,85 +226,93 @@ pub fn endorse(key: &Path, rotation: &Path) -> Result<Lines, Fault> {
     Ok(vec![format!("endorsed: from {} entries on, {} signs", change.size, change.key)])
 }
 
-/// Copies what is committed now.
-pub fn backup(data: &Path, to: &Path) -> Result<Lines, Fault> {
-    let (journal, _) = read(data)?;
-    must_be_empty(to)?;
-    let head = journal.copy_to(to)?;
-    sound(&Journal::read(to).map_err(damage)?.0)?;
-    let note = format!("{NOTE_HEAD}{}", toml::to_string(&Note::of(head)).unwrap_or_default());
-    let path = to.join(NOTE);
-    disk::write_durably(&Files, &path, note.as_bytes(), 0o644).map_err(at(&path))?;
-    Ok(vec![format!("backed up: {} entries in {}", head.size, to.display()), format!("chain {}", head.chain)])
-}
-
-/// Makes a data folder of a backup, once the backup has been read as `verify` does.
-pub fn restore(from: &Path, data: &Path) -> Result<Lines, Fault> {
-    let path = from.join(NOTE);
-    let text = fs::read_to_string(&path).map_err(|error| {
-        Fault::new(format!("{}: {error}", path.display()), "name a folder that `guiju-server backup` has finished")
-    })?;
-    let note: Note = toml::from_str(&text)
-        .map_err(|error| Fault::new(format!("{}: {}", path.display(), error.message()), "take another backup"))?;
-    let (journal, _) = Journal::read(from).map_err(damage)?;
-    sound(&journal)?;
-    if note != Note::of(journal.head()) {
-        let (had, has) = (note.entries, journal.head().size);
-        let what = format!("{} had {had} entries when it was made and has {has} others now", from.display());
-        return Err(Fault::new(what, "take another backup"));
-    }
-    must_be_empty(data)?;
-    // Under its own name only once it is whole: a part of a log looks like a log.
-    let (draft, journal_folder) = (data.join("journal.partial"), journal_path(data));
-    let head = journal.copy_to(&draft)?;
-    fs::rename(&draft, &journal_folder).map_err(at(&journal_folder))?;
-    File::open(data).and_then(|folder| folder.sync_all()).map_err(at(data))?;
-    Ok(vec![
-        format!("restored: {} entries in {}", head.size, journal_folder.display()),
-        "the view is made when the server starts".into(),
-    ])
-}
-
-/// Writes the standards as a folder that `guiju publish` takes, and the log as one JSON object a line.
-pub fn export(settings: &Settings, to: &Path) -> Result<Lines, Fault> {
-    let log: Box<dyn Log> = match settings.engine {
-        Engine::Etcd => Box::new(Etcd::open(&settings.etcd()?)?),
-        _ => Box::new(read(&settings.data)?.0),
-    };
-    must_be_empty(to)?;
-    let standards = to.join("standards");
-    fs::create_dir_all(&standards).map_err(at(&standards))?;
-    let list = to.join("log.ndjson");
-    let mut lines = BufWriter::new(File::create(&list).map_err(at(&list))?);
-    let (mut entries, mut versions) = (0, 0);
-    walk(&*log, |line, publication| {
-        if let Some(publication) = publication {
-            publication.write(&*log, &standards)?;
-            versions += 1;
-        }
-        entries += 1;
-        writeln!(lines, "{line}").map_err(at(&list))
-    })?;
-    lines.flush().map_err(at(&list))?;
-    Ok(vec![format!("exported: {versions} versions and {entries} entries in {}", to.display())])
-}
-
-/// What a backup says of itself.
+/// What a backup or an export says of the log in it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Note {
+struct Sums {
     entries: u64,
     chain: String,
+    root: String,
+    /// Of an export: the digest of the file with the entries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list: Option<String>,
 }
 
-const NOTE: &str = "backup.toml";
-const NOTE_HEAD: &str = "# A backup of a Guiju log: the segments beside this file hold so many entries, with this hash chain.\n\
-                         # `guiju-server restore` makes a data folder of it.\n";
+impl Sums {
+    fn of(head: Head, root: Hash) -> Self {
+        Self { entries: head.size, chain: head.chain.to_string(), root: root.to_string(), list: None }
+    }
 
-impl Note {
-    fn of(head: Head) -> Self {
-        Self { entries: head.size, chain: head.chain.to_string() }
+    /// Says that all else in the folder is there.
+    fn write(&self, path: &Path, comment: &str) -> Result<(), Fault> {
+        let text = format!("{comment}{}", toml::to_string(self).unwrap_or_default());
+        disk::write_durably(&Files, path, text.as_bytes(), 0o644).map_err(at(path))
+    }
+
+    fn read(path: &Path, made_by: &str) -> Result<Self, Fault> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let hint = format!("name a folder that `guiju-server {made_by}` has finished");
+            Fault::new(format!("{}: {error}", path.display()), hint)
+        })?;
+        toml::from_str(&text)
+            .map_err(|error| Fault::new(format!("{}: {}", path.display(), error.message()), TAKE_ANOTHER).found())
+    }
+
+    /// Whether the log is the one that these are of.
+    fn hold(&self, from: &Path, head: Head, root: Hash) -> Result<(), Fault> {
+        let found = Self::of(head, root);
+        match (self.entries, &self.chain, &self.root) == (found.entries, &found.chain, &found.root) {
+            true => Ok(()),
+            false => {
+                let (had, has) = (self.entries, found.entries);
+                let what = format!("{} had {had} entries when it was made and has {has} others now", from.display());
+                Err(Fault::new(what, TAKE_ANOTHER).found())
+            }
+        }
     }
 }
+
+const TAKE_ANOTHER: &str = "take another one; this one is not what was written";
+
+/// Two lines that are the same for every copy of a log.
+fn sums(head: Head, root: Hash) -> Lines {
+    vec![format!("chain {}", head.chain), format!("root {root}")]
+}
+
+/// The log of an engine that outlives its server, to read.
+fn source(settings: &Settings) -> Result<Box<dyn Log>, Fault> {
+    match settings.engine {
+        Engine::Memory => Err(of_memory()),
+        Engine::Etcd => Ok(Box::new(Etcd::open(&settings.etcd()?)?)),
+        Engine::Journal => Ok(Box::new(read(&settings.data)?.0)),
+    }
+}
+
+/// Makes a log of a copy, once that has been found whole: in a data folder, or on a cluster. It may be cut short anywhere and run
+/// again. What it made, and where.
+fn arrive(settings: &Settings, copy: &dyn Log) -> Result<(Carried, String), Fault> {
+    let data = &settings.data;
+    match settings.engine {
+        Engine::Memory => Err(of_memory()),
+        Engine::Etcd => {
+            let options = settings.etcd()?;
+            let carried = carry(copy, || Ok(Box::new(Etcd::open(&options)?)))?;
+            Ok((carried, settings.etcd_prefix.0.clone()))
+        }
+        Engine::Journal => {
+            // Under its own name only once it is whole: a part of a log looks like a log.
+            let (draft, folder) = (data.join(DRAFT), journal_path(data));
+            must_hold_only(data, BESIDE_A_LOG)?;
+            let carried = carry(copy, || Ok(Box::new(Journal::open(&draft)?.0)))?;
+            fs::rename(&draft, &folder).map_err(at(&folder))?;
+            File::open(data).and_then(|folder| folder.sync_all()).map_err(at(data))?;
+            Ok((carried, folder.display().to_string()))
+        }
+    }
+}
+
+const DRAFT: &str = "journal.partial";
+/// What a data folder may hold that gets a log: the half of it from a run that was cut short, and what an operator put there.
+const BESIDE_A_LOG: &[&str] = &[DRAFT, "log-key", "checkpoint", "witness", "mirror"];
 
 /// A version as the log has it.
 struct Publication {
@@ -328,27 +338,6 @@ impl Publication {
         }
         Ok(Self { manifest, metadata })
     }
-
-    /// Reads all of it, so that what is damaged or missing is heard of.
-    fn check(&self, log: &dyn Log) -> Result<(), Fault> {
-        let name = format!("{} {}", self.manifest.standard, self.manifest.version);
-        let mut all = self.manifest.files.values().chain([&self.metadata]);
-        all.try_for_each(|digest| blob(log, digest, &name).map(drop))
-    }
-
-    /// `<namespace>/<name>/standard.toml`, as the last version left it, and the folder of the version beside it.
-    fn write(&self, log: &dyn Log, standards: &Path) -> Result<(), Fault> {
-        let Manifest { standard, version, files, .. } = &self.manifest;
-        let (folder, name) = (standards.join(standard.to_string()), format!("{standard} {version}"));
-        let paths = files.iter().map(|(file, digest)| (folder.join(version.to_string()).join(file), digest));
-        for (path, digest) in paths.chain([(folder.join("standard.toml"), &self.metadata)]) {
-            let bytes = blob(log, digest, &name)?;
-            let parent = path.parent().unwrap_or(standards);
-            fs::create_dir_all(parent).map_err(at(parent))?;
-            fs::write(&path, bytes).map_err(at(&path))?;
-        }
-        Ok(())
-    }
 }
 
 fn blob(log: &dyn Log, digest: &Digest, of: &str) -> Result<Vec<u8>, Fault> {
@@ -361,96 +350,59 @@ fn read(data: &Path) -> Result<(Journal, Opened), Fault> {
     Journal::read(&journal_path(data)).map_err(damage)
 }
 
-/// Holds everything in a journal against its digests; the number of entries.
-fn sound(journal: &Journal) -> Result<u64, Fault> {
-    journal.verify().map_err(damage)?;
-    walk(journal, |_, publication| publication.map_or(Ok(()), |publication| publication.check(journal)))?;
-    Ok(journal.head().size)
-}
-
-/// Hands each entry on, as JSON, with the version that it publishes.
-fn walk(log: &dyn Log, mut each: impl FnMut(Value, Option<Publication>) -> Result<(), Fault>) -> Result<(), Fault> {
-    for index in 0..log.known_size() {
-        let bytes = log.entries(index, 1).map_err(damage)?.pop().unwrap_or_default();
-        let fault = |why: String| unsound(format!("entry {index} of the log cannot be read: {why}"));
-        let entry = Entry::decode(bytes.as_slice()).map_err(|error| fault(error.to_string()))?;
-        let publication = match &entry.clone().meaning().event {
-            Some(Event::VersionPublished(event)) => Some(Publication::read(log, event)?),
-            Some(_) => None,
-            None => return Err(fault("it is of a kind that this program does not know; use a newer one".into())),
-        };
-        each(line(index, &bytes, entry, publication.as_ref()), publication)?;
-    }
-    Ok(())
-}
-
-/// An entry as `log.ndjson` has it. `entry` are the bytes that the hash chain speaks of.
-fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication>) -> Value {
-    let Entry { operation_id, time_ms, principal, event } = entry;
-    let (event, origin) = match event {
-        Some(Event::Mirrored(mirrored)) => {
-            let origin = json!({"log": mirrored.origin, "index": mirrored.index});
-            let whole = Entry { event: Some(Event::Mirrored(mirrored)), ..Entry::default() };
-            (whole.meaning().event, Some(origin))
+/// Reads all of a log, as it is now: checksums, digests, the chain, and that nothing is missing. Its head and the root of its tree.
+fn whole(log: &dyn Log) -> Result<(Head, Hash), Fault> {
+    let end = log.head().map_err(damage)?;
+    let (mut found, mut away) = (Vec::new(), None);
+    contents::examine_all(log, end, |unsound| match unsound {
+        Unsound::Log { source, .. } if !matches!(source, LogError::Damaged { .. }) => {
+            away = away.take().or(Some(source))
         }
-        event => (event, None),
-    };
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut line = json!({
-        "index": index, "time_ms": time_ms, "operation_id": operation_id, "principal": principal, "entry": hex,
+        unsound => found.push(unsound.to_string()),
     });
-    let more = match event {
-        Some(Event::VersionPublished(VersionPublished {
-            standard,
-            version,
-            effective_from,
-            effective_to,
-            grace_until,
-            ..
-        })) => json!({
-            "event": "version-published", "standard": standard, "version": version,
-            "digest": publication.map(|publication| publication.manifest.digest().to_string()),
-            "effective_from": effective_from, "effective_to": effective_to, "grace_until": grace_until,
-        }),
-        Some(Event::StatusChanged(StatusChanged { standard, version, status, reason, successor, effective_to })) => {
-            json!({
-                "event": "status-changed", "standard": standard, "version": version, "status": status, "reason": reason,
-                "successor": successor, "effective_to": effective_to,
-            })
-        }
-        Some(Event::RoleGranted(RoleGranted { principal, role, scope, reason })) => json!({
-            "event": "role-granted", "to": principal, "role": role, "scope": scope, "reason": reason,
-        }),
-        Some(Event::RoleRevoked(RoleRevoked { principal, role, scope, reason })) => json!({
-            "event": "role-revoked", "from": principal, "role": role, "scope": scope, "reason": reason,
-        }),
-        Some(Event::TokenCreated(TokenCreated { id, principal, expires_ms, grants, reason, .. })) => json!({
-            "event": "token-created", "token": id, "for": principal, "expires_ms": expires_ms, "grants": grants,
-            "reason": reason,
-        }),
-        Some(Event::TokenRevoked(TokenRevoked { id, principal, reason })) => json!({
-            "event": "token-revoked", "token": id, "for": principal, "reason": reason,
-        }),
-        Some(Event::ProposalStepped(ProposalStepped { proposal, step, standard, version, .. })) => json!({
-            "event": "proposal-stepped", "proposal": proposal.unwrap_or(index), "step": step, "standard": standard,
-            "version": version,
-        }),
-        Some(Event::QuorumSet(QuorumSet { namespace, quorum, reason })) => json!({
-            "event": "quorum-set", "namespace": namespace, "quorum": quorum, "reason": reason,
-        }),
-        Some(Event::UseRegistered(UseRegistered { uses })) => {
-            let uses: Vec<String> = uses.iter().map(|used| format!("{}@={}", used.standard, used.version)).collect();
-            json!({ "event": "use-registered", "uses": uses })
-        }
-        Some(Event::Mirrored(_)) | None => Value::Null,
-    };
-    if let (Value::Object(line), Some(origin)) = (&mut line, origin) {
-        line.insert("mirrored_from".into(), origin);
+    if let Some(error) = away {
+        return Err(error.into());
     }
-    if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {
-        line.extend(more);
+    if let Some(first) = found.first().cloned() {
+        return Err(unsound(first).listing(found, RESTORE));
     }
-    line
+    // What no entry names is held against its digest, too.
+    for digest in log.digests().map_err(damage)? {
+        log.blob(&digest).map_err(damage)?;
+    }
+    walk(log, end, |_, _, _, _| Ok(()))
+}
+
+/// Hands each entry on, with its index, its bytes and the version that it publishes. Where they end, and the root of their tree.
+fn walk(
+    log: &dyn Log,
+    end: Head,
+    mut each: impl FnMut(u64, &[u8], Entry, Option<&Publication>) -> Result<(), Fault>,
+) -> Result<(Head, Hash), Fault> {
+    let (mut head, mut edge) = (Head::empty(), Edge::default());
+    while head.size < end.size {
+        let entries = log.entries(head.size, ENTRIES.min((end.size - head.size) as usize)).map_err(damage)?;
+        if entries.is_empty() {
+            return Err(unsound(format!("entry {} of the log is missing", head.size)));
+        }
+        for bytes in entries {
+            let index = head.size;
+            let fault = |why: String| unsound(format!("entry {index} of the log cannot be read: {why}"));
+            let entry = Entry::decode(bytes.as_slice()).map_err(|error| fault(error.to_string()))?;
+            let publication = match &entry.clone().meaning().event {
+                Some(Event::VersionPublished(event)) => Some(Publication::read(log, event)?),
+                Some(_) => None,
+                None => return Err(fault("it is of a kind that this program does not know; use a newer one".into())),
+            };
+            each(index, &bytes, entry, publication.as_ref())?;
+            head = head.then(&bytes);
+            edge.push(Hash::of_entry(&bytes));
+        }
+    }
+    match head == end {
+        true => Ok((head, edge.root())),
+        false => Err(unsound(Unsound::Chain.to_string())),
+    }
 }
 
 /// Damage is what `verify` is there to find: an answer, not a failure.
@@ -461,21 +413,28 @@ pub fn damage(error: LogError) -> Fault {
 }
 
 pub fn unsound(what: String) -> Fault {
-    Fault::new(what, "restore the folder from a backup with `guiju-server restore`").found()
+    Fault::new(what, RESTORE).found()
 }
 
+const RESTORE: &str = "make the log anew from a backup with `guiju-server restore`";
+
 fn must_be_empty(folder: &Path) -> Result<(), Fault> {
-    let is_empty = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-        entries => entries.map_err(at(folder))?.next().is_none(),
+    must_hold_only(folder, &[])
+}
+
+fn must_hold_only(folder: &Path, names: &[&str]) -> Result<(), Fault> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(at(folder))?,
     };
-    match is_empty {
-        true => Ok(()),
-        false => {
-            let what = format!("{} holds something already", folder.display());
-            Err(Fault::new(what, "name a new folder or an empty one"))
+    for entry in entries {
+        let name = entry.map_err(at(folder))?.file_name();
+        if !names.iter().any(|known| name == *known) {
+            let what = format!("{} holds something already: `{}`", folder.display(), name.display());
+            return Err(Fault::new(what, "name a new folder or an empty one"));
         }
     }
+    Ok(())
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Fault + '_ {

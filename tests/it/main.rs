@@ -53,6 +53,7 @@ mod tampering;
 mod tidy;
 mod tlog;
 mod tlog_oracles;
+mod traces;
 mod upkeep;
 mod verify;
 mod wire;

@@ -1,10 +1,10 @@
-//! Makes a damaged journal whole from another copy: a backup, another data folder, or a registry that has the same log.
+//! Makes a damaged journal whole from another copy: a backup, an export, another data folder, or a registry that has the same log.
 //!
 //! # Invariants
 //! - What is written in its place has the same chain as what can still be read of it, and the tree that was signed last.
 //! - The damaged journal is kept beside it. Where anything is missing from both, nothing is changed.
 
-use super::{Lines, at, damage};
+use super::{Lines, at, damage, export, import::Exported};
 use crate::{
     Fault,
     contents::named,
@@ -32,7 +32,7 @@ const BATCH_BYTES: usize = 16 << 20;
 
 /// The same log, somewhere else.
 enum Copy {
-    Journal(Box<Journal>),
+    Folder(Box<dyn Log>),
     Registry(Runtime, Box<Registry>, BTreeMap<u64, Vec<u8>>),
 }
 
@@ -45,8 +45,11 @@ impl Copy {
         if !from.starts_with("http://") && !from.starts_with("https://") {
             let folder = Path::new(from);
             let within = journal_path(folder);
+            if folder.join(export::SUMS).is_file() {
+                return Ok(Self::Folder(Box::new(Exported::open(folder)?)));
+            }
             let folder = if within.is_dir() { within.as_path() } else { folder };
-            return Ok(Self::Journal(Box::new(Journal::read(folder).map_err(damage)?.0)));
+            return Ok(Self::Folder(Box::new(Journal::read(folder).map_err(damage)?.0)));
         }
         let runtime = runtime()?;
         let registry = runtime.block_on(Registry::connect_with(from, options)).map_err(unreachable)?;
@@ -55,7 +58,7 @@ impl Copy {
 
     fn entry(&mut self, index: u64) -> Result<Option<Vec<u8>>, Fault> {
         match self {
-            Self::Journal(journal) => Ok(journal.entries(index, 1).map_err(damage)?.pop()),
+            Self::Folder(log) => Ok(log.entries(index, 1).map_err(damage)?.pop()),
             Self::Registry(runtime, registry, known) => {
                 if !known.contains_key(&index) {
                     let more = match runtime.block_on(registry.entries(index)) {
@@ -74,7 +77,7 @@ impl Copy {
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Fault> {
         match self {
-            Self::Journal(journal) => journal.blob(digest).map_err(damage),
+            Self::Folder(log) => log.blob(digest).map_err(damage),
             Self::Registry(runtime, registry, _) => runtime.block_on(registry.blob(digest)).map_err(unreachable),
         }
     }

@@ -1,4 +1,4 @@
-//! Moves a log from one engine to another: the same blobs, entries and operations in the same order, so the same chain and roots.
+//! Carries a log from one place to another: the same blobs, entries and operations in the same order, so the same chain and root.
 //!
 //! # Invariants
 //! - What the target holds is compared and never overwritten; one that holds another log is refused.
@@ -14,16 +14,39 @@ use crate::{
 };
 use guiju_model::Digest;
 use guiju_proto::log::Entry;
-use guiju_tlog::{Hash, Tree, root};
+use guiju_tlog::{Edge, Hash};
 use prost::Message;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 const BLOB_BYTES: usize = 8 << 20;
 const ENTRIES: usize = 512;
 
-/// Copies, reads back, and moves a journal that was copied out of the way, so that no server goes on with it by mistake.
+/// What the target holds now, and what of it came just now.
+pub struct Carried {
+    pub head: Head,
+    pub root: Hash,
+    pub new_entries: u64,
+    pub new_blobs: u64,
+}
+
+/// Copies what the source holds now, and reads it back from a target that is opened anew. Others may go on appending to the source.
+pub fn carry(source: &dyn Log, open: impl Fn() -> Result<Box<dyn Log>, Fault>) -> Result<Carried, Fault> {
+    let target = open()?;
+    let begin = same_beginning(source, &*target)?;
+    let end = source.head()?.size;
+    // After the head, so that all that its entries name is among them.
+    let digests = source.digests()?;
+    let new_blobs = copy_blobs(source, &*target, &digests)?;
+    copy_entries(source, &*target, begin, end)?;
+    // Read back from where it is kept, not from what an engine remembers of it.
+    drop(target);
+    let (head, root) = read_back(source, &*open()?, end, &digests)?;
+    Ok(Carried { head, root, new_entries: head.size - begin.size, new_blobs })
+}
+
+/// Carries a log from one engine to another, and moves a journal that was copied out of the way, so that no server goes on with it by
+/// mistake.
 pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, Fault> {
-    let names = (from.to_string(), to.to_string());
     if from == to {
         return Err(Fault::new(format!("the log is in `{from}` already"), "name two engines: journal and etcd"));
     }
@@ -32,24 +55,12 @@ pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, F
         Journal::read(&journal_path(&settings.data)).map_err(damage)?;
     }
     let source = open(settings, from)?;
-    let target = open(settings, to)?;
-    let begin = same_beginning(&*source, &*target)?;
-    // Servers may go on appending to a cluster that is copied; what they append from now on is left to the next time.
-    let end = source.head()?.size;
-    let blobs = copy_blobs(&*source, &*target)?;
-    copy_entries(&*source, &*target, begin, end)?;
-    // Read back from where it is kept, not from what an engine remembers of it.
-    drop(target);
-    let target = open(settings, to)?;
-    let (head, root) = read_back(&*source, &*target, end)?;
-    drop((source, target));
+    let Carried { head, root, new_entries, new_blobs } = carry(&*source, || open(settings, to))?;
+    drop(source);
     let mut lines = vec![
         format!(
-            "migrated: {} entries from {} to {}, {} of them and {blobs} blobs just now",
-            head.size,
-            names.0,
-            names.1,
-            head.size - begin.size
+            "migrated: {} entries from {from} to {to}, {new_entries} of them and {new_blobs} blobs just now",
+            head.size
         ),
         format!("chain {}", head.chain),
         format!("root {root}"),
@@ -65,8 +76,13 @@ fn open(settings: &Settings, engine: Engine) -> Result<Box<dyn Log>, Fault> {
     match engine {
         Engine::Journal => Ok(Box::new(store::open_journal(&settings.data)?)),
         Engine::Etcd => Ok(Box::new(Etcd::open(&settings.etcd()?)?)),
-        Engine::Memory => Err(Fault::new("a log in memory is gone when its server ends", "name journal and etcd")),
+        Engine::Memory => Err(of_memory()),
     }
+}
+
+/// No other process reaches a log in memory.
+pub fn of_memory() -> Fault {
+    Fault::new("a log in memory is gone when its server ends", "name the engine journal or etcd")
 }
 
 /// What the target holds of the source's log, from its beginning.
@@ -96,9 +112,9 @@ fn page(log: &dyn Log, from: u64, count: usize) -> Result<Vec<Vec<u8>>, Fault> {
     }
 }
 
-fn copy_blobs(source: &dyn Log, target: &dyn Log) -> Result<u64, Fault> {
+fn copy_blobs(source: &dyn Log, target: &dyn Log, digests: &[Digest]) -> Result<u64, Fault> {
     let held: BTreeSet<Digest> = target.digests()?.into_iter().collect();
-    let missing = source.digests()?.into_iter().filter(|digest| !held.contains(digest));
+    let missing: Vec<Digest> = digests.iter().filter(|digest| !held.contains(digest)).copied().collect();
     let (mut waiting, mut bytes, mut count) = (Vec::new(), 0, 0);
     for digest in missing {
         let blob = source.blob(&digest).map_err(damage)?;
@@ -127,9 +143,12 @@ fn copy_entries(source: &dyn Log, target: &dyn Log, begin: Head, end: u64) -> Re
             };
             let count = appends.iter().take(max.entries).take_while(fits).count().max(1);
             let batch: Vec<Append> = appends.drain(..count).collect();
-            let indices = target.append(&batch, size)?;
+            let indices = match target.append(&batch, size) {
+                Err(LogError::Conflict { .. }) => return Err(another_appends()),
+                appended => appended?,
+            };
             if !indices.into_iter().eq(size..size + count as u64) {
-                return Err(Fault::new("another server appends to the target", "stop it, and run this again"));
+                return Err(another_appends());
             }
             size += count as u64;
         }
@@ -148,14 +167,14 @@ fn appends(from: u64, entries: Vec<Vec<u8>>) -> Result<Vec<Append>, Fault> {
 }
 
 /// Holds all of the target against the source; its head, and the root of its tree.
-fn read_back(source: &dyn Log, target: &dyn Log, end: u64) -> Result<(Head, Hash), Fault> {
+fn read_back(source: &dyn Log, target: &dyn Log, end: u64, digests: &[Digest]) -> Result<(Head, Hash), Fault> {
     let differs =
         |what: String| Fault::new(format!("the target differs from the source: {what}"), "run this again").found();
     let (held, max) = (target.head()?, target.batch_max().entries.min(ENTRIES));
     if held.size != end {
-        return Err(Fault::new("another server appends to the target", "stop it, and run this again"));
+        return Err(another_appends());
     }
-    let (mut head, mut tree, mut theirs) = (Head::empty(), Tree::default(), Tree::default());
+    let (mut head, mut edge) = (Head::empty(), Edge::default());
     while head.size < end {
         let count = max.min((end - head.size) as usize);
         let (entries, copies) = (page(source, head.size, count)?, page(target, head.size, count)?);
@@ -171,22 +190,23 @@ fn read_back(source: &dyn Log, target: &dyn Log, end: u64) -> Result<(Head, Hash
             }
             Err(error) => return Err(error.into()),
         }
-        entries.iter().for_each(|entry| tree.push(Hash::of_entry(entry)));
-        copies.iter().for_each(|entry| theirs.push(Hash::of_entry(entry)));
+        copies.iter().for_each(|entry| edge.push(Hash::of_entry(entry)));
         head = copies.iter().fold(head, |head, entry| head.then(entry));
     }
-    for digest in source.digests()? {
+    for digest in digests {
         // Both engines hold what they read against its digest.
-        if target.blob(&digest).map_err(damage)?.is_none() {
+        if target.blob(digest).map_err(damage)?.is_none() {
             return Err(differs(format!("the blob {digest}")));
         }
     }
-    let of = |tree: &Tree| root(tree, tree.size()).map_err(|why| unsound(why.to_string()));
-    let (ours, theirs) = (of(&tree)?, of(&theirs)?);
-    match head == held && ours == theirs {
-        true => Ok((head, theirs)),
+    match head == held {
+        true => Ok((head, edge.root())),
         false => Err(differs("its hash chain".into())),
     }
+}
+
+fn another_appends() -> Fault {
+    Fault::new("another server appends to the target", "stop it, and run this again")
 }
 
 fn move_aside(settings: &Settings) -> Result<PathBuf, Fault> {
