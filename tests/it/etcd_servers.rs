@@ -99,6 +99,15 @@ async fn what_one_server_acknowledged_the_other_knows() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let answer = client.resolve(resolve("1.0.0", Some("600000"))).await.expect("a stale answer");
     assert!(self::number(&answer, "guiju-staleness-ms") >= 50, "{:?}", answer.metadata());
+    // The same by the SDK and by the program.
+    let options = guiju::ConnectOptions { staleness_max: Some(Duration::from_secs(600)), ..Default::default() };
+    let sdk = guiju::Registry::connect_with(&one.url(), options).await.expect("connected");
+    let found = sdk.resolve(&"bj.library/card@^1".parse().expect("a reference")).await.expect("a stale answer");
+    assert_eq!(found.version.to_string(), "1.39.0");
+    let mut list = std::process::Command::new(crate::support::guiju());
+    list.args(["list", "--registry", &one.url(), "--max-staleness-ms", "600000", "bj.library"]);
+    let listed = list.output().expect("it runs");
+    assert!(listed.status.success() && said(&listed).contains("bj.library/card"), "{}", said(&listed));
     refused(client.resolve(resolve("1.0.0", None)).await, Code::Unavailable, "LOG_UNAVAILABLE");
     refused(client.resolve(resolve("1.0.0", Some("1"))).await, Code::Unavailable, "LOG_UNAVAILABLE");
     refused(client.publish(submission("2.0.0", SCHEMA)).await, Code::Unavailable, "LOG_UNAVAILABLE");
@@ -288,8 +297,15 @@ async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
     node.told(&["put", "/guiju/entry/00000000000000000007", "changed"]);
     let (code, text) = run(&[&["verify", "--engine", "etcd"], with.as_slice()].concat());
     assert!(code == Some(1) && text.starts_with("error: "), "{text}");
-    let (code, text) = run(&[&["backup", "--engine", "etcd", "--to", "/nowhere"], with.as_slice()].concat());
-    assert!(code == Some(2) && text.contains("is for a journal"), "{text}");
+    let copies = tempfile::tempdir().expect("a folder");
+    for command in ["backup", "export"] {
+        let to = copies.path().join(command).display().to_string();
+        let (code, text) = run(&[&[command, "--engine", "etcd", "--to", &to], with.as_slice()].concat());
+        assert!(code == Some(1) && text.contains("entry/00000000000000000007"), "{text}");
+        assert!(!copies.path().join(command).join(format!("{command}.toml")).exists(), "it does not pass for whole");
+    }
+    let (code, text) = run(&[&["verify", "--engine", "etcd", "--repair-from", "/nowhere"], with.as_slice()].concat());
+    assert!(code == Some(2) && text.contains("mends a journal"), "{text}");
 }
 
 /// A new key on one server: the others sign nothing until they have it.

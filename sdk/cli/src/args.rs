@@ -87,6 +87,9 @@ pub struct Shared {
     /// Send the token to another machine without TLS: where something else protects the way
     #[arg(long, global = true)]
     pub token_in_clear: bool,
+    /// How many milliseconds old an answer of a registry with several servers may be [default: 0]
+    #[arg(long, global = true, value_name = "MS", env = "GUIJU_MAX_STALENESS_MS", hide_env_values = true)]
+    pub max_staleness_ms: Option<u64>,
     /// Folder that keeps fetched standards [default: the user's cache folder]
     #[arg(long, global = true, value_name = "DIR", env = "GUIJU_CACHE", hide_env_values = true)]
     pub cache: Option<PathBuf>,

@@ -5,6 +5,7 @@ use guiju::{ConnectOptions, Token};
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The token itself; there is no flag for it, since others on this machine can read the arguments of a program.
@@ -29,6 +30,7 @@ pub fn options(context: &Context) -> Result<ConnectOptions, Failure> {
         identity_pem,
         token: token(path(&shared.token_file, &settings.token_file).as_deref(), shared.token_file.is_some())?,
         token_in_clear: shared.token_in_clear,
+        staleness_max: shared.max_staleness_ms.or(settings.max_staleness_ms).map(Duration::from_millis),
         ..ConnectOptions::default()
     })
 }

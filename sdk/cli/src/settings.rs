@@ -30,6 +30,7 @@ pub struct Settings {
     pub token_file: Option<PathBuf>,
     pub client_certificate: Option<PathBuf>,
     pub client_key: Option<PathBuf>,
+    pub max_staleness_ms: Option<u64>,
     pub cache: Option<PathBuf>,
     #[serde(deserialize_with = "lang")]
     pub lang: Option<Lang>,

@@ -1,6 +1,6 @@
-//! What shows a registry who asks.
+//! What each request says beside its question: who asks, and how old the answer may be.
 
-use std::{env, fmt, fs, io, path::Path, str::FromStr};
+use std::{env, fmt, fs, io, path::Path, str::FromStr, time::Duration};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -49,24 +49,31 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Puts a token on each request.
+/// Puts a token on each request, and how old its answer may be.
 #[derive(Clone)]
-pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
+pub(crate) struct Bearer {
+    token: Option<MetadataValue<Ascii>>,
+    staleness_max_ms: Option<u64>,
+}
 
 impl Bearer {
-    pub fn new(token: Option<&Token>) -> Self {
-        let value = token.and_then(|token| MetadataValue::try_from(format!("Bearer {}", token.0)).ok());
-        Self(value.map(|mut value| {
+    pub fn new(token: Option<&Token>, staleness_max: Option<Duration>) -> Self {
+        let token = token.and_then(|token| MetadataValue::try_from(format!("Bearer {}", token.0)).ok());
+        let token = token.map(|mut value| {
             value.set_sensitive(true);
             value
-        }))
+        });
+        Self { token, staleness_max_ms: staleness_max.map(|max| u64::try_from(max.as_millis()).unwrap_or(u64::MAX)) }
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
+        if let Some(value) = &self.token {
             request.metadata_mut().insert("authorization", value.clone());
+        }
+        if let Some(ms) = self.staleness_max_ms {
+            request.metadata_mut().insert("guiju-max-staleness-ms", ms.into());
         }
         Ok(request)
     }

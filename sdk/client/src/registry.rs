@@ -154,6 +154,9 @@ pub struct ConnectOptions {
     pub identity_pem: Option<(Vec<u8>, Vec<u8>)>,
     /// Sends the token in clear to other machines, too: where something else protects the way.
     pub token_in_clear: bool,
+    /// How old an answer may be, of a registry whose servers share a log; without it nothing is missing in an answer that was
+    /// acknowledged before it was asked for. With it one server goes on answering while the log does not.
+    pub staleness_max: Option<Duration>,
 }
 
 /// What became of a version that was sent to be published.
@@ -217,7 +220,7 @@ impl Registry {
             .connect()
             .await
             .map_err(|error| RegistryError::Unreachable { url: url.into(), why: root_cause(&error) })?;
-        let bearer = Bearer::new(options.token.as_ref());
+        let bearer = Bearer::new(options.token.as_ref(), options.staleness_max);
         let wire = InterceptedService::new(channel, bearer);
         let registry = RegistryClient::new(wire.clone())
             .accept_compressed(CompressionEncoding::Gzip)
