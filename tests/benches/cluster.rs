@@ -10,8 +10,10 @@
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 mod built; // where cargo puts programs
+mod served; // a real server
 
 use guiju_proto::registry::{File, Kind, PublishRequest, ResolveRequest, registry_client::RegistryClient};
+use served::{METADATA, Server};
 use std::{
     net::TcpListener,
     path::Path,
@@ -22,31 +24,13 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{
-    task::JoinSet,
-    time::{interval, sleep},
-};
+use tokio::{task::JoinSet, time::interval};
 use tonic::{Request, transport::Channel};
 
 const CALLERS: usize = 48;
 /// Look-ups a second that each server is asked for where the rate is fixed.
 const OFFERED: u64 = 300;
 const SERIES: u64 = 200;
-const METADATA: &str = r#"
-kind = "record"
-domain = "common"
-title_zh = "基准"
-title_en = "Bench"
-abstract = "只用于测量"
-abstract_en = "Only for measuring"
-owner = "bench"
-steward = "bench"
-registration_authority = "bench"
-share_class = "1"
-open = false
-security_level = "S2"
-update_cycle = "D"
-"#;
 
 #[tokio::main]
 async fn main() {
@@ -62,7 +46,7 @@ async fn main() {
     let mut servers: Vec<Server> = Vec::new();
     let next = Arc::new(AtomicU64::new(0));
     for count in 1..=3 {
-        servers.push(Server::start(folder.path(), count, &members.endpoints).await);
+        servers.push(server(folder.path(), count, &members.endpoints).await);
         let channels: Vec<Channel> = servers.iter().map(|server| server.channel.clone()).collect();
         if count == 1 {
             publish(&channels, &next, Until::Count(SERIES)).await;
@@ -105,59 +89,30 @@ impl Members {
 
 impl Drop for Members {
     fn drop(&mut self) {
-        self.children.iter_mut().for_each(end);
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
-}
-
-fn end(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
-struct Server {
-    child: Child,
-    channel: Channel,
-}
-
-impl Server {
-    async fn start(folder: &Path, number: usize, endpoints: &str) -> Self {
-        let (data, address_file) = (folder.join(format!("server-{number}")), folder.join(format!("address-{number}")));
-        if number > 1 {
-            std::fs::create_dir_all(data.join("log-key")).expect("a folder");
-            for file in std::fs::read_dir(folder.join("server-1/log-key")).expect("a key").flatten() {
-                std::fs::copy(file.path(), data.join("log-key").join(file.file_name())).expect("copied");
-            }
+/// One more server of the cluster, with the key of the first.
+async fn server(folder: &Path, number: usize, endpoints: &str) -> Server {
+    let home = |number: usize| folder.join(format!("server-{number}"));
+    let key = |number: usize| home(number).join("registry/log-key");
+    std::fs::create_dir_all(home(number)).expect("a folder");
+    if number > 1 {
+        std::fs::create_dir_all(key(number)).expect("a folder");
+        for file in std::fs::read_dir(key(1)).expect("a key").flatten() {
+            std::fs::copy(file.path(), key(number).join(file.file_name())).expect("copied");
         }
-        let child = Command::new(built::built("guiju-server", "guiju-server"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--engine", "etcd"])
-            .args(["--etcd-timeout", "60s", "--etcd-endpoints", endpoints, "--data"])
-            .arg(&data)
-            .arg("--address-file")
-            .arg(&address_file)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        let begin = Instant::now();
-        let address = loop {
-            match std::fs::read_to_string(&address_file) {
-                Ok(address) if !address.trim().is_empty() => break address.trim().to_owned(),
-                _ if begin.elapsed() > Duration::from_secs(120) => panic!("the server did not start"),
-                _ => sleep(Duration::from_millis(5)).await,
-            }
-        };
-        let channel = Channel::from_shared(format!("http://{address}")).expect("an address").connect().await;
-        Self { child, channel: channel.expect("the server answers") }
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        end(&mut self.child);
-    }
+    let flags = ["--engine", "etcd", "--etcd-timeout", "60s", "--etcd-endpoints", endpoints];
+    Server::start_with(&home(number), &flags).await
 }
 
 fn request(number: u64) -> PublishRequest {

@@ -37,6 +37,11 @@ pub struct Server {
 
 impl Server {
     pub async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same, with more flags.
+    pub async fn start_with(data: &Path, flags: &[&str]) -> Self {
         let program = built::built("guiju-server", "guiju-server");
         let address_file = data.join("address");
         let _ = std::fs::remove_file(&address_file);
@@ -46,6 +51,7 @@ impl Server {
             .arg(data.join("registry"))
             .arg("--address-file")
             .arg(&address_file)
+            .args(flags)
             .stdout(Stdio::null())
             .spawn()
             .expect("the server starts");
