@@ -1,6 +1,6 @@
 //! One log line and one count for each request, however it ends. Never what it carried.
 
-use crate::{http::text, listen::Peer, metrics::Metrics, settings::Settings, status};
+use crate::{http::text, listen::Peer, metrics::Metrics, settings::Settings, status, traces};
 use axum::{
     body::Body,
     extract::Request,
@@ -21,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tonic::Code;
+use tracing::{Instrument, Span};
 
 /// What the middleware needs.
 #[derive(Clone)]
@@ -71,21 +72,23 @@ pub async fn observe(
     request: Request,
     next: Next,
 ) -> Response {
+    let (method, is_grpc) = (access.method(request.uri().path()), is_grpc(request.headers()));
+    let span = if is_grpc { traces::call(&method, request.headers()) } else { Span::none() };
     let line = Line {
-        method: access.method(request.uri().path()),
+        method,
         peer: request.extensions().get::<Peer>().map(|peer| peer.address),
         started: Instant::now(),
         // What holds if the caller goes away before the answer.
         code: Code::Cancelled.into_text(),
         metrics: access.metrics,
+        span: span.clone(),
     };
-    let is_grpc = is_grpc(request.headers());
     // HTTP/2 bounds them itself, HTTP/1 only at some hundred KiB.
     if header_bytes(request.headers()) > access.header_bytes_max {
         let why = format!("the headers are larger than {} bytes\n", access.header_bytes_max);
         return line.follow(text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why), false);
     }
-    let answer = tokio::time::timeout(access.request_timeout, next.run(request)).await;
+    let answer = tokio::time::timeout(access.request_timeout, next.run(request).instrument(span)).await;
     let response = match answer {
         Ok(response) if is_grpc => status::completed(response),
         Ok(response) => response,
@@ -111,6 +114,8 @@ struct Line {
     started: Instant,
     code: Cow<'static, str>,
     metrics: Metrics,
+    /// Ends with the answer.
+    span: Span,
 }
 
 impl Line {
@@ -132,6 +137,9 @@ impl Drop for Line {
         self.metrics.request(self.method.clone(), self.code.clone(), took);
         let peer = self.peer.map_or_else(String::new, |peer| peer.to_string());
         let ms = (took.as_secs_f64() * 1e6).round() / 1e3;
+        if !self.span.is_disabled() {
+            traces::ended(&self.span, &self.code);
+        }
         tracing::info!(method = %self.method, code = %self.code, ms, peer, "request");
     }
 }

@@ -34,6 +34,7 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::{Request, Response, Status, codec::CompressionEncoding};
+use tracing::Span;
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -180,9 +181,10 @@ impl Service {
     {
         let registry = self.registry.clone();
         // Whoever hangs up frees no place: the work goes on.
+        let call = Span::current();
         let work = move || {
             let _place = place;
-            question(&registry)
+            call.in_scope(|| question(&registry))
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(answer) => answer.map_err(|error| error.into().into()),

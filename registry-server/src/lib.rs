@@ -25,11 +25,12 @@ mod limits; // how often somebody may ask
 mod listen; // takes connections: counted, with TLS where it is on
 mod logs; // the server's own log lines
 mod metrics; // what is counted, for Prometheus
-mod migrate; // moves a log from one engine to another
 mod mirror; // follows another registry
 mod scrub; // reads the log again, slowly
 mod serve; // opens everything, answers until told to stop, closes everything
-mod upkeep; // verify, rebuild, back up, restore, export
+mod traces; // where calls spend their time
+mod transfer; // carries a log from one place to another
+mod upkeep; // verify, rebuild, back up, restore, export, import
 mod verdict; // a verdict on the wire
 mod witness; // cosigns others' logs
 mod witnesses; // those who cosign ours

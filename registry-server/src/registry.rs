@@ -19,6 +19,7 @@ mod who; // who asks, and what they may do
 pub use crate::view::{Deed, Proposal, Stage};
 use crate::{
     log::{Append, Health, Log, LogError},
+    traces,
     view::{View, ViewError},
 };
 pub use access::{AccessError, CredentialFault, NewToken, RoleChange, TokenRequest, TokenSecret};
@@ -397,8 +398,10 @@ impl Registry {
         dry_run: bool,
     ) -> Result<Published, PublishError> {
         let Candidate { package, metadata, metadata_toml, bundle, dates, proposal } = candidate;
+        let mut judging = Some(traces::judging().entered());
         let warnings = self.examined(&package, &metadata, &bundle)?;
         for _ in 0..OVERTAKEN_MAX {
+            let judging = judging.take().unwrap_or_else(|| traces::judging().entered());
             let time_ms = (self.clock_ms)();
             let term = self.term(&bundle, &dates, time_ms)?;
             let baseline = self.admitted(&bundle, &term)?;
@@ -406,6 +409,7 @@ impl Registry {
             let judged = findings.judged.take();
             findings.judged = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
             let (operation_id, baseline) = (operation_id.clone(), baseline.map(|(version, _)| version));
+            drop(judging);
             let committed = match dry_run {
                 true => {
                     let (manifest, index) = (&bundle.root().manifest, self.log.known_size());

@@ -16,6 +16,7 @@ use crate::{
     scrub,
     settings::Settings,
     store::Store,
+    traces::Collector,
     witnesses,
 };
 use axum::middleware;
@@ -44,7 +45,8 @@ use tonic_health::{
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(settings: Settings) -> Result<(), Fault> {
     settings.check_serving()?;
-    logs::start(&settings);
+    let collector = Collector::of(&settings)?;
+    logs::start(&settings, collector.as_ref());
     fail_rather_than_die().map_err(|error| Fault::new(error, "the system must allow signal handlers"))?;
     // Opening reads the whole log; the engine of a cluster may not be waited for on the threads of a runtime.
     let opening = settings.clone();
@@ -79,6 +81,9 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
         () = overdue(&mut told, settings.shutdown_timeout) => {
             tracing::warn!("requests were cut off: `shutdown_timeout` is over");
         }
+    }
+    if let Some(collector) = collector {
+        collector.close().await;
     }
     tracing::info!("stopped");
     Ok(())

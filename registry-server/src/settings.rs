@@ -154,6 +154,12 @@ settings! {
     shutdown_timeout: Duration = "20s", "TIME";
     /// A stream that checks records tells its counts after so many of them.
     progress_records: u64 = "10000", "COUNT";
+    /// Collector of traces that takes OTLP over gRPC (OpenTelemetry), for example `http://127.0.0.1:4317`. None are made without it.
+    traces: Optional<String> = "", "URL";
+    /// Certificate in PEM of the authority that signed that of the collector.
+    traces_authority: Optional<PathBuf> = "", "FILE";
+    /// Of so many calls one is traced; where its caller traces it, or says that it does not, that holds.
+    traces_one_in: u32 = "1", "COUNT";
     /// `text` for people, `json` for collectors.
     log_format: LogFormat = "text", "FORMAT";
     /// Least important lines that are logged: `error`, `warn`, `info`, `debug` or `trace`.

@@ -193,3 +193,13 @@ fn the_top_level_is_the_tree_that_was_agreed() {
         assert!(workspace.contains_key(name), "the workspace must use {name}");
     }
 }
+
+/// A second copy of one of these would be built beside the first, and their types would not fit each other.
+#[test]
+fn what_speaks_on_the_wire_is_there_once() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
+    for name in ["tonic", "prost", "hyper", "rustls", "tokio", "tower", "opentelemetry"] {
+        let count = lock.matches(&format!("name = \"{name}\"\n")).count();
+        assert_eq!(count, 1, "{name} is there {count} times");
+    }
+}

@@ -8,7 +8,10 @@
 //! - Each who waits is woken once: with an answer, or to commit for all who wait by then.
 
 use super::{Caller, PublishError, Registry, StatusChange, StoreError, facts};
-use crate::log::{Append, BatchMax, LogError, jittered};
+use crate::{
+    log::{Append, BatchMax, LogError, jittered},
+    traces,
+};
 use guiju_model::{Content, Dates, Digest, Metadata, StandardId, Term, VersionInfo};
 use guiju_proto::{
     convert::day_or_empty,
@@ -21,6 +24,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard},
     time::Duration,
 };
+use tracing::Span;
 
 /// Changes appended at once.
 const BATCH_MAX: usize = 256;
@@ -190,6 +194,8 @@ type Answer = Result<Committed, PublishError>;
 struct Waiting {
     draft: Draft,
     seat: Arc<Seat>,
+    /// What it waits for.
+    call: Span,
 }
 
 /// Where one who waits is told.
@@ -291,7 +297,7 @@ impl Registry {
         let seat = Arc::new(Seat::default());
         let is_first = {
             let mut state = self.queue.state();
-            state.waiting.push_back(Waiting { draft, seat: Arc::clone(&seat) });
+            state.waiting.push_back(Waiting { draft, seat: Arc::clone(&seat), call: Span::current() });
             !std::mem::replace(&mut state.is_committing, true)
         };
         if is_first {
@@ -397,14 +403,19 @@ impl Registry {
         }
         let appends: Vec<Append> = accepted.iter().map(|waiting| waiting.draft.append.clone()).collect();
         let size = self.view().head()?.size;
+        let step = |begin: fn(&Span) -> Span| accepted.iter().map(|waiting| begin(&waiting.call)).collect::<Vec<_>>();
+        let appending = step(traces::appending);
         let indices = self.log.append(&appends, size)?;
+        drop(appending);
         self.fresh.keep(accepted.iter().filter_map(|waiting| match &waiting.draft.what {
             What::Version { digest, content, metadata: (text, metadata), .. } => {
                 Some(((*digest, *text), (Arc::clone(content), Arc::clone(metadata))))
             }
             What::Status { .. } | What::Act { .. } => None,
         }));
+        let taking_in = step(traces::taking_in);
         let taken_in = self.catch_up();
+        drop(taking_in);
         self.fresh.forget();
         taken_in?;
         for (waiting, index) in accepted.iter().zip(indices) {
