@@ -293,10 +293,12 @@ async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
         let (code, text) = migrate(from, to);
         assert!(code == Some(2) && text.contains(expected), "{from} to {to}: {text}");
     }
-    // One entry is another in the cluster: found, and named.
-    node.told(&["put", "/guiju/entry/00000000000000000007", "changed"]);
+    // Two entries are others in the cluster: both are found, and named.
+    for entry in ["07", "42"] {
+        node.told(&["put", &format!("/guiju/entry/000000000000000000{entry}"), "changed"]);
+    }
     let (code, text) = run(&[&["verify", "--engine", "etcd"], with.as_slice()].concat());
-    assert!(code == Some(1) && text.starts_with("error: "), "{text}");
+    assert!(code == Some(1) && text.starts_with("error: entry 7: ") && text.contains("\n  entry 42: "), "{text}");
     let copies = tempfile::tempdir().expect("a folder");
     for command in ["backup", "export"] {
         let to = copies.path().join(command).display().to_string();

@@ -70,6 +70,16 @@ fn any_bytes_are_a_note_or_a_fault() {
     replay("note", note::run, 20_000);
 }
 
+/// The crate of the targets lies outside the workspace, so nothing else says when its lock lags behind.
+#[test]
+fn the_crate_of_the_targets_is_locked_to_what_it_uses() {
+    let mut metadata = std::process::Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--locked", "--format-version", "1", "--manifest-path", "tests/fuzz/Cargo.toml"]);
+    let output = metadata.current_dir(root()).output().expect("cargo runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "run it once without --locked, and commit tests/fuzz/Cargo.lock: {said}");
+}
+
 #[test]
 fn modules_with_unsafe_stand_the_sanitizer() {
     let run = std::process::Command::new("bash").arg("tests/unsafe/run").current_dir(root()).output().expect("bash");
