@@ -56,7 +56,6 @@ mod tlog;
 mod tlog_oracles;
 mod traces;
 mod upkeep;
-mod traces;
 mod verify;
 mod wire;
 mod witness;
