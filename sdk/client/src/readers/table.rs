@@ -20,6 +20,8 @@ pub(super) struct Table {
     members: Option<Vec<Member>>,
     /// Rows to the standard, where these members tell all of it.
     shape: Option<RowShape>,
+    /// Whether some column has words for nothing.
+    has_null_words: bool,
 }
 
 /// A column as a member of the record.
@@ -30,6 +32,7 @@ struct Member {
     /// The last of them as JSON has it, with the colon.
     spelled: Vec<u8>,
     kind: Kind,
+    has_null_words: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,8 @@ enum Kind {
     Number,
     Text,
     Date,
+    /// Texts, parted by semicolons.
+    Texts,
     Other,
 }
 
@@ -83,6 +88,12 @@ struct Column {
     field: Option<Field>,
     /// Whether digits in its cells are a code, so that a number of a spreadsheet is found fault with.
     holds_code: bool,
+}
+
+impl Column {
+    fn has_null_words(&self) -> bool {
+        self.field.as_ref().is_some_and(|field| !field.null_words.is_empty())
+    }
 }
 
 impl Table {
@@ -134,7 +145,8 @@ impl Table {
         let members = members(&columns);
         let paths = members.iter().flatten().map(|member| member.path.clone()).collect::<Vec<_>>();
         let shape = members.as_ref().and_then(|_| validator.row_shape(&paths));
-        (Self { delimiter, columns: Columns(columns.into()), width, members, shape }, findings)
+        let has_null_words = columns.iter().any(Column::has_null_words);
+        (Self { delimiter, columns: Columns(columns.into()), width, members, shape, has_null_words }, findings)
     }
 
     /// A row as a record, for whoever wants to see that.
@@ -175,8 +187,13 @@ impl Table {
         }
         let mut own = Vec::new();
         cells.trim(row);
-        for (column, cell) in self.columns.0.iter().zip(cells.iter(row)) {
+        // Of most rows one look tells that no cell is an exponent, and of most tables the header that none is a null word.
+        let may_have_exponents = memchr::memchr_iter(b'+', row).any(|at| matches!(row[..at].last(), Some(b'E' | b'e')));
+        let asks = |column: &&Column| may_have_exponents || column.has_null_words();
+        let columns = if may_have_exponents || self.has_null_words { &*self.columns.0 } else { &[] };
+        for (at, column) in columns.iter().enumerate().filter(|(_, column)| asks(column)) {
             let Some(field) = &column.field else { continue };
+            let cell = cells.get(row, at);
             if is_null_word(field, cell) {
                 own.push((codes::finding("null-word", &field.pointer, &[("word", &text(cell))]), &column.header));
             } else if column.holds_code && is_exponent(cell) {
@@ -229,19 +246,23 @@ impl Table {
         values.clear();
         // Of rows without these, texts stand in JSON as they are.
         let is_all_plain = !cells.is_unquoted && is_plain(row);
-        for Member { column, kind, .. } in self.members.iter().flatten() {
+        for Member { column, kind, has_null_words, .. } in self.members.iter().flatten() {
             let (cell, from) = (cells.get(row, *column), spelled.len());
-            let field = self.columns.0[*column].field.as_ref();
-            let Some(field) = field.filter(|field| !cell.is_empty() && !is_null_word(field, cell)) else {
+            let field = || self.columns.0[*column].field.as_ref();
+            if cell.is_empty() || *has_null_words && field().is_some_and(|field| is_null_word(field, cell)) {
                 values.push((0, 0));
                 continue;
-            };
+            }
             match kind {
                 Kind::Number if is_plain_number(cell) => spelled.extend_from_slice(cell),
                 Kind::Text if is_all_plain || is_plain(cell) => spell_text(cell, &mut spelled),
                 Kind::Date if is_date(cell) => spell_text(cell, &mut spelled),
-                // Writing into memory does not fail.
-                _ => serde_json::to_writer(&mut spelled, &value(&text(cell), field)).unwrap_or_default(),
+                Kind::Texts if is_all_plain || is_plain(cell) => spell_texts(cell, &mut spelled),
+                _ => {
+                    let value = field().map_or(Value::Null, |field| value(&text(cell), field));
+                    // Writing into memory does not fail.
+                    serde_json::to_writer(&mut spelled, &value).unwrap_or_default();
+                }
             }
             values.push((from as u32, spelled.len() as u32));
             spelled.push(b',');
@@ -454,7 +475,11 @@ fn members(columns: &[Column]) -> Option<Vec<Member>> {
         let has = |name: &str| field.types.iter().any(|known| known == name);
         // Whatever is neither list, number nor truth is text; so is what may be anything, a code list's field for one.
         let is_text = !["array", "integer", "number", "boolean"].iter().any(|name| has(name));
+        let holds_texts = !["array", "integer", "number", "boolean"]
+            .iter()
+            .any(|name| field.item_types.iter().any(|known| known == name));
         let kind = match () {
+            () if has("array") && holds_texts => Kind::Texts,
             () if is_one("integer") || is_one("number") => Kind::Number,
             () if is_text && field.input_formats.is_empty() => Kind::Text,
             () if is_text => Kind::Date,
@@ -462,7 +487,8 @@ fn members(columns: &[Column]) -> Option<Vec<Member>> {
         };
         let path = tokens(&field.pointer);
         let spelled = spelled_name(path.last()?);
-        members.push(Member { column, path, spelled, kind });
+        let has_null_words = !field.null_words.is_empty();
+        members.push(Member { column, path, spelled, kind, has_null_words });
     }
     members.sort_by(|a, b| a.path.cmp(&b.path));
     // Of two columns for one field the later one counts.
@@ -505,6 +531,19 @@ fn spell_text(cell: &[u8], spelled: &mut Vec<u8>) {
     spelled.push(b'"');
     spelled.extend_from_slice(cell);
     spelled.push(b'"');
+}
+
+/// A list of texts as JSON.
+fn spell_texts(cell: &[u8], spelled: &mut Vec<u8>) {
+    spelled.push(b'[');
+    let first = spelled.len();
+    for item in text(cell).split([';', '；']).map(str::trim).filter(|item| !item.is_empty()) {
+        if spelled.len() > first {
+            spelled.push(b',');
+        }
+        spell_text(item.as_bytes(), spelled);
+    }
+    spelled.push(b']');
 }
 
 fn field(header: &str, fields: &[Field]) -> Option<Field> {
@@ -613,8 +652,12 @@ fn holds_code(field: &Field) -> bool {
 
 /// The same as `trim`, sooner done where there is nothing to trim.
 fn trimmed(cell: &[u8]) -> &[u8] {
-    let is_graphic = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
-    if cell.is_empty() || is_graphic(cell.first()) && is_graphic(cell.last()) {
+    // No space has three bytes of which the first is that high; most of what is written in Chinese has.
+    let is_high = |byte: &u8| *byte >= 0xE4;
+    let begins = |byte: &u8| byte.is_ascii_graphic() || is_high(byte);
+    let ends =
+        |byte: &u8| byte.is_ascii_graphic() || cell.len() >= 3 && !byte.is_ascii() && is_high(&cell[cell.len() - 3]);
+    if cell.is_empty() || cell.first().is_some_and(begins) && cell.last().is_some_and(ends) {
         return cell;
     }
     match std::str::from_utf8(cell) {
