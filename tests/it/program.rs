@@ -24,6 +24,14 @@ impl<'v> Checkers<'v> {
     /// Whether the quick road accepts; it may not where the exact one finds anything.
     fn hold(&mut self, record: &[u8], options: &CheckOptions, about: &str) -> bool {
         let exact = self.0[0].validator().check_exactly(record, options);
+        // Whatever stands around it.
+        let behind: &[u8] = [&b"\""[..], b"}", b" ", b"0", b"\n", record][record.len() % 6];
+        let around = [b"[{\"", record, &behind.repeat(80)].concat();
+        let found = self.0[0].tell_within(&around, 3..3 + record.len(), options);
+        assert!(
+            found.as_ref().map_or(exact.errors + exact.warnings + exact.infos == 0, |found| *found == exact),
+            "{found:?}"
+        );
         let [one, other] = self.0.each_mut().map(|checker| hold(checker, (record, &exact), options, about));
         assert_eq!(
             one,

@@ -311,6 +311,11 @@ impl Batch {
         if self.items.is_empty() { self.block.bytes() } else { &self.items }
     }
 
+    /// The same, and what else is in the buffer behind them.
+    fn with_room(&self) -> &[u8] {
+        if self.items.is_empty() { self.block.with_room() } else { &self.items }
+    }
+
     fn is_judged(&self) -> bool {
         self.is_split && self.judged == self.raws.len()
     }
@@ -503,10 +508,10 @@ impl Worker<'_> {
             batch.block.split(self.judge.form, &mut batch.raws);
         }
         let (mut at, mut found, mut count) = (batch.judged, std::mem::take(&mut batch.found), 0);
-        let bytes = batch.bytes();
+        let bytes = batch.with_room();
         while at < batch.raws.len() && count < BATCH_FINDINGS {
             let raw = &batch.raws[at];
-            if let (Some(report), is_readable) = self.judge_one(raw, &bytes[raw.bytes.clone()], at as u64) {
+            if let (Some(report), is_readable) = self.judge_one(raw, bytes, at as u64) {
                 count += 1 + report.findings.len();
                 found.push(Found { at, report: Box::new(report), is_readable });
             }
@@ -524,9 +529,13 @@ impl Worker<'_> {
                 report.push(Finding { place, ..Finding::clone(fault) }, options.findings_max);
                 (Some(report), false)
             }
-            (None, Some(table)) => table.check(bytes, (index, raw.line), &mut self.checker, options, &mut self.cells),
+            (None, Some(table)) => {
+                table.check(&bytes[raw.bytes.clone()], (index, raw.line), &mut self.checker, options, &mut self.cells)
+            }
             (None, None) => {
-                let Some(mut report) = self.checker.tell(bytes, options) else { return (None, true) };
+                let Some(mut report) = self.checker.tell_within(bytes, raw.bytes.clone(), options) else {
+                    return (None, true);
+                };
                 report.findings.iter_mut().for_each(|finding| shift(finding, raw.line, raw.column, raw.offset));
                 let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
                 (Some(report), is_readable)

@@ -29,7 +29,7 @@ mod shape; // patterns as sequences of character classes, and as automata
 mod windows; // a record with room behind it
 
 pub(crate) use doubt::{Doubt, Sign, Step, What};
-pub(crate) use prove::{Memory, Row, Span};
+pub(crate) use prove::{Memory, Row, Span, Within};
 
 use crate::{formats::Format, membership::Membership, plan::Engine, record::Pointer, rules::Rules, survey::SchemaId};
 use guiju_model::CodeList;
@@ -195,17 +195,18 @@ struct ObjectState {
 
 #[derive(Debug)]
 struct Member {
-    /// The first bytes of `spelled`, and which of them count.
+    /// The first bytes of `spelled`, and which of them count: all, or without the comma.
     head: [u8; 32],
     mask: [u8; 32],
+    bare_mask: [u8; 32],
     /// Its bit in sets of members.
     bit: u128,
     state: StateId,
-    /// Of `spelled`.
+    /// Of `spelled` without the comma.
     length: u32,
     /// Among the members of its object.
     place: u8,
-    /// As it is written, in quotes and with its colon.
+    /// As it is written behind another: with a comma, in quotes, with its colon.
     spelled: Box<[u8]>,
 }
 

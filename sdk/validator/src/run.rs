@@ -7,13 +7,13 @@ use crate::{
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
     plan::{Engine, Plan},
-    program::{Doubt, Memory, Program, Row, Sign, Span, StateId, Step, What},
+    program::{Doubt, Memory, Program, Row, Sign, Span, StateId, Step, What, Within},
     survey::{SchemaId, Way},
 };
 use guiju_model::{CodeList, Date, Digest, Finding, Report, StandardId};
 use semver::Version;
 use serde_json::{Value, json};
-use std::{borrow::Cow, collections::HashSet, sync::OnceLock};
+use std::{borrow::Cow, collections::HashSet, ops::Range, sync::OnceLock};
 
 /// How one record is checked.
 #[derive(Clone, Debug)]
@@ -313,10 +313,16 @@ impl<'v> Checker<'v> {
 
     /// The same, and none where nothing was found: for such a record nothing is allocated.
     pub fn tell(&mut self, record: &[u8], options: &CheckOptions) -> Option<Report> {
-        let report = match self.quickly(record, options) {
+        self.tell_within(record, 0..record.len(), options)
+    }
+
+    /// The same of a record that stands among other bytes; where some dozens of them follow it, it need not be copied.
+    pub fn tell_within(&mut self, bytes: &[u8], record: Range<usize>, options: &CheckOptions) -> Option<Report> {
+        let record = Within { bytes, at: record };
+        let report = match self.quickly(&record, options) {
             Quick::Clean => return None,
             Quick::Told(report) => report,
-            Quick::Unsure => self.validator.check_exactly(record, options),
+            Quick::Unsure => self.validator.check_exactly(record.own(), options),
         };
         (report.errors + report.warnings + report.infos > 0).then_some(report)
     }
@@ -334,17 +340,20 @@ impl<'v> Checker<'v> {
         }
     }
 
-    fn quickly(&mut self, record: &[u8], options: &CheckOptions) -> Quick {
+    fn quickly(&mut self, record: &Within<'_>, options: &CheckOptions) -> Quick {
         let Judge::Record { program, .. } = &self.validator.judge else { return Quick::Unsure };
         let (memory, depth_max) = (&mut self.memory, options.depth_max.min(DEPTH_MAX));
-        let is_told = record.len() <= options.record_bytes_max
-            && program.proves_all_but(record, options.reference_date, depth_max, memory);
+        let is_told = record.at.len() <= options.record_bytes_max
+            && program.proves_all_but(record.clone(), options.reference_date, depth_max, memory);
         if !is_told {
             return Quick::Unsure;
         }
+        if memory.doubts.is_empty() {
+            return Quick::Clean;
+        }
         // What an object lacks is seen at its end, and told at its beginning.
         memory.doubts.sort_by_key(|doubt| doubt.at);
-        self.told_of_doubts(record, options)
+        self.told_of_doubts(record.own(), options)
     }
 
     fn told_of_doubts(&mut self, record: &[u8], options: &CheckOptions) -> Quick {
@@ -360,7 +369,12 @@ impl<'v> Checker<'v> {
     pub fn is_clean(&mut self, record: &[u8], options: &CheckOptions) -> bool {
         let Judge::Record { program, .. } = &self.validator.judge else { return false };
         record.len() <= options.record_bytes_max
-            && program.proves(record, options.reference_date, options.depth_max.min(DEPTH_MAX), &mut self.memory)
+            && program.proves(
+                Within { bytes: record, at: 0..record.len() },
+                options.reference_date,
+                options.depth_max.min(DEPTH_MAX),
+                &mut self.memory,
+            )
     }
 }
 

@@ -212,6 +212,11 @@ impl Block {
         &self.buffer[..self.filled]
     }
 
+    /// Its bytes, and whatever is behind them in the buffer.
+    pub fn with_room(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// Takes the bytes that were left over.
     fn begin(&mut self, offset: u64, rest: &mut Vec<u8>) {
         let buffer = std::mem::take(&mut self.buffer);

@@ -366,8 +366,8 @@ impl<'b> Builder<'b> {
                 Proof::No => state = self.never()?,
                 Proof::Unknown => return Err(Beyond),
             }
-            let spelled = serde_json::to_string(name).map_err(|_| Beyond)? + ":";
-            members.push(Member::new(spelled.into_bytes(), members.len() as u8, state));
+            let quoted = serde_json::to_string(name).map_err(|_| Beyond)?;
+            members.push(Member::new(format!(",{quoted}:").into_bytes(), members.len() as u8, state));
         }
         object.members = members.into();
         self.others(set, &mut object)?;
@@ -892,6 +892,8 @@ impl Member {
         for (at, byte) in spelled.iter().take(BLOCK).enumerate() {
             (head[at], mask[at]) = (*byte, 0xFF);
         }
-        Self { head, mask, bit: 1 << place, state, length: spelled.len() as u32, place, spelled: spelled.into() }
+        let (mut bare_mask, length) = (mask, spelled.len() as u32 - 1);
+        bare_mask[0] = 0;
+        Self { head, mask, bare_mask, bit: 1 << place, state, length, place, spelled: spelled.into() }
     }
 }

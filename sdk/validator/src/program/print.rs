@@ -66,7 +66,7 @@ impl State {
                 let mark = if object.required >> at & 1 == 1 { "required" } else { "" };
                 let kept = if object.kept >> at & 1 == 1 { "kept" } else { "" };
                 let name = String::from_utf8_lossy(&member.spelled);
-                let name = name.trim_end_matches(':');
+                let name = name.trim_start_matches(',').trim_end_matches(':');
                 let line = format!("         {name}: state {} {mark} {kept}", member.state);
                 writeln!(f, "{}", line.trim_end())?;
             }

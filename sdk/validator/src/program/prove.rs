@@ -17,7 +17,7 @@ use crate::{
     record::{Pointer, Record, Scalar},
 };
 use guiju_model::{Date, Severity};
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 /// What one record leaves behind for the next, so that nothing is allocated for it: in which order members came, and room.
 #[derive(Debug, Default)]
@@ -40,6 +40,20 @@ pub(crate) struct Memory {
     /// Values that were passed over, and the ways to them.
     pub doubts: Vec<Doubt>,
     ways: Vec<Step>,
+}
+
+/// A record, where it stands among other bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Within<'b> {
+    pub bytes: &'b [u8],
+    pub at: Range<usize>,
+}
+
+impl<'b> Within<'b> {
+    /// The record's own bytes.
+    pub fn own(&self) -> &'b [u8] {
+        &self.bytes[self.at.clone()]
+    }
 }
 
 /// What the record cannot tell.
@@ -88,33 +102,41 @@ impl Memory {
 }
 
 impl Program {
-    /// Whether the record is well-formed, conforms, and gives nothing to remark.
-    pub fn proves(&self, record: &[u8], today: Today, depth_max: usize, memory: &mut Memory) -> bool {
+    /// Whether the record is well-formed, conforms, and gives nothing to remark; what stands behind it spares copying it.
+    pub fn proves(&self, record: Within<'_>, today: Today, depth_max: usize, memory: &mut Memory) -> bool {
         self.run(record, today, depth_max, memory, false)
     }
 
     /// The same, passing over plain values that may be wrong; whether there is nothing to say of the record but what is to be
     /// said of the values in [`Memory::doubts`].
-    pub fn proves_all_but(&self, record: &[u8], today: Today, depth_max: usize, memory: &mut Memory) -> bool {
+    pub fn proves_all_but(&self, record: Within<'_>, today: Today, depth_max: usize, memory: &mut Memory) -> bool {
         self.run(record, today, depth_max, memory, true)
     }
 
-    fn run(&self, record: &[u8], today: Today, depth_max: usize, memory: &mut Memory, passes_over: bool) -> bool {
+    fn run(&self, record: Within<'_>, today: Today, depth_max: usize, memory: &mut Memory, passes_over: bool) -> bool {
         let Some(root) = self.root else { return false };
-        if record.len() >= u32::MAX as usize {
+        let length = record.at.len();
+        if length >= u32::MAX as usize {
             return false;
         }
         memory.begin(self);
         let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
+        let how = How { root, length, today, depth_max, passes_over };
+        if let Some(text) = Windows::within(record.bytes, record.at.clone()) {
+            return self.run_on(text, how, memory);
+        }
         let mut padded = std::mem::take(&mut memory.padded);
-        let how = How { root, length: record.len(), today, depth_max, passes_over };
-        let holds = match memory.processor {
-            Processor::Plainly => self.run_with(Plainly, padded.hold(record), how, memory),
-            #[cfg(target_arch = "x86_64")]
-            Processor::Avx2(lanes) => self.run_with(lanes, padded.hold(record), how, memory),
-        };
+        let holds = self.run_on(padded.hold(record.own()), how, memory);
         memory.padded = padded;
         holds
+    }
+
+    fn run_on(&self, text: Windows<'_>, how: How, memory: &mut Memory) -> bool {
+        match memory.processor {
+            Processor::Plainly => self.run_with(Plainly, text, how, memory),
+            #[cfg(target_arch = "x86_64")]
+            Processor::Avx2(lanes) => self.run_with(lanes, text, how, memory),
+        }
     }
 
     fn run_with<L: Lanes>(&self, lanes: L, text: Windows<'_>, how: How, memory: &mut Memory) -> bool {
@@ -123,8 +145,10 @@ impl Program {
         if run.value(how.root) != Proof::Yes {
             return false;
         }
-        run.space();
-        run.at == how.length && run.memory.dated.is_empty()
+        // Nothing but space up to the end, however the bytes behind that go on.
+        let rest = run.bytes.get(run.at..how.length);
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
+        rest.is_some_and(|rest| rest.iter().all(is_space)) && run.memory.dated.is_empty()
     }
 }
 
@@ -142,7 +166,7 @@ struct Run<'r, L> {
     program: &'r Program,
     lanes: L,
     text: Windows<'r>,
-    /// The record, and zeros behind it.
+    /// The record, and what stands behind it, which means nothing: what is proved ends where the record does.
     bytes: &'r [u8],
     at: usize,
     memory: &'r mut Memory,
@@ -153,7 +177,7 @@ struct Run<'r, L> {
     looks: u64,
     passes_over: bool,
     /// Of a row, the values within objects that rules read: nobody has written these objects down.
-    within: Within<'r>,
+    inner: Inner<'r>,
 }
 
 /// Goes on where something is proved, and leaves with anything else.
@@ -179,7 +203,7 @@ macro_rules! known {
 impl<'r, L: Lanes> Run<'r, L> {
     fn new(program: &'r Program, lanes: L, text: Windows<'r>, how: &How, memory: &'r mut Memory) -> Self {
         let How { length, today, depth_max, passes_over, .. } = *how;
-        let (looks, within) = (LOOKS + LOOKS_PER_BYTE * length as u64, Within::default());
+        let (looks, inner) = (LOOKS + LOOKS_PER_BYTE * length as u64, Inner::default());
         let bytes = text.bytes();
         Self {
             program,
@@ -194,7 +218,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             in_branch: 0,
             looks,
             passes_over,
-            within,
+            inner,
         }
     }
 
@@ -622,16 +646,23 @@ impl<'r, L: Lanes> Run<'r, L> {
             self.at = at + 1;
             return Ok((0, 0));
         }
+        // The member whose name stands here, where that is known already.
+        let (mut next, mut is_other) = (None, false);
         loop {
-            let expected = object.members.get(usize::from(self.memory.order[order]));
-            let member = match expected {
-                Some(member) if member.stands_at(self.lanes, text, at) => expected,
-                _ => {
-                    let found = self.look_up(object, at);
-                    if let Some(member) = found {
-                        self.memory.order[order] = member.place;
+            let member = match next.take() {
+                Some(member) => Some(member),
+                None => {
+                    let expected = object.members.get(usize::from(self.memory.order[order])).filter(|_| !is_other);
+                    match expected {
+                        Some(member) if member.stands_at(self.lanes, text, at) => expected,
+                        _ => {
+                            let found = self.look_up(object, at);
+                            if let Some(member) = found {
+                                self.memory.order[order] = member.place;
+                            }
+                            found
+                        }
                     }
-                    found
                 }
             };
             let member = match member {
@@ -668,12 +699,22 @@ impl<'r, L: Lanes> Run<'r, L> {
                 at = end;
             }
             count += 1;
+            let expected = object.members.get(usize::from(self.memory.order[order]));
+            if let Some(member) = expected
+                && member.follows_at(self.lanes, text, at)
+            {
+                (next, at) = (expected, at + 1);
+                continue;
+            }
+            let end = at;
             at = self.behind_space(at);
             match text.byte(at) {
                 b',' => at = self.behind_space(at + 1),
                 b'}' => break,
                 _ => return Err(Proof::Unknown),
             }
+            // Without space, what was expected is not there.
+            is_other = at == end + 1;
         }
         self.at = at + 1;
         self.looks = self.looks.saturating_sub(u64::from(count));
@@ -746,7 +787,7 @@ impl<'r, L: Lanes> Run<'r, L> {
 
     fn rules(&self, rules: &RuleSet, base: usize) -> Proof {
         let places = &self.memory.places[base..];
-        let record = Kept { bytes: self.bytes, places, names: &rules.places, within: self.within };
+        let record = Kept { bytes: self.bytes, places, names: &rules.places, inner: self.inner };
         let breaches = rules.rules.check(&record);
         match breaches.iter().any(|breach| breach.severity == Severity::Error) {
             true => Proof::No,
@@ -880,7 +921,7 @@ impl<'r, L: Lanes> Run<'r, L> {
     /// Codes whose day the record tells, judged once all of it was seen.
     fn dated_codes(&mut self, base: usize) -> Proof {
         let places = &self.memory.places[base..];
-        let record = Kept { bytes: self.bytes, places, names: &self.program.dated, within: Within::default() };
+        let record = Kept { bytes: self.bytes, places, names: &self.program.dated, inner: Inner::default() };
         let mut text = String::new();
         for (state, check, from, to) in &self.memory.dated {
             let TextCheck::DatedList(membership, list) = &self.state(*state).text.checks[*check as usize] else {
@@ -930,11 +971,24 @@ impl<L: Lanes> Work for Items<'_, '_, L> {
 }
 
 impl Member {
+    /// Whether its name stands here, and the colon.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn stands_at<L: Lanes>(&self, lanes: L, text: Windows<'_>, at: usize) -> bool {
+        // Something always stands before a name.
+        match text.block(at.wrapping_sub(1)) {
+            Some(block) if lanes.begins(block, &self.head, &self.bare_mask) => {
+                self.spelled.len() <= BLOCK || text.bytes()[at..].starts_with(&self.spelled[1..])
+            }
+            _ => false,
+        }
+    }
+
+    /// The same behind a comma and no space.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn follows_at<L: Lanes>(&self, lanes: L, text: Windows<'_>, at: usize) -> bool {
         match text.block(at) {
             Some(block) if lanes.begins(block, &self.head, &self.mask) => {
-                self.length as usize <= BLOCK || text.bytes()[at..].starts_with(&self.spelled)
+                self.spelled.len() <= BLOCK || text.bytes()[at..].starts_with(&self.spelled)
             }
             _ => false,
         }
@@ -943,7 +997,7 @@ impl Member {
 
 /// Values within objects by pointer, each by a cell of a row.
 #[derive(Clone, Copy, Default)]
-struct Within<'r> {
+struct Inner<'r> {
     below: &'r [(Pointer, usize)],
     cells: &'r [Span],
 }
@@ -953,14 +1007,14 @@ struct Kept<'r> {
     bytes: &'r [u8],
     places: &'r [(u32, u32)],
     names: &'r [(Pointer, u8)],
-    within: Within<'r>,
+    inner: Inner<'r>,
 }
 
 impl Record for Kept<'_> {
     fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
-        let within = self.within.below.iter().find(|(known, _)| known == pointer);
-        let ((from, to), depth) = match within {
-            Some((_, cell)) => (self.within.cells[*cell], usize::MAX),
+        let inner = self.inner.below.iter().find(|(known, _)| known == pointer);
+        let ((from, to), depth) = match inner {
+            Some((_, cell)) => (self.inner.cells[*cell], usize::MAX),
             None => {
                 let (_, member) = self.names.iter().find(|(known, _)| known == pointer)?;
                 (self.places[usize::from(*member)], 1)

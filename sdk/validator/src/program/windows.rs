@@ -3,11 +3,13 @@
 //! # Invariants
 //! - `Windows::last + BLOCK <= bytes.len()`: made so by the only constructor. Every load is held against `last` first, wherever
 //!   its caller got the place from.
+//! - What stands in the room means nothing: zeros, or what follows the record where it is read. Whoever reads is to hold where he
+//!   ended against the record's length.
 #![allow(unsafe_code)]
 
 /// Bytes that are looked at together.
 pub(super) const BLOCK: usize = 32;
-/// Zeros behind a record: they end every string, number and name.
+/// Behind a record.
 const ROOM: usize = 2 * BLOCK;
 
 /// The copy of a record that is being read. Copying costs some hundredth of reading.
@@ -21,7 +23,7 @@ impl Padded {
         self.0.reserve(record.len() + ROOM);
         self.0.extend_from_slice(record);
         self.0.extend_from_slice(&[0; ROOM]);
-        Windows { bytes: &self.0, last: self.0.len() - BLOCK }
+        Windows::with_room(&self.0)
     }
 }
 
@@ -33,7 +35,19 @@ pub(super) struct Windows<'r> {
 }
 
 impl<'r> Windows<'r> {
-    /// The record and the zeros behind it.
+    /// A record where it stands among other bytes; none where there is no room behind it.
+    #[inline]
+    pub fn within(bytes: &'r [u8], record: std::ops::Range<usize>) -> Option<Self> {
+        bytes.get(record.start..record.end.checked_add(ROOM)?).map(Self::with_room)
+    }
+
+    #[inline]
+    fn with_room(bytes: &'r [u8]) -> Self {
+        assert!(bytes.len() >= ROOM);
+        Self { bytes, last: bytes.len() - BLOCK }
+    }
+
+    /// The record and what is behind it.
     #[inline(always)]
     pub fn bytes(self) -> &'r [u8] {
         self.bytes

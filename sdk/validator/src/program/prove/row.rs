@@ -4,7 +4,7 @@
 //! - What is proved of a row is what is proved of the record with these members in this order and no others.
 //! - A standard of which that cannot be said for every row has no [`Row`].
 
-use super::{DEPTH_MAX, How, Memory, Run, Today, Within};
+use super::{DEPTH_MAX, How, Inner, Memory, Run, Today};
 use crate::{
     program::{
         Branch, ObjectState, Program, Proof, StateId, Target, View,
@@ -177,7 +177,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         self.depth += 1;
         let given = self.lanes.enter(Giving { run: self, part, object, cells, base });
         self.depth -= 1;
-        self.within = Within { below: &part.below, cells };
+        self.inner = Inner { below: &part.below, cells };
         let proof = match given {
             Err(proof) => Some(proof),
             Ok((_, 0)) if !is_root => None,
@@ -186,7 +186,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                 other => Some(other),
             },
         };
-        self.within = Within::default();
+        self.inner = Inner::default();
         let proof = match proof {
             Some(Proof::Yes) if is_root && !self.memory.dated.is_empty() => Some(self.dated_codes(base)),
             other => other,
