@@ -208,8 +208,10 @@ impl Issuer {
     fn new(listed: ListedIssuer, folder: &Path) -> Result<Self, String> {
         let ListedIssuer { name, issuer, audience, .. } = &listed;
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || name == "cert" || !name.bytes().all(plain) {
-            return Err(format!("the issuer's name `{name}` must be made of a-z 0-9 -, and not be `cert`"));
+        // `open:` stands before the names that people said in an open registry, and proves nothing.
+        if name.is_empty() || matches!(name.as_str(), "cert" | "open") || !name.bytes().all(plain) {
+            let why = "must be made of a-z 0-9 -, and be neither `cert` nor `open`";
+            return Err(format!("the issuer's name `{name}` {why}"));
         }
         if audience.is_empty() || listed.algorithms.is_empty() {
             return Err(format!("`{name}` needs an audience and at least one algorithm"));

@@ -422,7 +422,9 @@ impl From<PublishError> for Refusal {
                     refusal(Reason::MalformedField).at("pointer", format!("`{place}` is not there"))
                 }
                 DeskError::NoText => refusal(Reason::MalformedField).at("text", &message),
-                DeskError::TooMuch { what, .. } => refusal(Reason::MalformedField).at(what, &message),
+                DeskError::TooMuch { what, .. } => {
+                    refusal(Reason::MalformedField).at(what.split(',').next().unwrap_or(what), &message)
+                }
                 _ => refusal(Reason::ProposalStage),
             },
             PublishError::Mirrored { upstream, .. } => refusal(Reason::NamespaceMirrored).with("upstream", upstream),

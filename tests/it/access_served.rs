@@ -901,7 +901,14 @@ fn an_issuer_that_cannot_be_taken_at_its_word_is_refused_at_start() {
             "does not begin with https://",
         ),
         ("[[issuer]]\nname = \"sso\"\nissuer = \"https://sso.example\"\naudience = \"guiju\"\n", "needs `authority`"),
-        ("[[issuer]]\nname = \"cert\"\nissuer = \"https://sso.example\"\naudience = \"guiju\"\n", "not be `cert`"),
+        (
+            "[[issuer]]\nname = \"cert\"\nissuer = \"https://sso.example\"\naudience = \"guiju\"\n",
+            "neither `cert` nor `open`",
+        ),
+        (
+            "[[issuer]]\nname = \"open\"\nissuer = \"https://sso.example\"\naudience = \"guiju\"\n",
+            "neither `cert` nor `open`",
+        ),
         (
             "[[issuer]]\nname = \"sso\"\nissuer = \"https://sso.example\"\naudience = \"\"\nkeys = \"keys.json\"\n",
             "needs an audience",
