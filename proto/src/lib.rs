@@ -15,6 +15,12 @@ mod guiju {
             tonic::include_proto!("guiju.governance.v1");
         }
     }
+
+    pub mod log {
+        pub mod v1 {
+            tonic::include_proto!("guiju.log.v1");
+        }
+    }
 }
 
 /// `guiju.registry.v1`: publish, resolve, fetch, find, watch.
@@ -29,9 +35,7 @@ pub mod conformance {
 }
 
 /// `guiju.log.v1`: what the log holds, and what proves it.
-pub mod log {
-    tonic::include_proto!("guiju.log.v1");
-}
+pub use guiju::log::v1 as log;
 
 impl log::Entry {
     /// What it says: where it was taken over from another log, the entry there, with when and by whom it was made.

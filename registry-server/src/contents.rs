@@ -28,12 +28,15 @@ pub fn named<E: ToString>(
         digest.ok_or_else(|| "it holds a malformed digest".to_owned())
     };
     let (said, manifest, metadata, standard, version) = match entry.event {
-        Some(Event::VersionPublished(event)) => (None, event.manifest, event.metadata, event.standard, event.version),
+        Some(Event::VersionPublished(event)) => {
+            (Vec::new(), event.manifest, event.metadata, event.standard, event.version)
+        }
         Some(Event::ProposalStepped(event)) => {
-            let said = (!event.text.is_empty()).then(|| digest(&event.text)).transpose()?;
+            let said = [&event.text, &event.waive, &event.waived].into_iter().filter(|digest| !digest.is_empty());
+            let said: Vec<Digest> = said.map(|bytes| digest(bytes)).collect::<Result<_, _>>()?;
             // Of the steps only a draft brings a version along.
             if event.step != "drafted" {
-                return Ok(said.into_iter().collect());
+                return Ok(said);
             }
             (said, event.digest, event.metadata, event.standard, event.version)
         }

@@ -34,6 +34,7 @@ use guiju_model::{
     TermError, Text, VersionInfo, resolve,
 };
 use guiju_validator::{CompileError, ExampleFault, Lint, Validator, judge_examples, lint};
+use judge::Plea;
 pub use judge::{Findings, Narrowing};
 use semver::Version;
 use std::{
@@ -58,6 +59,8 @@ pub struct Submission {
     pub metadata_toml: String,
     /// From when until when it is to be in effect.
     pub dates: Dates,
+    /// Why what cannot be decided breaks nobody; empty: nothing is waived.
+    pub waive: String,
     /// Judge, and publish nothing.
     pub dry_run: bool,
 }
@@ -69,6 +72,8 @@ struct Candidate {
     metadata_toml: String,
     bundle: Bundle,
     dates: Dates,
+    /// On whose word what cannot be decided breaks nobody.
+    plea: Option<Plea>,
     /// The proposal that it comes of.
     proposal: Option<u64>,
 }
@@ -152,6 +157,17 @@ pub enum PublishError {
     /// A record that conforms to the baseline would be refused, or the engine cannot say that none would.
     #[error("`{standard}` {version} {}", judged.too_small())]
     BumpTooSmall { standard: StandardId, version: Version, judged: Box<judge::Judged> },
+    #[error(
+        "nothing about `{standard}` {version} is undecided that its number does not allow for; publish it without a waiver"
+    )]
+    NothingWaived { standard: StandardId, version: Version },
+    #[error(
+        "of `{standard}` {version} more could not be decided now than was waived when it was submitted: {}; draft it anew, so \
+         that it is approved with all of it", questions.join("; ")
+    )]
+    MoreUndecided { standard: StandardId, version: Version, questions: Vec<String> },
+    #[error("a waiver says why in at most {} bytes, and not in spaces alone", judge::REASON_BYTES_MAX)]
+    WaiverReason,
     #[error("`{standard}` {version} {}", judged.forbidden())]
     Forbidden { standard: StandardId, version: Version, judged: Box<judge::Judged> },
     #[error("`{standard}` {version} {}", narrowing.refusal())]
@@ -376,7 +392,8 @@ impl Registry {
         check_operation_id(&submission.operation_id)?;
         caller.acts_on(submission.package.standard.namespace())?;
         self.is_ours(&submission.package.standard)?;
-        let Submission { operation_id, package, metadata_toml, dates, dry_run } = submission;
+        let Submission { operation_id, package, metadata_toml, dates, waive, dry_run } = submission;
+        let plea = Plea::of(caller.principal().as_str(), waive)?;
         let metadata = self.metadata(&package, &metadata_toml)?;
         let bundle = Bundle::seal(&package, &Seen { registry: self, caller })?;
         if let Some(version) = self.published_before(&operation_id, bundle.root(), &dates)? {
@@ -385,7 +402,7 @@ impl Registry {
         if !dry_run {
             self.may_publish_directly(&package.standard)?;
         }
-        let candidate = Candidate { package, metadata, metadata_toml, bundle, dates, proposal: None };
+        let candidate = Candidate { package, metadata, metadata_toml, bundle, dates, plea, proposal: None };
         self.publish_candidate(caller, operation_id, candidate, dry_run)
     }
 
@@ -397,7 +414,7 @@ impl Registry {
         candidate: Candidate,
         dry_run: bool,
     ) -> Result<Published, PublishError> {
-        let Candidate { package, metadata, metadata_toml, bundle, dates, proposal } = candidate;
+        let Candidate { package, metadata, metadata_toml, bundle, dates, plea, proposal } = candidate;
         let mut judging = Some(traces::judging().entered());
         let warnings = self.examined(&package, &metadata, &bundle)?;
         for _ in 0..OVERTAKEN_MAX {
@@ -405,15 +422,15 @@ impl Registry {
             let time_ms = (self.clock_ms)();
             let term = self.term(&bundle, &dates, time_ms)?;
             let baseline = self.admitted(&bundle, &term)?;
-            let mut findings = self.found_out(caller, &bundle, &metadata.reading, baseline.as_ref())?;
-            let judged = findings.judged.take();
-            findings.judged = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
+            let findings = self.found_out(caller, &bundle, &metadata.reading, baseline.as_ref(), plea.as_ref())?;
+            let findings = findings.refusal(&package.standard, &package.version)?;
+            let waiver = findings.waiver.clone();
             let (operation_id, baseline) = (operation_id.clone(), baseline.map(|(version, _)| version));
             drop(judging);
             let committed = match dry_run {
                 true => {
                     let (manifest, index) = (&bundle.root().manifest, self.log.known_size());
-                    Ok((facts::version_info(manifest, bundle.digest(), index, time_ms, term), true))
+                    Ok((facts::version_info(manifest, bundle.digest(), index, time_ms, term, waiver), true))
                 }
                 false => {
                     let root = bundle.root();
@@ -424,6 +441,7 @@ impl Registry {
                         term,
                         proposal,
                         baseline,
+                        waiver,
                     };
                     let draft = commit::Draft::version(caller, operation_id, root, terms, time_ms);
                     let committed = self.commit(draft);
@@ -503,25 +521,25 @@ impl Registry {
 
     /// The same judgement, with nothing written.
     fn judged_candidate(&self, caller: &Caller, candidate: &Candidate) -> Result<Findings, PublishError> {
-        let Candidate { package, metadata, bundle, dates, .. } = candidate;
+        let Candidate { package, metadata, bundle, dates, plea, .. } = candidate;
         self.examined(package, metadata, bundle)?;
         let term = self.term(bundle, dates, (self.clock_ms)())?;
         let baseline = self.admitted(bundle, &term)?;
-        let mut findings = self.found_out(caller, bundle, &metadata.reading, baseline.as_ref())?;
-        let judged = findings.judged.take();
-        findings.judged = judged.map(|judged| judged.refusal(&package.standard, &package.version)).transpose()?;
-        Ok(findings)
+        let findings = self.found_out(caller, bundle, &metadata.reading, baseline.as_ref(), plea.as_ref())?;
+        findings.refusal(&package.standard, &package.version)
     }
 
     /// Whether a version may be published under its number, and why.
     pub fn can_publish(&self, caller: &Caller, submission: &Submission) -> Result<Findings, PublishError> {
-        let Submission { package, metadata_toml, .. } = submission;
+        let Submission { package, metadata_toml, waive, .. } = submission;
         self.is_ours(&package.standard)?;
+        let plea = Plea::of(caller.principal().as_str(), waive.clone())?;
         let metadata = self.metadata(package, metadata_toml)?;
         let bundle = Bundle::seal(package, &Seen { registry: self, caller })?;
         self.examined(package, &metadata, &bundle)?;
         let term = self.term(&bundle, &submission.dates, (self.clock_ms)())?;
-        self.found_out(caller, &bundle, &metadata.reading, self.admitted(&bundle, &term)?.as_ref())
+        let baseline = self.admitted(&bundle, &term)?;
+        self.found_out(caller, &bundle, &metadata.reading, baseline.as_ref(), plea.as_ref())
     }
 
     /// Compares two published versions, under the reading of the new one's standard.

@@ -77,9 +77,14 @@ table! {
         "the version is not higher than those of its major line", "choose a higher version";
     BumpTooSmall = "BUMP_TOO_SMALL", FailedPrecondition, 409, None,
         "the version number is too small for what it changes; the details hold the `Verdict` with its witnesses",
-        "choose `required` of `ErrorInfo.metadata`, or do what each violation says instead";
+        "choose `required` of `ErrorInfo.metadata`, or do what each violation says instead; where that is empty, a waiver will do";
     ChangeForbidden = "CHANGE_FORBIDDEN", FailedPrecondition, 409, None,
         "a change that no version number allows", "do what the violation says instead";
+    NothingWaived = "NOTHING_WAIVED", FailedPrecondition, 409, None,
+        "a waiver is given, and nothing is undecided that its number does not allow for", "publish it without the waiver";
+    MoreUndecided = "MORE_UNDECIDED", FailedPrecondition, 409, None,
+        "more is undecided now than was waived when the proposal was submitted",
+        "draft it anew, so that it is approved with what `BadRequest` names";
     ProfileWidens = "PROFILE_WIDENS", FailedPrecondition, 409, None,
         "a profile accepts what its base refuses; the details hold the `Narrowing` with its witness",
         "refuse in the profile what the base refuses";
@@ -400,6 +405,14 @@ impl From<PublishError> for Refusal {
                     refusal(Reason::BumpTooSmall).with("baseline", &judged.baseline).with("required", required);
                 verdict::told(refusal, &judged.verdict).about("version", format!("{standard}@={version}"))
             }
+            PublishError::NothingWaived { standard, version } => {
+                refusal(Reason::NothingWaived).about("version", format!("{standard}@={version}"))
+            }
+            PublishError::MoreUndecided { standard, version, questions } => {
+                let refusal = refusal(Reason::MoreUndecided).about("version", format!("{standard}@={version}"));
+                questions.into_iter().fold(refusal, |refusal, question| refusal.at("waive", question))
+            }
+            PublishError::WaiverReason => refusal(Reason::MalformedField).at("waive", &message),
             PublishError::ProfileWidens { standard, version, narrowing } => {
                 let refusal = refusal(Reason::ProfileWidens).with("base", &narrowing.base);
                 verdict::told_of_profile(refusal, &narrowing).about("version", format!("{standard}@={version}"))

@@ -115,6 +115,7 @@ fn offer(operation: &str, proposal: Option<u64>, standard: &str, drafts: u32) ->
         package: package(standard, drafts),
         metadata_toml: METADATA.into(),
         dates: Dates::default(),
+        waive: String::new(),
         text: "as discussed".into(),
     }
 }
@@ -221,6 +222,7 @@ fn step(
                 package: package(&standard, 0),
                 metadata_toml: METADATA.into(),
                 dates: Dates::default(),
+                waive: String::new(),
                 dry_run: false,
             };
             let namespace = SPACES[space].parse().unwrap();
@@ -419,6 +421,7 @@ fn in_an_open_registry_people_say_who_they_are() {
         package: package("bj.power/meter", 1),
         metadata_toml: METADATA.into(),
         dates: Dates::default(),
+        waive: String::new(),
         dry_run: false,
     };
     let refused = registry.publish(&bo, submission).unwrap_err().to_string();
@@ -465,6 +468,7 @@ fn put(registry: &Registry, standard: &str, version: &str, schema: &str) {
         package,
         metadata_toml: METADATA.replace("\"record\"", &format!("\"{kind}\"")),
         dates: Dates::default(),
+        waive: String::new(),
         dry_run: false,
     };
     registry.publish(&root, submission).unwrap();
@@ -580,6 +584,7 @@ fn an_impact_names_nothing_that_may_not_be_seen() {
         package: next,
         metadata_toml: METADATA.into(),
         dates: Dates::default(),
+        waive: String::new(),
         dry_run: true,
     };
     let warnings = |who: &str| {
@@ -630,4 +635,93 @@ fn a_quorum_is_lowered_by_who_manages_where_it_was_set() {
     set(&part, "bj.water.city", 2).unwrap();
     assert!(set(&part, "bj.water", 0).is_err());
     set(&whole, "bj.water.city", 0).unwrap();
+}
+
+/// What cannot be decided of a draft is waived by its author and approved with it; nobody else's word is asked, and no entry tells of
+/// it before it is published.
+#[test]
+fn a_waiver_is_approved_with_the_draft_that_asks_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(Memory::default());
+    let registry = open(folder.path(), &log);
+    registry.bootstrap("root".parse().unwrap(), None, "first", false).unwrap();
+    let root = registry.caller("root".parse().unwrap()).unwrap();
+    for (at, (who, role)) in
+        [("ann", "author"), ("bo", "approver"), ("chen", "manager"), ("op", "operator")].into_iter().enumerate()
+    {
+        let grant = if role == "operator" { "operator:*".to_owned() } else { format!("{role}:bj.water") };
+        let (operation_id, principal, grant) = (format!("g{at}"), who.parse().unwrap(), grant.parse().unwrap());
+        registry.grant(&root, RoleChange { operation_id, principal, grant, reason: "as agreed".into() }).unwrap();
+    }
+    let caller = |who: &str| registry.caller(who.parse().unwrap()).unwrap();
+    let [ann, bo, chen, op] = ["ann", "bo", "chen", "op"].map(caller);
+    let version = |number: &str, rule: &str| {
+        let schema = format!(
+            r#"{{"type":"object","properties":{{"n":{{"type":"string",{rule},"title":"n","x-guiju":{{"titleZh":"数"}}}}}},"x-guiju":{{"vocabulary":"1"}}}}"#
+        );
+        let files = [("schema.json".to_owned(), schema.into_bytes())].into();
+        Package { version: number.parse().unwrap(), files, ..package("bj.water/meter", 0) }
+    };
+    let publish = |by: &Caller, number: &str, rule: &str, waive: &str| {
+        let (operation_id, waive) = (format!("p-{number}-{}", by.principal()), waive.to_owned());
+        let by = by.acting(Role::Manager, &"bj.water".parse().unwrap())?;
+        let (metadata_toml, dates) = (METADATA.into(), Dates::default());
+        registry.publish(
+            &by,
+            Submission { operation_id, package: version(number, rule), metadata_toml, dates, waive, dry_run: false },
+        )
+    };
+    publish(&chen, "1.0.0", r#""format":"uri-reference""#, "").unwrap();
+    let drafted = |by: &Caller, operation: &str, proposal: Option<u64>, waive: &str| {
+        let package = version("1.2.0", r#""pattern":"^[^<]*$""#);
+        registry.draft(by, Offer { package, waive: waive.into(), ..offer(operation, proposal, "bj.water/meter", 0) })
+    };
+    let taken = |by: &Caller, operation: &str, id: u64, what: Move| {
+        registry.take_move(by, operation.into(), id, what, "because".into())
+    };
+    let id = drafted(&ann, "a", None, "").unwrap().proposal.id;
+    let refused = taken(&ann, "b", id, Move::Submit).unwrap_err().to_string();
+    assert!(refused.contains("may break 1.0.0, which could not be decided"), "{refused}");
+    for by in [&op, &bo, &chen] {
+        let denied = drafted(by, "c", Some(id), "no reference has it");
+        assert!(
+            matches!(denied, Err(PublishError::Denied(_) | PublishError::Desk(DeskError::Unknown(_)))),
+            "{denied:?}"
+        );
+    }
+    let denied = publish(&op, "1.2.0", r#""pattern":"^[^<]*$""#, "no reference has it");
+    assert!(matches!(denied, Err(PublishError::Denied(_))), "{denied:?}");
+    drafted(&ann, "d", Some(id), "no reference has it").unwrap();
+    let submitted = taken(&ann, "e", id, Move::Submit).unwrap();
+    assert_eq!(taken(&ann, "e", id, Move::Submit).unwrap(), submitted, "again");
+    let waiver = registry.waiver(&submitted.proposal).unwrap().unwrap();
+    assert_eq!((waiver.by.as_str(), waiver.reason.as_str()), ("ann", "no reference has it"));
+    assert!(waiver.questions[0].contains("format `uri-reference`"), "{waiver:?}");
+    let held = |text: &str| {
+        let entries = log.entries(0, 1000).unwrap().concat();
+        entries.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    assert!(!held("no reference has it") && !held("format `uri-reference`"));
+    let digest: Digest = submitted.proposal.digest.parse().unwrap();
+    assert!(taken(&bo, "f", id, Move::Approve { digest }).unwrap().is_approved());
+
+    // Another version comes in between, against which something else is undecided.
+    publish(&chen, "1.1.0", r#""format":"iri-reference""#, "every reference is one").unwrap();
+    let refused = registry.publish_proposal(&chen, "h".into(), id).unwrap_err();
+    let PublishError::MoreUndecided { questions, .. } = &refused else { panic!("{refused}") };
+    assert!(questions[0].contains("format `iri-reference`"), "{questions:?}");
+    drafted(&ann, "i", Some(id), "no reference has it").unwrap();
+    let digest: Digest = taken(&ann, "j", id, Move::Submit).unwrap().proposal.digest.parse().unwrap();
+    let few = registry.publish_proposal(&chen, "k".into(), id).unwrap_err().to_string();
+    assert!(few.contains("needs 1 approvals and has 0"), "{few}");
+    taken(&bo, "l", id, Move::Approve { digest }).unwrap();
+    let done = registry.publish_proposal(&chen, "m".into(), id).unwrap();
+    let waiver = done.version.waiver.clone().unwrap();
+    assert_eq!((waiver.by.as_str(), waiver.reason.as_str()), ("ann", "no reference has it"));
+    assert!(held("no reference has it") && held("format `iri-reference`"));
+    // The log alone says all of it.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let replayed = open(elsewhere.path(), &log);
+    let standard = "bj.water/meter".parse().unwrap();
+    assert_eq!(replayed.version_here(&standard, &"1.2.0".parse().unwrap()).unwrap(), Some(done.version));
 }

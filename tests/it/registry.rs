@@ -35,6 +35,7 @@ pub fn submission(name: &str, version: &str, schema: &str) -> Submission {
         },
         metadata_toml: METADATA.into(),
         dates: Default::default(),
+        waive: String::new(),
         dry_run: false,
     }
 }

@@ -2,7 +2,7 @@
 
 use guiju_model::{
     Bundle, Catalog, Content, Dependency, Digest, Dimension, Finding, Kind, MatchedIn, Package, Place, Report,
-    SearchHit, Severity, StandardId, StandardInfo, Status, Term, Text, VersionInfo,
+    SearchHit, Severity, StandardId, StandardInfo, Status, Term, Text, VersionInfo, Waiver,
 };
 use guiju_proto::{
     conformance, convert,
@@ -116,6 +116,11 @@ fn versions_and_hits_come_back_the_same() {
             dependencies: vec![dependency],
             successor: "bj.library/card@2".into(),
             term: Term { from: day("2026-01-01"), to: Some(day("2027-01-01")), grace_until: None },
+            waiver: (*status == Status::Draft).then(|| Waiver {
+                by: "ann".into(),
+                reason: "none writes it".into(),
+                questions: vec!["a".into()],
+            }),
         };
         assert_eq!(VersionInfo::try_from(registry::VersionInfo::from(info.clone())), Ok(info));
     }

@@ -1,9 +1,9 @@
 //! What is registered: versions, standards, hits, submissions.
 
 use super::{ConvertError, PIECE_BYTES, parsed, required, word, words};
-use crate::registry as wire;
+use crate::{log, registry as wire};
 use guiju_model::{
-    Date, Dates, Dependency, Kind, Package, SearchHit, StandardInfo, Status, Term, TermError, VersionInfo,
+    Date, Dates, Dependency, Kind, Package, SearchHit, StandardInfo, Status, Term, TermError, VersionInfo, Waiver,
 };
 use prost_types::Timestamp;
 use std::collections::BTreeMap;
@@ -50,7 +50,20 @@ impl From<VersionInfo> for wire::VersionInfo {
             effective_from: info.term.from.to_string(),
             effective_to: day_or_empty(info.term.to),
             grace_until: day_or_empty(info.term.grace_until),
+            waiver: info.waiver.map(Into::into),
         }
+    }
+}
+
+impl From<Waiver> for log::Waiver {
+    fn from(Waiver { by, reason, questions }: Waiver) -> Self {
+        Self { by, reason, questions }
+    }
+}
+
+impl From<log::Waiver> for Waiver {
+    fn from(log::Waiver { by, reason, questions }: log::Waiver) -> Self {
+        Self { by, reason, questions }
     }
 }
 
@@ -96,6 +109,7 @@ impl TryFrom<wire::VersionInfo> for VersionInfo {
                 to: day_if_any("effective_to", &info.effective_to)?,
                 grace_until: day_if_any("grace_until", &info.grace_until)?,
             },
+            waiver: info.waiver.map(Into::into),
         })
     }
 }

@@ -25,8 +25,8 @@ impl Proposals for Service {
         let package = Package::try_from(&candidate).map_err(|fault| Refusal::from(fault.of("candidate")))?;
         let dates = convert::dates(&candidate.effective_from, &candidate.effective_to, &candidate.grace_until);
         let dates = dates.map_err(|fault| Refusal::from(fault.of("candidate")))?;
-        let metadata_toml = candidate.metadata_toml;
-        let offer = Offer { operation_id, proposal, package, metadata_toml, dates, text };
+        let (metadata_toml, waive) = (candidate.metadata_toml, candidate.waive);
+        let offer = Offer { operation_id, proposal, package, metadata_toml, dates, waive, text };
         let proposal = self.desk(&deed, move |registry| registry.draft(&caller, offer)).await?;
         Ok(Response::new(wire::DraftResponse { proposal: Some(proposal) }))
     }
@@ -92,11 +92,11 @@ impl Proposals for Service {
         let found = self.ask_noting(&deed, move |registry| {
             let standing = registry.proposal(&caller, id)?;
             let impact = registry.impact(&caller, id)?;
-            let texts = registry.texts(&standing.proposal)?;
             let (manifest, metadata_toml) = registry.proposed(&standing.proposal)?;
             let impact = told(impact, &standing.proposal.draft.standard);
-            let (proposal, impact, manifest) = (Some(whole(standing, texts)), Some(impact), manifest.to_canonical());
-            Ok(wire::GetProposalResponse { proposal, impact, manifest: manifest.into(), metadata_toml })
+            let (proposal, impact) = (Some(whole(registry, standing)?), Some(impact));
+            let manifest = manifest.to_canonical().into();
+            Ok(wire::GetProposalResponse { proposal, impact, manifest, metadata_toml })
         });
         Ok(Response::new(found.await?))
     }
@@ -171,8 +171,7 @@ impl Service {
     ) -> Result<wire::Proposal, Status> {
         self.ask_noting(deed, move |registry| {
             let standing = step(registry)?;
-            let texts = registry.texts(&standing.proposal)?;
-            Ok(whole(standing, texts))
+            whole(registry, standing)
         })
         .await
     }
@@ -225,10 +224,12 @@ fn head(standing: Standing) -> wire::Proposal {
         quorum,
         approved_by,
         steps: Vec::new(),
+        waiver: None,
     }
 }
 
-fn whole(standing: Standing, texts: Vec<String>) -> wire::Proposal {
+fn whole(registry: &Registry, standing: Standing) -> Result<wire::Proposal, PublishError> {
+    let (texts, waiver) = (registry.texts(&standing.proposal)?, registry.waiver(&standing.proposal)?);
     let unanswered: Vec<u64> = standing.proposal.unanswered().collect();
     let steps = standing.proposal.steps.clone().into_iter().zip(texts).map(|(step, text)| {
         let mut told = wire::ProposalStep {
@@ -243,7 +244,7 @@ fn whole(standing: Standing, texts: Vec<String>) -> wire::Proposal {
                 told.digest = digest;
                 "drafted"
             }
-            Done::Submitted { digest } => {
+            Done::Submitted { digest, .. } => {
                 told.digest = digest;
                 "submitted"
             }
@@ -267,7 +268,7 @@ fn whole(standing: Standing, texts: Vec<String>) -> wire::Proposal {
         wire::ProposalStep { step: word.into(), ..told }
     });
     let steps = steps.collect();
-    wire::Proposal { steps, ..head(standing) }
+    Ok(wire::Proposal { steps, waiver: waiver.map(Into::into), ..head(standing) })
 }
 
 fn told(impact: Impact, standard: &str) -> wire::Impact {

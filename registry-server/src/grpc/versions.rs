@@ -196,7 +196,7 @@ impl Registry for Service {
         let submission = submission(candidate)?;
         let caller = deed.on(submission.package.standard.namespace()).map_err(Refusal::from)?;
         let findings = self.ask(move |registry| registry.can_publish(&caller, &submission)).await?;
-        let Findings { judged, affected } = findings;
+        let Findings { judged, affected, .. } = findings;
         let affected_profiles = affected.iter().map(verdict::narrowing).collect();
         let Some(judged) = judged else {
             let (is_allowed, required_version, verdict) = (true, String::new(), None);
@@ -245,7 +245,7 @@ impl Service {
         }
         let (warnings_en, warnings_zh) = receipt.warnings.into_iter().map(|text| (text.en, text.zh)).unzip();
         let version = Some(receipt.version.into());
-        let Findings { judged, affected } = &receipt.findings;
+        let Findings { judged, affected, .. } = &receipt.findings;
         let verdict = judged.as_ref().map(|judged| verdict::whole(&judged.verdict));
         let affected_profiles = affected.iter().map(verdict::narrowing).collect();
         Ok(wire::PublishResponse {
@@ -364,8 +364,8 @@ fn submission(request: wire::PublishRequest) -> Result<Submission, Refusal> {
     }
     let package = Package::try_from(&request)?;
     let dates = convert::dates(&request.effective_from, &request.effective_to, &request.grace_until)?;
-    let wire::PublishRequest { metadata_toml, dry_run, .. } = request;
-    Ok(Submission { operation_id, package, metadata_toml, dates, dry_run })
+    let wire::PublishRequest { metadata_toml, waive, dry_run, .. } = request;
+    Ok(Submission { operation_id, package, metadata_toml, dates, waive, dry_run })
 }
 
 fn status_change(request: wire::SetStatusRequest) -> Result<StatusChange, Refusal> {

@@ -12,7 +12,7 @@ use crate::{
     log::{Append, BatchMax, LogError, jittered},
     traces,
 };
-use guiju_model::{Content, Dates, Digest, Metadata, StandardId, Term, VersionInfo};
+use guiju_model::{Content, Dates, Digest, Metadata, StandardId, Term, VersionInfo, Waiver};
 use guiju_proto::{
     convert::day_or_empty,
     log::{Entry, StatusChanged, VersionPublished, entry},
@@ -56,6 +56,7 @@ enum What {
         proposal: Option<u64>,
         /// What it was compared with.
         baseline: Option<Version>,
+        waiver: Option<Waiver>,
     },
     Status {
         standard: StandardId,
@@ -78,6 +79,7 @@ pub(super) struct Terms<'t> {
     pub proposal: Option<u64>,
     /// What it was compared with.
     pub baseline: Option<Version>,
+    pub waiver: Option<Waiver>,
 }
 
 /// The event of a change of status.
@@ -100,7 +102,7 @@ pub(super) const ACCESS: &str = "access";
 
 impl Draft {
     pub fn version(caller: &Caller, operation_id: String, content: &Content, terms: Terms<'_>, time_ms: u64) -> Self {
-        let Terms { metadata, metadata_toml, dates, term, proposal, baseline } = terms;
+        let Terms { metadata, metadata_toml, dates, term, proposal, baseline, waiver } = terms;
         let manifest = content.manifest.to_canonical();
         let (digest, metadata_digest) = (Digest::of(&manifest), Digest::of(metadata_toml.as_bytes()));
         let event = VersionPublished {
@@ -112,6 +114,7 @@ impl Draft {
             effective_to: day_or_empty(dates.effective_to),
             grace_until: day_or_empty(dates.grace_until),
             proposal,
+            waiver: waiver.clone().map(Into::into),
         };
         let entry = entry_bytes(caller, &operation_id, time_ms, entry::Event::VersionPublished(event));
         let mut blobs = vec![manifest, metadata_toml.as_bytes().to_vec()];
@@ -125,6 +128,7 @@ impl Draft {
             term,
             proposal,
             baseline,
+            waiver,
         };
         Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs } }
     }
@@ -422,9 +426,9 @@ impl Registry {
             let version = match &waiting.draft.what {
                 // Of a shared log the view knows better: another server may have appended the same operation a moment before.
                 What::Version { standard, version, .. } if self.is_shared() => self.view().version(standard, version),
-                What::Version { digest, content, term, .. } => {
-                    let time_ms = waiting.draft.time_ms;
-                    Ok(Some(facts::version_info(&content.manifest, *digest, index, time_ms, *term)))
+                What::Version { digest, content, term, waiver, .. } => {
+                    let (time_ms, waiver) = (waiting.draft.time_ms, waiver.clone());
+                    Ok(Some(facts::version_info(&content.manifest, *digest, index, time_ms, *term, waiver)))
                 }
                 What::Status { standard, version } => self.view().version(standard, version),
                 What::Act { .. } => Ok(None),

@@ -10,12 +10,12 @@
 //!   all that it refers to.
 
 use super::{
-    AskError, Caller, Findings, PublishError, Published, Registry, Seen, StoreError, check_operation_id, commit,
+    AskError, Caller, Findings, Plea, PublishError, Published, Registry, Seen, StoreError, check_operation_id, commit,
 };
 use crate::view::{Deed, DeskFact, Draft, Proposal, Stage, Step};
 use guiju_model::{
     Bundle, Dates, Digest, Manifest, Metadata, Namespace, Package, Principal, ResolveError, Role, StandardId, Status,
-    VersionInfo,
+    VersionInfo, Waiver,
 };
 use guiju_proto::{
     convert::day_or_empty,
@@ -38,6 +38,8 @@ pub struct Offer {
     pub package: Package,
     pub metadata_toml: String,
     pub dates: Dates,
+    /// Why what cannot be decided breaks nobody; empty: nothing is waived.
+    pub waive: String,
     pub text: String,
 }
 
@@ -127,9 +129,10 @@ fn list(comments: &[u64]) -> String {
 impl Registry {
     /// Opens a proposal, or puts another draft in its place.
     pub fn draft(&self, caller: &Caller, offer: Offer) -> Result<Standing, PublishError> {
-        let Offer { operation_id, proposal, package, metadata_toml, dates, text } = offer;
+        let Offer { operation_id, proposal, package, metadata_toml, dates, waive, text } = offer;
         check_operation_id(&operation_id)?;
         bounded(&text)?;
+        Plea::of("", waive.clone())?;
         self.metadata(&package, &metadata_toml)?;
         let content = package.seal(Vec::new()).map_err(guiju_model::BundleError::from)?;
         let manifest = content.manifest.to_canonical();
@@ -144,9 +147,11 @@ impl Registry {
             effective_from: day_or_empty(dates.effective_from),
             effective_to: day_or_empty(dates.effective_to),
             grace_until: day_or_empty(dates.grace_until),
+            waive: if waive.is_empty() { Default::default() } else { hash(waive.as_bytes()) },
             ..Default::default()
         };
         let mut blobs = vec![manifest, metadata_toml.into_bytes(), text.into_bytes()];
+        blobs.extend(Some(waive.into_bytes()).filter(|waive| !waive.is_empty()));
         blobs.extend(content.files.into_values());
         let caller_then = caller.clone();
         let admit = move |registry: &Self| registry.may_draft(&caller_then, proposal, &package);
@@ -199,13 +204,18 @@ impl Registry {
         let was_done = self.log.operation(&operation_id)?.is_some();
         let mut submitted = None;
         match &what {
-            Move::Submit if was_done => event.digest = self.submitted_by(&operation_id)?,
+            Move::Submit if was_done => (event.digest, event.waived) = self.submitted_by(&operation_id)?,
             Move::Submit => {
                 self.may_move(caller, id, &what)?;
-                let (manifest, _) = self.sealed(caller, &proposal)?;
+                let (manifest, findings) = self.sealed(caller, &proposal)?;
                 let bytes = manifest.to_canonical();
                 event.digest = hash(&bytes);
                 blobs.push(bytes);
+                if let Some(waiver) = findings.waiver {
+                    let questions = Value::from(waiver.questions).to_string().into_bytes();
+                    event.waived = hash(&questions);
+                    blobs.push(questions);
+                }
                 submitted = Some(manifest);
             }
             Move::Approve { digest } => event.digest = digest.as_bytes().to_vec().into(),
@@ -362,6 +372,25 @@ impl Registry {
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         proposal.steps.iter().map(text).collect()
+    }
+
+    /// What is waived with a proposal, on whose word; the questions are there once it has been submitted.
+    pub fn waiver(&self, proposal: &Proposal) -> Result<Option<Waiver>, StoreError> {
+        let said = |name: &String| Ok::<_, StoreError>(self.log.blob(&digest(name)?)?.unwrap_or_default());
+        let Some(reason) = &proposal.draft.waive else { return Ok(None) };
+        let reason = String::from_utf8_lossy(&said(reason)?).into_owned();
+        let (mut by, mut questions) = (String::new(), Vec::new());
+        for step in &proposal.steps {
+            match &step.what {
+                Deed::Drafted { .. } => (by, questions) = (step.by.clone(), Vec::new()),
+                Deed::Submitted { waived: Some(waived), .. } => {
+                    let list = serde_json::from_slice(&said(waived)?);
+                    questions = list.map_err(|_| StoreError::Broken("a list of questions cannot be read".into()))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(Some(Waiver { by, reason, questions }))
     }
 
     /// Proposals under a namespace that a caller may see, newest first.
@@ -538,7 +567,9 @@ impl Registry {
     fn sealed(&self, caller: &Caller, proposal: &Proposal) -> Result<(Manifest, Findings), PublishError> {
         let (package, metadata, metadata_toml, dates) = self.drafted(proposal)?;
         let bundle = Bundle::seal(&package, &Seen { registry: self, caller })?;
-        let candidate = super::Candidate { package, metadata, metadata_toml, bundle, dates, proposal: None };
+        let waiver = self.waiver(proposal)?;
+        let plea = waiver.map(|Waiver { by, reason, .. }| Plea { by, reason, questions: None });
+        let candidate = super::Candidate { package, metadata, metadata_toml, bundle, dates, plea, proposal: None };
         let findings = self.judged_candidate(caller, &candidate)?;
         Ok((candidate.bundle.root().manifest.clone(), findings))
     }
@@ -556,7 +587,9 @@ impl Registry {
                 return Err(DeskError::WithdrawnReference { id: proposal.id, standard, version }.into());
             }
         }
-        Ok(super::Candidate { package, metadata, metadata_toml, bundle, dates, proposal: Some(proposal.id) })
+        let waiver = self.waiver(proposal)?;
+        let plea = waiver.map(|Waiver { by, reason, questions }| Plea { by, reason, questions: Some(questions) });
+        Ok(super::Candidate { package, metadata, metadata_toml, bundle, dates, plea, proposal: Some(proposal.id) })
     }
 
     fn drafted(&self, proposal: &Proposal) -> Result<(Package, Metadata, String, Dates), PublishError> {
@@ -571,10 +604,10 @@ impl Registry {
         Ok((Package { standard, version, kind, files: content.files }, metadata, toml, dates))
     }
 
-    /// The digest that an operation has submitted.
-    fn submitted_by(&self, operation_id: &str) -> Result<prost::bytes::Bytes, PublishError> {
+    /// The digest that an operation has submitted, and that of what was waived.
+    fn submitted_by(&self, operation_id: &str) -> Result<(prost::bytes::Bytes, prost::bytes::Bytes), PublishError> {
         match self.log.operation(operation_id)?.map(|index| self.entry(index)).transpose()?.and_then(|e| e.event) {
-            Some(Event::ProposalStepped(event)) => Ok(event.digest),
+            Some(Event::ProposalStepped(event)) => Ok((event.digest, event.waived)),
             _ => Err(PublishError::OperationReused(operation_id.into())),
         }
     }
@@ -621,7 +654,7 @@ pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event) -> Option<
             let digest = || text_of(&event.digest);
             let what = match event.step.as_str() {
                 "drafted" => Deed::Drafted { digest: digest()? },
-                "submitted" => Deed::Submitted { digest: digest()? },
+                "submitted" => Deed::Submitted { digest: digest()?, waived: text_of(&event.waived) },
                 "commented" => Deed::Commented {
                     file: event.file.clone(),
                     pointer: event.pointer.clone(),
@@ -641,6 +674,7 @@ pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event) -> Option<
                     effective_from: event.effective_from.clone(),
                     effective_to: event.effective_to.clone(),
                     grace_until: event.grace_until.clone(),
+                    waive: text_of(&event.waive),
                 })),
                 _ => None,
             };

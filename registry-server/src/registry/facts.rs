@@ -3,7 +3,7 @@
 use super::{Caller, Event, Happening, PublishError, Registry, StoreError, access, desk};
 use crate::view::{Ends, Fact, View, Words};
 use guiju_model::{
-    Content, Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo, read_json_or_yaml,
+    Content, Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo, Waiver, read_json_or_yaml,
 };
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
 use prost::Message;
@@ -25,6 +25,7 @@ pub(super) fn version_info(
     log_index: u64,
     published_ms: u64,
     term: Term,
+    waiver: Option<Waiver>,
 ) -> VersionInfo {
     VersionInfo {
         standard: manifest.standard.clone(),
@@ -37,6 +38,7 @@ pub(super) fn version_info(
         dependencies: manifest.dependencies.clone(),
         successor: String::new(),
         term,
+        waiver,
     }
 }
 
@@ -154,7 +156,8 @@ impl Registry {
                     }
                 };
                 let term = term(&published, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
-                let info = version_info(&manifest, named, index, time_ms, term);
+                let waiver = published.waiver.map(Into::into);
+                let info = version_info(&manifest, named, index, time_ms, term, waiver);
                 let desk = published.proposal.map(|proposal| desk::published(proposal, index, time_ms, &principal));
                 Ok(Fact::Published { info, metadata: Box::new(metadata), words, desk })
             }
@@ -186,7 +189,8 @@ impl Registry {
             Some(entry::Event::VersionPublished(published)) => {
                 let named = digest(&published.manifest).ok_or_else(|| fault("a digest is malformed".into()))?;
                 let term = term(&published, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
-                Happening::Published(version_info(&self.manifest(&named)?, named, index, time_ms, term))
+                let waiver = published.waiver.map(Into::into);
+                Happening::Published(version_info(&self.manifest(&named)?, named, index, time_ms, term, waiver))
             }
             Some(entry::Event::StatusChanged(change)) => {
                 let (standard, version, status) =

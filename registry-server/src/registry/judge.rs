@@ -6,10 +6,12 @@
 //!   promises nothing. Where another came in between, the question is asked again.
 //! - A profile that accepts a record that its base refuses is not published. A base is, and those are told whose profiles
 //!   accept what it refuses now: they are bound to the version that they were published with.
+//! - What could not be decided breaks nobody only on somebody's word, which is in the log; a record that shows a break stands
+//!   against any word.
 
 use super::{Caller, PublishError, Registry};
 use guiju_compat::{Budget, Bump, Change, Fit, Inclusion, Side, Verdict, Witness, compare, lies_in};
-use guiju_model::{Bundle, Content, Digest, Kind, Manifest, Reading, Reference, StandardId, Status, Text};
+use guiju_model::{Bundle, Content, Digest, Kind, Manifest, Reading, Reference, StandardId, Status, Text, Waiver};
 use guiju_validator::CompileError;
 use semver::Version;
 use serde_json::Value;
@@ -19,6 +21,31 @@ use std::collections::BTreeMap;
 const WITNESS_BYTES_MAX: usize = 300;
 /// Profiles looked at when their base is published.
 const PROFILES_MAX: usize = 100;
+/// Of what is said for a waiver.
+pub(super) const REASON_BYTES_MAX: usize = 4096;
+/// Questions that one waiver names, and how long each may be.
+const QUESTIONS_MAX: usize = 60;
+const QUESTION_BYTES_MAX: usize = 400;
+
+/// What is asked for what cannot be decided: that it be taken to break nobody.
+#[derive(Clone, Debug)]
+pub(super) struct Plea {
+    pub by: String,
+    pub reason: String,
+    /// The questions that were approved with it; of what is published directly, any.
+    pub questions: Option<Vec<String>>,
+}
+
+impl Plea {
+    /// None where nothing is asked.
+    pub fn of(by: &str, reason: String) -> Result<Option<Self>, PublishError> {
+        match reason.len() {
+            0 => Ok(None),
+            bytes if bytes > REASON_BYTES_MAX || reason.trim().is_empty() => Err(PublishError::WaiverReason),
+            _ => Ok(Some(Self { by: by.to_owned(), reason, questions: None })),
+        }
+    }
+}
 
 /// What was found out about a candidate.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +55,8 @@ pub struct Findings {
     pub judged: Option<Judged>,
     /// Profiles of it that accept what it refuses, or of which that cannot be said.
     pub affected: Vec<Narrowing>,
+    /// What was taken to break nobody, where something had to be.
+    pub waiver: Option<Waiver>,
 }
 
 impl Findings {
@@ -40,6 +69,12 @@ impl Findings {
     fn told_to(mut self, caller: &Caller) -> Self {
         self.affected.retain(|narrowing| caller.may_see(narrowing.standard.namespace()));
         self
+    }
+
+    /// What stands against publishing it.
+    pub(super) fn refusal(self, standard: &StandardId, version: &Version) -> Result<Self, PublishError> {
+        let judged = self.judged.map(|judged| judged.refusal(standard, version)).transpose()?;
+        Ok(Self { judged, ..self })
     }
 }
 
@@ -66,7 +101,7 @@ impl Narrowing {
             ),
             Inclusion::Undecided(why) => format!(
                 "is a profile of {base}, and whether it only narrows that could not be decided because of {why}; refer to the \
-                 base with `$ref` and add to it"
+                 base with `$ref` and add to it, or publish it with a waiver that says why it only narrows"
             ),
             Inclusion::Included(_) => format!("narrows {base}"),
         }
@@ -99,11 +134,28 @@ pub struct Judged {
     /// The lowest number that will do.
     pub required: Option<Version>,
     pub verdict: Verdict,
+    /// What it must raise, now that what is undecided was waived.
+    pub waived: Option<Bump>,
 }
 
 impl Judged {
     pub fn fit(&self) -> Fit {
-        self.verdict.fit(self.declared)
+        match self.waived {
+            Some(bump) if bump > self.declared => Fit::TooSmall,
+            Some(bump) if bump < self.declared => Fit::Ample,
+            Some(_) => Fit::Enough,
+            None => self.verdict.fit(self.declared),
+        }
+    }
+
+    /// The same, with what is undecided taken to break nobody; the questions that this was needed for.
+    fn waive(&mut self) -> Vec<String> {
+        if self.fit() != Fit::Unknown {
+            return Vec::new();
+        }
+        self.waived = self.verdict.bump_if_waived();
+        self.required = self.waived.map(|bump| bump.after(&self.baseline));
+        self.verdict.questions()
     }
 
     /// What stands against publishing it.
@@ -121,8 +173,8 @@ impl Judged {
     /// What its author should know though it may be published.
     pub fn warning(&self) -> Option<Text> {
         let (Fit::Ample, Some(required)) = (self.fit(), &self.required) else { return None };
-        let Self { baseline, declared, verdict, .. } = self;
-        let bump = verdict.bump.unwrap_or(*declared);
+        let Self { baseline, declared, verdict, waived, .. } = self;
+        let bump = waived.or(verdict.bump).unwrap_or(*declared);
         Some(Text {
             en: format!(
                 "the number raises more than is needed: against {baseline} this is a {bump} change, {required} would do"
@@ -133,16 +185,19 @@ impl Judged {
 
     /// What is wrong with the number, with the first break and its witness, and what to do.
     pub(super) fn too_small(&self) -> String {
-        let Self { baseline, required, verdict, .. } = self;
+        let Self { baseline, required, verdict, waived, .. } = self;
         let required = required.as_ref().map(ToString::to_string).unwrap_or_default();
         let first = self.first();
-        match verdict.bump {
+        match waived.or(verdict.bump) {
             Some(Bump::Major) => format!("breaks {baseline}, so it must be {required} or higher{first}"),
             Some(_) => format!("accepts more than {baseline}, so it must be {required} or higher{first}"),
             None => {
                 let next = Bump::Major.after(baseline);
                 let why = verdict.undecided().map_or(String::new(), |why| format!(" because of {why}"));
-                format!("may break {baseline}, which could not be decided{why}; publish it as {next} or higher")
+                format!(
+                    "may break {baseline}, which could not be decided{why}; publish it as {next} or higher, or with a waiver \
+                     that says why it breaks nobody"
+                )
             }
         }
     }
@@ -154,16 +209,15 @@ impl Judged {
 
     /// The first change that asks for the number, and the record that shows it.
     fn first(&self) -> String {
-        let verdict = &self.verdict;
-        let asks =
-            |change: &&Change| if verdict.forbidden { change.is_forbidden() } else { change.bump == verdict.bump };
+        let (verdict, bump) = (&self.verdict, self.waived.or(self.verdict.bump));
+        let asks = |change: &&Change| if verdict.forbidden { change.is_forbidden() } else { change.bump == bump };
         let shown = |witness: &Witness| {
             let record = cut(&witness.record.to_string());
             if verdict.kind == Kind::Contract {
                 return format!(", as {record} shows");
             }
             let day = witness.day.map_or(String::new(), |day| format!(" on {day}"));
-            let (accepts, refuses) = match verdict.bump {
+            let (accepts, refuses) = match bump {
                 Some(Bump::Minor) => (&verdict.new, &verdict.old),
                 _ => (&verdict.old, &verdict.new),
             };
@@ -182,9 +236,13 @@ impl Judged {
 }
 
 fn cut(text: &str) -> String {
-    match text.len() > WITNESS_BYTES_MAX {
+    cut_to(text, WITNESS_BYTES_MAX)
+}
+
+fn cut_to(text: &str, bytes_max: usize) -> String {
+    match text.len() > bytes_max {
         true => {
-            let end = (0..=WITNESS_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
             format!("{}…", &text[..end])
         }
         false => text.to_owned(),
@@ -216,7 +274,7 @@ impl Registry {
         }
         let verdict = compare(&old, &new, &Budget::default());
         let (declared, required) = (Bump::declared(baseline, version), verdict.bump.map(|bump| bump.after(baseline)));
-        Ok(Some(Judged { baseline: baseline.clone(), declared, required, verdict }))
+        Ok(Some(Judged { baseline: baseline.clone(), declared, required, verdict, waived: None }))
     }
 
     fn narrows(&self, profile: &Bundle, base: &Bundle) -> Result<Narrowing, PublishError> {
@@ -255,15 +313,29 @@ impl Registry {
         candidate: &Bundle,
         reading: &Reading,
         baseline: Option<&(Version, Digest)>,
+        plea: Option<&Plea>,
     ) -> Result<Findings, PublishError> {
-        if let Some(narrowing) = self.narrowing(candidate)?
-            && !narrowing.inclusion.is_included()
-        {
-            let Manifest { standard, version, .. } = candidate.root().manifest.clone();
-            return Err(PublishError::ProfileWidens { standard, version, narrowing: Box::new(narrowing) });
+        let Manifest { standard, version, .. } = &candidate.root().manifest;
+        let mut questions = Vec::new();
+        match self.narrowing(candidate)? {
+            Some(Narrowing { base, inclusion: Inclusion::Undecided(why), .. }) if plea.is_some() => {
+                questions.push(format!("profile of {base}: {why}"));
+            }
+            Some(narrowing) if !narrowing.inclusion.is_included() => {
+                let (standard, version, narrowing) = (standard.clone(), version.clone(), Box::new(narrowing));
+                return Err(PublishError::ProfileWidens { standard, version, narrowing });
+            }
+            _ => {}
         }
-        let (judged, affected) = (self.judged(candidate, reading, baseline)?, self.affected(candidate)?);
-        Ok(Findings { judged, affected }.told_to(caller))
+        let mut judged = self.judged(candidate, reading, baseline)?;
+        if plea.is_some() {
+            questions.extend(judged.iter_mut().flat_map(Judged::waive));
+        }
+        // What is shown to stand against it is told first.
+        let is_shown = judged.as_ref().is_some_and(|judged| matches!(judged.fit(), Fit::TooSmall | Fit::Forbidden));
+        let plea = plea.filter(|_| !(is_shown && questions.is_empty()));
+        let waiver = plea.map(|plea| waived(plea, questions, standard, version)).transpose()?.flatten();
+        Ok(Findings { judged, affected: self.affected(candidate)?, waiver }.told_to(caller))
     }
 
     /// A profile against the version of its base that it was bound to.
@@ -302,6 +374,33 @@ impl Registry {
         }
         Ok(affected)
     }
+}
+
+/// What stands in the log of a waiver. One for which there is no need now is refused, or was approved when there was.
+fn waived(
+    plea: &Plea,
+    questions: Vec<String>,
+    standard: &StandardId,
+    version: &Version,
+) -> Result<Option<Waiver>, PublishError> {
+    let mut questions: Vec<String> = questions.iter().map(|question| cut_to(question, QUESTION_BYTES_MAX)).collect();
+    questions.dedup();
+    if questions.len() > QUESTIONS_MAX {
+        let more = questions.len() - QUESTIONS_MAX;
+        questions.truncate(QUESTIONS_MAX);
+        questions.push(format!("and {more} more"));
+    }
+    let (standard, version) = (standard.clone(), version.clone());
+    match &plea.questions {
+        None if questions.is_empty() => return Err(PublishError::NothingWaived { standard, version }),
+        Some(known) if !questions.iter().all(|question| known.contains(question)) => {
+            questions.retain(|question| !known.contains(question));
+            return Err(PublishError::MoreUndecided { standard, version, questions });
+        }
+        _ => {}
+    }
+    let Plea { by, reason, .. } = plea.clone();
+    Ok((!questions.is_empty()).then_some(Waiver { by, reason, questions }))
 }
 
 /// The reference of a profile to the record that it narrows.

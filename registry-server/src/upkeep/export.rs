@@ -108,11 +108,13 @@ fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication
             effective_from,
             effective_to,
             grace_until,
+            waiver,
             ..
         })) => json!({
             "event": "version-published", "standard": standard, "version": version,
             "digest": publication.map(|publication| publication.manifest.digest().to_string()),
             "effective_from": effective_from, "effective_to": effective_to, "grace_until": grace_until,
+            "waiver": waiver.map(|waiver| json!({"by": waiver.by, "reason": waiver.reason, "questions": waiver.questions})),
         }),
         Some(Event::StatusChanged(StatusChanged { standard, version, status, reason, successor, effective_to })) => {
             json!({

@@ -35,6 +35,8 @@ pub struct Draft {
     pub effective_from: String,
     pub effective_to: String,
     pub grace_until: String,
+    /// Digest of why what cannot be decided breaks nobody.
+    pub waive: Option<String>,
 }
 
 /// A proposal with all that became of it.
@@ -87,11 +89,25 @@ pub struct Step {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Deed {
-    Drafted { digest: String },
-    Submitted { digest: String },
-    Commented { file: String, pointer: String, is_objection: bool },
-    Answered { comment: u64 },
-    Approved { digest: String },
+    Drafted {
+        digest: String,
+    },
+    /// With the digest of what was waived.
+    Submitted {
+        digest: String,
+        waived: Option<String>,
+    },
+    Commented {
+        file: String,
+        pointer: String,
+        is_objection: bool,
+    },
+    Answered {
+        comment: u64,
+    },
+    Approved {
+        digest: String,
+    },
     Rejected,
     Withdrawn,
     Published,
@@ -128,7 +144,7 @@ impl Proposal {
                     self.authors.push(step.by.clone());
                 }
             }
-            Deed::Submitted { digest } => (self.stage, self.digest) = (Stage::Review, digest.clone()),
+            Deed::Submitted { digest, .. } => (self.stage, self.digest) = (Stage::Review, digest.clone()),
             Deed::Rejected => self.stage = Stage::Rejected,
             Deed::Withdrawn => self.stage = Stage::Withdrawn,
             Deed::Published => self.stage = Stage::Published,

@@ -1,7 +1,7 @@
 //! Standards and their versions: what is published, what refers to what, and their status.
 
 use super::{Ends, View, ViewError, Words, json, search::tokens_of};
-use guiju_model::{Dependency, Digest, Kind, Metadata, StandardId, StandardInfo, Status, Term, VersionInfo};
+use guiju_model::{Dependency, Digest, Kind, Metadata, StandardId, StandardInfo, Status, Term, VersionInfo, Waiver};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ struct VersionRow {
     successor: String,
     /// From, to, end of the grace.
     term: (String, Option<String>, Option<String>),
+    waiver: Option<Waiver>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -213,6 +214,7 @@ impl VersionRow {
             dependencies: info.dependencies.iter().map(dependency).collect(),
             successor: info.successor.clone(),
             term: row_of(info.term),
+            waiver: info.waiver.clone(),
         }
     }
 
@@ -236,6 +238,7 @@ impl VersionRow {
             dependencies: self.dependencies.into_iter().map(dependency).collect::<Option<_>>()?,
             successor: self.successor,
             term: term_of(&self.term)?,
+            waiver: self.waiver,
         })
     }
 }

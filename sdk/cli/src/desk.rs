@@ -1,11 +1,11 @@
 //! What the commands of the committee's desk have in common: who acts, and how a proposal is told.
 
-use crate::{context::Context, failure::Failure, shelf::Shelf, terminal::plain};
+use crate::{command::publish::waived, context::Context, failure::Failure, shelf::Shelf, terminal::plain};
 use guiju::{
     LogEntry,
     desk::{Hand, Impact, Proposal, ProposalStep},
 };
-use guiju_model::{Date, Digest, VersionInfo};
+use guiju_model::{Date, Digest, VersionInfo, Waiver};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -84,6 +84,9 @@ pub fn whole(out: &mut impl Write, proposal: &Proposal, impact: &Impact) -> io::
             writeln!(out, "  {words} {day}")?;
         }
     }
+    if let Some(waiver) = &proposal.waiver {
+        waived(out, "  ", &waiver.clone().into())?;
+    }
     if !proposal.approved_by.is_empty() {
         writeln!(out, "  approved by {}", proposal.approved_by.join(", "))?;
     }
@@ -157,7 +160,7 @@ pub fn version_as_json(info: &VersionInfo) -> Value {
         "standard": info.standard.to_string(), "version": info.version.to_string(), "digest": info.digest.to_string(),
         "status": info.status.as_str(), "index": info.log_index, "successor": info.successor,
         "effective_from": info.term.from.to_string(), "effective_to": day(info.term.to),
-        "grace_until": day(info.term.grace_until),
+        "grace_until": day(info.term.grace_until), "waiver": info.waiver,
     })
 }
 
@@ -173,7 +176,7 @@ pub fn as_json(proposal: &Proposal) -> Value {
         "proposal": proposal.id, "standard": proposal.standard, "version": proposal.version, "stage": proposal.stage,
         "authors": proposal.authors, "digest": proposal.digest, "effective_from": proposal.effective_from,
         "effective_to": proposal.effective_to, "grace_until": proposal.grace_until, "quorum": proposal.quorum,
-        "approved_by": proposal.approved_by, "steps": proposal.steps.iter().map(step).collect::<Vec<_>>(),
+        "approved_by": proposal.approved_by, "waiver": proposal.waiver.clone().map(Waiver::from), "steps": proposal.steps.iter().map(step).collect::<Vec<_>>(),
     })
 }
 

@@ -88,11 +88,12 @@ pub fn replayed(
 /// An entry for programs: one object, the same in every command.
 pub fn in_json(entry: &LogEntry) -> serde_json::Value {
     let LogEntry { index, time_ms, principal, event, standard, version, reason, successor, about, .. } = entry;
-    let LogEntry { effective_from, effective_to, grace_until, .. } = entry;
+    let LogEntry { effective_from, effective_to, grace_until, waiver, .. } = entry;
     serde_json::json!({
         "index": index, "time_ms": time_ms, "principal": principal, "event": event, "standard": standard,
         "version": version, "reason": reason, "successor": successor, "about": about,
         "effective_from": effective_from, "effective_to": effective_to, "grace_until": grace_until,
+        "waiver": waiver,
     })
 }
 

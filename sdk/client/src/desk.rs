@@ -1,11 +1,8 @@
 //! The committee's desk: proposals, approvals, quorums, and who uses what.
 
-use crate::{Registry, RegistryError, registry::again};
-use guiju_model::{Content, Dates, Digest, Manifest, Namespace, Package, VersionInfo};
-use guiju_proto::{
-    convert::{ConvertError, day_or_empty},
-    governance as wire, registry,
-};
+use crate::{Registry, RegistryError, Terms, registry::again};
+use guiju_model::{Content, Digest, Manifest, Namespace, Package, VersionInfo};
+use guiju_proto::{convert::ConvertError, governance as wire};
 
 use std::collections::BTreeMap;
 pub use wire::{GetProposalResponse, Impact, Proposal, ProposalStep, User};
@@ -60,16 +57,11 @@ impl Registry {
         proposal: Option<u64>,
         package: &Package,
         metadata_toml: &str,
-        dates: Dates,
+        terms: Terms<'_>,
         text: &str,
     ) -> Result<Proposal, RegistryError> {
-        let mut candidate = registry::PublishRequest::from(package.clone());
-        candidate.metadata_toml = metadata_toml.into();
-        candidate.effective_from = day_or_empty(dates.effective_from);
-        candidate.effective_to = day_or_empty(dates.effective_to);
-        candidate.grace_until = day_or_empty(dates.grace_until);
         let (operation_id, name, text) = (hand.operation_id.into(), hand.name.into(), text.into());
-        let candidate = Some(candidate);
+        let candidate = Some(terms.of(package, metadata_toml));
         there(ask!(self, draft, wire::DraftRequest { operation_id, name, proposal, candidate, text }).proposal)
     }
 

@@ -54,5 +54,5 @@ pub use proofs::{
     prove_pin_offline, replay, what_became_of,
 };
 #[cfg(feature = "registry")]
-pub use registry::{ConnectOptions, Publication, Registry, RegistryError, Watch, WatchEvent};
+pub use registry::{ConnectOptions, Publication, Registry, RegistryError, Terms, Watch, WatchEvent};
 pub use standard::Standard;

@@ -5,6 +5,7 @@
 //! - A pin is proved only if the entry at its index publishes that version with that digest, and is in the held checkpoint's tree.
 
 use crate::{Cache, CacheError, Lock, Pin, Registry, RegistryError, lock::HeldLog};
+use guiju_model::Waiver;
 use guiju_proto::{
     convert::ConvertError,
     log::{self as wire, Entry, entry::Event},
@@ -71,6 +72,8 @@ pub struct LogEntry {
     pub effective_from: String,
     pub effective_to: String,
     pub grace_until: String,
+    /// Of a version that was published though something could not be decided: what, and on whose word it breaks nobody.
+    pub waiver: Option<Waiver>,
 }
 
 impl LogEntry {
@@ -89,6 +92,7 @@ impl LogEntry {
                 (read.event, read.standard, read.version) = ("published".into(), event.standard, event.version);
                 (read.effective_from, read.effective_to) = (event.effective_from, event.effective_to);
                 read.grace_until = event.grace_until;
+                read.waiver = event.waiver.map(Into::into);
             }
             Some(Event::StatusChanged(event)) => {
                 (read.event, read.standard, read.version) = (event.status, event.standard, event.version);

@@ -159,6 +159,26 @@ pub struct ConnectOptions {
     pub staleness_max: Option<Duration>,
 }
 
+/// Under what a version is published, beside its content.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'t> {
+    pub dates: Dates,
+    /// Why what cannot be decided breaks nobody; empty: nothing is waived.
+    pub waive: &'t str,
+}
+
+impl Terms<'_> {
+    /// The submission of a version, without an operation id.
+    pub(crate) fn of(&self, package: &Package, metadata_toml: &str) -> wire::PublishRequest {
+        let mut request = wire::PublishRequest::from(package.clone());
+        (request.metadata_toml, request.waive) = (metadata_toml.into(), self.waive.into());
+        request.effective_from = day_or_empty(self.dates.effective_from);
+        request.effective_to = day_or_empty(self.dates.effective_to);
+        request.grace_until = day_or_empty(self.dates.grace_until);
+        request
+    }
+}
+
 /// What became of a version that was sent to be published.
 #[derive(Clone, Debug)]
 pub struct Publication {
@@ -390,24 +410,20 @@ impl Registry {
         metadata_toml: &str,
         dry_run: bool,
     ) -> Result<Publication, RegistryError> {
-        self.publish_for(operation_id, package, metadata_toml, Dates::default(), dry_run).await
+        self.publish_for(operation_id, package, metadata_toml, Terms::default(), dry_run).await
     }
 
-    /// The same, in effect on the days that are named.
+    /// The same, in effect on the days that are named, with what is waived for it.
     pub async fn publish_for(
         &self,
         operation_id: &str,
         package: &Package,
         metadata_toml: &str,
-        dates: Dates,
+        terms: Terms<'_>,
         dry_run: bool,
     ) -> Result<Publication, RegistryError> {
-        let mut request = wire::PublishRequest::from(package.clone());
-        (request.operation_id, request.metadata_toml, request.dry_run) =
-            (operation_id.into(), metadata_toml.into(), dry_run);
-        request.effective_from = day_or_empty(dates.effective_from);
-        request.effective_to = day_or_empty(dates.effective_to);
-        request.grace_until = day_or_empty(dates.grace_until);
+        let mut request = terms.of(package, metadata_toml);
+        (request.operation_id, request.dry_run) = (operation_id.into(), dry_run);
         let bytes: usize = package.files.values().map(Vec::len).sum();
         let answer = match bytes < MESSAGE_BYTES {
             true => {

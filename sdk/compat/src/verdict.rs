@@ -228,6 +228,33 @@ impl Verdict {
         }
     }
 
+    /// What it must raise where all that is undecided is taken to break nobody: what was proved or shown counts as before. None
+    /// where there is nothing to take so.
+    pub fn bump_if_waived(&self) -> Option<Bump> {
+        let least = if self.new_in_old.is_included() { Bump::Patch } else { Bump::Minor };
+        let shown = self.changes.iter().filter_map(|change| change.bump).fold(least, Bump::max);
+        (self.bump.is_none() && !self.forbidden).then_some(shown)
+    }
+
+    /// What could not be decided where a break may be, each with the keyword and the place that defeated the engine.
+    pub fn questions(&self) -> Vec<String> {
+        if self.bump.is_some() {
+            return Vec::new();
+        }
+        // Of a contract, what is answered breaks whoever asks where it is more.
+        let breaks = |code: &str| self.kind == Kind::Contract || !code.ends_with("-widened");
+        let of_parts = self.changes.iter().filter(|change| change.bump.is_none() && breaks(&change.code));
+        let of_parts = of_parts.map(|change| {
+            let place = change.new_place.as_ref().or(change.old_place.as_ref()).map_or("", String::as_str);
+            format!("{} at `{place}`: {}", change.code, change.message.en)
+        });
+        let questions: Vec<String> = of_parts.collect();
+        match (questions.is_empty(), self.undecided()) {
+            (true, Some(why)) => vec![why.to_owned()],
+            _ => questions,
+        }
+    }
+
     pub(crate) fn of(
         old: &Side,
         new: &Side,
@@ -343,7 +370,16 @@ fn records(old: &Side, new: &Side, budget: &Budget) -> Verdict {
         let old_in_new = between(judge.direction(loss, ids.old, ids.new), old, new);
         let new_in_old = between(judge.direction(gain, ids.new_written, ids.old), new, old);
         let changes = change::explain(judge, &ids, &old_in_new, &new_in_old);
-        (old_in_new, new_in_old, changes)
+        // A part may show by itself what the search did not find in the whole.
+        let shown = |inclusion: Inclusion, bump: Bump| match inclusion {
+            Inclusion::Undecided(why) => {
+                let mut of_parts = changes.iter().filter(|change| change.bump == Some(bump));
+                let witness = of_parts.find_map(|change| change.witness.clone());
+                witness.map_or(Inclusion::Undecided(why), |witness| Inclusion::NotIncluded(Box::new(witness)))
+            }
+            inclusion => inclusion,
+        };
+        (shown(old_in_new, Bump::Major), shown(new_in_old, Bump::Minor), changes)
     });
     match judged {
         Ok(((old_in_new, new_in_old, changes), graph)) => {

@@ -2,6 +2,7 @@
 
 use crate::{Dependency, Digest, Kind, MatchedIn, StandardId, Status, Term};
 use semver::Version;
+use serde::{Deserialize, Serialize};
 
 /// A published version without its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,18 @@ pub struct VersionInfo {
     pub successor: String,
     /// From when until when it is in effect.
     pub term: Term,
+    /// Under which it was published though something could not be decided.
+    pub waiver: Option<Waiver>,
+}
+
+/// What could not be decided of a version and was taken to break nobody, on somebody's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiver {
+    /// Whose word.
+    pub by: String,
+    pub reason: String,
+    /// Each with the keyword and the place that defeated the engine.
+    pub questions: Vec<String>,
 }
 
 /// What lists and searches show of a standard.

@@ -29,7 +29,7 @@ pub use date::{Date, DateError};
 pub use digest::{Digest, DigestError, Digesting};
 pub use finding::{Finding, Place, Report, Text};
 pub use id::{IdError, Name, Namespace, StandardId};
-pub use info::{SearchHit, StandardInfo, VersionInfo};
+pub use info::{SearchHit, StandardInfo, VersionInfo, Waiver};
 pub use links::{Link, LinkError, links};
 pub use manifest::{Content, Dependency, FileError, Manifest, Package, contract_document, document_name};
 pub use metadata::{Metadata, MetadataError, Properties, Reading};

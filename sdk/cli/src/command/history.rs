@@ -1,4 +1,5 @@
 use crate::{
+    command::publish::waived,
     context::Context,
     desk::ToldArgs,
     failure::{Answer, Failure, Verdict},
@@ -62,6 +63,7 @@ fn tell(out: &mut impl Write, entry: &LogEntry) -> io::Result<()> {
             writeln!(out, "        {words} {}", plain(day))?;
         }
     }
+    entry.waiver.iter().try_for_each(|waiver| waived(out, "        ", waiver))?;
     if !reason.is_empty() {
         writeln!(out, "        why: {}", plain(reason))?;
     }

@@ -8,7 +8,7 @@ use crate::{
     failure::{Answer, Failure, Verdict},
     shelf::Shelf,
 };
-use guiju::{desk::Move, tree::Tree};
+use guiju::{Terms, desk::Move, tree::Tree};
 use std::path::PathBuf;
 
 /// Propose a version to the committee: its draft is frozen for review
@@ -30,6 +30,9 @@ pub struct ProposeArgs {
     /// Leave it a draft, which is not reviewed yet
     #[arg(long)]
     draft: bool,
+    /// Why what cannot be decided of it breaks nobody; who approves the proposal approves this, too
+    #[arg(long, value_name = "REASON", default_value = "", hide_default_value = true)]
+    waive: String,
     #[command(flatten)]
     days: DaysArgs,
     #[command(flatten)]
@@ -43,14 +46,14 @@ pub fn run(args: ProposeArgs, context: &Context) -> Answer {
         return Err(failure.hint("name the folder of one version"));
     };
     let (toml, _) = &metadata[&package.standard];
-    let (dates, shelf) = (args.days.dates(), Shelf::open(context)?);
+    let (terms, shelf) = (Terms { dates: args.days.dates(), waive: &args.waive }, Shelf::open(context)?);
     let number = args.proposal.map_or_else(|| "new".into(), |id| id.to_string());
-    let content = operation_id(package, toml, dates);
+    let content = operation_id(package, toml, &terms);
     let operation = args.hand.operation(&shelf, &["draft", &number, &content, &args.why])?;
     let hand = args.hand.hand(&operation);
     let mut proposal = shelf.ask(|registry| {
         let (hand, why) = (hand, &args.why);
-        async move { registry.draft(&hand, args.proposal, package, toml, dates, why).await }
+        async move { registry.draft(&hand, args.proposal, package, toml, terms, why).await }
     })?;
     // The draft may have been sent before, and have gone on since.
     if !args.draft && proposal.stage == "draft" {

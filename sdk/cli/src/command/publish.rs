@@ -4,15 +4,18 @@ use crate::{
     desk::{HandArgs, version_as_json},
     failure::{Answer, Failure, Verdict},
     shelf::{Carried, Shelf, refused},
-    terminal::counted,
+    terminal::{counted, plain},
 };
 use guiju::{
-    Publication,
+    Publication, Terms,
     tree::{Tree, names, refers_to},
 };
-use guiju_model::{Date, Dates, Digest, Package, Text, VersionInfo};
+use guiju_model::{Date, Dates, Digest, Package, Text, VersionInfo, Waiver};
 use guiju_validator::judge_examples;
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 /// Publish standards to a registry, in order of what refers to what
 #[derive(Debug, clap::Args)]
@@ -29,6 +32,9 @@ pub struct PublishArgs {
     /// Let the registry judge, and publish nothing
     #[arg(long)]
     dry_run: bool,
+    /// Why what cannot be decided of it breaks nobody, for the record; it then needs a number for what was proved and shown alone
+    #[arg(long, value_name = "REASON", default_value = "", hide_default_value = true, conflicts_with = "proposal")]
+    waive: String,
     #[command(flatten)]
     days: DaysArgs,
     #[command(flatten)]
@@ -61,6 +67,7 @@ enum Outcome {
     Published {
         place: String,
         warnings: Vec<Text>,
+        waiver: Option<Waiver>,
     },
     There,
     /// Judged here alone: what it refers to is not in the registry yet.
@@ -76,21 +83,25 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
     let (mut published, mut there, mut failed) = (0, 0, 0);
     let mut out = context.out();
     let packages = Tree::ordered(packages);
-    let dates = args.days.dates();
-    if dates != Dates::default() && packages.len() != 1 {
-        let failure = Failure::new(format!("days are named, and `{}` has {all} versions", folder.display()));
+    let terms = Terms { dates: args.days.dates(), waive: &args.waive };
+    let named = [(terms.dates != Dates::default(), "days are named"), (!terms.waive.is_empty(), "something is waived")];
+    if let Some((_, what)) = named.into_iter().find(|(is_named, _)| *is_named && packages.len() != 1) {
+        let failure = Failure::new(format!("{what}, and `{}` has {all} versions", folder.display()));
         return Err(failure.hint("name the folder of one version"));
     }
     for package in &packages {
         let (toml, _) = &metadata[&package.standard];
         let (standard, version) = (&package.standard, &package.version);
-        match publish(&shelf, package, toml, dates, args.dry_run, &packages) {
-            Ok(Outcome::Published { place, warnings }) => {
+        match publish(&shelf, package, toml, terms, args.dry_run, &packages) {
+            Ok(Outcome::Published { place, warnings, waiver }) => {
                 published += 1;
                 let done = if args.dry_run { "would publish" } else { "published" };
                 writeln!(out, "{done} {standard} {version}  {place}")?;
                 for warning in warnings {
                     writeln!(out, "  warning {}", context.lang.of(&warning))?;
+                }
+                if let Some(waiver) = &waiver {
+                    waived(&mut out, "  ", waiver)?;
                 }
             }
             Ok(Outcome::JudgedHere) => {
@@ -131,7 +142,7 @@ fn proposed(args: &PublishArgs, context: &Context) -> Answer {
     let operation = args.hand.operation(&shelf, &["publish", &id.to_string()])?;
     let hand = args.hand.hand(&operation);
     let (version, is_new) = shelf.ask(|registry| async move { registry.publish_proposal(&hand, id).await })?;
-    let VersionInfo { standard, version: number, digest, log_index, .. } = &version;
+    let VersionInfo { standard, version: number, digest, log_index, waiver, .. } = &version;
     let mut out = context.out();
     match (args.hand.told.in_json(), is_new) {
         (true, _) => {
@@ -139,7 +150,10 @@ fn proposed(args: &PublishArgs, context: &Context) -> Answer {
             told["is_new"] = is_new.into();
             writeln!(out, "{told}")?;
         }
-        (false, true) => writeln!(out, "published {standard} {number}  {digest}  log index {log_index}")?,
+        (false, true) => {
+            writeln!(out, "published {standard} {number}  {digest}  log index {log_index}")?;
+            waiver.iter().try_for_each(|waiver| waived(&mut out, "  ", waiver))?;
+        }
         (false, false) => writeln!(out, "there already {standard} {number}")?,
     }
     out.flush()?;
@@ -150,13 +164,13 @@ fn publish(
     shelf: &Shelf<'_>,
     package: &Package,
     toml: &str,
-    dates: Dates,
+    terms: Terms<'_>,
     is_dry: bool,
     all: &[Package],
 ) -> Result<Outcome, Failure> {
-    let operation = operation_id(package, toml, dates);
+    let operation = operation_id(package, toml, &terms);
     let answer = shelf.ask(|registry| async move {
-        match registry.publish_for(&operation, package, toml, dates, is_dry).await {
+        match registry.publish_for(&operation, package, toml, terms, is_dry).await {
             Err(error) if is_dry && error.status().is_some() => Ok(Err(error)),
             answer => answer.map(Ok),
         }
@@ -166,9 +180,9 @@ fn publish(
         Ok(Publication { version, warnings, .. }) => {
             let VersionInfo { digest, log_index, .. } = &version;
             // Said only where it was asked for: most versions govern from today on.
-            let days = if dates == Dates::default() { String::new() } else { format!("\n  {}", days(&version)) };
+            let days = if terms.dates == Dates::default() { String::new() } else { format!("\n  {}", days(&version)) };
             let place = if is_dry { digest.to_string() } else { format!("{digest}  log index {log_index}") };
-            Ok(Outcome::Published { place: place + &days, warnings })
+            Ok(Outcome::Published { place: place + &days, warnings, waiver: version.waiver })
         }
         // A whole tree can be tried out: what would have been published before this one is not there in a dry run.
         Err(_) if refers_to(package, &names(all)) => judged_here(package, all),
@@ -194,14 +208,24 @@ fn judged_here(package: &Package, all: &[Package]) -> Result<Outcome, Failure> {
     }
 }
 
+/// What could not be decided, and on whose word it breaks nobody. Texts of others come one to a line.
+pub fn waived(out: &mut impl Write, indent: &str, waiver: &Waiver) -> io::Result<()> {
+    let Waiver { by, reason, questions } = waiver;
+    writeln!(out, "{indent}waived by {}: {}", plain(by), plain(reason))?;
+    questions.iter().try_for_each(|question| writeln!(out, "{indent}  undecided {}", plain(question)))
+}
+
 /// The same content is the same operation, however often and from wherever it is sent.
-pub fn operation_id(package: &Package, toml: &str, dates: Dates) -> String {
+pub fn operation_id(package: &Package, toml: &str, Terms { dates, waive }: &Terms<'_>) -> String {
     let mut text = format!("{} {}\n{}\n", package.standard, package.version, Digest::of(toml.as_bytes()));
     for (name, bytes) in &package.files {
         text += &format!("{name} {}\n", Digest::of(bytes));
     }
-    if dates != Dates::default() {
+    if *dates != Dates::default() {
         text += &format!("{dates:?}");
+    }
+    if !waive.is_empty() {
+        text += &format!("waive {waive}\n");
     }
     format!("publish-{}", &Digest::of(text.as_bytes()).hex()[..48])
 }

@@ -3,8 +3,9 @@ use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
     shelf::{Found, Shelf, not_compiled},
+    terminal::plain,
 };
-use guiju_model::{CodeList, Content, Date, Kind, Metadata};
+use guiju_model::{CodeList, Content, Date, Kind, Metadata, Waiver};
 use guiju_validator::{
     CompileOptions, Field, Validator,
     openapi::{Api, Operation},
@@ -80,6 +81,10 @@ fn head(out: &mut impl Write, found: &Found, context: &Context) -> Result<(), Fa
             &info.version.to_string(),
             &format!("{}, {}{successor}", info.status, days(info)),
         )?;
+        if let Some(Waiver { by, reason, questions }) = &info.waiver {
+            line("  waived", "  豁免", &format!("by {}: {}", plain(by), plain(reason)))?;
+            questions.iter().try_for_each(|question| line("  undecided", "  未能判定", &plain(question)))?;
+        }
     }
     line("found in", "来源", &found.place)?;
     for dependency in &manifest.dependencies {
