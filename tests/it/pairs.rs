@@ -2,7 +2,8 @@
 //!
 //! The traps are ours and always run: pairs on which lists of syntactic rules go wrong. Where `../shared/compat-pairs` lies beside
 //! the repository, or `GUIJU_PAIRS` names a folder, its files of that form are judged too: what is provably wrong fails, and so
-//! does a file of which too little is decided.
+//! does a file of which too little is decided. A label that a record or a proof refutes has been looked at by hand, and
+//! `tests/cases/pairs/labels.txt` says who is wrong: one that is not there fails, and so does one that is no longer so.
 
 use crate::{
     attack,
@@ -13,7 +14,7 @@ use guiju_model::Properties;
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     time::Instant,
@@ -51,7 +52,9 @@ pub struct Pair {
 struct Told {
     directions: usize,
     undecided: Vec<String>,
-    /// Labels that a verified witness or a proof refutes.
+    /// Labels that a proof, and labels of meaning that a verified witness refutes: `SOURCE ID WAY ANSWER`, and the record.
+    refuted: BTreeMap<String, String>,
+    /// Labels of what others call compatible, and of what an author declared, that a verified witness refutes.
     otherwise: Vec<String>,
     wrong: Vec<String>,
     millis: Vec<f64>,
@@ -90,28 +93,30 @@ fn judge(file: &Path) -> Told {
             (&verdict.new_in_old, pair.expected_forward, &new, &old, "forward"),
         ] {
             let name = format!("{} {way}", pair.id);
-            // A label is not the truth: of a single value the validator knows better.
-            let is_refuted = pair.old.get("const").is_some_and(|value| new.accepts(value, None));
-            let is_true = pair.label_kind == "semantic" && !is_refuted;
             told.directions += 1;
+            // What others call compatible is no set of records; that there is no record is said against any label.
+            let mut refuted = |answer: &str, record: String| match (pair.label_kind.as_str(), answer) {
+                ("semantic", _) | (_, "included") => {
+                    told.refuted.insert(format!("{} {name} {answer}", pair.source), record);
+                }
+                _ => told.otherwise.push(format!("{name} {answer}: {record}")),
+            };
             match inclusion {
                 Inclusion::Included(proof) => {
+                    if expected == Some(false) {
+                        refuted("included", String::new());
+                    }
                     told.wrong.extend(proof.replay().err().map(|why| format!("{name}: {why}")));
                     let escaped = records.iter().find(|record| from.accepts(record, None) && !to.accepts(record, None));
                     told.wrong.extend(escaped.map(|record| format!("{name}: {record} escapes")));
-                    match (expected, is_true) {
-                        (Some(false), true) => told.wrong.push(format!("{name}: said to be included")),
-                        (Some(false), false) => told.otherwise.push(format!("{name}: included")),
-                        _ => {}
-                    }
                 }
                 Inclusion::NotIncluded(witness) => {
                     let record = &witness.record;
+                    if expected == Some(true) {
+                        refuted("shown", record.to_string());
+                    }
                     if !from.accepts(record, witness.day) || to.accepts(record, witness.day) {
                         told.wrong.push(format!("{name}: {record} shows nothing"));
-                    }
-                    if expected == Some(true) {
-                        told.otherwise.push(format!("{name}: {record}"));
                     }
                 }
                 Inclusion::Undecided(why) if why.starts_with(UNCHECKED) => told.wrong.push(format!("{name}: {why}")),
@@ -184,15 +189,17 @@ fn pairs_are_decided_as_they_are_known_to_be() {
     let traps = judge(&root().join("tests/cases/pairs/traps.jsonl"));
     assert!(traps.directions > 50, "{}", traps.directions);
     assert_eq!((&traps.wrong, &traps.otherwise, &traps.undecided), (&vec![], &vec![], &vec![]));
+    assert!(traps.refuted.is_empty(), "{:?}", traps.refuted);
+    let written = fs::read_to_string(root().join("tests/cases/pairs/labels.txt")).unwrap();
     for path in more() {
-        let Told { directions, undecided, otherwise, wrong, mut millis } = judge(&path);
+        let Told { directions, undecided, refuted, otherwise, wrong, mut millis } = judge(&path);
         millis.sort_by(f64::total_cmp);
         let at = |share: f64| millis.get((millis.len() as f64 * share) as usize).copied().unwrap_or_default();
         let (file, decided) = (path.file_name().unwrap_or_default(), directions - undecided.len());
         eprintln!(
             "{}: {decided} of {directions} directions decided, {} against their label; a pair: median {:.2} ms, p99 {:.1} ms, at most {:.1} ms",
             file.display(),
-            otherwise.len(),
+            refuted.len() + otherwise.len(),
             at(0.5),
             at(0.99),
             at(1.0 - 1e-9)
@@ -200,6 +207,14 @@ fn pairs_are_decided_as_they_are_known_to_be() {
         undecided.iter().for_each(|line| eprintln!("  undecided {line}"));
         otherwise.iter().for_each(|line| eprintln!("  otherwise {}", line.chars().take(300).collect::<String>()));
         assert_eq!(wrong, Vec::<String>::new());
+        let known = written
+            .lines()
+            .filter(|line| line.split_once(' ').is_some_and(|(source, _)| path.file_stem() == Some(source.as_ref())));
+        let known: BTreeSet<&str> = known.filter_map(|line| Some(line.rsplit_once(": the label ")?.0)).collect();
+        let news: Vec<_> = refuted.iter().filter(|(name, _)| !known.contains(name.as_str())).collect();
+        assert!(news.is_empty(), "labels that are refuted, and not settled in labels.txt: {news:#?}");
+        let gone: Vec<&&str> = known.iter().filter(|name| !refuted.contains_key(**name)).collect();
+        assert!(gone.is_empty(), "settled in labels.txt, and no longer so: {gone:#?}");
         let least = DECIDED.iter().find(|(name, _)| file == *name).map_or(0.0, |(_, least)| *least);
         assert!(100.0 * decided as f64 >= least * directions as f64, "{decided} of {directions}: {undecided:#?}");
     }
