@@ -38,16 +38,43 @@ impl Catalog for Nothing {
     }
 }
 
+/// The code list `a/list`, which a record beside it refers to.
+struct List(Content);
+
+impl Catalog for List {
+    fn versions(&self, standard: &StandardId) -> Vec<(Version, Digest)> {
+        let Content { manifest, .. } = &self.0;
+        (*standard == manifest.standard).then(|| (manifest.version.clone(), manifest.digest())).into_iter().collect()
+    }
+
+    fn content(&self, digest: &Digest) -> Option<Content> {
+        (self.0.digest() == *digest).then(|| self.0.clone())
+    }
+
+    fn near(&self, _: &StandardId) -> Vec<StandardId> {
+        Vec::new()
+    }
+}
+
+/// Where a list stands beside a record, it is what the record refers to.
 fn side(folder: &Path, which: &str) -> Side {
     let (json, csv) = (folder.join(format!("{which}.json")), folder.join(format!("{which}.csv")));
-    let (kind, file, path) = match json.is_file() {
+    let is_record = json.is_file();
+    let list = (is_record && csv.is_file()).then(|| {
+        let files = [("codes.csv".to_owned(), fs::read(&csv).unwrap())].into();
+        let (standard, version) = ("a/list".parse().unwrap(), if which == "old" { "1.0.0" } else { "1.1.0" });
+        let package = Package { standard, version: version.parse().unwrap(), kind: Kind::CodeList, files };
+        List(package.seal(Vec::new()).unwrap())
+    });
+    let (kind, file, path) = match is_record {
         true => (Kind::Record, "schema.json", json),
         false => (Kind::CodeList, "codes.csv", csv),
     };
     let files = [(file.to_owned(), fs::read(&path).unwrap())].into();
     let (standard, version) = ("a/case".parse().unwrap(), if which == "old" { "1.0.0" } else { "1.0.1" });
     let package = Package { standard, version: version.parse().unwrap(), kind, files };
-    let bundle = Bundle::seal(&package, &Nothing).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let catalog: &dyn Catalog = list.as_ref().map_or(&Nothing, |list| list);
+    let bundle = Bundle::seal(&package, catalog).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut side = Side::new(&bundle, true).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     side.name = which.into();
     side
@@ -67,9 +94,6 @@ fn every_case_is_judged_as_written() {
     // Contracts have cases of their own.
     let pages = pages().filter(|page| page.of == Subject::Records);
     let without: Vec<&str> = pages.map(|page| page.code.as_str()).filter(|code| !told.contains(*code)).collect();
-    // What is undecided is so for want of strength, which is no one's to promise; code lists within records have a case below.
-    let exempt = ["undecided-narrowed", "undecided-widened", "code-list-narrowed", "code-list-widened"];
-    let without: Vec<&str> = without.into_iter().filter(|code| !exempt.contains(code)).collect();
     assert!(without.is_empty(), "these codes have no case in tests/cases/compat: {without:?}");
 }
 
@@ -160,6 +184,25 @@ pub fn bare(schema: &Value, formats: bool) -> Option<Side> {
     Side::of_schema("schema", schema.to_string().as_bytes(), BTreeMap::new(), formats).ok()
 }
 
+/// What is said of the first case that comes to a code; of one that is called after it, where there is one.
+fn example(code: &str) -> String {
+    let folders = ["compat", "compat-openapi", "compat-protobuf"].map(|name| root().join("tests/cases").join(name));
+    let cases = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()));
+    let mut cases: Vec<_> = cases.filter(|path| path.is_dir()).collect();
+    cases.sort_by_key(|path| (path.file_name().is_none_or(|name| name != code), path.clone()));
+    let shown = cases.iter().find_map(|path| {
+        let text = fs::read_to_string(path.join("expected.txt")).ok()?;
+        let told = text.split("\n\n").find(|part| part.split_whitespace().next() == Some(code))?;
+        let place = path.strip_prefix(root()).unwrap().display().to_string();
+        let told = told.trim_end().lines().map(|line| match line.char_indices().nth(240) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line.to_owned(),
+        });
+        Some(format!("```text\n{}\n```\n\nFrom [{place}](../../../{place}).\n", told.collect::<Vec<_>>().join("\n")))
+    });
+    shown.unwrap_or_else(|| panic!("no case comes to {code}"))
+}
+
 #[test]
 fn the_pages_of_changes_are_up_to_date() {
     const WRITTEN_BY: &str = "Made of `sdk/compat/codes.toml`, `protobuf.toml` and `openapi.toml` beside it; `UPDATE_EXPECT=1 cargo test -p guiju-tests changes` writes it.";
@@ -181,8 +224,14 @@ fn the_pages_of_changes_are_up_to_date() {
             categories => format!("\nCategories: {}\n", categories.join(", ")),
         };
         let text = format!(
-            "# `{code}`: {}\n\n{}\n\n{}\n\n{}\n{categories}\n## Instead\n\n{}\n\n{}\n",
-            page.title_en, page.title_zh, page.meaning_en, page.meaning_zh, page.remedy_en, page.remedy_zh
+            "# `{code}`: {}\n\n{}\n\n{}\n\n{}\n{categories}\n## Example\n\n{}\n## Instead\n\n{}\n\n{}\n",
+            page.title_en,
+            page.title_zh,
+            page.meaning_en,
+            page.meaning_zh,
+            example(code),
+            page.remedy_en,
+            page.remedy_zh
         );
         expect_file(&folder.join(format!("{code}.md")), &text);
         for text in [&page.title_zh, &page.meaning_en, &page.meaning_zh, &page.remedy_en, &page.remedy_zh] {
@@ -500,6 +549,78 @@ async fn a_number_that_is_too_small_is_refused_with_a_witness() {
     assert_eq!(verdict.bump(), wire::Bump::Patch);
     let asked = wire::CompareRequest { old: "bj.library/card@=9.0.0".into(), new: "bj.library/card".into() };
     grpc::refused(client.compare(asked).await, Code::NotFound, "UNKNOWN_VERSION");
+}
+
+/// A word in place of a proof is taken for what is undecided alone, and stands in what the registry tells of the version.
+#[tokio::test]
+async fn what_is_undecided_is_waived_on_record_and_what_is_shown_is_not() {
+    let server = Server::start();
+    let mut client = grpc::registry(&server).await;
+    let card = |of: &str| grpc::SCHEMA.replace(r#""maxLength": 8"#, of);
+    client.publish(grpc::submission("1.0.0", &card(r#""format": "email""#))).await.expect("published");
+    let opaque = card(r#""pattern": "@""#);
+    let waived = |version: &str, schema: &str, waive: &str| wire::PublishRequest {
+        waive: waive.into(),
+        operation_id: format!("waived-{version}-{}-{}", schema.len(), waive.len()),
+        ..grpc::submission(version, schema)
+    };
+    let said =
+        grpc::refused(client.publish(waived("1.1.0", &opaque, "")).await, Code::FailedPrecondition, "BUMP_TOO_SMALL");
+    assert!(
+        said.contains("format `email` at /properties/card/format; publish it as 2.0.0 or higher, or with a waiver"),
+        "{said}"
+    );
+    for (waive, allowed) in [("", false), ("every address has one", true)] {
+        let asked = wire::CanPublishRequest { candidate: Some(waived("1.1.0", &opaque, waive)) };
+        let told = client.can_publish(asked).await.expect("an answer").into_inner();
+        assert_eq!(told.is_allowed, allowed);
+    }
+    // It is wider besides, as a record shows: that counts as before.
+    let small = client.publish(waived("1.0.1", &opaque, "every address has one")).await;
+    let said = grpc::refused(small, Code::FailedPrecondition, "BUMP_TOO_SMALL");
+    assert!(said.contains("accepts more than 1.0.0, so it must be 1.1.0 or higher"), "{said}");
+    let shown = card(r#""pattern": "@", "maxLength": 3"#);
+    let broken = client.publish(waived("1.1.0", &shown, "no address is longer")).await;
+    let said = grpc::refused(broken, Code::FailedPrecondition, "BUMP_TOO_SMALL");
+    assert!(said.contains("breaks 1.0.0, so it must be 2.0.0 or higher"), "{said}");
+    let needless = client.publish(waived("2.0.0", &opaque, "to be sure")).await;
+    grpc::refused(needless, Code::FailedPrecondition, "NOTHING_WAIVED");
+    let long = client.publish(waived("1.1.0", &opaque, &"a".repeat(4097))).await;
+    grpc::refused(long, Code::InvalidArgument, "MALFORMED_FIELD");
+
+    let receipt = client.publish(waived("1.1.0", &opaque, "every address has one")).await.expect("waived").into_inner();
+    let waiver = receipt.version.and_then(|version| version.waiver).expect("the waiver");
+    assert_eq!((waiver.by.as_str(), waiver.reason.as_str()), ("open", "every address has one"));
+    assert!(waiver.questions[0].contains("undecided-narrowed at `/properties/card"), "{:?}", waiver.questions);
+    assert!(waiver.questions[0].contains("format `email` at /properties/card/format"), "{:?}", waiver.questions);
+    let asked = wire::GetVersionRequest { reference: "bj.library/card@=1.1.0".into() };
+    let told = client.get_version(asked).await.expect("it is there").into_inner().version.expect("a version");
+    assert_eq!(told.waiver, Some(waiver));
+    let asked = wire::GetVersionRequest { reference: "bj.library/card@=1.0.0".into() };
+    assert_eq!(
+        client.get_version(asked).await.expect("it is there").into_inner().version.expect("a version").waiver,
+        None
+    );
+
+    // Of a profile, that it only narrows.
+    let profile = |waive: &str| {
+        let schema = opaque.replace(
+            r#""x-guiju": {"vocabulary": "1"}"#,
+            r#""x-guiju": {"vocabulary": "1", "profileOf": "bj.library/card@=1.0.0"}"#,
+        );
+        let mut request = waived("1.0.0", &schema, waive);
+        request.operation_id = format!("profile-{}", waive.len());
+        request.standard = "bj.branch/card".into();
+        request.kind = wire::Kind::Profile.into();
+        request.metadata_toml = grpc::METADATA.replace(r#"kind = "record""#, r#"kind = "profile""#);
+        request.files[0].content = schema.replace(r#""pattern": "@""#, r#""pattern": "^[a-z]+@bj[.]cn$""#).into();
+        request
+    };
+    let said = grpc::refused(client.publish(profile("")).await, Code::FailedPrecondition, "PROFILE_WIDENS");
+    assert!(said.contains("or publish it with a waiver that says why it only narrows"), "{said}");
+    let receipt = client.publish(profile("these are addresses")).await.expect("waived").into_inner();
+    let waiver = receipt.version.and_then(|version| version.waiver).expect("the waiver");
+    assert!(waiver.questions[0].starts_with("profile of bj.library/card@1.0.0: "), "{:?}", waiver.questions);
 }
 
 #[tokio::test]

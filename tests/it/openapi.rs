@@ -188,6 +188,32 @@ fn hostile_documents_end_within_bounds() {
     }
 }
 
+/// The paths of a document without parameters in them, by a name for each.
+fn asked(document: &Value) -> Value {
+    let mut document = document.clone();
+    let items = std::mem::take(document["paths"].as_object_mut().expect("paths"));
+    let flat = items.into_iter().map(|(path, mut item)| {
+        for operation in item.as_object_mut().expect("an item").values_mut() {
+            let in_path = |parameter: &Value| parameter["in"] == "path";
+            operation["parameters"]
+                .as_array_mut()
+                .into_iter()
+                .for_each(|all| all.retain(|parameter| !in_path(parameter)));
+        }
+        (path.replace(['{', '}'], ""), item)
+    });
+    document["paths"] = Value::Object(flat.collect());
+    document
+}
+
+/// The same as webhooks.
+fn called(document: &Value) -> Value {
+    let mut document = asked(document);
+    document["webhooks"] = document["paths"].take();
+    document["paths"] = serde_json::json!({});
+    document
+}
+
 /// How many pairs are tried; a longer soak sets it higher.
 fn pairs() -> u32 {
     std::env::var("GUIJU_OPENAPI_PAIRS").ok().and_then(|count| count.parse().ok()).unwrap_or(48)
@@ -195,6 +221,30 @@ fn pairs() -> u32 {
 
 proptest! {
     #![proptest_config(Config { cases: pairs(), failure_persistence: None, ..Config::default() })]
+
+    /// Webhooks are operations with the sides exchanged: what asks of them is what answered, and the other way round.
+    #[test]
+    fn webhooks_are_judged_as_operations_with_the_sides_exchanged(old in made::api(), changes in proptest::collection::vec(made::change(), 1..3)) {
+        let new = changes.into_iter().fold(old.clone(), |api, change| change.made_to(api));
+        let read = |document: &Value| side("case", document.to_string().as_bytes(), &Reading::default()).unwrap();
+        let turned = compare(&read(&called(&old.document())), &read(&called(&new.document())), &Budget::default());
+        let straight = compare(&read(&asked(&new.document())), &read(&asked(&old.document())), &Budget::default());
+        for change in turned.changes.iter().filter(|change| change.bump == Some(Bump::Major)) {
+            let record = &change.witness.as_ref().expect("a break is shown").record;
+            prop_assert!(record.get("call").is_some(), "{record}");
+        }
+        // Who is called passes over what it does not know, and takes no notice of what its caller would like to hear.
+        let only_here = ["operation-removed", "parameter-removed", "parameter-moved", "request-body-removed", "response-media-type-removed"];
+        let only_there = ["webhook-removed", "webhook-untold", "webhook-answer-media-type-removed"];
+        // What moves is one change there, and what is waited for and what comes are two here.
+        prop_assume!(!straight.changes.iter().any(|change| change.code == "parameter-moved"));
+        let breaks = |verdict: &Verdict, but: &[&str]| {
+            verdict.changes.iter().filter(|change| change.bump == Some(Bump::Major) && !but.contains(&change.code.as_str())).count()
+        };
+        let told = format!("{:?}\n{:?}\nold {}\nnew {}", turned.changes, straight.changes, old.document(), new.document());
+        prop_assert!(!matches!(turned.old_in_new, Inclusion::Undecided(_)), "{told}");
+        prop_assert_eq!(breaks(&turned, &only_there) > 0, breaks(&straight, &only_here) > 0, "{}", told);
+    }
 
     #[test]
     fn breaks_are_shown_and_nothing_escapes(old in made::api(), changes in proptest::collection::vec(made::change(), 1..3), seed in any::<u64>()) {

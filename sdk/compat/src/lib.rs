@@ -99,6 +99,18 @@ mod tests {
         assert!(matches!(outcome(wide, narrow, Draft::Draft202012), Outcome::Sure(_)));
     }
 
+    /// A value is looked at within bounds, however often a schema leads back to itself without going into it.
+    #[test]
+    fn schemas_that_lead_back_to_themselves_come_to_an_end() {
+        let of = |least: u64| {
+            let round = json!({"$recursiveRef": "#"});
+            json!({"oneOf": [{"required": ["c"]}, {"multipleOf": 4, "allOf": [round]}, {"minProperties": least, "allOf": [round]}]})
+        };
+        let draft = Draft::Draft201909;
+        assert!(!matches!(outcome(of(1), of(2), draft), Outcome::Sure(_)));
+        assert!(!matches!(outcome(of(2), of(1), draft), Outcome::Sure(_)));
+    }
+
     #[test]
     fn many_patterns_of_names_are_told_apart() {
         let of = |member: &str| {

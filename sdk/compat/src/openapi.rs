@@ -7,7 +7,8 @@
 //! # Invariants
 //! - A witness is a whole request or answer. Both versions have judged it, part by part, with the validators of their schemas: the
 //!   one takes it, and the other refuses it for the part that the change is about.
-//! - What is not compared (callbacks, webhooks) and differs is undecided.
+//! - Of webhooks and callbacks the roles are turned: the new version asks, and who was written for the old answers.
+//! - What is not compared (callbacks of callbacks) and differs is undecided.
 //!
 //! # Limits
 //! `QUESTIONS_MAX` different questions about schemas; the same question is asked once, wherever it stands.
@@ -37,11 +38,21 @@ impl Contract {
         let api = Api::read(bundle)?;
         Ok(api.map(|api| Self { api, bundle: bundle.clone(), reading: reading.clone() }))
     }
+
+    /// What it asks of those who use it, as a contract of its own: webhooks, and the callbacks of operations that another version
+    /// has, too.
+    fn calling(&self, beside: &Api) -> Self {
+        let is_there = |(method, shape): &(String, String)| message::operation(beside, method, shape).is_some();
+        let calls = self.api.calls.iter().filter(|call| call.of.as_ref().is_none_or(is_there));
+        let mut api = self.api.clone();
+        api.operations = calls.map(|call| call.operation.clone()).collect();
+        Self { api, bundle: self.bundle.clone(), reading: self.reading.clone() }
+    }
 }
 
 /// How the two are read, beside the readings of records.
 const READINGS: [&str; 4] = [
-    "requests: old in new, answers: new in old",
+    "requests: old in new, answers: new in old; of webhooks and callbacks the other way round",
     "what is sent undeclared is passed over",
     "clients name the media types that they accept",
     "errors that are not told of are understood by their class (RFC 9110, section 15)",
@@ -51,7 +62,15 @@ pub(crate) fn compare(old: &Side, new: &Side, one: &Contract, other: &Contract, 
     let mut differ = differ::Differ::new(one, other, budget);
     differ.operations();
     differ.outside_operations();
-    let (mut changes, proof) = differ.finished();
+    let (mut changes, mut proof) = differ.finished();
+    if !one.api.calls.is_empty() || !other.api.calls.is_empty() {
+        let (asks, answers) = (other.calling(&one.api), one.calling(&other.api));
+        let mut turned = differ::Differ::turned(&asks, &answers, budget);
+        turned.calls();
+        let (more, steps) = turned.finished();
+        changes.extend(more);
+        proof = self::proof(proof.steps + steps.steps, proof.parts + steps.parts);
+    }
     let is_same = one.api.document == other.api.document && one.bundle.digest() == other.bundle.digest();
     if changes.is_empty() && !is_same {
         let root = || Some(String::new());

@@ -12,6 +12,8 @@ use std::collections::{HashMap, HashSet};
 
 /// Nesting of values and schemas that is looked into.
 const DEPTH_MAX: usize = 128;
+/// Nodes that are looked at for one value; schemas that lead back to themselves without going into it have more.
+const LOOKS_MAX: u32 = 200_000;
 
 /// Judges values, and keeps what it compiled for that.
 pub struct Values {
@@ -24,6 +26,7 @@ pub struct Values {
     pub any_spelling: bool,
     /// Whether a code of a list is taken to be valid, because no day is being asked for.
     pub any_day: bool,
+    looks: u32,
 }
 
 impl Values {
@@ -35,11 +38,13 @@ impl Values {
             tells_spelling,
             any_spelling: false,
             any_day: false,
+            looks: 0,
         }
     }
 
     pub fn is(&mut self, graph: &Graph, id: Id, value: &Value, depth: usize) -> Option<bool> {
-        if depth > DEPTH_MAX {
+        self.looks = if depth == 0 { 0 } else { self.looks + 1 };
+        if depth > DEPTH_MAX || self.looks > LOOKS_MAX {
             return None;
         }
         match graph.node(id) {

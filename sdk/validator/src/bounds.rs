@@ -139,11 +139,12 @@ pub(crate) fn ways(survey: &Survey) -> Result<(), Fault> {
 
 /// The schemas for the same value behind this one; one that is open still lies on the way here.
 fn ahead(survey: &Survey, schema: usize, found: &[Found], pending: &mut Vec<(usize, bool)>) -> Result<(), Fault> {
+    // Which schema a dynamic reference leads to is known only while judging, unless there is but one; the engine ends such loops.
+    let is_open = survey.schemas[schema].ways.iter().filter(|(way, _)| *way == Way::Dynamic).count() > 1;
     for (way, to) in survey.schemas[schema].ways.iter().filter(|(way, _)| way.stays()) {
         match found[*to] {
             Found::Unseen => pending.push((*to, false)),
-            // Which schema a dynamic reference leads to is known only while judging; the engine ends such loops.
-            Found::Open if *way != Way::Dynamic => {
+            Found::Open if *way != Way::Dynamic || !is_open => {
                 return Err(Fault::new(
                     "schema-loops",
                     &survey.schemas[*to].pointer,

@@ -6,7 +6,7 @@
 //! - Its schemas are JSON Schema 2020-12 within the bounds of any other schema, compiled by the same engine.
 //!
 //! # Limits
-//! One file, `openapi.yaml` or `openapi.json`, of 256 KiB; callbacks and webhooks are read, and nothing is asked of them.
+//! One file, `openapi.yaml` or `openapi.json`, of 256 KiB; callbacks of callbacks are read, and nothing is asked of them.
 
 mod read; // from the document to operations
 mod schemas; // a schema of the document with all it refers to, as a document of its own
@@ -28,12 +28,23 @@ pub struct Api {
     pub document: Value,
     /// In order of path and method.
     pub operations: Vec<Operation>,
+    /// What is asked of those who use it.
+    pub calls: Vec<Call>,
     /// Lines of the file by JSON Pointer, where they are known.
     lines: BTreeMap<String, usize>,
     /// Every schema that stands in no other, by pointer.
     schemas: BTreeSet<String>,
     /// What each `$ref` leads to, by pointer of the object that holds it.
     references: BTreeMap<String, String>,
+}
+
+/// A webhook or a callback: an operation whose requests the provider sends and its users answer.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Method and shape of the operation that a callback belongs to; none for a webhook.
+    pub of: Option<(String, String)>,
+    /// Whose path and shape are the name of the webhook, or of the callback with where it goes to.
+    pub operation: Operation,
 }
 
 #[derive(Clone, Debug)]

@@ -183,7 +183,9 @@ impl<'d> Surveyor<'d> {
         let way = if keyword == "$ref" { Way::Always } else { Way::Dynamic };
         let Schema { document, base, .. } = self.survey.schemas[from].clone();
         let exact = self.sources.get(&document).and_then(|source| source.exact(written));
-        match self.target(&base, exact.as_deref().unwrap_or(written)) {
+        let target = self.target(&base, exact.as_deref().unwrap_or(written));
+        let aim = target.as_ref().ok().copied().flatten();
+        match target {
             Ok(Some(target)) => self.survey.schemas[from].ways.push((way, target)),
             Ok(None) => {}
             Err(why) => self.fault(from, keyword, "reference-unknown", format!("`{written}` {why}")),
@@ -197,7 +199,9 @@ impl<'d> Surveyor<'d> {
         } else {
             self.dynamic.get(name).cloned().unwrap_or_default()
         };
-        for other in others {
+        // What leads to no dynamic anchor is as any other reference.
+        let is_chosen = aim.is_none_or(|aim| others.contains(&aim));
+        for other in others.into_iter().filter(|other| is_chosen && Some(*other) != aim) {
             self.survey.schemas[from].ways.push((Way::Dynamic, other));
         }
     }

@@ -57,10 +57,13 @@ impl<'d> Reader<'d> {
         self.operation(message["request"].as_str().unwrap()).is_some()
     }
 
-    /// Whether every header of an answer is told of.
+    /// Whether an answer is told of at all, and every header of it.
     pub fn declares(&self, message: &Value) -> bool {
         let Some((operation, ..)) = self.operation(message["request"].as_str().unwrap()) else { return false };
-        let told = &operation["responses"][message["status"].to_string()]["headers"];
+        let status = message["status"].as_u64().unwrap();
+        let responses = &operation["responses"];
+        let told = responses.get(status.to_string()).or_else(|| responses.get(format!("{}XX", status / 100)));
+        let Some(told) = told.map(|told| &told["headers"]) else { return false };
         let mut sent = message["headers"].as_object().into_iter().flatten().map(|(name, _)| name);
         sent.all(|name| name == "Content-Type" || told.get(name).is_some())
     }

@@ -3,6 +3,7 @@
 mod build; // whole messages around a part
 mod replies; // what is answered
 mod requests; // what is asked
+mod turned; // webhooks and callbacks
 
 use super::{
     Contract,
@@ -23,6 +24,8 @@ pub(super) struct Differ<'c> {
     told: Vec<Told>,
     /// Where what was told before stands in `told`.
     known: BTreeMap<(String, Places, String), usize>,
+    /// Whether the old side here is the new version, which asks, and the new side the old one, which answers.
+    is_turned: bool,
 }
 
 type Places = [Option<String>; 2];
@@ -54,7 +57,11 @@ struct Part<'p> {
 
 impl<'c> Differ<'c> {
     pub fn new(old: &'c Contract, new: &'c Contract, budget: &'c Budget) -> Self {
-        Self { questions: Questions::new(old, new, budget), told: Vec::new(), known: BTreeMap::new() }
+        Self::asking(Questions::new(old, new, budget), false)
+    }
+
+    fn asking(questions: Questions<'c>, is_turned: bool) -> Self {
+        Self { questions, told: Vec::new(), known: BTreeMap::new(), is_turned }
     }
 
     pub fn finished(self) -> (Vec<Change>, Proof) {
@@ -73,6 +80,7 @@ impl<'c> Differ<'c> {
                 whole.trim_start_matches("; ").trim_start_matches('；').to_owned()
             };
             let detail = Text { en: joined(detail.en, &en), zh: joined(detail.zh, &zh) };
+            let (code, places) = if self.is_turned { turned::named(code, places) } else { (code, places) };
             let mut change = Change::new(&code, places, detail, bump);
             change.witness = witness;
             change
@@ -95,7 +103,9 @@ impl<'c> Differ<'c> {
             self.told[*known].count += 1;
             return;
         }
-        let witness = witness(self);
+        let bump = if self.is_turned { turned::bump(code, bump) } else { bump };
+        // What breaks nobody needs none.
+        let witness = if self.is_turned && bump == Some(Bump::Minor) { None } else { witness(self) };
         let (bump, detail) = match (bump, &witness) {
             (Some(Bump::Major), None) => {
                 let en = format!("{} (no message was found that shows it)", detail.en).trim_start().to_owned();
@@ -212,7 +222,7 @@ impl<'c> Differ<'c> {
         self.responses(before, after);
         self.security(before, after);
         let label = label(before);
-        if after.deprecated && !before.deprecated {
+        if self.is_newly(before.deprecated, after.deprecated) {
             let places = [Some(before.place.clone()), Some(after.place.clone())];
             self.tell("deprecated", places, Text::default(), Some(Bump::Minor), &label, |_| None);
         }
@@ -220,22 +230,16 @@ impl<'c> Differ<'c> {
             let own = contract.api.document.pointer(&format!("{}/callbacks", operation.place)).cloned();
             own.map(|own| (own, contract.api.document.get("components").cloned()))
         };
-        if callbacks(self.questions.old, before) != callbacks(self.questions.new, after) {
+        if self.is_turned && callbacks(self.questions.old, before) != callbacks(self.questions.new, after) {
             let place = |operation: &Operation| Some(format!("{}/callbacks", operation.place));
-            let detail = said("callbacks are not compared", "不比较 callbacks");
+            let detail = said("callbacks of callbacks are not compared", "不比较回调中的 callbacks");
             self.tell("undecided-narrowed", [place(before), place(after)], detail, None, &label, |_| None);
         }
     }
 
     pub fn outside_operations(&mut self) {
-        let part = |contract: &Contract, name: &str| contract.api.document.get(name).cloned();
         let (old, new) = (self.questions.old, self.questions.new);
-        let webhooks = |contract: &Contract| part(contract, "webhooks").map(|own| (own, part(contract, "components")));
         let both = |place: &str| [Some(place.to_owned()), Some(place.to_owned())];
-        if webhooks(old) != webhooks(new) {
-            let detail = said("webhooks are not compared", "不比较 webhooks");
-            self.tell("undecided-narrowed", both("/webhooks"), detail, None, "", |_| None);
-        }
         let servers = |contract: &Contract| -> BTreeSet<String> {
             let all = contract.api.document.get("servers").and_then(Value::as_array).into_iter().flatten();
             let all: BTreeSet<String> =
@@ -252,7 +256,9 @@ impl<'c> Differ<'c> {
     /// What a schema against another loses and wins, change by change, each with a message of its own.
     fn schemas(&mut self, part: &Part<'_>, old: &Schema, new: &Schema, show: &mut Show<'_, 'c>) {
         let answer = self.questions.ask(old, new, part.direction);
-        let ways = [(Which::Old, &answer.old_in_new, Bump::Major), (Which::New, &answer.new_in_old, Bump::Minor)];
+        // Changes are told from the old version to the new, whichever of them asks.
+        let [lost, won] = if self.is_turned { [Bump::Minor, Bump::Major] } else { [Bump::Major, Bump::Minor] };
+        let ways = [(Which::Old, &answer.old_in_new, lost), (Which::New, &answer.new_in_old, won)];
         for (from, inclusion, inner_bump) in ways {
             let is_break = (from == Which::Old) == (part.direction == Direction::Request);
             let bump = if is_break { Bump::Major } else { Bump::Minor };
@@ -272,10 +278,11 @@ impl<'c> Differ<'c> {
             let mut is_told = false;
             for change in answer.changes.iter().filter(|change| change.bump == Some(inner_bump)) {
                 let Some(shown) = &change.witness else { continue };
-                let places = [
-                    change.old_place.clone().or(part.places[0].clone()),
-                    change.new_place.clone().or(part.places[1].clone()),
-                ];
+                let [one, other] = match self.is_turned {
+                    true => [&change.new_place, &change.old_place],
+                    false => [&change.old_place, &change.new_place],
+                };
+                let places = [one.clone().or(part.places[0].clone()), other.clone().or(part.places[1].clone())];
                 let detail = said(
                     format!("{} (`{}`)", change.message.en, change.code),
                     format!("{}（`{}`）", change.message.zh, change.code),
@@ -310,6 +317,12 @@ impl<'c> Differ<'c> {
                 }
             }
         }
+    }
+
+    /// Whether something holds in the new version that did not in the old.
+    fn is_newly(&self, before: bool, after: bool) -> bool {
+        let (old, new) = if self.is_turned { (after, before) } else { (before, after) };
+        new && !old
     }
 
     fn lies_in_as_text(&mut self, from: Which, old: &Schema, new: &Schema) -> bool {

@@ -76,12 +76,14 @@ pub(super) struct Questions<'c> {
     samples: HashMap<(String, Option<String>), Option<Value>>,
     pub steps: u64,
     pub parts: usize,
+    /// Whether the old side here is the new version: then changes are told the other way round.
+    pub is_turned: bool,
 }
 
 impl<'c> Questions<'c> {
     pub fn new(old: &'c Contract, new: &'c Contract, budget: &'c Budget) -> Self {
         let (schemas, answers, samples) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { old, new, budget, schemas, answers, samples, steps: 0, parts: 0 }
+        Self { old, new, budget, schemas, answers, samples, steps: 0, parts: 0, is_turned: false }
     }
 
     pub fn contract(&self, which: Which) -> &'c Contract {
@@ -151,7 +153,9 @@ impl<'c> Questions<'c> {
             ));
         }
         let verdict = compare(one, other, self.budget);
-        let mut changes = verdict.changes;
+        let turned = self.is_turned.then(|| compare(other, one, self.budget));
+        let mut changes = turned.as_ref().map_or(verdict.changes, |turned| turned.changes.clone());
+        let (old, new) = if self.is_turned { (new, old) } else { (old, new) };
         for change in &mut changes {
             let place = |place: &Option<String>, document: &SchemaDocument| {
                 let place = place.as_ref()?;
@@ -163,7 +167,7 @@ impl<'c> Questions<'c> {
         // Of an answer the new version is the writer, which matters where writers are presumed to write less than is accepted.
         let is_written_less = self.old.reading.properties != Properties::Strict;
         if is_written_less && direction == Direction::Response {
-            let turned = compare(other, one, self.budget);
+            let turned = turned.unwrap_or_else(|| compare(other, one, self.budget));
             return Answer { old_in_new: turned.new_in_old, new_in_old: turned.old_in_new, changes };
         }
         Answer { old_in_new: verdict.old_in_new, new_in_old: verdict.new_in_old, changes }

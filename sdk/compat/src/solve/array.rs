@@ -14,6 +14,8 @@ use serde_json::Value;
 const ITEMS_MAX: u64 = 64;
 /// Ways of distributing what must occur that are tried for one length.
 const WAYS_MAX: usize = 2_000;
+/// Positions of such ways that are as much work as a branch.
+const POSITIONS_OF_A_STEP: usize = 64;
 
 #[derive(Default)]
 struct Shape {
@@ -148,6 +150,10 @@ impl Solver<'_> {
             .collect();
         let mut ways = vec![base];
         let mut is_cut = false;
+        if self.steps_left == 0 {
+            best.doubt("the work budget is used up");
+            return false;
+        }
         for broken in &shape.broken {
             ways = self.spread(ways, |way, position| {
                 let mut way = way.to_vec();
@@ -155,10 +161,12 @@ impl Solver<'_> {
                 way
             });
             is_cut |= ways.len() > WAYS_MAX;
+            self.spend(&ways, length);
         }
         for (schema, min, max) in &shape.contains {
             ways = contains_ways(ways, *schema, *min, *max);
             is_cut |= ways.len() > WAYS_MAX;
+            self.spend(&ways, length);
         }
         if shape.repeated {
             let mut next = Vec::new();
@@ -179,6 +187,11 @@ impl Solver<'_> {
             best.doubt("too many ways to fill an array");
         }
         ways.iter().any(|way| self.items(way, shape, leaf, best))
+    }
+
+    /// Ways that were laid out are work, too.
+    fn spend(&mut self, ways: &[Vec<Vec<Literal>>], length: usize) {
+        self.steps_left = self.steps_left.saturating_sub((ways.len() * length / POSITIONS_OF_A_STEP) as u64);
     }
 
     fn spread(

@@ -1,7 +1,7 @@
 //! From the document to operations: what is said by reference, by default, or for all operations of a path is put where it holds.
 
 use super::{
-    Api, Body, In, Media, Operation, Parameter, Requirement, Response, Scheme, line,
+    Api, Body, Call, In, Media, Operation, Parameter, Requirement, Response, Scheme, line,
     schemas::{all_in, inside, last},
     shape::{self, Object},
 };
@@ -36,9 +36,10 @@ pub(super) fn api(file: &'static str, yaml: Yaml) -> Result<Api, Vec<Fault>> {
         reader.objects();
     }
     let operations = if reader.faults.is_empty() { reader.operations() } else { Vec::new() };
+    let calls = if reader.faults.is_empty() { reader.calls(&operations) } else { Vec::new() };
     let Reader { faults, schemas, references, .. } = reader;
     match faults.is_empty() {
-        true => Ok(Api { file, operations, schemas, references, document, lines }),
+        true => Ok(Api { file, operations, calls, schemas, references, document, lines }),
         false => Err(faults.into_iter().take(FAULTS_MAX).collect()),
     }
 }
@@ -199,24 +200,65 @@ impl<'d> Reader<'d> {
                     format!("`{path}` and `{other}` are one path, whatever their parameters are called; keep one"),
                 );
             }
-            let mut homes = vec![(at.clone(), item)];
-            if self.references.contains_key(&at) {
-                homes.push(self.resolved(&at));
+            found.extend(self.item(&at, item, path, &shape));
+        }
+        found.sort_by(|one, other| (&one.path, &one.method).cmp(&(&other.path, &other.method)));
+        found
+    }
+
+    /// The operations of a path item.
+    fn item(&mut self, at: &str, item: &'d Value, path: &str, shape: &str) -> Vec<Operation> {
+        let mut found: Vec<Operation> = Vec::new();
+        let mut homes = vec![(at.to_owned(), item)];
+        if self.references.contains_key(at) {
+            homes.push(self.resolved(at));
+        }
+        for (home, item) in homes {
+            for method in METHODS {
+                let Some(operation) = item.get(method) else { continue };
+                if found.iter().any(|known| known.method.eq_ignore_ascii_case(method)) {
+                    continue;
+                }
+                let place = format!("{home}/{method}");
+                let common = self.parameters(&home, item);
+                found.push(self.operation(method, path, shape, place, operation, common));
             }
-            for (home, item) in homes {
-                for method in METHODS {
-                    let Some(operation) = item.get(method) else { continue };
-                    if found.iter().rev().any(|known| known.path == *path && known.method.eq_ignore_ascii_case(method))
-                    {
-                        continue;
-                    }
-                    let place = format!("{home}/{method}");
-                    let common = self.parameters(&home, item);
-                    found.push(self.operation(method, path, &shape, place, operation, common));
+        }
+        found
+    }
+
+    /// Webhooks, and the callbacks of operations.
+    fn calls(&mut self, operations: &[Operation]) -> Vec<Call> {
+        let mut found: Vec<Call> = Vec::new();
+        for (name, item) in named(self.document.get("webhooks")) {
+            let path = format!("webhook/{name}");
+            let calls = self.item(&format!("/webhooks/{}", escape(name)), item, &path, &path);
+            found.extend(calls.into_iter().map(|operation| Call { of: None, operation }));
+        }
+        for operation in operations {
+            let at = format!("{}/callbacks", operation.place);
+            for (name, _) in named(self.document.pointer(&at)) {
+                let (place, callback) = self.resolved(&format!("{at}/{}", escape(name)));
+                for (expression, item) in named(Some(callback)) {
+                    // A path in braces would be one with parameters.
+                    let goal = expression.replace(['{', '}'], "");
+                    let path = format!(
+                        "callback/{name} of {} {} at {goal}",
+                        operation.method,
+                        operation.shape.replace("{}", "…")
+                    );
+                    let calls = self.item(&format!("{place}/{}", escape(expression)), item, &path, &path);
+                    let of = Some((operation.method.clone(), operation.shape.clone()));
+                    found.extend(calls.into_iter().map(|operation| Call { of: of.clone(), operation }));
                 }
             }
         }
-        found.sort_by(|one, other| (&one.path, &one.method).cmp(&(&other.path, &other.method)));
+        // Who is called asks for what its own operation says, not for what is asked of those who call the provider.
+        for call in &mut found {
+            if self.document.pointer(&format!("{}/security", call.operation.place)).is_none() {
+                call.operation.security.clear();
+            }
+        }
         found
     }
 
@@ -340,6 +382,12 @@ impl<'d> Reader<'d> {
     }
 }
 
+/// The members of an object that are no extensions.
+fn named(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
+    let members = value.and_then(Value::as_object).into_iter().flatten();
+    members.filter(|(name, _)| !name.starts_with("x-"))
+}
+
 /// What has to be sent, and where it is got.
 fn meaning(scheme: &Value) -> String {
     let text = |name: &str| scheme.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -419,7 +467,8 @@ impl Api {
         let whole = |pointer: String| pointer.split('/').take(4).collect::<Vec<_>>().join("/");
         let mappings = strings(&self.document);
         used.extend(mappings.iter().filter_map(|text| inside(text)));
-        let requirements = self.operations.iter().flat_map(|operation| &operation.security);
+        let calls = self.calls.iter().map(|call| &call.operation);
+        let requirements = self.operations.iter().chain(calls).flat_map(|operation| &operation.security);
         used.extend(requirements.flatten().map(|(scheme, _)| format!("/components/securitySchemes/{}", scheme.name)));
         let used: BTreeSet<String> = used.into_iter().map(whole).collect();
         let sections = self.document.get("components").and_then(Value::as_object).into_iter().flatten();

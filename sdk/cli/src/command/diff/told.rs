@@ -26,7 +26,7 @@ pub fn text(out: &mut impl Write, compared: &[Compared], context: &Context) -> i
             let bump = change.bump.map_or(lang.pick("undecided", "未定"), |bump| named(bump, lang));
             writeln!(out, "  [{}] {} {}: {}", bump, change.code, at(change, lang), lang.of(&change.message))?;
             if let Some(witness) = &change.witness {
-                writeln!(out, "    {}", shown(witness, change.bump, &compared.verdict, lang))?;
+                writeln!(out, "    {}", shown(witness, change, &compared.verdict, lang))?;
             }
             if change.bump != Some(Bump::Patch) && !lang.of(&change.remedy).is_empty() {
                 writeln!(out, "    {} {}", paint.help(lang.pick("instead:", "改法：")), lang.of(&change.remedy))?;
@@ -98,12 +98,31 @@ fn record(witness: &Witness) -> String {
     }
 }
 
-fn shown(witness: &Witness, bump: Option<Bump>, verdict: &Verdict, lang: Lang) -> String {
-    let (accepts, refuses) = match bump {
+fn shown(witness: &Witness, change: &Change, verdict: &Verdict, lang: Lang) -> String {
+    let (accepts, refuses) = match change.bump {
         Some(Bump::Minor) => (&verdict.new, &verdict.old),
         _ => (&verdict.old, &verdict.new),
     };
     let record = record(witness);
+    if witness.record.get("call").is_some() {
+        let (old, new) = (&verdict.old, &verdict.new);
+        let is_reply = witness.record.get("status").is_some();
+        let (en, zh) = match (is_reply, change.code.as_str()) {
+            (true, _) => (
+                format!("witness: {record} is an answer by {old} that {new} does not take"),
+                format!("例证：{record} 是按 {old} 作出而 {new} 不接受的应答"),
+            ),
+            (false, "webhook-removed") => (
+                format!("witness: {record} is a call by {old} that {new} does not make"),
+                format!("例证：{record} 是 {old} 发出而 {new} 不再发出的调用"),
+            ),
+            (false, _) => (
+                format!("witness: {record} is a call by {new} that {old} does not tell of"),
+                format!("例证：{record} 是 {new} 发出而 {old} 未说明的调用"),
+            ),
+        };
+        return lang.pick(&en, &zh).to_owned();
+    }
     if witness.record.get("request").is_some() {
         // An answer that breaks comes from the new version, one that is no longer given from the old.
         let is_reply = witness.record.get("status").is_some();

@@ -9,9 +9,9 @@ use crate::{
     },
     verdict::Witness,
 };
-use guiju_model::Date;
+use guiju_model::{Date, Finding};
 use guiju_validator::openapi::{Body, Direction, In, Operation, Parameter, Response};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 impl Differ<'_> {
     /// A request by the old version, of no more than it must hold; where it can be, one that the new version takes, too.
@@ -19,7 +19,7 @@ impl Differ<'_> {
         self.request_of(Which::Old, before, after)
     }
 
-    fn request_of(&mut self, from: Which, own: &Operation, other: Option<&Operation>) -> Option<Request> {
+    pub(super) fn request_of(&mut self, from: Which, own: &Operation, other: Option<&Operation>) -> Option<Request> {
         let mut in_path = Vec::new();
         for name in names_in_path(&own.path) {
             let parameter = find(own, In::Path, name);
@@ -125,7 +125,7 @@ impl Differ<'_> {
         }
         let refused = self.questions.refusals(from.other(), false, request, day);
         let (_, findings) = refused.into_iter().find(|(refusal, _)| *refusal == expected)?;
-        let mut found = witness(Value::Object(request.shown(operation)), findings);
+        let mut found = self.witness(request.shown(operation), findings);
         found.day = day;
         Some(found)
     }
@@ -179,9 +179,18 @@ impl Differ<'_> {
         let request = self.request(before, Some(after))?;
         let mut shown = reply.shown();
         shown.insert("request".into(), request.line(before).into());
-        let mut found = witness(Value::Object(shown), findings);
+        let mut found = self.witness(shown, findings);
         found.day = day;
         Some(found)
+    }
+
+    /// A message as it is shown. What the provider asks is a call.
+    pub(super) fn witness(&self, mut message: Map<String, Value>, findings: Vec<Finding>) -> Witness {
+        if self.is_turned {
+            let call = message.remove("request");
+            message.extend(call.map(|call| ("call".to_owned(), call)));
+        }
+        witness(Value::Object(message), findings)
     }
 }
 

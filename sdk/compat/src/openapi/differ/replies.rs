@@ -73,7 +73,14 @@ impl Differ<'_> {
             if media(&old.content, &concrete(name)).is_none() {
                 let detail = said(format!("`{name}`"), format!("`{name}`"));
                 let places = [Some(old.place.clone()), Some(next.place.clone())];
-                self.tell("response-media-type-added", places, detail, Some(Bump::Minor), label, |_| None);
+                self.tell("response-media-type-added", places, detail, Some(Bump::Minor), label, |differ| {
+                    // Who is called may answer so, and the caller does not take it.
+                    let schema = differ.questions.of_media(Which::New, next, Direction::Response);
+                    let value = differ.is_turned.then(|| differ.questions.sample(&schema, None))??;
+                    let body = Some((concrete(name), Some(value)));
+                    let reply = Reply { body, ..differ.reply(status, new, Some(old))? };
+                    differ.replied(Which::New, before, after, &reply, Refusal::MediaType, None)
+                });
             }
         }
     }

@@ -26,7 +26,9 @@ impl Differ<'_> {
                     let other = after
                         .parameters
                         .iter()
-                        .find(|other| other.name == one.name && find(before, other.location, &other.name).is_none());
+                        .find(|other| other.name == one.name && find(before, other.location, &other.name).is_none())
+                        // What is sent elsewhere is news to who is called; what it waits for is told of by itself.
+                        .filter(|_| !self.is_turned);
                     let (code, expected, place) = match other {
                         Some(other) => {
                             moved.insert((other.location, other.name.clone()));
@@ -86,7 +88,7 @@ impl Differ<'_> {
         if one.required && !other.required {
             self.tell("parameter-optional", places.clone(), detail.clone(), Some(Bump::Minor), &label, |_| None);
         }
-        if other.deprecated && !one.deprecated {
+        if self.is_newly(one.deprecated, other.deprecated) {
             self.tell("deprecated", places.clone(), detail.clone(), Some(Bump::Minor), &label, |_| None);
         }
         let (old, new) = (
@@ -100,6 +102,7 @@ impl Differ<'_> {
         if let (Some(was), Some(is)) = (default(Which::Old, one), default(Which::New, other))
             && was != is
         {
+            let (was, is) = if self.is_turned { (is, was) } else { (was, is) };
             let detail =
                 said(format!("`{}`: {was} became {is}", one.name), format!("“{}”：由 {was} 变为 {is}", one.name));
             self.tell("default-changed", places.clone(), detail, Some(Bump::Minor), &label, |_| None);
@@ -161,15 +164,21 @@ impl Differ<'_> {
             parts.collect::<Vec<_>>().join("&")
         };
         let (was, is) = (written(one), written(&own_form));
-        let detail = said(
-            format!("`{}`: {value} is written `{was}` and is now expected as `{is}`", one.name),
-            format!("“{}”：{value} 原写作 `{was}`，现要求写作 `{is}`", one.name),
-        );
+        let detail = match self.is_turned {
+            true => said(
+                format!("`{}`: {value} was expected as `{is}` and is now written `{was}`", one.name),
+                format!("“{}”：{value} 原要求写作 `{is}`，现写作 `{was}`", one.name),
+            ),
+            false => said(
+                format!("`{}`: {value} is written `{was}` and is now expected as `{is}`", one.name),
+                format!("“{}”：{value} 原写作 `{was}`，现要求写作 `{is}`", one.name),
+            ),
+        };
         let places = [Some(one.place.clone()), Some(other.place.clone())];
         self.tell("parameter-style-changed", places, detail, Some(Bump::Major), &label(before), |differ| {
             let request = differ.request_with(before, after, one, Some(&value))?;
             let is_taken = differ.questions.refusals(Which::Old, true, &request, None).is_empty();
-            is_taken.then(|| crate::openapi::witness(Value::Object(request.shown(before)), Vec::new()))
+            is_taken.then(|| differ.witness(request.shown(before), Vec::new()))
         });
     }
 
@@ -280,7 +289,12 @@ impl Differ<'_> {
             }
             let needed: Vec<String> = after.security.iter().map(named).collect();
             let (had, needed) = (named(&shown), needed.join(" / "));
-            let detail = said(format!("{had} was enough, {needed} is needed"), format!("原需 {had}，现需 {needed}"));
+            let detail = match self.is_turned {
+                true => {
+                    said(format!("{needed} was shown, {had} is shown now"), format!("原出示 {needed}，现出示 {had}"))
+                }
+                false => said(format!("{had} was enough, {needed} is needed"), format!("原需 {had}，现需 {needed}")),
+            };
             self.tell("security-narrowed", places.clone(), detail, Some(Bump::Major), &label, |differ| {
                 let request = Request { credentials: shown.clone(), ..differ.request(before, Some(after))? };
                 differ.shown(Which::Old, before, &request, Refusal::Security, None)
@@ -288,7 +302,10 @@ impl Differ<'_> {
         }
         for shown in ways(after).into_iter().filter(|shown| !lets_in(&before.security, shown)) {
             let now = named(&shown);
-            let detail = said(format!("{now} is enough now"), format!("现在仅需 {now}"));
+            let detail = match self.is_turned {
+                true => said(format!("{now} is not shown any more"), format!("不再出示 {now}")),
+                false => said(format!("{now} is enough now"), format!("现在仅需 {now}")),
+            };
             self.tell("security-widened", places.clone(), detail, Some(Bump::Minor), &label, |_| None);
         }
     }
