@@ -10,7 +10,7 @@ use guiju::{
     ConnectOptions, Registry, RegistryError, Token,
     desk::{Hand, Move},
 };
-use guiju_model::{Dates, Grant, Kind, Package, Principal, Role};
+use guiju_model::{Grant, Kind, Package, Principal, Role};
 use guiju_proto::FILE_DESCRIPTOR_SET;
 use guiju_server::permissions;
 use prost::{
@@ -202,7 +202,8 @@ async fn proposals(root: &Registry, server: &Server) -> Vec<(&'static str, Strin
         let standard = format!("bj.water/{}", name.to_lowercase());
         let (draft, package) = (operation("draft"), package(&standard, "1.9.0"));
         let hand = Hand { operation_id: &draft, name: "" };
-        let opened = author.draft(&hand, None, &package, METADATA, Dates::default(), "a test").await.expect("drafted");
+        let opened =
+            author.draft(&hand, None, &package, METADATA, guiju::Terms::default(), "a test").await.expect("drafted");
         names.push((name, opened.id.to_string()));
         if matches!(name, "REVISED" | "DRAFTED") {
             continue;
