@@ -1215,12 +1215,14 @@ impl<'d> Reader<'_, 'd> {
                     found.items = prefix.len();
                 }
                 let whole = members.get("items").is_some_and(|items| !items.is_array());
-                found.everything = whole || members.contains_key("additionalItems") && found.items > 0;
+                let is_rest_judged = self.draft() != Draft::Draft202012
+                    && members.get("items").is_some_and(Value::is_array)
+                    && members.contains_key("additionalItems");
+                found.everything = whole || is_rest_judged;
                 // At depth 0 the keyword is the one being unfolded.
                 found.everything |= depth > 0 && members.contains_key("unevaluatedItems");
-                if let Some(contained) = members.get("contains")
-                    && self.draft() == Draft::Draft202012
-                {
+                // Under 2019-09 the validator goes further than that draft's text, and it is the validator that decides.
+                if let Some(contained) = members.get("contains") {
                     found.containing.push(self.schema(contained, &format!("{pointer}/contains"))?);
                 }
             }
