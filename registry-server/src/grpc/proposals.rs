@@ -94,7 +94,7 @@ impl Proposals for Service {
             let impact = registry.impact(&caller, id)?;
             let (manifest, metadata_toml) = registry.proposed(&standing.proposal)?;
             let impact = told(impact, &standing.proposal.draft.standard);
-            let (proposal, impact) = (Some(whole(registry, standing)?), Some(impact));
+            let (proposal, impact) = (Some(whole(registry, &caller, standing)?), Some(impact));
             let manifest = manifest.to_canonical().into();
             Ok(wire::GetProposalResponse { proposal, impact, manifest, metadata_toml })
         });
@@ -169,9 +169,10 @@ impl Service {
         deed: &Deed,
         step: impl FnOnce(&Registry) -> Result<Standing, PublishError> + Send + 'static,
     ) -> Result<wire::Proposal, Status> {
+        let caller = deed.caller().clone();
         self.ask_noting(deed, move |registry| {
             let standing = step(registry)?;
-            whole(registry, standing)
+            whole(registry, &caller, standing)
         })
         .await
     }
@@ -228,8 +229,8 @@ fn head(standing: Standing) -> wire::Proposal {
     }
 }
 
-fn whole(registry: &Registry, standing: Standing) -> Result<wire::Proposal, PublishError> {
-    let (texts, waiver) = (registry.texts(&standing.proposal)?, registry.waiver(&standing.proposal)?);
+fn whole(registry: &Registry, caller: &Caller, standing: Standing) -> Result<wire::Proposal, PublishError> {
+    let (texts, waiver) = (registry.texts(&standing.proposal)?, registry.waiver_told(caller, &standing.proposal)?);
     let unanswered: Vec<u64> = standing.proposal.unanswered().collect();
     let steps = standing.proposal.steps.clone().into_iter().zip(texts).map(|(step, text)| {
         let mut told = wire::ProposalStep {

@@ -374,6 +374,16 @@ impl Registry {
         proposal.steps.iter().map(text).collect()
     }
 
+    /// What is waived with a proposal. The questions name places of what it refers to, so those hear them who may see that.
+    pub fn waiver_told(&self, caller: &Caller, proposal: &Proposal) -> Result<Option<Waiver>, PublishError> {
+        let Some(mut waiver) = self.waiver(proposal)? else { return Ok(None) };
+        let (manifest, _) = self.proposed(proposal)?;
+        if self.sees_references(caller, &manifest).is_err() {
+            waiver.questions.clear();
+        }
+        Ok(Some(waiver))
+    }
+
     /// What is waived with a proposal, on whose word; the questions are there once it has been submitted.
     pub fn waiver(&self, proposal: &Proposal) -> Result<Option<Waiver>, StoreError> {
         let said = |name: &String| Ok::<_, StoreError>(self.log.blob(&digest(name)?)?.unwrap_or_default());
