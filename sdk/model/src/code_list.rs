@@ -123,19 +123,25 @@ impl CodeList {
     fn parse_plain(bytes: &[u8]) -> Option<Self> {
         let is_plain = !bytes.iter().fold(false, |any, byte| any | (*byte == b'"') | (*byte == b'\r'));
         let text = std::str::from_utf8(bytes).ok().filter(|text| is_plain && text.len() <= u32::MAX as usize)?;
-        let mut lines = text.split_terminator('\n');
-        lines.next()?.split(',').eq(HEADER).then_some(())?;
-        let at = |part: &str| (part.as_ptr() as usize - text.as_ptr() as usize) as u32;
-        let mut rows = Vec::new();
-        let mut known = Boundaries::default();
-        for line in lines {
-            let mut cells = [(0, 0); HEADER.len()];
-            let mut parts = line.split(',');
-            for cell in &mut cells {
-                let part = parts.next()?;
-                *cell = (at(part), part.len() as u32);
+        let (header, _) = text.split_once('\n')?;
+        header.split(',').eq(HEADER).then_some(())?;
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        let mut rows = Vec::with_capacity(lines.min(ROWS_MAX));
+        let (mut known, mut at) = (Boundaries::default(), header.len() + 1);
+        while at < bytes.len() {
+            let (mut cells, mut count, mut from) = ([(0, 0); HEADER.len()], 0, at);
+            loop {
+                let is_end = bytes.get(at).is_none_or(|byte| *byte == b'\n');
+                if is_end || bytes[at] == b',' {
+                    *cells.get_mut(count)? = (from as u32, (at - from) as u32);
+                    (count, from) = (count + 1, at + 1);
+                }
+                at += 1;
+                if is_end {
+                    break;
+                }
             }
-            (parts.next().is_none() && rows.len() < ROWS_MAX).then_some(())?;
+            (count == HEADER.len() && rows.len() < ROWS_MAX).then_some(())?;
             rows.push(Row::new(text, cells, &mut known).ok()?);
         }
         let list = Self { text: text.to_owned(), rows, index: Index::default(), words: OnceLock::new() };
@@ -182,8 +188,11 @@ impl CodeList {
         let Self { text, rows, .. } = &mut self;
         let cell = |row: &Row, column: usize| span(text, row.cells[column]);
         // In canonical form it is sorted by its codes already.
-        if !rows.is_sorted_by(|a, b| (cell(a, 0), a.from) <= (cell(b, 0), b.from)) {
-            rows.sort_by(|a, b| (cell(a, 0), a.from).cmp(&(cell(b, 0), b.from)));
+        match rows.is_sorted_by(|a, b| cell(a, 0) <= cell(b, 0)) {
+            true => {
+                rows.chunk_by_mut(|a, b| cell(a, 0) == cell(b, 0)).for_each(|same| same.sort_by_key(|row| row.from))
+            }
+            false => rows.sort_by(|a, b| (cell(a, 0), a.from).cmp(&(cell(b, 0), b.from))),
         }
         for pair in rows.windows(2) {
             let (a, b) = (&pair[0], &pair[1]);
