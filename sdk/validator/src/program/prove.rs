@@ -87,6 +87,7 @@ impl Memory {
     }
 
     /// Forgets the last record, but for what helps with the next.
+    #[inline]
     fn begin(&mut self, program: &Program) {
         if self.order.len() != program.order.len() {
             *self = Self { processor: self.processor, ..Self::of(program) };
@@ -122,23 +123,24 @@ impl Program {
         memory.begin(self);
         let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
         let how = How { root, length, today, depth_max, passes_over };
-        if let Some(text) = Windows::within(record.bytes, record.at.clone()) {
-            return self.run_on(text, how, memory);
-        }
-        let mut padded = std::mem::take(&mut memory.padded);
-        let holds = self.run_on(padded.hold(record.own()), how, memory);
-        memory.padded = padded;
-        holds
-    }
-
-    fn run_on(&self, text: Windows<'_>, how: How, memory: &mut Memory) -> bool {
-        match memory.processor {
+        let mut copied = None;
+        let text = match Windows::within(record.bytes, record.at.clone()) {
+            Some(text) => text,
+            None => copied.insert(std::mem::take(&mut memory.padded)).hold(record.own()),
+        };
+        let holds = match memory.processor {
             Processor::Plainly => self.run_with(Plainly, text, how, memory),
             #[cfg(target_arch = "x86_64")]
             Processor::Avx2(lanes) => self.run_with(lanes, text, how, memory),
+        };
+        if let Some(padded) = copied {
+            memory.padded = padded;
         }
+        holds
     }
 
+    // What a run is given would otherwise be written down and read again, which takes a twentieth of a short record.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn run_with<L: Lanes>(&self, lanes: L, text: Windows<'_>, how: How, memory: &mut Memory) -> bool {
         let mut run = Run::new(self, lanes, text, &how, memory);
         run.space();
@@ -201,6 +203,7 @@ macro_rules! known {
 }
 
 impl<'r, L: Lanes> Run<'r, L> {
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn new(program: &'r Program, lanes: L, text: Windows<'r>, how: &How, memory: &'r mut Memory) -> Self {
         let How { length, today, depth_max, passes_over, .. } = *how;
         let (looks, inner) = (LOOKS + LOOKS_PER_BYTE * length as u64, Inner::default());
@@ -558,6 +561,7 @@ impl<'r, L: Lanes> Run<'r, L> {
     }
 
     /// What is asked of an object beside the values of its members; of those that it lacks, some are told of already.
+    #[inline]
     fn settled(&self, object: &'r ObjectState, (seen, told): (u128, u128), count: u32, base: usize) -> Proof {
         if (seen | told) & object.required != object.required || count < object.min || count > object.max {
             return Proof::No;
