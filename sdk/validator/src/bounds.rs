@@ -10,6 +10,7 @@ use crate::{
     pattern,
     survey::{Source, Survey, Way, ignores_siblings},
 };
+use jsonschema::Draft;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,7 +141,10 @@ pub(crate) fn ways(survey: &Survey) -> Result<(), Fault> {
 /// The schemas for the same value behind this one; one that is open still lies on the way here.
 fn ahead(survey: &Survey, schema: usize, found: &[Found], pending: &mut Vec<(usize, bool)>) -> Result<(), Fault> {
     // Which schema a dynamic reference leads to is known only while judging, unless there is but one; the engine ends such loops.
-    let is_open = survey.schemas[schema].ways.iter().filter(|(way, _)| *way == Way::Dynamic).count() > 1;
+    // To a draft that does not know such references they say nothing.
+    let own = &survey.schemas[schema];
+    let is_known = matches!(own.draft, Draft::Draft201909 | Draft::Draft202012);
+    let is_open = !is_known || own.ways.iter().filter(|(way, _)| *way == Way::Dynamic).count() > 1;
     for (way, to) in survey.schemas[schema].ways.iter().filter(|(way, _)| way.stays()) {
         match found[*to] {
             Found::Unseen => pending.push((*to, false)),
