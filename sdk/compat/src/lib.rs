@@ -99,7 +99,8 @@ mod tests {
         assert!(matches!(outcome(wide, narrow, Draft::Draft202012), Outcome::Sure(_)));
     }
 
-    /// A value is looked at within bounds, however often a schema leads back to itself without going into it.
+    /// A value is looked at within bounds, however often a schema leads back to itself without going into it; and of what has no
+    /// meaning nothing is proved. (A bundle with such a schema is refused when it is compiled.)
     #[test]
     fn schemas_that_lead_back_to_themselves_come_to_an_end() {
         let of = |least: u64| {
@@ -107,8 +108,8 @@ mod tests {
             json!({"oneOf": [{"required": ["c"]}, {"multipleOf": 4, "allOf": [round]}, {"minProperties": least, "allOf": [round]}]})
         };
         let draft = Draft::Draft201909;
-        assert!(!matches!(outcome(of(1), of(2), draft), Outcome::Sure(_)));
-        assert!(!matches!(outcome(of(2), of(1), draft), Outcome::Sure(_)));
+        assert!(!matches!(outcome(of(1), of(2), draft), Outcome::Empty(_)));
+        assert!(!matches!(outcome(of(2), of(1), draft), Outcome::Empty(_)));
     }
 
     #[test]
