@@ -203,8 +203,10 @@ impl Plain {
             Self::Date => date(lanes, windows, at),
             Self::DateTime => date_time(lanes, windows, at),
             Self::Automaton { automaton, min, max } => match text(lanes, windows, at) {
-                Some((stop, count)) if *min <= count && count <= *max => {
-                    if automaton.takes_spelled(&windows.bytes()[at + 1..stop]) { stop + 1 } else { 0 }
+                Some((stop, count))
+                    if *min <= count && count <= *max && automaton.takes_spelled(&windows.bytes()[at + 1..stop]) =>
+                {
+                    stop + 1
                 }
                 _ => 0,
             },
