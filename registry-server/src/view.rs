@@ -40,7 +40,7 @@ pub struct ViewError {
 /// What one entry of the log means, with what its blobs hold.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    Published { info: VersionInfo, metadata: Box<Metadata>, words: Words, desk: Option<DeskFact> },
+    Published { info: Box<VersionInfo>, metadata: Box<Metadata>, words: Words, desk: Option<DeskFact> },
     StatusChanged { standard: StandardId, version: Version, status: Status, successor: String, ends: Ends },
     Access(AccessFact),
     Desk(DeskFact),

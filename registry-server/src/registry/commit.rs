@@ -56,7 +56,7 @@ enum What {
         proposal: Option<u64>,
         /// What it was compared with.
         baseline: Option<Version>,
-        waiver: Option<Waiver>,
+        waiver: Option<Box<Waiver>>,
     },
     Status {
         standard: StandardId,
@@ -128,7 +128,7 @@ impl Draft {
             term,
             proposal,
             baseline,
-            waiver,
+            waiver: waiver.map(Box::new),
         };
         Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs } }
     }
@@ -427,7 +427,7 @@ impl Registry {
                 // Of a shared log the view knows better: another server may have appended the same operation a moment before.
                 What::Version { standard, version, .. } if self.is_shared() => self.view().version(standard, version),
                 What::Version { digest, content, term, waiver, .. } => {
-                    let (time_ms, waiver) = (waiting.draft.time_ms, waiver.clone());
+                    let (time_ms, waiver) = (waiting.draft.time_ms, waiver.as_deref().cloned());
                     Ok(Some(facts::version_info(&content.manifest, *digest, index, time_ms, *term, waiver)))
                 }
                 What::Status { standard, version } => self.view().version(standard, version),

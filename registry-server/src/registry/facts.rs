@@ -159,7 +159,7 @@ impl Registry {
                 let waiver = published.waiver.map(Into::into);
                 let info = version_info(&manifest, named, index, time_ms, term, waiver);
                 let desk = published.proposal.map(|proposal| desk::published(proposal, index, time_ms, &principal));
-                Ok(Fact::Published { info, metadata: Box::new(metadata), words, desk })
+                Ok(Fact::Published { info: Box::new(info), metadata: Box::new(metadata), words, desk })
             }
             Some(entry::Event::StatusChanged(change)) => {
                 let (standard, version, status) =
