@@ -5,13 +5,19 @@
 //! `guiju-log-size` how many entries it knows at least, and with `guiju-staleness-ms` how long before the request it was last
 //! certain that there were no more.
 //!
+//! Where somebody holds a role, the gate judges by the view, too: nobody is answered from one that is older than `staleness_max`,
+//! however stale an answer the caller takes. Else a server that is cut off from the log would let in for ever whom the others let in
+//! no longer. A registry in which nobody holds a role has nothing to take back, and answers as stale as asked.
+//!
 //! # Invariants
+//! - Whatever is not public in the table of permissions (`permissions.rs`) is asked here how old it may be.
 //! - Of many who ask at once two at most wait for a question to the log: the one that began before they came does not count for
 //!   them, the next counts for all.
 
 use crate::{
     access::is_grpc,
     http::text,
+    permissions::{self, Need},
     registry::{Registry, StoreError},
     status::{Reason, Refusal},
 };
@@ -36,13 +42,26 @@ const LOG_SIZE: &str = "guiju-log-size";
 #[derive(Clone)]
 pub struct Freshness {
     registry: Arc<Registry>,
+    /// How old a view may be by which somebody is let in.
+    staleness_max: Duration,
     /// Held by the one who asks the log; when the last question without an answer began, and why it had none.
     turn: Arc<Mutex<Option<(Instant, Refusal)>>>,
 }
 
 impl Freshness {
-    pub fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, turn: Arc::default() }
+    pub fn new(registry: Arc<Registry>, staleness_max: Duration) -> Self {
+        Self { registry, staleness_max, turn: Arc::default() }
+    }
+
+    /// How old the view may be for one request: what its caller takes, and no more than is allowed in a closed registry.
+    fn allowed(&self, request: &Request) -> Result<Duration, Refusal> {
+        // Counts are read most of all while the log is away, by those who can say nothing about staleness.
+        let unsaid = if request.uri().path() == "/metrics" { Duration::MAX } else { Duration::ZERO };
+        let taken = said(request.headers())?.unwrap_or(unsaid);
+        if taken <= self.staleness_max || self.registry.holdings()?.1.is_empty() {
+            return Ok(taken);
+        }
+        Ok(self.staleness_max)
     }
 
     /// Completes once the view has all that was in the log at that time.
@@ -70,7 +89,7 @@ impl Freshness {
 
 /// The middleware. A log of one server is always whole, and costs nothing here.
 pub async fn ensure(State(freshness): State<Freshness>, request: Request, next: Next) -> Response {
-    if !freshness.registry.is_shared() || !reads_the_view(request.uri().path()) {
+    if !freshness.registry.is_shared() || is_public(request.uri().path()) {
         return next.run(request).await;
     }
     let (asked, is_grpc) = (Instant::now(), is_grpc(request.headers()));
@@ -81,7 +100,7 @@ pub async fn ensure(State(freshness): State<Freshness>, request: Request, next: 
             text(status, format!("{}\n", refusal.message()))
         }
     };
-    let staleness_max = match staleness_max(request.headers()) {
+    let staleness_max = match freshness.allowed(&request) {
         Ok(max) => max,
         Err(refusal) => return refused(refusal),
     };
@@ -91,7 +110,7 @@ pub async fn ensure(State(freshness): State<Freshness>, request: Request, next: 
         Some(age) => age,
         None => match freshness.is_whole_since(asked).await {
             Ok(()) => Duration::ZERO,
-            Err(refusal) => return refused(refusal),
+            Err(refusal) => return refused(explained(refusal, freshness.staleness_max, staleness_max)),
         },
     };
     let (_, size) = freshness.registry.sizes();
@@ -101,16 +120,26 @@ pub async fn ensure(State(freshness): State<Freshness>, request: Request, next: 
     response
 }
 
-/// What is left asks the log itself, or nothing at all.
-fn reads_the_view(path: &str) -> bool {
-    let others = ["/healthz", "/metrics", "/checkpoint", "/add-checkpoint"];
-    path != "/" && !others.contains(&path) && !path.starts_with("/tile/") && !path.starts_with("/grpc.")
+/// Says what one may do who asked for more than a closed registry gives.
+fn explained(refusal: Refusal, most: Duration, allowed: Duration) -> Refusal {
+    if refusal.reason() != Reason::LogUnavailable || allowed != most {
+        return refusal;
+    }
+    let why = "what this server knows of who may do what is older than its `staleness_max`";
+    let remedy = "ask another server, or see that this one reaches the log";
+    Refusal::new(Reason::LogUnavailable, format!("{}; {why} ({most:?}): {remedy}", refusal.message()))
 }
 
-fn staleness_max(headers: &HeaderMap) -> Result<Duration, Refusal> {
-    let Some(value) = headers.get(MAX_STALENESS) else { return Ok(Duration::ZERO) };
+/// What everybody may have is judged by no view; what has no row is not served.
+fn is_public(path: &str) -> bool {
+    permissions::find(path).is_none_or(|row| row.need == Need::Public)
+}
+
+/// How stale an answer the caller takes, where it says so.
+fn said(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
+    let Some(value) = headers.get(MAX_STALENESS) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|text| text.parse().ok());
     let why = "write a whole number of milliseconds";
     let fault = || Refusal::new(Reason::MalformedField, format!("{MAX_STALENESS}: {why}")).at(MAX_STALENESS, why);
-    number.map(Duration::from_millis).ok_or_else(fault)
+    number.map(Duration::from_millis).map(Some).ok_or_else(fault)
 }

@@ -148,8 +148,9 @@ async fn router(
         .add_service(reflection().build_v1().map_err(bug)?)
         .add_service(reflection().build_v1alpha().map_err(bug)?);
     let access = Access::new(metrics, settings);
-    let freshness = Freshness::new(store.registry.clone());
-    // Inside the freshness of the view: a role or token that was taken back on another server is not used here.
+    let freshness = Freshness::new(store.registry.clone(), settings.staleness_max);
+    // Inside the freshness of the view: a role or token that was taken back on another server is not used here, or, by a caller who
+    // takes stale answers of a server that is cut off, for `staleness_max` at most.
     let routes = routes.into_axum_router().layer(middleware::from_fn_with_state(gate, gate::guard));
     let routes = routes.layer(middleware::from_fn_with_state(freshness, freshness::ensure));
     let routes = routes.layer(middleware::from_fn_with_state(access, access::observe));

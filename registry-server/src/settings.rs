@@ -74,6 +74,9 @@ settings! {
     etcd_try_timeout: Duration = "1500ms", "TIME";
     /// How long the etcd cluster may take before a request is refused with UNAVAILABLE.
     etcd_timeout: Duration = "10s", "TIME";
+    /// How old the state of the log may be by which a caller is let in who takes stale answers, where several servers share a log and
+    /// somebody holds a role: a role that was taken back is good for no longer on a server that does not reach the log.
+    staleness_max: Duration = "10s", "TIME";
     /// Name of the transparency log, at its first start: the address under which others know it, without a scheme. One of its own
     /// where none is given.
     log_origin: Optional<String> = "", "NAME";

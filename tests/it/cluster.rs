@@ -4,9 +4,12 @@ use crate::support::signal;
 use guiju_server::log::EtcdOptions;
 use std::{
     fs,
-    net::TcpListener,
+    net::{Shutdown, TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -139,6 +142,61 @@ pub fn options(endpoints: Vec<String>, prefix: &str) -> EtcdOptions {
         user: None,
         try_timeout: Duration::from_millis(1500),
         timeout: Duration::from_secs(20),
+    }
+}
+
+/// Stands between a server and a member, and can cut that one server off while others go on.
+pub struct Relay {
+    port: u16,
+    ways: Arc<Mutex<Ways>>,
+}
+
+#[derive(Default)]
+struct Ways {
+    is_cut: bool,
+    open: Vec<TcpStream>,
+}
+
+impl Relay {
+    pub fn start(member: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let ways: Arc<Mutex<Ways>> = Arc::default();
+        let (shared, target) = (ways.clone(), member.trim_start_matches("http://").to_owned());
+        thread::spawn(move || {
+            for here in listener.incoming().flatten() {
+                let mut ways = shared.lock().expect("whole");
+                let Some(there) = Some(&target).filter(|_| !ways.is_cut).and_then(|at| TcpStream::connect(at).ok())
+                else {
+                    continue;
+                };
+                for (from, to) in [(&here, &there), (&there, &here)] {
+                    let (mut from, mut to) = (from.try_clone().expect("a copy"), to.try_clone().expect("a copy"));
+                    thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+                ways.open.extend([here, there]);
+            }
+        });
+        Self { port, ways }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn cut(&self) {
+        let mut ways = self.ways.lock().expect("whole");
+        ways.is_cut = true;
+        for way in ways.open.drain(..) {
+            let _ = way.shutdown(Shutdown::Both);
+        }
+    }
+
+    pub fn join(&self) {
+        self.ways.lock().expect("whole").is_cut = false;
     }
 }
 

@@ -2,8 +2,9 @@
 //! lost.
 
 use crate::{
-    cluster::Node,
-    grpc::{SCHEMA, refused, registry, submission},
+    access_served::{bootstrap, connected, holder, package},
+    cluster::{Node, Relay},
+    grpc::{METADATA, SCHEMA, refused, registry, submission},
     support::{Server, said, server_command},
 };
 use guiju_proto::{
@@ -120,6 +121,65 @@ async fn what_one_server_acknowledged_the_other_knows() {
     assert!(health.contains("log: answers") && health.contains("staleness_ms: "), "{health}");
     let metrics = crate::http::page(&one.address, "/metrics");
     assert!(metrics.contains("guiju_log_answers{} 1") && metrics.contains("guiju_staleness_seconds{} "), "{metrics}");
+}
+
+/// A server that is cut off lets in by what it knew last for `staleness_max`, whatever its callers take and by whatever road.
+#[tokio::test]
+async fn a_role_that_was_taken_back_does_not_outlive_staleness_max_on_a_server_that_is_cut_off() {
+    let node = Node::single();
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = ["--engine", "etcd", "--etcd-endpoints", &node.client_url];
+    let token = bootstrap(folder.path(), &cluster).pop().expect("a token");
+    let one = Server::start_in(folder, &cluster);
+    let root = connected(&one, &token).await;
+    let version = package("bj.library/card", "1.0.0");
+    root.publish("p", &version, METADATA, false).await.expect("published");
+    let reader = holder(&root, "reader", "reader:*").await;
+
+    let proxy = Relay::start(&node.client_url);
+    let flags = ["--etcd-timeout", "500ms", "--etcd-try-timeout", "200ms", "--staleness-max", "2s"];
+    let other = server(&proxy.url(), Some(one.folder.path()), &flags);
+    let asked = || {
+        let mut request = resolve("1.0.0", Some("86400000"));
+        request.metadata_mut().insert("authorization", format!("Bearer {reader}").parse().expect("a value"));
+        request
+    };
+    let page = |path: &str| {
+        let credentials = format!("authorization: Bearer {reader}\nguiju-max-staleness-ms: 86400000");
+        crate::http::exchange(&other.address, &format!("GET {path} HTTP/1.1\n{credentials}\n\n"))
+    };
+    let mut client = registry(&other).await;
+    client.resolve(asked()).await.expect("a reader reads");
+    let paths = ["/checkpoint", "/tile/0/000.p/1", "/tile/entries/000.p/1"];
+    for path in paths {
+        assert!(page(path).starts_with("HTTP/1.1 200"), "{path}: {}", page(path));
+    }
+
+    proxy.cut();
+    client.resolve(asked()).await.expect("what may be stale is answered");
+    root.revoke("taken", &"reader".parse().expect("a name"), &"reader:*".parse().expect("a role"), "left")
+        .await
+        .expect("the other server reaches the cluster");
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let refusal = client.resolve(asked()).await.expect_err("its view is too old to let anybody in");
+    assert!(refusal.message().contains("`staleness_max` (2s)"), "{refusal:?}");
+    refused::<()>(Err(refusal), Code::Unavailable, "LOG_UNAVAILABLE");
+    for path in paths.into_iter().chain(["/metrics"]) {
+        let answer = page(path);
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("`staleness_max`"), "{path}: {answer}");
+    }
+    assert!(page("/healthz").starts_with("HTTP/1.1 "), "health is told to everybody");
+
+    proxy.join();
+    let mut refusal = client.resolve(asked()).await.expect_err("the role is gone");
+    for _ in 0..100 {
+        if refusal.code() != Code::Unavailable {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        refusal = client.resolve(asked()).await.expect_err("the role is gone");
+    }
+    assert_ne!(refusal.code(), Code::Unavailable, "{refusal:?}");
 }
 
 #[tokio::test]

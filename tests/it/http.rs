@@ -31,7 +31,7 @@ pub fn page(address: &str, path: &str) -> String {
 }
 
 /// Sends a request as a case writes it: `…20000` stands for so many bytes, and the connection is closed afterwards.
-fn exchange(address: &str, request: &str) -> String {
+pub fn exchange(address: &str, request: &str) -> String {
     let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
     let mut lines: Vec<String> = head.lines().map(expanded).collect();
     lines.insert(1.min(lines.len()), format!("host: {address}\r\nconnection: close"));
