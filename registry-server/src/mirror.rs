@@ -133,7 +133,7 @@ impl Mirror {
             tracing::warn!(%url, "`upstream_policy` names no key: the first that is seen is believed, and every later one must follow from it");
         }
         upstream_options(settings)?;
-        let held = settings.data.join("mirror/held");
+        let held = held_path(&settings.data);
         read(&held)?;
         registry.follow(Follows {
             upstream: url.clone(),
@@ -428,6 +428,15 @@ impl Held {
         let edge = Edge::kept(checkpoint.size, hashes)?;
         (edge.root() == checkpoint.root).then_some(Self { log: HeldLog { first_key, current_key, checkpoint }, edge })
     }
+}
+
+/// What is wrong with what a mirror holds of the other log, if anything is.
+pub fn verify(data: &Path) -> Option<String> {
+    read(&held_path(data)).err().map(|fault| fault.to_string())
+}
+
+fn held_path(data: &Path) -> PathBuf {
+    data.join("mirror/held")
 }
 
 /// What is held, if anything is.

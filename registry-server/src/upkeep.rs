@@ -21,10 +21,12 @@ use crate::{
     contents::{self, Unsound},
     disk::{self, Files},
     log::{Damage, Etcd, Head, Journal, Log, LogError, Opened, Survey},
+    mirror,
     sequencer::{LogKeys, seed},
     settings::{Engine, Settings},
     store::{self, journal_path, view_path},
     transfer::{Carried, carry, of_memory},
+    view::View,
     witness,
 };
 use guiju_model::{Digest, Manifest};
@@ -46,14 +48,23 @@ const ENTRIES: usize = 512;
 pub type Lines = Vec<String>;
 
 /// Reads everything again: the log's checksums, chain, digests, and that every version is whole; the keys in the data folder, what it
-/// signed last, and what it cosigned for others. All that is found is listed.
+/// signed last, what it cosigned for others, and what a mirror holds of another log; and that no entry is gone that the view took in.
+/// All that is found is listed.
 pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
     let data = &settings.data;
     let (mut first, mut found, mut lines) = (None, Vec::new(), Vec::new());
+    // Before the log is: a server may append meanwhile, and its view is never ahead of its log.
+    let view = view_path(data);
+    let taken_in = View::head_kept(&view);
     match read_again(settings) {
         Ok((log, said)) => {
             lines = said;
             found.extend(not_as_signed(data, &*log));
+            match taken_in {
+                Ok(Some(head)) => found.extend(not_as_taken_in(&view, head, &*log)),
+                Ok(None) => {}
+                Err(error) => lines.push(format!("the log was not compared with {}: {error}", view.display())),
+            }
         }
         // Another fault than damage is no finding.
         Err(fault) if fault.exit_code != 1 => return Err(fault),
@@ -71,6 +82,7 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
         found.extend(LogKeys::read(&Files, &keys).err().map(|fault| fault.to_string()));
     }
     found.extend(witness::verify(data));
+    found.extend(mirror::verify(data));
     let mends = if settings.engine == Engine::Etcd { MENDS_CLUSTER } else { MENDS };
     match (first, found.first().cloned()) {
         (None, None) => Ok(lines),
@@ -139,6 +151,32 @@ fn not_as_signed(data: &Path, log: &dyn Log) -> Option<String> {
             signed.size
         )),
     }
+}
+
+/// What the log lacks of what the view took in, if anything is.
+fn not_as_taken_in(view: &Path, taken_in: Head, log: &dyn Log) -> Option<String> {
+    let mut head = Head::empty();
+    while head.size < taken_in.size {
+        let count = ENTRIES.min((taken_in.size - head.size) as usize);
+        match log.entries(head.size, count).unwrap_or_default() {
+            entries if entries.is_empty() => {
+                let (from, to) = (head.size, taken_in.size - 1);
+                let lost = match from == to {
+                    true => format!("entry {from} of the log is lost"),
+                    false => format!("entries {from} to {to} of the log are lost"),
+                };
+                return Some(format!("{lost}: `{}` took in {}, and the log has {from}", view.display(), taken_in.size));
+            }
+            entries => head = entries.iter().fold(head, |head, entry| head.then(entry)),
+        }
+    }
+    (head.chain != taken_in.chain).then(|| {
+        let size = taken_in.size;
+        format!(
+            "`{}` is of another log: this one does not begin with the {size} entries that it took in",
+            view.display()
+        )
+    })
 }
 
 /// Throws the view away and makes it anew from the log.

@@ -135,6 +135,22 @@ impl View {
         Self::try_open(&beside).inspect_err(|_| drop(std::fs::remove_dir_all(&beside)))
     }
 
+    /// How far a view had come, read from a copy: a server may have it open, and whoever opens one writes to it. None where there is
+    /// no view, or none that a server would go on with.
+    pub fn head_kept(path: &Path) -> std::io::Result<Option<Head>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let scratch = tempfile::tempdir()?;
+        let copy = scratch.path().join("view");
+        match copied(path, &copy) {
+            // A server that has it open throws files away.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Ok(Self::try_open(&copy).ok().and_then(|view| view.head().ok()))
+    }
+
     /// Whether it could not be read or written: sled gives the first error again to whoever asks later.
     pub fn has_failed(&self) -> bool {
         self.has_failed.load(Relaxed)
@@ -294,4 +310,18 @@ impl View {
 fn json(row: &impl Serialize) -> Vec<u8> {
     // Rows are plain structs with text keys: nothing here can fail to serialize.
     serde_json::to_vec(row).unwrap_or_default()
+}
+
+fn copied(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copied(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

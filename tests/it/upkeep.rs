@@ -288,6 +288,12 @@ async fn what_is_damaged_beside_the_log_is_named() {
     crate::witness::ask(&server, "GET", "/checkpoint", "");
     let (_, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
     let data = folder.path().join("data");
+    fs::create_dir(data.join("mirror")).expect("made");
+    for (file, text) in [("mirror/held", "nothing of the sort\n"), ("mirror/held", "")] {
+        fs::write(data.join(file), text).expect("written");
+        refused("verify", &data, &[], (1, "mirror/held is damaged"));
+    }
+    fs::remove_dir_all(data.join("mirror")).expect("removed");
     runs("verify", &data, &[]);
     for (file, places) in [("checkpoint", [50]), ("log-key/secret", [20]), ("log-key/first", [20])] {
         let whole = fs::read(data.join(file)).expect("read");
@@ -297,4 +303,58 @@ async fn what_is_damaged_beside_the_log_is_named() {
         fs::write(data.join(file), whole).expect("written");
     }
     runs("verify", &data, &[]);
+}
+
+/// A log that is whole in itself and ends before what the view took in: no server starts, and `verify` says what is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_shorter_than_its_view_is_not_sound() {
+    let server = Server::start();
+    filled(&server).await;
+    let data = server.folder.path().join("data");
+    runs("verify", &data, &[]);
+    let stop = |server: Server| tokio::task::spawn_blocking(move || server.stop().1);
+    let folder = stop(server).await.expect("stopped");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let short = elsewhere.path().join("journal");
+    copy(&data.join("journal"), &short);
+    let server = Server::start_in(folder, &[]);
+    published(&server).await.publish(submission("1.3.0", SCHEMA)).await.expect("published");
+    let folder = stop(server).await.expect("stopped");
+    runs("verify", &data, &[]);
+
+    let whole = elsewhere.path().join("whole");
+    fs::rename(data.join("journal"), &whole).expect("moved");
+    copy(&short, &data.join("journal"));
+    let _ = fs::remove_file(data.join("checkpoint"));
+    let before = files(&data);
+    refused("verify", &data, &[], (1, "entry 4 of the log is lost: "));
+    assert_eq!(files(&data), before, "it only reads");
+    let serving = server_command(&["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).output().expect("it ends");
+    assert_eq!(serving.status.code(), Some(2), "{}", said(&serving));
+
+    // The view of another log.
+    fs::remove_dir_all(data.join("journal")).expect("removed");
+    copy(&whole, &data.join("journal"));
+    runs("verify", &data, &[]);
+    let other = Server::start();
+    published(&other).await.publish(submission("1.1.0", SCHEMA)).await.expect("published");
+    let other = stop(other).await.expect("stopped");
+    fs::remove_dir_all(data.join("view")).expect("removed");
+    copy(&other.path().join("data/view"), &data.join("view"));
+    refused("verify", &data, &[], (1, "is of another log"));
+    runs("rebuild", &data, &[]);
+    runs("verify", &data, &[]);
+    drop(folder);
+}
+
+/// Every file of a folder, with what is in it.
+fn files(folder: &Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()) {
+        match entry.is_dir() {
+            true => found.extend(files(&entry)),
+            false => drop(found.insert(entry.clone(), fs::read(&entry).expect("read"))),
+        }
+    }
+    found
 }
