@@ -113,3 +113,19 @@ async fn the_drills_go_as_the_page_says() {
     }
     assert!(count > 6, "{count} commands");
 }
+
+#[test]
+fn an_image_is_not_made_of_what_is_built_or_ignored() {
+    let lines = |name: &str| -> BTreeSet<String> {
+        let text = fs::read_to_string(root().join(name)).expect(name);
+        text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    // Without a slash before it Git means any folder, Docker the first alone.
+    let anywhere = |line: &str| match line.starts_with('/') {
+        true => line.to_owned(),
+        false => format!("**/{}", line.trim_end_matches('/')),
+    };
+    let mut expected: BTreeSet<String> = lines(".gitignore").iter().map(|line| anywhere(line)).collect();
+    expected.insert("/.git".into());
+    assert_eq!(lines(".dockerignore"), expected);
+}
