@@ -516,6 +516,20 @@ impl Registry {
 
     /// The log under this registry.
     pub fn log(&self) -> &Arc<dyn Log> {
+    /// Whether a caller that may read the log may read a document of it: one of a published version, or one that a proposal names
+    /// which it may see. What nothing names is nobody's.
+    pub fn shows(&self, caller: &Caller, digest: &Digest) -> Result<bool, StoreError> {
+        let mut named = self.view().proposed_under(digest)?;
+        if named.is_none() {
+            // The log may be ahead of the view.
+            self.catch_up()?;
+            named = self.view().proposed_under(digest)?;
+        }
+        let (Some(named), Some(caller)) = (named, self.renewed(caller)?) else { return Ok(false) };
+        let sees = |name: &String| name.parse().is_ok_and(|namespace| caller.may_see_drafts(&namespace));
+        Ok(named.is_empty() || named.iter().any(sees))
+    }
+
         &self.log
     }
 

@@ -40,8 +40,21 @@ pub struct ViewError {
 /// What one entry of the log means, with what its blobs hold.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    Published { info: Box<VersionInfo>, metadata: Box<Metadata>, words: Words, desk: Option<DeskFact> },
-    StatusChanged { standard: StandardId, version: Version, status: Status, successor: String, ends: Ends },
+    Published {
+        info: Box<VersionInfo>,
+        metadata: Box<Metadata>,
+        words: Words,
+        /// The blobs that it is made of.
+        documents: Vec<Digest>,
+        desk: Option<DeskFact>,
+    },
+    StatusChanged {
+        standard: StandardId,
+        version: Version,
+        status: Status,
+        successor: String,
+        ends: Ends,
+    },
     Access(AccessFact),
     Desk(DeskFact),
 }
@@ -99,7 +112,7 @@ fn row_hash(key: &[u8], value: &[u8]) -> u128 {
 
 const HEAD: &[u8] = b"head";
 /// Which rows there are and what they hold. A view with other rows is begun anew.
-const FORM: (&[u8], &[u8]) = (b"form", b"4");
+const FORM: (&[u8], &[u8]) = (b"form", b"5");
 /// A file in the view's folder that says why it is not to be trusted.
 const DOUBT: &str = "doubt";
 /// How the names of views end that were begun while the server ran.
@@ -231,8 +244,9 @@ impl View {
         let mut changes: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         for fact in facts {
             match fact {
-                Fact::Published { info, metadata, words, desk } => {
+                Fact::Published { info, metadata, words, documents, desk } => {
                     self.publish(&mut changes, info, metadata, words)?;
+                    self.name_documents(&mut changes, documents, None)?;
                     if let Some(desk) = desk {
                         self.take_desk(&mut changes, desk)?;
                     }
@@ -259,6 +273,33 @@ impl View {
             self.load_access_epoch()?;
         }
         Ok(())
+    }
+
+    /// Notes what names a blob: a published version, which every reader of the log reads, or a proposal of a namespace.
+    fn name_documents(
+        &self,
+        changes: &mut BTreeMap<Vec<u8>, Vec<u8>>,
+        documents: &[Digest],
+        proposed_under: Option<&str>,
+    ) -> Result<(), ViewError> {
+        for digest in documents {
+            let key = document_key(digest);
+            let known: Option<Vec<String>> = self.changed(changes, &key)?;
+            let named = match (known, proposed_under) {
+                // What is published stays so, whatever is drafted of the same bytes.
+                (Some(known), _) if known.is_empty() => continue,
+                (_, None) => Vec::new(),
+                (Some(known), Some(under)) if known.iter().any(|known| known == under) => continue,
+                (known, Some(under)) => [known.unwrap_or_default(), vec![under.to_owned()]].concat(),
+            };
+            changes.insert(key, json(&named));
+        }
+        Ok(())
+    }
+
+    /// The namespaces whose proposals name a blob, and no published version does; empty where one does, none where nothing names it.
+    pub fn proposed_under(&self, digest: &Digest) -> Result<Option<Vec<String>>, ViewError> {
+        self.row(&document_key(digest))
     }
 
     /// A row as this batch has it, else as it is stored.
@@ -305,6 +346,10 @@ impl View {
     fn items(&self, mut items: sled::Iter) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), ViewError>> + '_ {
         std::iter::from_fn(move || self.guarded(|| items.next().transpose()).transpose())
     }
+}
+
+fn document_key(digest: &Digest) -> Vec<u8> {
+    [b"b/", digest.as_bytes().as_slice()].concat()
 }
 
 fn json(row: &impl Serialize) -> Vec<u8> {

@@ -10,7 +10,7 @@ use guiju::{
     ConnectOptions, Registry, RegistryError, Token,
     desk::{Hand, Move},
 };
-use guiju_model::{Grant, Kind, Package, Principal, Role};
+use guiju_model::{Digest, Grant, Kind, Package, Principal, Role};
 use guiju_proto::FILE_DESCRIPTOR_SET;
 use guiju_server::permissions;
 use prost::{
@@ -196,7 +196,8 @@ async fn proposals(root: &Registry, server: &Server) -> Vec<(&'static str, Strin
         *token = holder(root, name, role).await;
     }
     let (author, approver) = (connected(server, &author.0).await, connected(server, &author.1).await);
-    let mut names = Vec::new();
+    let blob = |bytes: &[u8]| BASE64_STANDARD.encode(Digest::of(bytes).as_bytes());
+    let mut names = vec![("WHYBLOB", blob(b"a test")), ("PUBLISHEDBLOB", blob(SCHEMA.as_bytes()))];
     for name in ["REVISED", "DRAFTED", "COMMENTED", "OBJECTED", "REVIEWED", "REJECTED", "RETRACTED", "APPROVED"] {
         let operation = |what: &str| format!("{what}-{name}");
         let standard = format!("bj.water/{}", name.to_lowercase());
@@ -219,7 +220,11 @@ async fn proposals(root: &Registry, server: &Server) -> Vec<(&'static str, Strin
                 let objected = approver.take_move(&hand, opened.id, &objection, "a test").await.expect("said");
                 names.push(("OBJECTION", objected.steps.last().expect("a step").index.to_string()));
             }
-            "REVIEWED" => names.push(("DIGEST", submitted.digest)),
+            "REVIEWED" => {
+                let digest: Digest = submitted.digest.parse().expect("a digest");
+                names.push(("DRAFTBLOB", BASE64_STANDARD.encode(digest.as_bytes())));
+                names.push(("DIGEST", submitted.digest));
+            }
             "APPROVED" => {
                 let digest = submitted.digest.parse().expect("a digest");
                 approver.take_move(&hand, opened.id, &Move::Approve { digest }, "a test").await.expect("approved");

@@ -1,6 +1,7 @@
 //! `guiju.log.v1`: checkpoints, proofs, entries.
 
 use super::{Answer, Service, part};
+use crate::registry::StoreError;
 use crate::status::{Reason, Refusal};
 use guiju_model::Digest;
 use guiju_proto::convert::ConvertError;
@@ -58,11 +59,21 @@ impl LogService for Service {
     }
 
     async fn read_blob(&self, request: Request<wire::ReadBlobRequest>) -> Answer<wire::ReadBlobResponse> {
-        let wire::ReadBlobRequest { digest, offset } = request.into_inner();
+        let (deed, wire::ReadBlobRequest { digest, offset }) = self.called(request);
         let digest: [u8; 32] =
             digest.as_ref().try_into().map_err(|_| Refusal::from(ConvertError::new("digest", "write 32 bytes")))?;
         let digest = Digest::from_bytes(digest);
-        let blob = self.ask(move |registry| registry.blob(&digest).map_err(Refusal::from)).await?;
+        let caller = deed.caller().clone();
+        let read = self.ask(move |registry| {
+            let blob = registry.blob(&digest)?;
+            let is_shown = blob.is_none() || registry.shows(&caller, &digest)?;
+            Ok::<_, StoreError>((blob, is_shown))
+        });
+        let (blob, is_shown) = read.await?;
+        if !is_shown {
+            deed.hid("");
+        }
+        let blob = blob.filter(|_| is_shown);
         let unknown = || Refusal::new(Reason::UnknownDocument, format!("the log has no document {digest}"));
         let blob = Bytes::from(blob.ok_or_else(unknown)?);
         let (content, length) = part(&blob, offset);

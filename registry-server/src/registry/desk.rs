@@ -651,7 +651,7 @@ impl Move {
 }
 
 /// What an entry about the desk means; none where it cannot be read.
-pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event) -> Option<DeskFact> {
+pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event, mut documents: Vec<Digest>) -> Option<DeskFact> {
     match event {
         Event::QuorumSet(QuorumSet { namespace, quorum, .. }) => {
             Some(DeskFact::Quorum { namespace: namespace.parse().ok()?, quorum: *quorum })
@@ -662,6 +662,8 @@ pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event) -> Option<
         }
         Event::ProposalStepped(event) => {
             let digest = || text_of(&event.digest);
+            // What was submitted is a manifest of its own: that of the draft, bound to what it refers to.
+            documents.extend(digest().and_then(|digest| digest.parse::<Digest>().ok()));
             let what = match event.step.as_str() {
                 "drafted" => Deed::Drafted { digest: digest()? },
                 "submitted" => Deed::Submitted { digest: digest()?, waived: text_of(&event.waived) },
@@ -689,7 +691,8 @@ pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event) -> Option<
                 _ => None,
             };
             let step = Step { index, time_ms, by: by.to_owned(), what, text: text_of(&event.text) };
-            Some(DeskFact::Stepped { proposal: event.proposal.unwrap_or(index), step: Box::new(step), draft })
+            let proposal = event.proposal.unwrap_or(index);
+            Some(DeskFact::Stepped { proposal, step: Box::new(step), draft, documents })
         }
         _ => None,
     }
@@ -698,7 +701,7 @@ pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event) -> Option<
 /// That a proposal was published.
 pub(super) fn published(proposal: u64, index: u64, time_ms: u64, by: &str) -> DeskFact {
     let step = Step { index, time_ms, by: by.to_owned(), what: Deed::Published, text: None };
-    DeskFact::Stepped { proposal, step: Box::new(step), draft: None }
+    DeskFact::Stepped { proposal, step: Box::new(step), draft: None, documents: Vec::new() }
 }
 
 fn hash(bytes: &[u8]) -> prost::bytes::Bytes {

@@ -1,7 +1,10 @@
 //! From entries and blobs to what the view takes in.
 
 use super::{Caller, Event, Happening, PublishError, Registry, StoreError, access, desk};
-use crate::view::{Ends, Fact, View, Words};
+use crate::{
+    contents,
+    view::{Ends, Fact, View, Words},
+};
 use guiju_model::{
     Content, Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo, Waiver, read_json_or_yaml,
 };
@@ -140,6 +143,7 @@ impl Registry {
             Some(entry::Event::VersionPublished(published)) => {
                 let named = digest(&published.manifest).ok_or_else(|| fault("a digest is malformed".into()))?;
                 let metadata = digest(&published.metadata).ok_or_else(|| fault("a digest is malformed".into()))?;
+                let toml = metadata;
                 let (manifest, metadata, words) = match self.fresh.get(named, metadata) {
                     Some((content, metadata)) => {
                         let words = words(&content.manifest, |name, _| Ok(content.files.get(name).cloned()))?;
@@ -159,7 +163,8 @@ impl Registry {
                 let waiver = published.waiver.map(Into::into);
                 let info = version_info(&manifest, named, index, time_ms, term, waiver);
                 let desk = published.proposal.map(|proposal| desk::published(proposal, index, time_ms, &principal));
-                Ok(Fact::Published { info: Box::new(info), metadata: Box::new(metadata), words, desk })
+                let documents = [named, toml].into_iter().chain(manifest.files.into_values()).collect();
+                Ok(Fact::Published { info: Box::new(info), metadata: Box::new(metadata), words, documents, desk })
             }
             Some(entry::Event::StatusChanged(change)) => {
                 let (standard, version, status) =
@@ -170,9 +175,12 @@ impl Registry {
             Some(
                 event
                 @ (entry::Event::ProposalStepped(_) | entry::Event::QuorumSet(_) | entry::Event::UseRegistered(_)),
-            ) => desk::fact(index, time_ms, &principal, &event)
-                .map(Fact::Desk)
-                .ok_or_else(|| fault("a step is malformed, or of a kind that this server does not know".into())),
+            ) => {
+                let documents = contents::named(bytes, |digest| self.log.blob(digest)).map_err(fault)?;
+                desk::fact(index, time_ms, &principal, &event, documents)
+                    .map(Fact::Desk)
+                    .ok_or_else(|| fault("a step is malformed, or of a kind that this server does not know".into()))
+            }
             Some(event) => access::fact(index, time_ms, &principal, event)
                 .map(Fact::Access)
                 .ok_or_else(|| fault("a name is malformed".into())),

@@ -1,7 +1,7 @@
 //! The committee's desk: proposals, quorums, and who uses what.
 
 use super::{View, ViewError, json};
-use guiju_model::{Namespace, StandardId};
+use guiju_model::{Digest, Namespace, StandardId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,6 +13,8 @@ pub enum DeskFact {
         step: Box<Step>,
         /// Of what was drafted: the version's name, its standard.toml, and its days as they were said.
         draft: Option<Box<Draft>>,
+        /// The blobs that it names: what was drafted, and what was said.
+        documents: Vec<Digest>,
     },
     Quorum {
         namespace: Namespace,
@@ -157,7 +159,7 @@ impl Proposal {
 impl View {
     pub(super) fn take_desk(&self, changes: &mut BTreeMap<Vec<u8>, Vec<u8>>, fact: &DeskFact) -> Result<(), ViewError> {
         match fact {
-            DeskFact::Stepped { proposal: id, step, draft } => {
+            DeskFact::Stepped { proposal: id, step, draft, documents } => {
                 let (key, step) = (proposal_key(*id), Step::clone(step));
                 let known: Option<Proposal> = self.changed(changes, &key)?;
                 let proposal = match (known, draft) {
@@ -178,6 +180,8 @@ impl View {
                     (None, None) => return Ok(()),
                 };
                 changes.insert(key, json(&proposal));
+                let (namespace, _) = proposal.draft.standard.rsplit_once('/').unwrap_or_default();
+                self.name_documents(changes, documents, Some(namespace))?;
             }
             DeskFact::Quorum { namespace, quorum } => {
                 changes.insert(format!("q/{namespace}").into_bytes(), json(quorum));
