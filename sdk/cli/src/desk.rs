@@ -60,6 +60,14 @@ impl HandArgs {
         Ok(format!("desk-{}", &Digest::of(text.as_bytes()).hex()[..48]))
     }
 
+    /// By which name the log holds what this hand does.
+    pub fn principal(&self, shelf: &Shelf<'_>) -> Result<String, Failure> {
+        match self.name.as_str() {
+            "" => Ok(shelf.who()?.to_string()),
+            name => Ok(format!("open:{name}")),
+        }
+    }
+
     pub fn hand<'h>(&'h self, operation_id: &'h str) -> Hand<'h> {
         Hand { operation_id, name: &self.name }
     }

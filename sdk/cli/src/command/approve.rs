@@ -1,4 +1,9 @@
-use crate::{command::comment::step, context::Context, desk::HandArgs, failure::Answer, shelf::Shelf};
+use crate::{
+    context::Context,
+    desk::HandArgs,
+    failure::{Answer, Failure, Verdict},
+    shelf::Shelf,
+};
 use guiju::desk::Move;
 use guiju_model::Digest;
 
@@ -22,8 +27,18 @@ pub fn run(args: ApproveArgs, context: &Context) -> Answer {
     let (id, shelf) = (args.proposal, Shelf::open(context)?);
     let (known, _) = shelf.ask(|registry| async move { registry.proposal(id).await })?;
     // What is approved once more, after it was drafted anew, is another approval.
-    let submitted = known.steps.iter().rfind(|step| step.step == "submitted").map_or(0, |step| step.index);
-    let (proposal, digest, submitted) = (id.to_string(), args.digest.to_string(), submitted.to_string());
-    let words = ["approve", &proposal, &digest, &submitted, &args.why];
-    step(args.proposal, &words, &Move::Approve { digest: args.digest }, &args.why, &args.hand, context)
+    let last = known.steps.iter().rfind(|step| matches!(step.step.as_str(), "drafted" | "submitted"));
+    let last = last.map_or(0, |step| step.index).to_string();
+    let (proposal, digest) = (id.to_string(), args.digest.to_string());
+    let operation = args.hand.operation(&shelf, &["approve", &proposal, &digest, &last, &args.why])?;
+    let (hand, what) = (args.hand.hand(&operation), Move::Approve { digest: args.digest });
+    let proposal = shelf.ask(|registry| async move { registry.take_move(&hand, id, &what, &args.why).await })?;
+    let approver = args.hand.principal(&shelf)?;
+    if !proposal.approved_by.contains(&approver) {
+        let failure =
+            Failure::new(format!("the approval by `{approver}` does not count: proposal {id} is {}", proposal.stage));
+        return Err(failure.hint(format!("`guiju review {id}` shows what became of it, and the digest to approve")));
+    }
+    args.hand.told.tell(&proposal, context)?;
+    Ok(Verdict::Conforms)
 }

@@ -8,7 +8,12 @@ use crate::{
     failure::{Answer, Failure, Verdict},
     shelf::Shelf,
 };
-use guiju::{Terms, desk::Move, tree::Tree};
+use guiju::{
+    Terms,
+    desk::{Move, Proposal},
+    tree::Tree,
+};
+use guiju_model::{Date, Dates, Digest, Package};
 use std::path::PathBuf;
 
 /// Propose a version to the committee: its draft is frozen for review
@@ -50,18 +55,47 @@ pub fn run(args: ProposeArgs, context: &Context) -> Answer {
     let number = args.proposal.map_or_else(|| "new".into(), |id| id.to_string());
     let content = operation_id(package, toml, &terms);
     let operation = args.hand.operation(&shelf, &["draft", &number, &content, &args.why])?;
-    let hand = args.hand.hand(&operation);
-    let mut proposal = shelf.ask(|registry| {
-        let (hand, why) = (hand, &args.why);
-        async move { registry.draft(&hand, args.proposal, package, toml, terms, why).await }
-    })?;
+    let put = |operation: &str| {
+        let (hand, why) = (args.hand.hand(operation), &args.why);
+        shelf.ask(|registry| async move { registry.draft(&hand, args.proposal, package, toml, terms, why).await })
+    };
+    let mut proposal = put(&operation)?;
+    if args.proposal.is_some() && !is_in_place(&args, package, &proposal)? {
+        // It was sent before, and another draft has taken its place since.
+        let words = ["draft", &number, &content, &args.why, &drafted(&proposal)];
+        proposal = put(&args.hand.operation(&shelf, &words)?)?;
+    }
     // The draft may have been sent before, and have gone on since.
     if !args.draft && proposal.stage == "draft" {
-        let operation = args.hand.operation(&shelf, &["submit", &proposal.id.to_string(), &proposal.digest])?;
-        let hand = args.hand.hand(&operation);
         let id = proposal.id;
+        let words = ["submit", &id.to_string(), &proposal.digest, &drafted(&proposal)];
+        let operation = args.hand.operation(&shelf, &words)?;
+        let hand = args.hand.hand(&operation);
         proposal = shelf.ask(|registry| async move { registry.take_move(&hand, id, &Move::Submit, "").await })?;
+        if proposal.stage == "draft" {
+            let failure = Failure::new(format!("proposal {id} was drafted anew meanwhile, and is not in review"));
+            return Err(failure.hint(format!("`guiju review {id}` shows what is there now")));
+        }
     }
     args.hand.told.tell(&proposal, context)?;
     Ok(Verdict::Conforms)
+}
+
+/// The index of the step that put the draft in its place.
+fn drafted(proposal: &Proposal) -> String {
+    proposal.steps.iter().rfind(|step| step.step == "drafted").map_or(0, |step| step.index).to_string()
+}
+
+/// Whether the draft of a proposal is what was given.
+fn is_in_place(args: &ProposeArgs, package: &Package, proposal: &Proposal) -> Result<bool, Failure> {
+    let sealed = package.seal(Vec::new()).map_err(|error| Failure::new(error.to_string()))?;
+    let digest = Digest::of(&sealed.manifest.to_canonical()).to_string();
+    let Dates { effective_from, effective_to, grace_until } = args.days.dates();
+    let is_said = |day: Option<Date>, told: &str| day.map_or(String::new(), |day| day.to_string()) == told;
+    let last = proposal.steps.iter().rfind(|step| step.step == "drafted");
+    Ok(last.is_some_and(|step| step.digest == digest && step.text == args.why)
+        && is_said(effective_from, &proposal.effective_from)
+        && is_said(effective_to, &proposal.effective_to)
+        && is_said(grace_until, &proposal.grace_until)
+        && proposal.waiver.as_ref().map_or("", |waiver| &waiver.reason) == args.waive)
 }
