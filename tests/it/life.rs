@@ -166,6 +166,17 @@ fn a_registry_says_which_version_governs_a_day() {
     assert_eq!(first.term.from.to_string(), "2020-01-01", "nothing governed before, so nothing is changed");
     let late = registry.publish(&Caller::open(), submission("2.0.0", ("2025-12-31", "", ""))).unwrap_err();
     assert!(matches!(late, PublishError::Term { .. }) && late.to_string().contains("name today, 2026-01-01"), "{late}");
+    let other = |name: &str, version, dates| {
+        let Submission { package, metadata_toml, .. } = submission(version, dates);
+        let package = Package { standard: name.parse().unwrap(), ..package };
+        Submission { operation_id: format!("today-{version}"), package, metadata_toml, ..submission(version, dates) }
+    };
+    registry.publish(&Caller::open(), other("bj.library/shelf", "1.0.0", ("2026-01-01", "", ""))).unwrap();
+    let same_day = other("bj.library/shelf", "2.0.0", ("2025-12-31", "", ""));
+    let same_day = registry.publish(&Caller::open(), same_day).unwrap_err();
+    assert!(same_day.to_string().contains("1.0.0 was in effect on some day since"), "{same_day}");
+    let ended = other("bj.library/shelf", "2.0.0", ("2025-12-01", "2026-01-01", ""));
+    registry.publish(&Caller::open(), ended).expect("on no day with the other");
     let second = submission("2.0.0", ("2026-02-01", "", "2026-03-01"));
     let published = registry.publish(&Caller::open(), second.clone()).unwrap().version;
     assert_eq!(registry.publish(&Caller::open(), second.clone()).unwrap().version, published, "again");
@@ -224,5 +235,5 @@ fn a_registry_says_which_version_governs_a_day() {
     let again = tempfile::tempdir().unwrap();
     let replayed = Registry::open(log.clone(), &again.path().join("view"), || 0).unwrap().0;
     assert_eq!(replayed.versions(&card).unwrap(), registry.versions(&card).unwrap(), "the log alone says all of it");
-    assert_eq!(log.head().size, 4);
+    assert_eq!(log.head().size, 6);
 }

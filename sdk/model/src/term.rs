@@ -106,11 +106,15 @@ impl Term {
     }
 
     /// Whether a version may get this term today, beside those that are published: days that have passed may only be filled where
-    /// no version was in effect.
+    /// no version was in effect from then until today, today among them.
     pub fn may_begin(&self, known: &[(Version, Self)], today: Date) -> Result<(), TermError> {
-        let passed = self.to.map_or(today, |to| to.min(today));
         let from = self.from;
-        let clash = known.iter().find(|(version, term)| version.pre.is_empty() && term.meets(from, passed));
+        // Until today and on it: on the day on which another takes effect the days before it are not filled either.
+        let in_effect = |term: &Self| term.is_in_effect(today) && self.is_in_effect(today);
+        let passed = self.to.map_or(today, |to| to.min(today));
+        let clash = known
+            .iter()
+            .find(|(version, term)| version.pre.is_empty() && (term.meets(from, passed) || in_effect(term)));
         match clash.filter(|_| from < today) {
             Some((known, _)) => Err(TermError::Past { from, known: known.clone(), today }),
             None => Ok(()),
