@@ -132,6 +132,8 @@ pub enum PublishError {
     OperationId,
     #[error("the operation id `{0}` belongs to another mutation; choose a new one for each")]
     OperationReused(String),
+    #[error("the successor `{successor}` is not there: {why}; name what is published")]
+    Successor { successor: String, why: String },
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error("standard.toml says that `{standard}` is a {said}, the request says {asked}")]
@@ -514,8 +516,6 @@ impl Registry {
         Ok(self.log.blob(digest)?)
     }
 
-    /// The log under this registry.
-    pub fn log(&self) -> &Arc<dyn Log> {
     /// Whether a caller that may read the log may read a document of it: one of a published version, or one that a proposal names
     /// which it may see. What nothing names is nobody's.
     pub fn shows(&self, caller: &Caller, digest: &Digest) -> Result<bool, StoreError> {
@@ -530,6 +530,8 @@ impl Registry {
         Ok(named.is_empty() || named.iter().any(sees))
     }
 
+    /// The log under this registry.
+    pub fn log(&self) -> &Arc<dyn Log> {
         &self.log
     }
 
@@ -777,8 +779,17 @@ impl Registry {
             (info.status, status),
             (Status::Published, Status::Deprecated | Status::Withdrawn) | (Status::Deprecated, Status::Withdrawn)
         );
-        if !is_step {
+        // What was said with a deprecation can be said otherwise.
+        let is_corrected = (info.status, status) == (Status::Deprecated, Status::Deprecated)
+            && ((!change.successor.is_empty() && change.successor != info.successor)
+                || change.effective_to.is_some_and(|day| info.term.to != Some(day)));
+        if !is_step && !is_corrected {
             return Err(PublishError::Status { standard, version, status: info.status, wanted: status });
+        }
+        if !change.successor.is_empty() {
+            let absent = |why: String| PublishError::Successor { successor: change.successor.clone(), why };
+            let successor: Reference = change.successor.parse().map_err(|why| absent(format!("{why}")))?;
+            resolve(&Seen { registry: self, caller }, &successor).map_err(|why| absent(why.to_string()))?;
         }
         let now = (self.clock_ms)();
         if let Some(day) = change.effective_to

@@ -405,6 +405,7 @@ impl From<PublishError> for Refusal {
                     refusal(Reason::BumpTooSmall).with("baseline", &judged.baseline).with("required", required);
                 verdict::told(refusal, &judged.verdict).about("version", format!("{standard}@={version}"))
             }
+            PublishError::Successor { why, .. } => refusal(Reason::MalformedField).at("successor", why),
             PublishError::NothingWaived { standard, version } => {
                 refusal(Reason::NothingWaived).about("version", format!("{standard}@={version}"))
             }

@@ -76,7 +76,12 @@ impl View {
     ) -> Result<(), ViewError> {
         let key = version_key(standard, version);
         if let Some(mut row) = self.changed::<VersionRow>(changes, &key)? {
-            (row.status, row.successor) = (status, successor.to_owned());
+            // A deprecation that is said again says of the successor what is new.
+            let stays = (row.status, status) == (Status::Deprecated, Status::Deprecated) && successor.is_empty();
+            row.status = status;
+            if !stays {
+                row.successor = successor.to_owned();
+            }
             let term = term_of(&row.term).ok_or_else(|| self.fault("a row cannot be read"))?;
             row.term = row_of(ends.of(term));
             changes.insert(key, json(&row));
