@@ -197,7 +197,7 @@ async fn proposals(root: &Registry, server: &Server) -> Vec<(&'static str, Strin
     }
     let (author, approver) = (connected(server, &author.0).await, connected(server, &author.1).await);
     let blob = |bytes: &[u8]| BASE64_STANDARD.encode(Digest::of(bytes).as_bytes());
-    let mut names = vec![("WHYBLOB", blob(b"a test")), ("PUBLISHEDBLOB", blob(SCHEMA.as_bytes()))];
+    let mut names = vec![("WHYBLOB", blob(b"a test")), ("PUBLISHEDBLOB", blob(METADATA.as_bytes()))];
     for name in ["REVISED", "DRAFTED", "COMMENTED", "OBJECTED", "REVIEWED", "REJECTED", "RETRACTED", "APPROVED"] {
         let operation = |what: &str| format!("{what}-{name}");
         let standard = format!("bj.water/{}", name.to_lowercase());

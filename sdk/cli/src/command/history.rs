@@ -15,7 +15,8 @@ use std::io::{self, Write};
 /// Tell what became of a standard, from the registry's log: who did what, when, and why
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The whole log is read and proved, as by `guiju monitor`: nothing is told of a log that does not hold (exit code 1).")]
+The whole log is read and proved, as by `guiju monitor`: nothing is told of a log that does not hold (exit code 1). How many must approve
+(`guiju quorum`) is told with it, of the standard's namespace and of those above.")]
 pub struct HistoryArgs {
     /// For example bj.population/person
     standard: StandardId,
@@ -28,14 +29,15 @@ pub struct HistoryArgs {
 pub fn run(args: HistoryArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
     let standard = args.standard.to_string();
-    let entries = match replayed(&shelf, &args.log.demands()?, |entry| entry.standard == standard)? {
+    let is_told = |entry: &LogEntry| entry.standard == standard || is_quorum_of(&args.standard, entry);
+    let entries = match replayed(&shelf, &args.log.demands()?, is_told)? {
         Ok((_, entries)) => entries,
         Err(failure) => {
             failure.print(context.paint_error);
             return Ok(Verdict::DoesNot);
         }
     };
-    if entries.is_empty() {
+    if entries.iter().all(|entry| entry.standard != standard) {
         let failure = Failure::new(format!("the log has no entry about `{standard}`"));
         return Err(failure.hint("`guiju list` shows the standards there are, `guiju search WORDS` finds one"));
     }
@@ -48,12 +50,20 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
     Ok(Verdict::Conforms)
 }
 
+/// Whether an entry says how many must approve a version of the standard.
+fn is_quorum_of(standard: &StandardId, entry: &LogEntry) -> bool {
+    let is_above = |scope: &String| scope.parse().is_ok_and(|above| standard.namespace().is_under(&above));
+    entry.event == "quorum-set" && entry.scopes.iter().any(is_above)
+}
+
 /// Texts of others come one to a line, so that none passes for an entry.
 fn tell(out: &mut impl Write, entry: &LogEntry) -> io::Result<()> {
     let LogEntry { index, principal, event, version, reason, successor, .. } = entry;
     let [principal, event, version] = [principal, event, version].map(|text| plain(text));
     let about = if entry.about.is_empty() { String::new() } else { format!("  ({})", plain(&entry.about)) };
-    writeln!(out, "{index:>6}  {}  {event:10}  {version}  by {principal}{about}", entry.time())?;
+    // A quorum is of no version.
+    let version = if version.is_empty() { version } else { version + "  " };
+    writeln!(out, "{index:>6}  {}  {event:10}  {version}by {principal}{about}", entry.time())?;
     for (words, day) in [
         ("in effect from", &entry.effective_from),
         ("in effect until the day before", &entry.effective_to),
