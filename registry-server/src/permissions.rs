@@ -70,7 +70,11 @@ pub const TABLE: &[Row] = &[
     row("/guiju.log.v1.LogService/ProveInclusion", Need::Somewhere(READER), "that of the entry"),
     row("/guiju.log.v1.LogService/ProveConsistency", Need::Somewhere(READER), "it holds hashes alone"),
     row("/guiju.log.v1.LogService/ReadEntries", Need::Everywhere(READER), "entries are of all namespaces"),
-    row("/guiju.log.v1.LogService/ReadBlob", Need::Everywhere(READER), "documents are of all namespaces"),
+    row(
+        "/guiju.log.v1.LogService/ReadBlob",
+        Need::Everywhere(READER),
+        "of all namespaces; of drafts, where one sees drafts",
+    ),
     row("/guiju.governance.v1.Access/WhoAmI", Need::Known, ""),
     row("/guiju.governance.v1.Access/Grant", Need::On(Role::Manager), "the namespace of `grant`"),
     row("/guiju.governance.v1.Access/Revoke", Need::On(Role::Manager), "the namespace of `grant`"),
