@@ -10,7 +10,7 @@ use crate::{
     denials::{Denial, Denials},
     http::text,
     issuers::Issuers,
-    limits::Limits,
+    limits::{self, Limits},
     listen::{ClientCertificate, Peer},
     metrics::Metrics,
     permissions::{self, Need},
@@ -26,7 +26,7 @@ use axum::{
 };
 use guiju_model::{Namespace, Principal};
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     ops::Deref,
     sync::{Arc, Mutex, PoisonError},
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -52,8 +52,17 @@ struct Inner {
 pub struct Deed {
     caller: Caller,
     need: Need,
+    /// Where it comes from, as it is counted.
+    address: Option<IpAddr>,
     /// Set where a service further in denies it: the namespace.
     denied: Arc<Mutex<Option<String>>>,
+}
+
+/// One to whom places are counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    Principal(Principal),
+    Address(IpAddr),
 }
 
 impl Deref for Deed {
@@ -67,11 +76,19 @@ impl Deref for Deed {
 impl Deed {
     /// For a request that came by no gate.
     pub fn nobodys() -> Self {
-        Self { caller: Caller::nobody(), need: Need::Everywhere(&[]), denied: Arc::default() }
+        Self { caller: Caller::nobody(), need: Need::Everywhere(&[]), address: None, denied: Arc::default() }
     }
 
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// To whom the places are counted that it takes: the principal, or the address of somebody who is not known.
+    pub fn holder(&self) -> Option<Holder> {
+        match self.caller.is_open() || self.caller.is_anyone() {
+            true => self.address.map(Holder::Address),
+            false => Some(Holder::Principal(self.caller.principal().clone())),
+        }
     }
 
     /// Whether what lies under a namespace may be shown; where not, it is to look as if there were nothing.
@@ -156,9 +173,9 @@ impl Gate {
     }
 
     fn count_address(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
-        match address {
-            Some(address) if !address.is_loopback() => self.0.by_address.take(prefix(address), Instant::now()),
-            _ => Ok(()),
+        match address.and_then(limits::counted) {
+            Some(address) => self.0.by_address.take(address, Instant::now()),
+            None => Ok(()),
         }
         .map_err(|wait| Refusal::new(Reason::RateLimited, "too many requests from this address").after(wait))
     }
@@ -187,7 +204,8 @@ impl Gate {
         if !need.admits(&caller) {
             return Err((caller.principal().clone(), not_admitted(need, &caller)));
         }
-        Ok(Deed { caller, need, denied: Arc::default() })
+        let address = peer.and_then(|peer| limits::counted(peer.address.ip()));
+        Ok(Deed { caller, need, address, denied: Arc::default() })
     }
 
     fn keep(&self, principal: &Principal, peer: Option<&Peer>, method: &str, reason: Reason, about: String) {
@@ -284,16 +302,6 @@ fn unknown(is_grpc: bool, path: &str) -> Response {
     match is_grpc {
         true => Status::new(Code::Unimplemented, format!("there is no method `{path}`")).into_http(),
         false => text(StatusCode::NOT_FOUND, "there is nothing here; see /\n".into()),
-    }
-}
-
-/// Whoever has an IPv6 address has many.
-fn prefix(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => v6
-            .to_ipv4_mapped()
-            .map_or_else(|| IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !u128::from(u64::MAX))), IpAddr::V4),
     }
 }
 

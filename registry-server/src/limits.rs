@@ -1,4 +1,5 @@
-//! How often somebody may ask: a bucket of tokens for each, filled at a steady rate.
+//! How often somebody may ask: a bucket of tokens for each, filled at a steady rate. And how much one may hold at a time: of places
+//! that all share, at most half, so that there is one for somebody else.
 //!
 //! # Limits
 //! At most [`BUCKETS_MAX`] are kept. Where one more is needed those that are full go, since a full bucket is like a new one; where
@@ -7,9 +8,11 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Mutex, PoisonError},
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const BUCKETS_MAX: usize = 65_536;
 
@@ -57,9 +60,112 @@ impl<K: Eq + Hash> Limits<K> {
     }
 }
 
+/// Places that all share.
+pub struct Places<K>(Arc<Shares<K>>);
+
+struct Shares<K> {
+    all: Arc<Semaphore>,
+    most: usize,
+    /// How many each holds that holds any.
+    held: Mutex<HashMap<K, usize>>,
+}
+
+/// One of them, free again when it is dropped.
+pub struct Place<K: Eq + Hash> {
+    shares: Arc<Shares<K>>,
+    holder: Option<K>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// All are taken.
+    Full,
+    /// Half of them, so many, are held by the one who asks.
+    Share(usize),
+}
+
+impl<K> Clone for Places<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K: Clone + Eq + Hash> Places<K> {
+    pub fn new(count: usize) -> Self {
+        let count = count.min(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Shares { all: Arc::new(Semaphore::new(count)), most: count.div_ceil(2), held: Mutex::default() }))
+    }
+
+    /// Takes one; no share is counted of a holder who is not named.
+    pub fn take(&self, holder: Option<K>) -> Result<Place<K>, NoPlace> {
+        let shares = &self.0;
+        let mut held = shares.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if holder.as_ref().and_then(|holder| held.get(holder)).is_some_and(|count| *count >= shares.most) {
+            return Err(NoPlace::Share(shares.most));
+        }
+        let permit = shares.all.clone().try_acquire_owned().map_err(|_| NoPlace::Full)?;
+        if let Some(holder) = holder.clone() {
+            *held.entry(holder).or_default() += 1;
+        }
+        drop(held);
+        Ok(Place { shares: shares.clone(), holder, _permit: permit })
+    }
+}
+
+impl<K: Eq + Hash> Drop for Place<K> {
+    fn drop(&mut self) {
+        let Some(holder) = self.holder.take() else { return };
+        let mut held = self.shares.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = held.get_mut(&holder) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&holder);
+            }
+        }
+    }
+}
+
+/// By which an address is counted. None for loopback, where a proxy may bring everybody; whoever has an IPv6 address has many.
+pub fn counted(address: IpAddr) -> Option<IpAddr> {
+    let address = address.to_canonical();
+    (!address.is_loopback()).then(|| match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !u128::from(u64::MAX))),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_holds_half_of_the_places_and_gives_them_back() {
+        let places = Places::new(5);
+        let mut held: Vec<_> = (0..3).map(|_| places.take(Some("a")).ok().unwrap()).collect();
+        assert_eq!(places.take(Some("a")).err(), Some(NoPlace::Share(3)));
+        held.extend([places.take(Some("b")).ok().unwrap(), places.take(None).ok().unwrap()]);
+        assert_eq!(places.take(Some("b")).err(), Some(NoPlace::Full));
+        drop(held);
+        assert!(places.0.held.lock().unwrap().is_empty(), "nobody is remembered");
+        assert!(places.take(Some("a")).is_ok());
+    }
+
+    #[test]
+    fn addresses_are_counted_by_those_who_have_them() {
+        let counted = |text: &str| counted(text.parse().unwrap()).map(|address| address.to_string());
+        for (address, expected) in [
+            ("127.0.0.9", None),
+            ("::1", None),
+            ("::ffff:127.0.0.1", None),
+            ("10.0.0.1", Some("10.0.0.1")),
+            ("::ffff:10.0.0.1", Some("10.0.0.1")),
+            ("2001:db8:1:2:3::4", Some("2001:db8:1:2::")),
+        ] {
+            assert_eq!(counted(address).as_deref(), expected, "{address}");
+        }
+    }
 
     #[test]
     fn a_bucket_empties_and_fills_again() {

@@ -2,13 +2,19 @@
 //!
 //! # Invariants
 //! - Handshakes run beside each other and are given up after their time; a silent caller holds up nobody.
-//! - A connection over the limit is closed at once, so that its caller hears of it.
+//! - A connection over the limit, or over the half of it that one address may have, is closed at once, so that its caller hears of it.
+//! - Whoever sends too little to be understood is cut off: until so much has come, or something was answered, nothing further in
+//!   counts the time.
 
-use crate::{metrics::Metrics, settings::Settings};
+use crate::{
+    limits::{self, NoPlace, Place, Places},
+    metrics::Metrics,
+    settings::Settings,
+};
 use guiju_model::Principal;
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
@@ -18,8 +24,8 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::{sleep, timeout},
+    sync::mpsc,
+    time::{Sleep, sleep, timeout},
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -101,9 +107,10 @@ impl ClientCertificate {
 pub struct Listener {
     tcp: TcpListener,
     tls: Option<TlsAcceptor>,
-    slots: Arc<Semaphore>,
+    places: Places<IpAddr>,
     metrics: Metrics,
     handshake_timeout: Duration,
+    first_timeout: Duration,
 }
 
 impl Listener {
@@ -114,8 +121,9 @@ impl Listener {
         };
         let fault = |source| ListenError::Bind { address: settings.listen, source };
         let tcp = TcpListener::bind(settings.listen).await.map_err(fault)?;
-        let slots = Arc::new(Semaphore::new(settings.connections_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { tcp, tls, slots, metrics, handshake_timeout: settings.handshake_timeout })
+        let places = Places::new(settings.connections_max);
+        let (handshake_timeout, first_timeout) = (settings.handshake_timeout, settings.request_timeout);
+        Ok(Self { tcp, tls, places, metrics, handshake_timeout, first_timeout })
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
@@ -151,13 +159,20 @@ impl Listener {
     }
 
     fn admit(&self, stream: TcpStream, peer: SocketAddr, ready: &mpsc::Sender<io::Result<Connection>>) {
-        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
-            self.metrics.shed("connections_max");
-            tracing::warn!(peer = %peer, "connection closed: there are as many as `connections_max` allows");
-            return;
+        let place = match self.places.take(limits::counted(peer.ip())) {
+            Ok(place) => place,
+            Err(full) => {
+                self.metrics.shed("connections_max");
+                let why = match full {
+                    NoPlace::Full => "there are as many as `connections_max` allows",
+                    NoPlace::Share(_) => "its address has half of those that `connections_max` allows",
+                };
+                return tracing::warn!(peer = %peer, "connection closed: {why}");
+            }
         };
         let _ = stream.set_nodelay(true);
         let (tls, limit, ready) = (self.tls.clone(), self.handshake_timeout, ready.clone());
+        let first_timeout = self.first_timeout;
         tokio::spawn(async move {
             let mut certificate = None;
             let stream = match tls {
@@ -173,7 +188,8 @@ impl Listener {
                 },
             };
             let peer = Peer { address: peer, certificate };
-            let _ = ready.send(Ok(Connection { stream, peer, _slot: slot })).await;
+            let silence = Some(Silence { until: Box::pin(sleep(first_timeout)), read: 0 });
+            let _ = ready.send(Ok(Connection { stream, peer, silence, _place: place })).await;
         });
     }
 }
@@ -231,8 +247,19 @@ fn text(error: impl ToString) -> String {
 pub struct Connection {
     stream: Stream,
     peer: Peer,
-    _slot: OwnedSemaphorePermit,
+    silence: Option<Silence>,
+    _place: Place<IpAddr>,
 }
+
+/// A connection from which too little has come to tell what its caller wants.
+struct Silence {
+    until: Pin<Box<Sleep>>,
+    read: usize,
+}
+
+/// The preface of HTTP/2. From here on the HTTP library asks whether its caller lives, or waits for the head of a request no longer
+/// than it must.
+const PREFACE_BYTES: usize = 24;
 
 enum Stream {
     Clear(TcpStream),
@@ -249,15 +276,25 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let before = buf.filled().len();
+        let read = match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        let Some(silence) = &mut self.silence else { return read };
+        silence.read += buf.filled().len() - before;
+        if silence.read >= PREFACE_BYTES {
+            self.silence = None;
+        } else if read.is_pending() && silence.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was asked in time")));
         }
+        read
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.silence = None;
         match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -269,6 +306,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.silence = None;
         match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),

@@ -132,18 +132,20 @@ settings! {
     message_bytes_max: usize = "4194304", "BYTES";
     /// Largest header list of a request, in bytes.
     header_bytes_max: u32 = "16384", "BYTES";
-    /// Connections at a time. One more is closed at once.
+    /// Connections at a time. One more is closed at once. One address (of IPv6, one /64) has half of them at most; callers on loopback
+    /// are not counted so.
     connections_max: usize = "1024", "COUNT";
     /// Requests at a time on one connection. One more waits.
     streams_per_connection_max: u32 = "128", "COUNT";
-    /// Streams that check records, at a time. One more is refused with RESOURCE_EXHAUSTED.
+    /// Streams that check records, at a time. One more is refused with RESOURCE_EXHAUSTED. One principal has half of them at most, and
+    /// so has one address, not loopback, of which nobody is known.
     check_streams_max: usize = "64", "COUNT";
-    /// Streams that watch the log, at a time. One more is refused with RESOURCE_EXHAUSTED.
+    /// Streams that watch the log, at a time. One more is refused with RESOURCE_EXHAUSTED. Shared as the streams that check.
     watch_streams_max: usize = "4096", "COUNT";
     /// Questions at a time that may wait for the disk or take their time, publications among them. One more is refused with
     /// RESOURCE_EXHAUSTED and told when to try again, so that those under way are answered in time.
     work_max: usize = "256", "COUNT";
-    /// How long a request may take until its answer begins.
+    /// How long a request may take until its answer begins, and how long a new connection may be silent.
     request_timeout: Duration = "30s", "TIME";
     /// How long a stream may stand still, because its caller neither sends nor reads, until it is ended.
     stream_idle_timeout: Duration = "5m", "TIME";

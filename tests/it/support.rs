@@ -121,7 +121,10 @@ impl Server {
         let _ = fs::remove_file(&address_file);
         let log =
             fs::File::options().create(true).append(true).open(folder.path().join("server.log")).expect("a log file");
-        let mut command = started_by(starter, server_command(&["serve", "--listen", "127.0.0.1:0"]));
+        let mut command = started_by(starter, server_command(&["serve"]));
+        if !flags.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command.arg("--data").arg(folder.path().join("data")).arg("--address-file").arg(&address_file);
         let child = command.args(flags).stdout(Stdio::null()).stderr(log).spawn().expect("the server starts");
         let mut server = Self { child, address: String::new(), folder };
