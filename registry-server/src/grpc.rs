@@ -12,7 +12,8 @@ mod versions; // publish, resolve, fetch, find, watch
 
 use crate::{
     denials::Denials,
-    gate::Deed,
+    gate::{Deed, Holder},
+    limits::{NoPlace, Place, Places},
     metrics::Metrics,
     registry::{AskError, Caller, Registry},
     sequencer::Sequencer,
@@ -46,8 +47,8 @@ pub struct Service {
     denials: Arc<Denials>,
     settings: Arc<Settings>,
     metrics: Metrics,
-    check_streams: Arc<Semaphore>,
-    watch_streams: Arc<Semaphore>,
+    check_streams: Places<Holder>,
+    watch_streams: Places<Holder>,
     /// Places for what runs off the threads that drive connections.
     work: Arc<Semaphore>,
     /// The log's size, each time it grows.
@@ -65,9 +66,9 @@ impl Service {
         metrics: Metrics,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let places = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
-        let check_streams = places(settings.check_streams_max);
-        let (watch_streams, work) = (places(settings.watch_streams_max), places(settings.work_max));
+        let (check_streams, watch_streams) =
+            (Places::new(settings.check_streams_max), Places::new(settings.watch_streams_max));
+        let work = Arc::new(Semaphore::new(settings.work_max.min(Semaphore::MAX_PERMITS)));
         let log_size = doorbell(registry.clone(), stopping.clone());
         Self { registry, sequencer, denials, settings, metrics, check_streams, watch_streams, work, log_size, stopping }
     }
@@ -131,6 +132,19 @@ impl Service {
         }
         let (caller, standard) = (deed.caller().clone(), standard.clone());
         self.ask(move |registry| Err(registry.unknown_to(&caller, &standard))).await
+    }
+
+    /// A place for a stream, of those that a setting bounds.
+    fn place(&self, places: &Places<Holder>, deed: &Deed, setting: &'static str) -> Result<Place<Holder>, Status> {
+        let why = match places.take(deed.holder()) {
+            Ok(place) => return Ok(place),
+            Err(NoPlace::Full) => format!("there are as many streams as `{setting}` allows"),
+            Err(NoPlace::Share(most)) => {
+                format!("{most} streams are open for you, half of what `{setting}` allows; end one of them first")
+            }
+        };
+        self.metrics.shed(setting);
+        Err(Refusal::new(Reason::TooManyStreams, why).into())
     }
 
     /// As `ask`, for a caller who is told of nothing that it may not see.

@@ -154,7 +154,7 @@ table! {
     UnreadableInput = "UNREADABLE_INPUT", InvalidArgument, 400, None,
         "nothing in the input can be read as records", "do what the message says; `finding` in `ErrorInfo.metadata` is its code";
     TooManyStreams = "TOO_MANY_STREAMS", ResourceExhausted, 429, LATER,
-        "as many streams check records, or watch, as `check_streams_max` or `watch_streams_max` allows", "try again later";
+        "as many streams check records, or watch, as `check_streams_max` or `watch_streams_max` allows, or the caller has half of them", "try again later";
     Overloaded = "OVERLOADED", ResourceExhausted, 429, LATER,
         "the server does as much at a time as `work_max` allows", "try again after the time that `RetryInfo` names";
     SlowReader = "SLOW_READER", ResourceExhausted, 429, None,

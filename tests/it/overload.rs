@@ -2,7 +2,8 @@
 //! others.
 
 use crate::{
-    grpc::{SCHEMA, conformance, header, published, refused, registry, submission},
+    access_served::{bootstrapped, connected, holder, package},
+    grpc::{METADATA, SCHEMA, conformance, header, published, refused, registry, submission},
     support::{Server, folder_in_memory},
     witness::ask,
 };
@@ -13,12 +14,12 @@ use guiju_proto::registry::{
 use std::{
     fs,
     io::{ErrorKind, Read, Write},
-    net::TcpStream,
+    net::{TcpStream, UdpSocket},
     time::Duration,
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Streaming, transport::Endpoint};
+use tonic::{Code, Request, Streaming, transport::Endpoint};
 
 const WATCHERS: usize = 1_000;
 const CHECKERS: usize = 200;
@@ -118,6 +119,108 @@ async fn what_is_too_much_is_told_when_to_come_again() {
     assert!(ask(&server, "GET", "/healthz", "").1.contains("status: ready"));
     let metrics = ask(&server, "GET", "/metrics", "").1;
     assert!(metrics.contains(&format!("guiju_shed_total{{why=\"work_max\"}} {turned_away}")), "{metrics}");
+}
+
+/// Whoever says nothing, or too little to be understood, keeps no connection; whoever has spoken does.
+#[test]
+fn a_connection_from_which_nothing_comes_is_closed() {
+    let server = Server::start_with(&["--request-timeout", "1s"]);
+    let mut living = greeted(&server, &[]);
+    let silent = [&b""[..], b"P", &PREFACE[..20], b"GET / HT"].map(|said| {
+        let mut stream = TcpStream::connect(&server.address).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out");
+        stream.write_all(said).expect("sent");
+        stream
+    });
+    for mut stream in silent {
+        match stream.read_to_end(&mut Vec::new()) {
+            Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("it is still open: {error}"),
+            _ => {}
+        }
+    }
+    living.write_all(&frame(6, 0, 0, b"to and f")).expect("a ping");
+    let mut heard = Vec::new();
+    while !heard.windows(8).any(|part: &[u8]| part == b"to and f") {
+        let mut part = [0; 256];
+        let length = living.read(&mut part).expect("an answer");
+        assert_ne!(length, 0, "it was closed");
+        heard.extend(&part[..length]);
+    }
+}
+
+/// One address has half of the connections at most, so that there is one for another.
+#[test]
+fn one_address_does_not_have_all_connections() {
+    let flags = ["--listen", "0.0.0.0:0", "--insecure", "--open", "--connections-max", "6"];
+    let server = Server::start_with(&flags);
+    let port = server.address.rsplit(':').next().expect("a port");
+    // An address of this machine that is not loopback; nothing is sent there.
+    let probe = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+    probe.connect("192.0.2.1:9").expect("a machine with a network");
+    let outside = format!("{}:{port}", probe.local_addr().expect("an address").ip());
+    let inside = format!("127.0.0.1:{port}");
+    let connect = |address: &str| {
+        let stream = TcpStream::connect(address).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out");
+        stream
+    };
+    let answers = |mut stream: &TcpStream| {
+        let mut answer = [0; 12];
+        let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+        asked.is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"HTTP/1.1 200"
+    };
+    let mut held: Vec<TcpStream> = (0..3).map(|_| connect(&outside)).collect();
+    assert!(held.iter().all(answers), "half of them");
+    assert!(!answers(&connect(&outside)), "one more than half");
+    held.extend((0..3).map(|_| connect(&inside)));
+    assert!(held[3..].iter().all(answers), "there are places for others");
+    assert!(!answers(&connect(&inside)), "all are taken");
+    assert!(server.log().contains("its address has half of those"), "{}", server.log());
+}
+
+/// One principal has half of the streams at most; who may not check has none.
+#[tokio::test]
+async fn one_principal_does_not_have_all_streams() {
+    let (server, token) = bootstrapped(&["--check-streams-max", "4", "--watch-streams-max", "4"]);
+    let root = connected(&server, &token).await;
+    root.publish("p", &package("bj.library/card", "1.0.0"), METADATA, false).await.expect("published");
+    let [one, other, stranger] = [
+        holder(&root, "one", "agency:bj.library").await,
+        holder(&root, "other", "agency:bj.library").await,
+        holder(&root, "stranger", "agency:bj.water").await,
+    ];
+    fn by<T>(token: &str, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a value"));
+        request
+    }
+    let (watcher, checker) = (registry(&server).await, conformance(&server).await);
+    let mut held = Vec::new();
+    // Streams of somebody who does not say of which standard, and so is allowed nothing yet.
+    for _ in 0..6 {
+        let (sender, messages) = mpsc::channel::<CheckStreamRequest>(1);
+        let (mut checker, request) = (checker.clone(), by(&stranger, ReceiverStream::new(messages)));
+        held.push((sender, tokio::spawn(async move { checker.check_stream(request).await.map(drop) })));
+    }
+    let mut open = Vec::new();
+    for (token, fits) in [(&one, 2), (&other, 2)] {
+        for number in 0..=fits {
+            let (sender, messages) = mpsc::channel(1);
+            sender.send(header(Format::Unspecified, false)).await.expect("taken");
+            let answer = checker.clone().check_stream(by(token, ReceiverStream::new(messages))).await;
+            let watched = watcher.clone().watch(by(token, WatchRequest::default())).await;
+            if number < fits {
+                open.push((sender, answer.expect("a stream"), watched.expect("a stream")));
+                continue;
+            }
+            for refusal in [answer.map(drop), watched.map(drop)] {
+                let said = refusal.as_ref().expect_err("too many").message().to_owned();
+                assert!(said.contains("2 streams are open for you"), "{said}");
+                refused(refusal, Code::ResourceExhausted, "TOO_MANY_STREAMS");
+            }
+        }
+    }
+    drop((held, open));
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -3,10 +3,7 @@
 mod stream; // one stream: pump, worker, answers
 
 use super::{Answer, Service, answers::Answers, reference};
-use crate::{
-    registry::Registry,
-    status::{Reason, Refusal},
-};
+use crate::{registry::Registry, status::Refusal};
 use guiju::readers::{Format, ReadOptions};
 use guiju_model::{Digesting, Report};
 use guiju_proto::{
@@ -53,16 +50,14 @@ impl Conformance for Service {
         &self,
         request: Request<Streaming<wire::CheckStreamRequest>>,
     ) -> Answer<Self::CheckStreamStream> {
-        let Ok(place) = self.check_streams.clone().try_acquire_owned() else {
-            self.metrics.shed("check_streams_max");
-            return Err(Refusal::new(Reason::TooManyStreams, Reason::TooManyStreams.row().meaning).into());
-        };
         let (deed, mut messages) = self.called(request);
         let idle = self.settings.stream_idle_timeout;
         let header = stream::header(stream::next(&mut messages, idle).await?)?;
         let (reference, options) = (reference(&header.reference)?, check_options(header.options.clone())?);
         let read = ReadOptions { format: format(header.format)?, jobs: 1, check: options };
         let caller = self.meant(&deed, reference.standard()).await?;
+        // For who may check alone: others would take it away from them.
+        let place = self.place(&self.check_streams, &deed, "check_streams_max")?;
         let validator = self.ask_as(caller, move |registry| registry.validator(&reference)).await?;
         let promise = match header.with_receipt {
             true => Some(self.promise(&validator).await?),

@@ -217,10 +217,7 @@ impl Registry for Service {
         // Asked for once here, so that an index beyond the log is an error and not an empty stream.
         self.ask(move |registry| registry.events(from_index, 0, None)).await?;
         let (teller, answers) = answers(self.settings.stream_idle_timeout);
-        let Ok(place) = self.watch_streams.clone().try_acquire_owned() else {
-            self.metrics.shed("watch_streams_max");
-            return Err(Refusal::new(Reason::TooManyStreams, Reason::TooManyStreams.row().meaning).into());
-        };
+        let place = self.place(&self.watch_streams, &deed, "watch_streams_max")?;
         let open = self.metrics.open_stream("Watch");
         let caller = deed.caller().clone();
         let mut watcher = Watcher { service: self.clone(), caller, namespace, next: from_index, teller };

@@ -11,7 +11,9 @@
 //! `stream_idle_timeout` is ended.
 
 use crate::{
+    gate::Holder,
     grpc::answers::{Answers, Teller, Unheard, answers},
+    limits::Place,
     metrics::{Metrics, OpenStream},
     sequencer::Sequencer,
     status::{self, Reason, Refusal},
@@ -43,11 +45,7 @@ use std::{
     task::Poll,
     time::Duration,
 };
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, mpsc},
-    time::timeout,
-};
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 use tonic::{Status, Streaming};
 
 const WAITING_IN: usize = 4;
@@ -67,7 +65,7 @@ pub struct Task {
     pub idle: Duration,
     pub metrics: Metrics,
     pub _open: OpenStream,
-    pub _place: OwnedSemaphorePermit,
+    pub _place: Place<Holder>,
 }
 
 /// A receipt on its way.
