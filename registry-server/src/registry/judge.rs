@@ -4,14 +4,17 @@
 //! - The bump is computed, not asserted: a number that raises too little is refused, one that raises too much is told.
 //! - The baseline is the highest published version below the candidate that is neither withdrawn nor a pre-release, which
 //!   promises nothing. Where another came in between, the question is asked again.
+//! - A code means what it last meant in any version below, also where the version just below leaves it out.
 //! - A profile that accepts a record that its base refuses is not published. A base is, and those are told whose profiles
 //!   accept what it refuses now: they are bound to the version that they were published with.
 //! - What could not be decided breaks nobody only on somebody's word, which is in the log; a record that shows a break stands
 //!   against any word.
 
-use super::{Caller, PublishError, Registry};
+use super::{Caller, PublishError, Registry, StoreError};
 use guiju_compat::{Budget, Bump, Change, Fit, Inclusion, Side, Verdict, Witness, compare, lies_in};
-use guiju_model::{Bundle, Content, Digest, Kind, Manifest, Reading, Reference, StandardId, Status, Text, Waiver};
+use guiju_model::{
+    Bundle, CodeList, Content, Digest, Kind, Manifest, Reading, Reference, StandardId, Status, Text, Waiver,
+};
 use guiju_validator::CompileError;
 use semver::Version;
 use serde_json::Value;
@@ -190,6 +193,9 @@ impl Judged {
         let first = self.first();
         match waived.or(verdict.bump) {
             Some(Bump::Major) => format!("breaks {baseline}, so it must be {required} or higher{first}"),
+            Some(_) if !verdict.is_shown_wider() && !verdict.new_in_old.is_included() => {
+                format!("may accept more than {baseline}, so it must be {required} or higher{first}")
+            }
             Some(_) => format!("accepts more than {baseline}, so it must be {required} or higher{first}"),
             None => {
                 let next = Bump::Major.after(baseline);
@@ -204,7 +210,9 @@ impl Judged {
 
     /// What no number allows.
     pub(super) fn forbidden(&self) -> String {
-        format!("changes what no version number allows against {}{}", self.baseline, self.first())
+        let change = self.verdict.changes.iter().find(|change| change.is_forbidden());
+        let why = change.map_or(String::new(), |change| format!(", {}", change.message.en));
+        format!("changes what no version number allows against {}{}{why}", self.baseline, self.first())
     }
 
     /// The first change that asks for the number, and the record that shows it.
@@ -257,7 +265,7 @@ impl Registry {
         reading: &Reading,
         baseline: Option<&(Version, Digest)>,
     ) -> Result<Option<Judged>, PublishError> {
-        let Manifest { version, kind, .. } = &candidate.root().manifest;
+        let Manifest { standard, version, kind, .. } = &candidate.root().manifest;
         // A contract that cannot be read is refused, though there is nothing to compare it with.
         let new = match *kind == Kind::Contract || baseline.is_some() {
             true => self.side(candidate, reading)?,
@@ -272,7 +280,10 @@ impl Registry {
         if !old.is_comparable() || !new.is_comparable() {
             return Ok(None);
         }
-        let verdict = compare(&old, &new, &Budget::default());
+        let mut verdict = compare(&old, &new, &Budget::default());
+        if *kind == Kind::CodeList {
+            verdict.hold_against_earlier(&old, &new, self.lists_below(standard, baseline)?)?;
+        }
         let (declared, required) = (Bump::declared(baseline, version), verdict.bump.map(|bump| bump.after(baseline)));
         Ok(Some(Judged { baseline: baseline.clone(), declared, required, verdict, waived: None }))
     }
@@ -290,6 +301,35 @@ impl Registry {
             Kind::Contract => Side::read(bundle, reading),
             _ => Side::read_by(bundle, reading, &self.compared.of(bundle)?),
         }
+    }
+
+    /// Code lists of the versions below one, from the highest down. Withdrawn ones count: records may hold their codes.
+    fn lists_below(
+        &self,
+        standard: &StandardId,
+        version: &Version,
+    ) -> Result<impl Iterator<Item = Result<(Version, CodeList), StoreError>>, PublishError> {
+        let mut below: Vec<(Version, Digest)> = self
+            .view()
+            .versions(standard)?
+            .into_iter()
+            .filter(|(known, ..)| known < version && known.pre.is_empty())
+            .map(|(known, digest, _)| (known, digest))
+            .collect();
+        below.sort_by(|one, other| other.0.cmp(&one.0));
+        Ok(below.into_iter().filter_map(|(version, digest)| {
+            let read = |content: Content| {
+                let is_list = content.manifest.kind == Kind::CodeList;
+                let list = is_list.then(|| CodeList::parse(content.document().unwrap_or_default()))?;
+                Some(match list {
+                    Ok(list) => Ok((version.clone(), list)),
+                    Err(error) => {
+                        Err(StoreError::Broken(format!("the code list of {version} cannot be read: {error}")))
+                    }
+                })
+            };
+            self.load(&digest, false).map_or_else(|error| Some(Err(error)), read)
+        }))
     }
 
     /// The version that a new one must be compatible with.

@@ -9,7 +9,9 @@ use crate::{
     verdict::{Bump, Inclusion, Proof, Verdict, Witness},
 };
 use guiju_model::{Code, CodeList, CodeRow, Date, Text};
+use semver::Version;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Changes told of one kind; the bump counts all.
 const TOLD_MAX: usize = 100;
@@ -102,6 +104,46 @@ fn meanings(old: &CodeList, new: &CodeList) -> Vec<Change> {
         }
     }
     changes
+}
+
+impl Verdict {
+    /// Holds each code that the new list has and the old one has not against what it last was: in the first of the earlier
+    /// versions, given from the highest down, that has it. One that was left out for a while is used again all the same.
+    pub fn hold_against_earlier<E>(
+        &mut self,
+        old: &Side,
+        new: &Side,
+        earlier: impl IntoIterator<Item = Result<(Version, CodeList), E>>,
+    ) -> Result<(), E> {
+        let (Some(one), Some(other)) = (&old.list, &new.list) else { return Ok(()) };
+        let rows = other.rows().filter(|row| one.get(row.code()).is_none());
+        let mut open: BTreeSet<&str> = rows.map(|row| row.code()).collect();
+        let mut earlier = earlier.into_iter();
+        let mut reused = Vec::new();
+        while !open.is_empty()
+            && let Some(version) = earlier.next()
+        {
+            let (version, list) = version?;
+            open.retain(|code| {
+                let Some(last) = list.get(code).and_then(|before| before.rows().last()) else { return true };
+                if let Some(row) = other.get(code).and_then(|now| now.rows().find(|row| is_other(&last, row)))
+                    && reused.len() < TOLD_MAX
+                {
+                    let (from, to) = (last.name_zh(), row.name_zh());
+                    let en = format!("`{code}` was {from} in {version} and is {to}");
+                    let zh = format!("“{code}”在 {version} 中为“{from}”，现为“{to}”");
+                    let places = [None, Some(format!("/{code}"))];
+                    reused.push(Change::new("code-reused", places, Text { en, zh }, Some(Bump::Major)));
+                }
+                false
+            });
+        }
+        if !reused.is_empty() {
+            (self.forbidden, self.bump) = (true, Some(Bump::Major));
+            self.changes.splice(0..0, reused);
+        }
+        Ok(())
+    }
 }
 
 fn overlap(one: &CodeRow<'_>, other: &CodeRow<'_>) -> bool {

@@ -220,6 +220,12 @@ impl Verdict {
         }
     }
 
+    /// Whether a record shows that the new version accepts more.
+    pub fn is_shown_wider(&self) -> bool {
+        let shows = |change: &Change| change.bump == Some(Bump::Minor) && change.witness.is_some();
+        self.new_in_old.witness().is_some() || self.changes.iter().any(shows)
+    }
+
     /// What defeated the engine where it cannot say whether the new version breaks the old.
     pub fn undecided(&self) -> Option<&str> {
         match &self.old_in_new {
