@@ -39,7 +39,7 @@ pub fn text(out: &mut impl Write, compared: &[Compared], context: &Context) -> i
         if let Some(replayed) = &compared.replayed {
             writeln!(out, "  {}", corpus(replayed, lang))?;
         }
-        writeln!(out, "  {} {}", lang.pick("reading:", "读法："), compared.verdict.reading.join(", "))?;
+        writeln!(out, "  {}", reading(&compared.verdict, lang))?;
     }
     Ok(())
 }
@@ -55,7 +55,14 @@ fn headline(compared: &Compared, lang: Lang) -> String {
         (Some(bump), ..) if verdict.kind == Kind::Contract => {
             format!("who speaks `{old}` and who speaks `{new}` understand each other: a {bump} version")
         }
-        (Some(Bump::Minor), _, _) => format!("`{new}` accepts all that `{old}` accepts, and more: a minor version"),
+        (Some(Bump::Minor), _, _) => {
+            let more = match &verdict.new_in_old {
+                _ if verdict.is_shown_wider() => ", and more",
+                Inclusion::Undecided(_) => "; whether it accepts more could not be decided",
+                _ => "",
+            };
+            format!("`{new}` accepts all that `{old}` accepts{more}: a minor version")
+        }
         (Some(Bump::Patch), _, _) => format!("`{new}` accepts what `{old}` accepts: a patch version"),
         (None, ..) => format!("whether `{new}` breaks `{old}` could not be decided"),
     };
@@ -66,11 +73,43 @@ fn headline(compared: &Compared, lang: Lang) -> String {
         (Some(bump), ..) if verdict.kind == Kind::Contract => {
             format!("使用 `{old}` 与使用 `{new}` 的各方可以互通：升{}即可", bump.zh())
         }
-        (Some(Bump::Minor), _, _) => format!("`{new}` 接受 `{old}` 所接受的全部记录并有所增加：次版本"),
+        (Some(Bump::Minor), _, _) => {
+            let more = match &verdict.new_in_old {
+                _ if verdict.is_shown_wider() => "并有所增加",
+                Inclusion::Undecided(_) => "，是否有所增加未能判定",
+                _ => "",
+            };
+            format!("`{new}` 接受 `{old}` 所接受的全部记录{more}：次版本")
+        }
         (Some(Bump::Patch), _, _) => format!("`{new}` 与 `{old}` 接受的记录相同：修订版本"),
         (None, ..) => format!("未能判定 `{new}` 是否破坏 `{old}`"),
     };
     lang.pick(&en, &zh).to_owned()
+}
+
+/// How both were read. What has no Chinese word of its own stands as in the JSON form.
+fn reading(verdict: &Verdict, lang: Lang) -> String {
+    let zh = |named: &String| {
+        match named.as_str() {
+            "strict" => "严格",
+            "closed-writer" => "写入方封闭（closed-writer）",
+            "formats asserted" => "校验格式",
+            "formats not asserted" => "不校验格式",
+            "version constants unpinned" => "版本常量不固定",
+            "requests: old in new, answers: new in old; of webhooks and callbacks the other way round" => {
+                "请求由旧版向新版看，应答由新版向旧版看，webhook 与回调则相反"
+            }
+            "what is sent undeclared is passed over" => "未声明而发送的内容不计",
+            "clients name the media types that they accept" => "客户端写明其接受的媒体类型",
+            "errors that are not told of are understood by their class (RFC 9110, section 15)" => {
+                "未说明的错误按其类别理解（RFC 9110 第 15 节）"
+            }
+            other => other,
+        }
+        .to_owned()
+    };
+    let en = format!("reading: {}", verdict.reading.join(", "));
+    lang.pick(&en, &format!("读法：{}", verdict.reading.iter().map(zh).collect::<Vec<_>>().join("、"))).to_owned()
 }
 
 fn named(bump: Bump, lang: Lang) -> &'static str {
@@ -301,7 +340,7 @@ pub fn markdown(out: &mut impl Write, compared: &[Compared], lang: Lang) -> io::
         if let Some(replayed) = &compared.replayed {
             writeln!(out, "- {}", corpus(replayed, lang))?;
         }
-        writeln!(out, "- {} {}\n", lang.pick("reading:", "读法："), compared.verdict.reading.join(", "))?;
+        writeln!(out, "- {}\n", reading(&compared.verdict, lang))?;
     }
     Ok(())
 }
