@@ -208,11 +208,16 @@ fn a_title_of_its_own_hides_the_synonyms_of_the_type() {
 fn lines_of(input: &[u8], is_table: bool, limit: usize) -> Vec<(u64, Vec<u8>, Option<&'static str>)> {
     let (mut found, mut line, mut from) = (Vec::new(), 1, 0);
     while from < input.len() {
-        let (first, mut at, mut in_quotes) = (line, from, false);
+        let (first, mut at, mut in_quotes, mut closed) = (line, from, false, None);
         while at < input.len() {
             let byte = input[at];
+            if is_table && byte == b'"' {
+                // One opens where a cell begins; one behind another that closed is of the text.
+                let opens = at == from || input[at - 1] == b',' || closed == Some(at);
+                closed = in_quotes.then_some(at + 1);
+                in_quotes = !in_quotes && opens;
+            }
             at += 1;
-            in_quotes ^= is_table && byte == b'"';
             line += u64::from(byte == b'\n');
             if byte == b'\n' && (!in_quotes || at - from > limit) {
                 break;

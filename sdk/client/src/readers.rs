@@ -17,7 +17,7 @@ pub use table::{Columns, Row};
 use crate::Standard;
 use guiju_model::{Finding, Place, Report};
 use guiju_validator::{CheckOptions, Checker, Validator, codes};
-use lines::{Block, Blocks, Form};
+use lines::{Block, Blocks, DELIMITERS, Form};
 use split::{Raw, Splitter};
 use std::{
     borrow::Cow,
@@ -115,7 +115,8 @@ pub fn check(
             return Err(ReadError::Stopped);
         }
     }
-    let form = Form { is_table: format == Format::Csv, limit: options.check.record_bytes_max };
+    let delimiters: &[u8] = if format == Format::Csv { &DELIMITERS } else { &[] };
+    let mut form = Form { delimiters, limit: options.check.record_bytes_max };
     let mut source = match format {
         Format::Ndjson | Format::Csv => Source::Lines(Blocks::new(reader, form)),
         Format::Json | Format::JsonArray => {
@@ -128,6 +129,8 @@ pub fn check(
         (Format::Csv, Source::Lines(blocks)) => match header(blocks, form, &mut base)? {
             Some(header) => {
                 let (table, findings) = Table::new(&header, validator);
+                form.delimiters = table.delimiters();
+                blocks.take_form(form);
                 for finding in findings {
                     totals.count(&finding);
                     if each(Told::Input(finding)).is_break() {

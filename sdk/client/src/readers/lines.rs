@@ -6,6 +6,7 @@
 //!   however it comes.
 //! - Within quotes a line end of a table is no end of a row, but past the limit a quote that was never closed no longer counts:
 //!   the next line is a fresh start.
+//! - A quote opens only where a cell begins (RFC 4180, section 2); elsewhere it is a character like others, as in `5" pipe`.
 
 use super::{ReadError, split::Raw};
 use guiju_model::Finding;
@@ -19,9 +20,37 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// What a line is, and how long one may be.
 #[derive(Clone, Copy)]
 pub(super) struct Form {
-    pub is_table: bool,
+    /// What may stand between the cells of a table: all that is known of before its header is read, then one; of lines, nothing.
+    pub delimiters: &'static [u8],
     /// In bytes, the line end included.
     pub limit: usize,
+}
+
+/// What stands between the cells of a table.
+pub(super) static DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
+
+/// Whether a cell is quoted at a place of a row: told of each quote in turn.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Quotes {
+    pub are_open: bool,
+    /// Behind the one that closed last: another that follows at once is one of the text.
+    closed: u64,
+}
+
+impl Quotes {
+    /// A quote at a place, behind that byte; nothing is before the first of a row.
+    pub fn meet(&mut self, at: u64, before: Option<u8>, delimiters: &[u8]) {
+        if self.are_open {
+            *self = Self { are_open: false, closed: at + 1 };
+            return;
+        }
+        let begins = before.is_none_or(|before| before == b'\n' || delimiters.contains(&before));
+        self.are_open = begins || at == self.closed;
+    }
+}
+
+fn before(bytes: &[u8], at: usize) -> Option<u8> {
+    at.checked_sub(1).map(|before| bytes[before])
 }
 
 /// Lines on their way: bytes of the input, and what is counted of them once they are told apart.
@@ -56,6 +85,11 @@ impl<R: Read> Blocks<R> {
         Self { input, form, rest: Vec::new(), offset: 0, is_end: false, fault: None }
     }
 
+    /// From the next block on.
+    pub fn take_form(&mut self, form: Form) {
+        self.form = form;
+    }
+
     /// Bytes in the blocks so far.
     pub fn bytes(&self) -> u64 {
         self.offset
@@ -84,7 +118,7 @@ impl<R: Read> Blocks<R> {
                     return Ok(block.filled > 0);
                 }
                 if block.filled > self.form.limit {
-                    return self.skip(block, seen.in_quotes).map(|()| true);
+                    return self.skip(block, seen.quotes).map(|()| true);
                 }
             }
             if block.filled == size {
@@ -135,8 +169,9 @@ impl<R: Read> Blocks<R> {
     }
 
     /// A line longer than the limit: its beginning is kept, all else is passed over.
-    fn skip(&mut self, block: &mut Block, mut in_quotes: bool) -> Result<(), ReadError> {
+    fn skip(&mut self, block: &mut Block, mut quotes: Quotes) -> Result<(), ReadError> {
         block.lines = memchr_iter(b'\n', block.bytes()).count() as u64;
+        let (mut passed, mut last) = (block.filled as u64, block.bytes().last().copied());
         self.offset += block.filled as u64;
         block.filled = self.form.limit;
         let mut buffer = vec![0; BLOCK_BYTES];
@@ -144,13 +179,17 @@ impl<R: Read> Blocks<R> {
             let count = read(&mut self.input, &mut buffer)?;
             let end = memchr(b'\n', &buffer[..count]);
             let (line, behind) = buffer[..count].split_at(end.map_or(count, |end| end + 1));
-            in_quotes ^= self.form.is_table && memchr_iter(b'"', line).count() % 2 == 1;
+            for at in memchr_iter(b'"', line).take_while(|_| self.form.is_table()) {
+                quotes.meet(passed + at as u64, before(line, at).or(last), self.form.delimiters);
+            }
+            passed += line.len() as u64;
+            last = line.last().copied().or(last);
             block.lines += u64::from(end.is_some());
             self.offset += line.len() as u64;
             self.is_end = count == 0;
             if self.is_end || end.is_some() {
                 self.rest.extend_from_slice(behind);
-                block.fault = Some(self.form.too_long(in_quotes));
+                block.fault = Some(self.form.too_long(quotes.are_open));
                 return Ok(());
             }
         }
@@ -172,34 +211,21 @@ struct Seen {
     at: usize,
     /// Behind the last line that ends; 0 where none does.
     end: usize,
-    in_quotes: bool,
+    quotes: Quotes,
 }
 
 impl Seen {
     fn go_on(&mut self, bytes: &[u8], form: Form) {
         let fresh = &bytes[self.at..];
-        let is_odd = |bytes: &[u8]| memchr_iter(b'"', bytes).count() % 2 == 1;
-        if !form.is_table || !self.in_quotes && memchr(b'"', fresh).is_none() {
+        if !form.is_table() || !self.quotes.are_open && memchr(b'"', fresh).is_none() {
             self.end = memrchr(b'\n', fresh).map_or(self.end, |last| self.at + last + 1);
-        } else if bytes.len() <= form.limit {
-            // No line is too long here, so rows end where the quotes before are even: looked for from behind.
-            let (mut to, mut is_inside) = (fresh.len(), self.in_quotes ^ is_odd(fresh));
-            self.in_quotes = is_inside;
-            while let Some(last) = memrchr(b'\n', &fresh[..to]) {
-                is_inside ^= is_odd(&fresh[last..to]);
-                if !is_inside {
-                    self.end = self.at + last + 1;
-                    break;
-                }
-                to = last;
-            }
         } else {
             for stop in memchr2_iter(b'\n', b'"', fresh) {
-                let behind = self.at + stop + 1;
-                if fresh[stop] == b'"' {
-                    self.in_quotes = !self.in_quotes;
-                } else if !self.in_quotes || behind - self.end > form.limit {
-                    (self.end, self.in_quotes) = (behind, false);
+                let at = self.at + stop;
+                if bytes[at] == b'"' {
+                    self.quotes.meet(at as u64, before(bytes, at), form.delimiters);
+                } else if !self.quotes.are_open || at + 1 - self.end > form.limit {
+                    (self.end, self.quotes) = (at + 1, Quotes::default());
                 }
             }
         }
@@ -269,7 +295,7 @@ impl Block {
             raws.push(raw(from, from + trimmed.len(), line, fault));
         };
         let mut from = 0;
-        if !form.is_table || memchr(b'"', bytes).is_none() {
+        if !form.is_table() || memchr(b'"', bytes).is_none() {
             for stop in memchr_iter(b'\n', bytes) {
                 take(from, End { at: stop + 1, lines: 1, in_quotes: false });
                 from = stop + 1;
@@ -295,25 +321,29 @@ struct End {
 }
 
 impl Form {
+    fn is_table(self) -> bool {
+        !self.delimiters.is_empty()
+    }
+
     /// Where the line ends that begins here.
     fn end(self, bytes: &[u8]) -> End {
-        if !self.is_table {
+        if !self.is_table() {
             let end = memchr(b'\n', bytes);
             let at = end.map_or(bytes.len(), |end| end + 1);
             return End { at, lines: u64::from(end.is_some()), in_quotes: false };
         }
-        let (mut lines, mut in_quotes) = (0, false);
+        let (mut lines, mut quotes) = (0, Quotes::default());
         for stop in memchr2_iter(b'\n', b'"', bytes) {
             if bytes[stop] == b'"' {
-                in_quotes = !in_quotes;
+                quotes.meet(stop as u64, before(bytes, stop), self.delimiters);
                 continue;
             }
             lines += 1;
-            if !in_quotes || stop + 1 > self.limit {
-                return End { at: stop + 1, lines, in_quotes };
+            if !quotes.are_open || stop + 1 > self.limit {
+                return End { at: stop + 1, lines, in_quotes: quotes.are_open };
             }
         }
-        End { at: bytes.len(), lines, in_quotes }
+        End { at: bytes.len(), lines, in_quotes: quotes.are_open }
     }
 
     fn too_long(self, in_quotes: bool) -> Box<Finding> {

@@ -4,6 +4,7 @@
 //! surrounding space do not matter. A cell becomes what the field's type asks for where it has that form, else text, so that
 //! the standard's own rule says what is wrong.
 
+use super::lines::{DELIMITERS, Quotes};
 use guiju_model::{Date, Finding, Place, Report, Severity};
 use guiju_validator::{CheckOptions, Checker, Field, Quick, RowShape, Validator, codes};
 use serde_json::{Map, Value};
@@ -97,6 +98,12 @@ impl Column {
 }
 
 impl Table {
+    /// The one that stands between its cells.
+    pub fn delimiters(&self) -> &'static [u8] {
+        let at = DELIMITERS.iter().position(|known| *known == self.delimiter).unwrap_or_default();
+        &DELIMITERS[at..=at]
+    }
+
     /// Reads the header, and says which columns mean nothing or the same.
     pub fn new(header: &[u8], validator: &Validator) -> (Self, Vec<Finding>) {
         let delimiter = delimiter(header);
@@ -359,15 +366,16 @@ impl Columns {
     }
 }
 
-const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
-
 /// The delimiter that occurs most in the header, outside quotes.
 fn delimiter(header: &[u8]) -> u8 {
     let count = |delimiter: u8| {
-        let mut in_quotes = false;
-        let outside = header.iter().filter(|byte| {
-            in_quotes ^= **byte == b'"';
-            !in_quotes && **byte == delimiter
+        let (mut quotes, mut last) = (Quotes::default(), None);
+        let outside = header.iter().enumerate().filter(|(at, byte)| {
+            let before = last.replace(**byte);
+            if **byte == b'"' {
+                quotes.meet(*at as u64, before, &[delimiter]);
+            }
+            !quotes.are_open && **byte == delimiter
         });
         outside.count()
     };
