@@ -12,14 +12,18 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 use tonic::{Code, transport::Endpoint};
 
 const PUBLISHERS: u64 = 4;
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes after which a connection is cut, at most: enough for a few publications.
 const BYTES_MAX: usize = 6_000;
 
@@ -86,8 +90,8 @@ async fn a_publication_that_is_tried_until_it_is_heard_makes_one_version() {
     let publishers = (0..PUBLISHERS).map(|publisher| {
         let (address, cuts) = (scissors.address.clone(), scissors.cuts.clone());
         tokio::spawn(async move {
-            let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
-            let (mut client, mut told) = (RegistryClient::new(channel), BTreeMap::new());
+            let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+            let (mut client, mut told) = (RegistryClient::new(endpoint.connect_lazy()), BTreeMap::new());
             for number in 0.. {
                 if cuts.load(Relaxed) >= wanted {
                     break;
@@ -96,7 +100,12 @@ async fn a_publication_that_is_tried_until_it_is_heard_makes_one_version() {
                 let operation_id = format!("p{publisher}-{number}");
                 let request = PublishRequest { operation_id, standard, ..submission(&version, SCHEMA) };
                 let published = loop {
-                    match client.publish(request.clone()).await {
+                    // A client may lose a call with its connection and never tell: whoever waits, waits for so long and tries anew.
+                    let Ok(answer) = timeout(PATIENCE, client.publish(request.clone())).await else {
+                        client = RegistryClient::new(endpoint.connect_lazy());
+                        continue;
+                    };
+                    match answer {
                         Ok(published) => break published.into_inner().version.expect("a version"),
                         Err(status) => {
                             let is_cut = matches!(
