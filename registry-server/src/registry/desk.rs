@@ -164,12 +164,11 @@ impl Registry {
         self.is_ours(&package.standard)?;
         let Some(id) = proposal else { return Ok(()) };
         let known = self.seen(caller, id)?;
-        let (standard, version) = (package.standard.to_string(), package.version.to_string());
-        if known.draft.standard != standard {
-            let (known, asked) = (known.draft.standard, standard);
-            return Err(DeskError::OtherVersion { id, known, asked }.into());
+        let asked = package.standard.to_string();
+        // Another number may come out of the review, but no other standard.
+        if known.draft.standard != asked {
+            return Err(DeskError::OtherVersion { id, known: known.draft.standard, asked }.into());
         }
-        let _ = version; // Another number may come out of the review.
         room(&known)?;
         match known.stage {
             Stage::Draft | Stage::Review => Ok(()),
