@@ -322,7 +322,16 @@ pub struct Opened {
 impl Registry {
     /// Opens the view beside a log and brings it up to date, or begins it anew on any doubt.
     pub fn open(log: Arc<dyn Log>, view_path: &Path, clock_ms: fn() -> u64) -> Result<(Self, Opened), StoreError> {
-        let (view, doubt) = View::open(view_path)?;
+        Self::open_with(log, View::open(view_path)?, view_path, clock_ms)
+    }
+
+    /// The same, with the view that was opened there.
+    pub fn open_with(
+        log: Arc<dyn Log>,
+        (view, doubt): (View, Option<String>),
+        view_path: &Path,
+        clock_ms: fn() -> u64,
+    ) -> Result<(Self, Opened), StoreError> {
         let mut opened = Opened { rebuilt_because: doubt, entries_applied: 0 };
         let registry = Self::over(log.clone(), view, view_path, clock_ms);
         match registry.catch_up() {

@@ -9,12 +9,15 @@ use crate::{
     registry::{Opened, Registry, StoreError},
     sequencer::{LOG_KEY, LogKeyError, LogKeys, Sequencer, SequencerError},
     settings::{Engine, Settings},
+    view::{View, ViewError},
     witness::Witness,
 };
 use std::{
     fs,
+    panic::resume_unwind,
     path::{Path, PathBuf},
     sync::Arc,
+    thread::{self, JoinHandle},
     time::{SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
@@ -56,8 +59,11 @@ impl Store {
     }
 
     fn on_disk(settings: &Settings) -> Result<Self, Fault> {
-        let journal: Arc<dyn Log> = Arc::new(open_journal(&settings.data)?);
-        Self::over(settings, journal, Some(journal_path(&settings.data)))
+        // The view is opened while the journal is read: each takes its time.
+        let mut view = None;
+        let journal = open_journal(&settings.data, || view = Some(Opening::of(view_path(&settings.data))))?;
+        let view = view.unwrap_or_else(|| Opening::of(view_path(&settings.data)));
+        Self::over(settings, Arc::new(journal), view, Some(journal_path(&settings.data)))
     }
 
     fn on_cluster(settings: &Settings) -> Result<Self, Fault> {
@@ -72,10 +78,15 @@ impl Store {
         }
         let keys = LogKeys::open(&Files, &folder, settings.log_origin.as_deref())?;
         agree_on_keys(&log, &keys, &folder)?;
-        Self::over(settings, Arc::new(log), None)
+        Self::over(settings, Arc::new(log), Opening::of(view_path(data)), None)
     }
 
-    fn over(settings: &Settings, log: Arc<dyn Log>, journal: Option<PathBuf>) -> Result<Self, Fault> {
+    fn over(
+        settings: &Settings,
+        log: Arc<dyn Log>,
+        view: Opening,
+        journal: Option<PathBuf>,
+    ) -> Result<Self, Fault> {
         let data = &settings.data;
         let (folder, entries) = (keys_path(data), log.head()?.size);
         if entries > 0 && !folder.exists() {
@@ -89,7 +100,7 @@ impl Store {
         let keys = LogKeys::open(&Files, &folder, settings.log_origin.as_deref())?;
         let held = Some((Arc::new(Files) as Arc<_>, data.join("checkpoint")));
         let sequencer = Arc::new(Sequencer::open(log.clone(), keys, held, now_ms)?);
-        let registry = open_registry(log, &view_path(data))?;
+        let registry = view.over(log)?;
         let witness = Witness::open(settings, now_ms)?.map(Arc::new);
         Ok(Self { registry, sequencer, witness, journal, _scratch: None })
     }
@@ -103,7 +114,7 @@ impl Store {
         let log: Arc<dyn Log> = Arc::new(Memory::default());
         let keys = LogKeys::in_memory(settings.log_origin.as_deref())?;
         let sequencer = Sequencer::open(log.clone(), keys, None, now_ms)?;
-        let registry = open_registry(log, &view_path(scratch.path()))?;
+        let registry = Opening::of(view_path(scratch.path())).over(log)?;
         let (sequencer, _scratch) = (Arc::new(sequencer), Some(scratch));
         Ok(Self { registry, sequencer, witness: None, journal: None, _scratch })
     }
@@ -140,9 +151,9 @@ fn other_key(folder: &Path, what: &str) -> Fault {
     Fault::new(why, "copy the folder `log-key` of a server that runs on this cluster there, readable by nobody else")
 }
 
-/// Opens the journal, and says in the log what had to be mended.
-pub fn open_journal(data: &Path) -> Result<Journal, Fault> {
-    let (journal, opened) = Journal::open(&journal_path(data))?;
+/// Opens the journal, and says in the log what had to be mended; `once_held` as of [`Journal::open_then`].
+pub fn open_journal(data: &Path, once_held: impl FnOnce()) -> Result<Journal, Fault> {
+    let (journal, opened) = Journal::open_then(&journal_path(data), once_held)?;
     if opened.cut_bytes > 0 {
         tracing::warn!(
             cut_bytes = opened.cut_bytes,
@@ -152,13 +163,29 @@ pub fn open_journal(data: &Path) -> Result<Journal, Fault> {
     Ok(journal)
 }
 
-/// Opens the view beside a log, and says in the log why it was begun anew.
-pub fn open_registry(log: Arc<dyn Log>, view: &Path) -> Result<Arc<Registry>, Fault> {
-    let (registry, Opened { rebuilt_because, entries_applied }) = Registry::open(log, view, now_ms)?;
-    if let Some(why) = rebuilt_because {
-        tracing::warn!(entries_applied, "the view was rebuilt from the log: {why}");
+/// A view that is being opened.
+pub struct Opening {
+    path: PathBuf,
+    view: JoinHandle<Result<(View, Option<String>), ViewError>>,
+}
+
+impl Opening {
+    /// Begins, in a thread of its own.
+    pub fn of(path: PathBuf) -> Self {
+        let there = path.clone();
+        Self { path, view: thread::spawn(move || View::open(&there)) }
     }
-    Ok(Arc::new(registry))
+
+    /// The view beside a log; says in the log why it was begun anew.
+    pub fn over(self, log: Arc<dyn Log>) -> Result<Arc<Registry>, Fault> {
+        let view = self.view.join().unwrap_or_else(|panic| resume_unwind(panic)).map_err(StoreError::from)?;
+        let (registry, Opened { rebuilt_because, entries_applied }) =
+            Registry::open_with(log, view, &self.path, now_ms)?;
+        if let Some(why) = rebuilt_because {
+            tracing::warn!(entries_applied, "the view was rebuilt from the log: {why}");
+        }
+        Ok(Arc::new(registry))
+    }
 }
 
 fn now_ms() -> u64 {

@@ -74,7 +74,7 @@ pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, F
 
 fn open(settings: &Settings, engine: Engine) -> Result<Box<dyn Log>, Fault> {
     match engine {
-        Engine::Journal => Ok(Box::new(store::open_journal(&settings.data)?)),
+        Engine::Journal => Ok(Box::new(store::open_journal(&settings.data, || ())?)),
         Engine::Etcd => Ok(Box::new(Etcd::open(&settings.etcd()?)?)),
         Engine::Memory => Err(of_memory()),
     }

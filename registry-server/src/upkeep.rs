@@ -24,7 +24,7 @@ use crate::{
     mirror,
     sequencer::{LogKeys, seed},
     settings::{Engine, Settings},
-    store::{self, journal_path, view_path},
+    store::{self, Opening, journal_path, view_path},
     transfer::{Carried, carry, of_memory},
     view::View,
     witness,
@@ -187,14 +187,14 @@ pub fn rebuild(settings: &Settings) -> Result<Lines, Fault> {
         Engine::Etcd => Arc::new(Etcd::open(&settings.etcd()?)?),
         Engine::Journal => {
             read(&settings.data)?;
-            Arc::new(store::open_journal(&settings.data)?)
+            Arc::new(store::open_journal(&settings.data, || ())?)
         }
     };
     match fs::remove_dir_all(&view) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&view)(error)),
         _ => {}
     }
-    let registry = store::open_registry(log, &view)?;
+    let registry = Opening::of(view.clone()).over(log)?;
     let (_, applied) = registry.sizes();
     Ok(vec![format!("rebuilt: {applied} entries in {}", view.display())])
 }
@@ -215,7 +215,7 @@ pub fn rotate_key(settings: &Settings) -> Result<Lines, Fault> {
         Engine::Memory => return Err(of_memory()),
         Engine::Journal => {
             read(data)?;
-            let journal = store::open_journal(data)?;
+            let journal = store::open_journal(data, || ())?;
             (LogKeys::rotate(&Files, &folder, journal.head().size)?, journal.head().size)
         }
     };

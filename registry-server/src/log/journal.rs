@@ -95,6 +95,11 @@ impl Journal {
         Self::open_with(folder, SEGMENT_BYTES)
     }
 
+    /// The same; `once_held` is called when no other process can open it any more, and before it is read.
+    pub fn open_then(folder: &Path, once_held: impl FnOnce()) -> Result<(Self, Opened), LogError> {
+        Self::open_held(Arc::new(Files), folder, SEGMENT_BYTES, once_held)
+    }
+
     /// The same, with a segment begun anew once the last has so many bytes.
     pub fn open_with(folder: &Path, segment_bytes: u64) -> Result<(Self, Opened), LogError> {
         Self::open_on(Arc::new(Files), folder, segment_bytes)
@@ -102,6 +107,15 @@ impl Journal {
 
     /// The same, on a disk of the caller's.
     pub fn open_on(disk: Arc<dyn Disk>, folder: &Path, segment_bytes: u64) -> Result<(Self, Opened), LogError> {
+        Self::open_held(disk, folder, segment_bytes, || ())
+    }
+
+    fn open_held(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        segment_bytes: u64,
+        once_held: impl FnOnce(),
+    ) -> Result<(Self, Opened), LogError> {
         // With the folder above it, which is most likely as new.
         for folder in folder.parent().filter(|above| !above.as_os_str().is_empty()).into_iter().chain([folder]) {
             disk::make_folder(&*disk, folder, 0o777).map_err(io_at(folder))?;
@@ -109,6 +123,7 @@ impl Journal {
         let path = folder.join("lock");
         let lock = disk.lock(&path).map_err(io_at(&path))?;
         let lock = lock.ok_or_else(|| LogError::InUse { path: folder.into() })?;
+        once_held();
         let (mut held, opened) = Held::scanned(&*disk, folder, Access::Write)?;
         if held.segments.is_empty() {
             held.add_segment(&*disk, folder)?;
