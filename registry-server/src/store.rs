@@ -81,12 +81,7 @@ impl Store {
         Self::over(settings, Arc::new(log), Opening::of(view_path(data)), None)
     }
 
-    fn over(
-        settings: &Settings,
-        log: Arc<dyn Log>,
-        view: Opening,
-        journal: Option<PathBuf>,
-    ) -> Result<Self, Fault> {
+    fn over(settings: &Settings, log: Arc<dyn Log>, view: Opening, journal: Option<PathBuf>) -> Result<Self, Fault> {
         let data = &settings.data;
         let (folder, entries) = (keys_path(data), log.head()?.size);
         if entries > 0 && !folder.exists() {
@@ -157,6 +152,7 @@ pub fn open_journal(data: &Path, once_held: impl FnOnce()) -> Result<Journal, Fa
     if opened.cut_bytes > 0 {
         tracing::warn!(
             cut_bytes = opened.cut_bytes,
+            kept_in = %journal_path(data).join("*.torn").display(),
             "the log ended in a torn batch that nobody was told of; it was cut"
         );
     }

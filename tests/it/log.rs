@@ -244,6 +244,8 @@ fn a_torn_batch_is_cut() {
         assert_eq!(fs::read(&path).unwrap().len(), length, "reading changes nothing");
         let (journal, opened) = Journal::open(&folder.path().join("journal")).unwrap();
         assert_eq!((opened.cut_bytes, journal.head().size), ((length - ends[2]) as u64, 4), "{length}");
+        let kept = fs::read(path.with_extension("torn")).unwrap_or_default();
+        assert_eq!(kept, if length == ends[2] { &[] } else { &whole[ends[2]..length] }, "what was cut is set aside");
         assert_eq!((journal.operation("d"), journal.operation("e")), (Some(3), None));
         assert_eq!(put(&journal, &["e", "g"]).unwrap(), [4, 5]);
         drop(journal);

@@ -2,14 +2,14 @@
 //!
 //! A batch is blobs, entries, and a commit that names size and chain; only what a commit covers counts. Once it is durable a
 //! settled record follows, which nobody waits for: a batch that has one was acknowledged. After a crash the last batch may be
-//! torn: what follows the last commit is cut, and said. A disk may write the end of a batch and not its middle, so a hole in the
+//! torn: what follows the last commit is set aside in a file of its own, cut, and said. A disk may write the end of a batch and not its middle, so a hole in the
 //! last batch is cut with it, unless it was settled. Any other record that cannot be read while a commit follows it is damage,
 //! as is a commit that lacks a few bits of being one, and the journal is not opened.
 //!
 //! A sync that fails is final: nobody knows what it left, so nothing more is written until the journal is opened again.
 //!
 //! ```text
-//! segment   <20 digits>.seg: magic "GUIJUJ01", then records
+//! segment   <20 digits>.seg: magic "GUIJUJ01", then records; <20 digits>.torn: what was cut from it last
 //! record    length u32 | CRC-32 of kind and body u32 | kind u8 | body          little-endian
 //! blob      1 | bytes
 //! entry     2 | chain 32 | operation length u8 | operation id | bytes
@@ -34,6 +34,7 @@ use std::{
 
 const MAGIC: &[u8; 8] = b"GUIJUJ01";
 const SEGMENT_BYTES: u64 = 64 << 20;
+const TORN: &str = "torn";
 const RECORD_BYTES_MAX: u64 = 256 << 20;
 const HEAD_BYTES: u64 = 9;
 const BLOB: u8 = 1;
@@ -545,12 +546,28 @@ impl Held {
                 return Err(damaged(committed, "the segment ends in the middle of a batch"));
             }
             if writes {
+                keep_torn(disk, path, &bytes[committed..])?;
                 file.set_length(committed as u64).and_then(|()| file.sync()).map_err(io_at(path))?;
             }
         }
         self.end = committed as u64;
         Ok((bytes.len() - committed) as u64)
     }
+}
+
+/// Where the end of a segment goes that follows its last commit.
+pub fn torn_path(segment: &Path) -> PathBuf {
+    segment.with_extension(TORN)
+}
+
+/// Sets aside what is about to be cut. A crash leaves what nobody was told of; a disk that lost what it had confirmed leaves the
+/// same, and then these bytes are all there is of it. The one before goes: whoever misses it has been refused a start since.
+fn keep_torn(disk: &dyn Disk, segment: &Path, bytes: &[u8]) -> Result<(), LogError> {
+    let path = torn_path(segment);
+    let file = disk.create(&path, 0o666).map_err(full_or_io(&path))?;
+    file.write_at(bytes, 0).map_err(full_or_io(&path))?;
+    let folder = segment.parent().unwrap_or(segment);
+    file.sync().and_then(|()| disk.sync_folder(folder)).map_err(io_at(&path))
 }
 
 /// Why a batch is not durable, and whether anything can be written after it: where not, why.
