@@ -4,6 +4,7 @@
 //! - A leaf is an entry as the log stores it. The tree is made of the log, and can be thrown away.
 //! - No checkpoint is signed that does not begin with every one signed before: the last is kept on disk, and a log that does not
 //!   begin with it, as after an old backup was put in its place, is refused.
+//! - No entry is served whose hash is not the leaf of the tree: an engine may give other bytes than it gave before.
 
 mod keys; // the secret on disk, and how it changes
 
@@ -14,7 +15,7 @@ use crate::{
     log::{Agreed, Log, LogError},
 };
 use guiju_tlog::{
-    BundleError, Checkpoint, Hash, Note, NoteError, NoteSignature, Proof, ProofError, TilePath, Tree, bundle,
+    BundleError, Checkpoint, Hash, Nodes, Note, NoteError, NoteSignature, Proof, ProofError, TilePath, Tree, bundle,
     hash_tile, prove_consistency, prove_inclusion, root,
 };
 use std::{
@@ -59,6 +60,10 @@ pub enum SequencerError {
          that file was; signing on would show everyone two histories", path.display()
     )]
     Diverged { size: u64, path: PathBuf },
+    #[error(
+        "entry {index} of the log is not what it was when it was taken in, so it is not served; it was lost or changed since"
+    )]
+    Changed { index: u64 },
 }
 
 /// Names of what the servers of one log agree on: its public keys, and the last checkpoint that one of them was to sign.
@@ -258,7 +263,7 @@ impl Sequencer {
         within(size, &state.tree)?;
         let proof = prove_inclusion(&state.tree, index, size)?;
         drop(state);
-        let entry = self.log.entries(index, 1)?.pop().ok_or(ProofError::NotInTree { index, size })?;
+        let entry = self.whole(index, 1)?.pop().ok_or(ProofError::NotInTree { index, size })?;
         Ok((entry, proof, size))
     }
 
@@ -277,7 +282,7 @@ impl Sequencer {
             return Err(ProofError::NotInTree { index: from, size }.into());
         }
         let count = if count == 0 { ANSWER_ENTRIES } else { count.min(ANSWER_ENTRIES) };
-        let mut entries = self.log.entries(from, count)?;
+        let mut entries = self.whole(from, count)?;
         let mut bytes = 0;
         let fitting = entries.iter().take_while(|entry| {
             bytes += entry.len();
@@ -287,12 +292,24 @@ impl Sequencer {
         Ok(entries)
     }
 
+    /// Entries as the log gives them, each held against the tree.
+    fn whole(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, SequencerError> {
+        let entries = self.log.entries(from, count)?;
+        let state = self.caught_up()?;
+        for (index, entry) in (from..).zip(&entries) {
+            if state.tree.node(0, index) != Some(Hash::of_entry(entry)) {
+                return Err(SequencerError::Changed { index });
+            }
+        }
+        Ok(entries)
+    }
+
     /// A tile of hashes or a bundle of entries; none where the log is too small for it.
     pub fn tile(&self, path: &TilePath) -> Result<Option<Vec<u8>>, SequencerError> {
         if path.level().is_some() {
             return Ok(hash_tile(&self.caught_up()?.tree, path));
         }
-        let entries = self.log.entries(path.first(), path.width() as usize)?;
+        let entries = self.whole(path.first(), path.width() as usize)?;
         match entries.len() as u64 == path.width() {
             true => Ok(Some(bundle(entries.iter().map(Vec::as_slice))?)),
             false => Ok(None),

@@ -5,11 +5,15 @@
 //! after it, and where each index holds what was acknowledged for it.
 
 use guiju_model::Digest;
-use guiju_server::log::{Append, Head, Log, LogError, Memory};
+use guiju_server::{
+    log::{Append, Head, Log, LogError, Memory},
+    sequencer::{LogKeys, Sequencer, SequencerError},
+};
+use guiju_tlog::bundle;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     thread,
@@ -126,6 +130,8 @@ enum Break {
     /// It gives an entry again that was given, to whoever follows it.
     RepeatsToWatchers,
     SkipsToWatchers,
+    /// It gives other bytes than were appended.
+    Alters,
 }
 
 const EVERY: u64 = 7;
@@ -195,7 +201,13 @@ impl Log for Broken {
             (_, true) => from + 1,
             _ => from,
         };
-        self.whole.entries(from, count)
+        let mut entries = self.whole.entries(from, count)?;
+        if self.now(Break::Alters)
+            && let Some(byte) = entries.last_mut().and_then(|entry| entry.last_mut())
+        {
+            *byte ^= 1;
+        }
+        Ok(entries)
     }
 
     fn wait_beyond(&self, size: u64, timeout: Duration) -> u64 {
@@ -282,4 +294,41 @@ fn an_engine_that_is_broken_on_purpose_is_found_out() {
         let wrong = load(breaks);
         assert!(wrong.iter().any(|fault| fault.contains(named)), "{breaks:?} was not found out: {wrong:?}");
     }
+}
+
+/// An engine that gives other bytes than before, as a disk under a cluster may: nothing of it is served or proved.
+#[test]
+fn an_entry_that_changed_is_not_served() {
+    let log = Arc::new(Broken { whole: Memory::default(), breaks: Break::Alters, calls: AtomicU64::new(0) });
+    let append = |number: u64| Append {
+        operation_id: number.to_string(),
+        entry: format!("entry {number}").into(),
+        blobs: Vec::new(),
+    };
+    (0..256).for_each(|number| drop(log.append(&[append(number)], number).expect("an index")));
+    let keys = LogKeys::in_memory(Some("a.test/log")).expect("a key");
+    let sequencer = Sequencer::open(log.clone(), keys, None, || 1).expect("it opens");
+    let tile = "tile/entries/000".parse().expect("a path");
+    let whole = |from: u64, count: usize| log.whole.entries(from, count).expect("entries");
+    let (mut served, mut refused) = (0, 0);
+    for round in 0..84 {
+        let answer = match round % 4 {
+            0 | 1 => sequencer.entries(round, 3).map(|entries| entries == whole(round, 3)),
+            2 => sequencer.prove_inclusion(round, 0).map(|(entry, ..)| entry == whole(round, 1)[0]),
+            _ => {
+                sequencer.tile(&tile).map(|tile| tile == Some(bundle(whole(0, 256).iter().map(Vec::as_slice)).unwrap()))
+            }
+        };
+        match answer {
+            Ok(is_whole) => {
+                assert!(is_whole, "{round}");
+                served += 1;
+            }
+            Err(error) => {
+                assert!(matches!(error, SequencerError::Changed { .. }), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(served > 0 && refused > 0, "{served} served, {refused} refused");
 }
