@@ -18,6 +18,9 @@ pub struct Metadata {
     pub abstract_en: String,
     /// The agency that answers for it.
     pub owner: String,
+    /// The unified social credit code of that agency, GB 32100, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_code: Option<String>,
     /// The unit to write to; no person's telephone.
     pub steward: String,
     pub registration_authority: String,

@@ -42,5 +42,5 @@ pub mod rules; // what must hold between fields
 
 pub use compile::{CompileError, CompileOptions, Fault};
 pub use examples::{ExampleFault, judge_examples, render_findings};
-pub use lint::{Lint, LintRule, lint, rules as lint_rules};
+pub use lint::{Lint, LintRule, PLACEHOLDERS, lint, rules as lint_rules};
 pub use run::{CheckOptions, Checker, Field, Quick, RowShape, Validator};

@@ -94,6 +94,9 @@ const UPDATE_CYCLES: [&str; 7] = ["RT", "D", "W", "M", "Q", "Y", "N"];
 const DOMAINS: [&str; 10] =
     ["population", "legal", "macro", "geo", "water", "power", "transport", "service", "catalogue", "common"];
 
+/// What stands where an author has still to write, in a standard that `guiju new` made.
+pub const PLACEHOLDERS: [&str; 2] = ["to be filled in", "待填写"];
+
 fn of_metadata(metadata: &Metadata, found: &mut Found) {
     let choices = |words: &[&str]| words.join(", ");
     if !DOMAINS.contains(&metadata.domain.as_str()) {
@@ -112,10 +115,47 @@ fn of_metadata(metadata: &Metadata, found: &mut Found) {
         let args = [("class", metadata.share_class.as_str()), ("level", metadata.security_level.as_str())];
         found.add("open-not-public", "/open", &args);
     }
+    if let Some(code) = &metadata.owner_code {
+        of_owner_code(code, found);
+    }
+    of_placeholders(metadata, found);
     if metadata.basis.is_empty() && metadata.sources.is_empty() {
         let code = if metadata.kind == Kind::CodeList { "code-list-without-source" } else { "basis-missing" };
         found.add(code, "/basis", &[]);
     }
+}
+
+/// The worst of what is wrong with it.
+fn of_owner_code(code: &str, found: &mut Found) {
+    let faults = crate::formats::find("cn-uscc").map(|format| format.check(code, None)).unwrap_or_default();
+    let Some(fault) = faults.into_iter().next() else { return };
+    let lint = if fault.severity == Severity::Error { "owner-code-wrong" } else { "owner-code-doubtful" };
+    let args: Vec<(&str, &str)> = fault.args.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let Text { en, zh } = crate::codes::finding(fault.code, "", &args).message;
+    found.add(lint, "/owner_code", &[("why", &en), ("why_zh", &zh)]);
+}
+
+fn of_placeholders(metadata: &Metadata, found: &mut Found) {
+    let Metadata { title_zh, title_en, abstract_zh, abstract_en, owner, steward, registration_authority, .. } =
+        metadata;
+    let fields = [
+        ("title_zh", title_zh),
+        ("title_en", title_en),
+        ("abstract", abstract_zh),
+        ("abstract_en", abstract_en),
+        ("owner", owner),
+        ("steward", steward),
+        ("registration_authority", registration_authority),
+    ];
+    let mut places: Vec<(String, &str)> = fields.map(|(name, text)| (name.to_owned(), text.as_str())).into();
+    places.extend(metadata.share_condition.iter().map(|text| ("share_condition".to_owned(), text.as_str())));
+    for (name, texts) in [("basis", &metadata.basis), ("sources", &metadata.sources), ("doubts", &metadata.doubts)] {
+        places.extend(texts.iter().enumerate().map(|(at, text)| (format!("{name}/{at}"), text.as_str())));
+    }
+    places.retain(|(_, text)| PLACEHOLDERS.iter().any(|placeholder| text.contains(placeholder)));
+    let Some((first, _)) = places.first() else { return };
+    let names = |between: &str| places.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(between);
+    found.add("placeholder-left", &format!("/{first}"), &[("fields", &names(", ")), ("fields_zh", &names("、"))]);
 }
 
 fn of_code_list(package: &Package, found: &mut Found) {

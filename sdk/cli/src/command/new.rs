@@ -3,14 +3,17 @@ use crate::{
     failure::{Answer, Failure, Verdict},
 };
 use clap::ValueEnum;
-use guiju_model::{Kind, StandardId};
+use guiju_model::{Kind, Reference, StandardId};
+use guiju_validator::PLACEHOLDERS;
 use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
 };
 
-/// Make a new standard that passes `guiju test` at once, to be filled in
+mod profile; // what narrows another standard
+
+/// Make a new standard that passes `guiju test` at once; `guiju lint` says what is to be filled in
 #[derive(Debug, clap::Args)]
 pub struct NewArgs {
     /// Its name: namespace/name, for example bj.example/lamp-post
@@ -19,6 +22,9 @@ pub struct NewArgs {
     /// What it describes
     #[arg(long, value_enum, default_value_t = Sort::Record)]
     kind: Sort,
+    /// The record standard that a profile narrows, for example bj.population/person@^2; with --kind profile
+    #[arg(long, value_name = "STANDARD", required_if_eq("kind", "profile"))]
+    of: Option<Reference>,
     /// Folder of standards to put it in
     #[arg(long, value_name = "DIR", default_value = "standards")]
     into: PathBuf,
@@ -34,23 +40,41 @@ enum Sort {
     Elements,
     /// What may be asked of an interface and what it answers: an OpenAPI 3.1 document
     Contract,
+    /// A record that narrows another one, as a district does with the city's
+    Profile,
 }
 
 const VERSION: &str = "0.1.0";
 
 pub fn run(args: NewArgs, context: &Context) -> Answer {
-    let NewArgs { standard, kind, into } = args;
+    let NewArgs { standard, kind, of, into } = args;
     let home = into.join(standard.namespace().as_str()).join(standard.name().as_str());
     if home.exists() {
         return Err(Failure::new(format!("`{}` is there already", home.display()))
             .hint("choose another name, or add a version folder beside the ones it has; nothing is overwritten"));
     }
+    let files = match (kind, &of) {
+        (Sort::Profile, Some(of)) => profile::files(&standard, of)?,
+        (_, None) => files(&standard, kind).into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
+        (_, Some(of)) => {
+            let failure = Failure::new(format!("--of {of} is for a profile, which narrows that standard"));
+            return Err(failure.hint("add --kind profile, or leave out --of"));
+        }
+    };
     let mut out = context.out();
-    for (name, text) in files(&standard, kind) {
-        write(&home.join(name), &text)?;
-        writeln!(out, "wrote {}", home.join(name).display())?;
+    for (name, text) in files {
+        let path = home.join(name);
+        write(&path, &text)?;
+        writeln!(out, "wrote {}", path.display())?;
     }
-    writeln!(out, "{}guiju test {}", context.paint.help(context.lang.pick("next: ", "下一步：")), into.display())?;
+    let next = context.paint.help(context.lang.pick("next: ", "下一步："));
+    let lint = context.lang.pick("what to fill in before it is published", "发布前须填写的内容");
+    writeln!(
+        out,
+        "{next}guiju test {into}; guiju lint {home}    ({lint})",
+        into = into.display(),
+        home = home.display()
+    )?;
     out.flush()?;
     Ok(Verdict::Conforms)
 }
@@ -68,9 +92,11 @@ fn files(standard: &StandardId, sort: Sort) -> Vec<(&'static str, String)> {
         Sort::CodeList => Kind::CodeList,
         Sort::Elements => Kind::Elements,
         Sort::Contract => Kind::Contract,
+        Sort::Profile => Kind::Profile,
     };
     let name = standard.name().as_str().replace('-', " ");
-    let toml = TOML.replace("{kind}", kind.as_str()).replace("{name}", &name);
+    let [en, zh] = PLACEHOLDERS;
+    let toml = TOML.replace("{kind}", kind.as_str()).replace("{name}", &name).replace("{en}", en).replace("{zh}", zh);
     let mut files = vec![("standard.toml", toml)];
     match sort {
         Sort::Record => files.extend([
@@ -78,11 +104,20 @@ fn files(standard: &StandardId, sort: Sort) -> Vec<(&'static str, String)> {
             ("0.1.0/examples/conforming/smallest.json", "{\"id\": \"A-0001\"}\n".into()),
             ("0.1.0/examples/conforming/full.json", FULL.into()),
             ("0.1.0/examples/failing/id-missing.json", "{\"name\": \"东单三条 7 号\"}\n".into()),
-            ("0.1.0/examples/failing/id-missing.findings.txt", "error required-missing /id\n".into()),
+            (
+                "0.1.0/examples/failing/id-missing.findings.txt",
+                "# nothing names the record\nerror required-missing /id\n".into(),
+            ),
         ]),
-        Sort::CodeList => files.push(("0.1.0/codes.csv", CODES.into())),
+        Sort::CodeList => files.extend([
+            ("0.1.0/codes.csv", CODES.into()),
+            ("0.1.0/examples/conforming/first.json", "\"1\"\n".into()),
+            ("0.1.0/examples/failing/unknown.json", "\"9\"\n".into()),
+            ("0.1.0/examples/failing/unknown.findings.txt", "# no such code\nerror code-not-in-list\n".into()),
+        ]),
         Sort::Elements => files.push(("0.1.0/schema.json", ELEMENTS.replace("{name}", &name))),
         Sort::Contract => files.push(("0.1.0/openapi.yaml", CONTRACT.replace("{name}", &name))),
+        Sort::Profile => {}
     }
     debug_assert!(files[1].0.starts_with(VERSION));
     files
@@ -90,21 +125,22 @@ fn files(standard: &StandardId, sort: Sort) -> Vec<(&'static str, String)> {
 
 const TOML: &str = r#"kind = "{kind}"
 domain = "service"            # population, legal, macro, geo, water, power, transport, service, catalogue, common
-title_zh = "{name}（待定名）"
+title_zh = "{name}（{zh}）"
 title_en = "{name}"
-abstract = "用一两句话说明用途。"
-abstract_en = "Say in a sentence or two what it is for."
-owner = "责任单位（待填写）"
-steward = "联系科室（待填写）"
-registration_authority = "注册机构（待填写）"
+abstract = "用一两句话说明用途（{zh}）。"
+abstract_en = "What it is for, in a sentence or two ({en})."
+owner = "责任单位（{zh}）"
+# owner_code = ""             # unified social credit code of the owner, 18 characters
+steward = "联系科室（{zh}）"    # a unit, no person's telephone
+registration_authority = "注册机构（{zh}）"
 share_class = "2"             # 1 unconditional, 2 conditional, 3 not shared
-share_condition = "向有职责的部门共享"
-open = false
-security_level = "S2"         # S1 open, S2 government-internal, S3 personal, S4 sensitive personal
+share_condition = "向有职责的部门共享（{zh}）"
+open = false                  # true only where the share class is 1 and the level S1
+security_level = "S2"         # S1 open, S2 government-internal, S3 personal, S4 sensitive personal: the highest of its fields
 update_cycle = "Y"            # RT, D, W, M, Q, Y, N: real time to yearly, or none
-basis = []                    # GB/T numbers with their years
-sources = []
-doubts = []
+basis = []                    # GB/T numbers with their years, "GB/T 2260-2007"
+sources = ["where the facts come from ({en})"]
+doubts = []                   # what whoever relies on it should know is not certain
 "#;
 
 const RECORD: &str = r##"{
@@ -113,10 +149,23 @@ const RECORD: &str = r##"{
   "type": "object",
   "required": ["id"],
   "additionalProperties": false,
+  "patternProperties": {"^x_[a-z0-9]+_[a-z0-9_]+$": true},
   "properties": {
-    "id": {"title": "identifier", "type": "string", "pattern": "^[A-Z]-[0-9]{4}$", "x-guiju": {"titleZh": "编号", "synonyms": ["标识"]}},
-    "name": {"title": "name", "type": "string", "minLength": 1, "maxLength": 100, "x-guiju": {"titleZh": "名称"}},
-    "set_up_on": {"title": "day it was set up", "type": "string", "format": "date", "x-guiju": {"titleZh": "设立日期", "inputFormats": ["YYYYMMDD", "YYYY/M/D"]}}
+    "id": {
+      "title": "identifier", "description": "Names the thing that the record is about.",
+      "type": "string", "pattern": "^[A-Z]-[0-9]{4}$",
+      "x-guiju": {"titleZh": "编号", "descriptionZh": "所述对象的编号。", "synonyms": ["标识"]}
+    },
+    "name": {
+      "title": "name", "description": "What people call it.",
+      "type": "string", "minLength": 1, "maxLength": 100,
+      "x-guiju": {"titleZh": "名称", "descriptionZh": "通用名称。"}
+    },
+    "set_up_on": {
+      "title": "day it was set up", "description": "The first day on which it stood.",
+      "type": "string", "format": "date",
+      "x-guiju": {"titleZh": "设立日期", "descriptionZh": "设立的日期。", "inputFormats": ["YYYYMMDD", "YYYY/M/D"]}
+    }
   },
   "x-guiju": {"vocabulary": "1", "keys": [{"id": "id", "fields": ["/id"]}]}
 }
@@ -134,7 +183,11 @@ const ELEMENTS: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "title": "{name}",
   "$defs": {
-    "Name": {"title": "name", "type": "string", "minLength": 1, "maxLength": 100, "x-guiju": {"titleZh": "名称"}}
+    "Name": {
+      "title": "name", "description": "What people call a thing.",
+      "type": "string", "minLength": 1, "maxLength": 100,
+      "x-guiju": {"titleZh": "名称", "descriptionZh": "通用名称。"}
+    }
   },
   "x-guiju": {"vocabulary": "1"}
 }

@@ -150,6 +150,12 @@ static RULES: &[LintRule] = &[
         "the `operationId` `{id}` stands already at `{first}`; give each operation its own",
         "`operationId` `{id}` 已用于 `{first}`；请各用不同的名称",
     ),
+    warning("owner-code-doubtful", "the code of the owner is doubtful: {why}", "责任单位代码存疑：{why_zh}"),
+    error(
+        "owner-code-wrong",
+        "this is no unified social credit code: {why}; compare it with the certificate, or leave it out",
+        "不是统一社会信用代码：{why_zh}；请与证书核对，或删去该项",
+    ),
     error(
         "parent-loops",
         "`{code}` is its own ancestor; mend the column `parent`",
@@ -174,6 +180,11 @@ static RULES: &[LintRule] = &[
         "pattern-unanchored",
         "the pattern `{pattern}` may match any part of the text; begin each alternative with ^ and end it with $",
         "模式 `{pattern}` 可匹配文本的任意一段；请使每个分支以 ^ 开头、以 $ 结尾",
+    ),
+    warning(
+        "placeholder-left",
+        "what `guiju new` wrote to be replaced still stands in {fields}; fill it in before the standard is published",
+        "{fields_zh} 仍为 `guiju new` 写入的占位文字；请在发布前填写",
     ),
     error(
         "pointer-undeclared",
