@@ -11,7 +11,7 @@ use crate::{
 };
 use guiju::tree::Tree;
 use guiju_compat::Side;
-use guiju_model::{Bundle, Kind, Metadata, Package, Properties, Reading, StandardId};
+use guiju_model::{Bundle, BundleError, FileError, Kind, Metadata, Package, Properties, Reading, StandardId};
 use semver::Version;
 use serde_json::Value;
 use std::{
@@ -60,6 +60,10 @@ pub fn read(written: &str, asked: &Asked, context: &Context) -> Result<Sides, Fa
         let taken = checked_out(revision, inside)?;
         return of_path(&taken.path, written, asked);
     }
+    let revision = written.split_once(':').filter(|(revision, _)| !revision.is_empty());
+    if let (Some((revision, inside)), Err(_)) = (revision, context.settings.reference(written)) {
+        return Err(no_revision(revision, inside));
+    }
     if looks_like_path(written) {
         return Err(Failure::new(format!("there is no file or folder `{written}`"))
             .hint("name a file, a folder, a reference such as bj.population/person@1, or REVISION:PATH of git"));
@@ -72,6 +76,18 @@ pub fn read(written: &str, asked: &Asked, context: &Context) -> Result<Sides, Fa
 
 pub fn side(bundle: &Bundle, reading: &Reading) -> Result<Side, Failure> {
     Side::read(bundle, reading).map_err(|error| not_compiled(&error))
+}
+
+fn no_revision(revision: &str, inside: &str) -> Failure {
+    let folder = std::env::current_dir().unwrap_or_default();
+    match git(&["rev-parse", "--git-dir"]) {
+        Err(_) => Failure::new(format!("`{revision}:{inside}` names a revision of git, and this folder is in no repository"))
+            .at(format!("in {}", folder.display()))
+            .hint("go to a folder of the repository, or name a file, a folder, or a reference such as bj.population/person@1"),
+        Ok(_) => Failure::new(format!("there is no revision `{revision}` in this repository of git"))
+            .at(format!("in {}", folder.display()))
+            .hint("name a branch, a tag or a commit before the colon, and after it a path from this folder; `git fetch` gets what others have"),
+    }
 }
 
 fn looks_like_path(written: &str) -> bool {
@@ -141,13 +157,11 @@ fn of_file(path: &Path, written: &str, reading: &Reading) -> Result<Side, Failur
     let is_list = path.extension().is_some_and(|extension| extension == "csv");
     let (kind, file) = if is_list { (Kind::CodeList, "codes.csv") } else { (Kind::Record, "schema.json") };
     let broken = |error: &dyn std::fmt::Display| Failure::new(format!("`{written}`: {error}"));
-    let (Ok(standard), version) = ("schema/bare".parse::<StandardId>(), Version::new(0, 0, 0)) else {
-        return Err(broken(&"it has no name"));
-    };
-    let package = Package { standard, version, kind, files: [(file.to_owned(), bytes.clone())].into() };
     // A schema that is no standard of ours may have numbers or a form that a standard may not.
-    let mut side = match Bundle::seal(&package, &Carried) {
+    let mut side = match bare(kind, file, &bytes) {
         Ok(bundle) => Side::read(&bundle, reading),
+        Err(error @ BundleError::Resolve { .. }) => return Err(broken(&error)),
+        Err(BundleError::File(FileError::Canonical { why, .. })) if is_list => return Err(broken(&why)),
         Err(_) if !is_list => Side::of_schema(written, &bytes, BTreeMap::new(), reading.formats_asserted)
             .and_then(|side| side.read_as(reading.properties)),
         Err(error) => return Err(broken(&error)),
@@ -155,6 +169,13 @@ fn of_file(path: &Path, written: &str, reading: &Reading) -> Result<Side, Failur
     .map_err(|error| not_compiled(&error).at(format!("in {written}")))?;
     (side.name, side.version) = (written.to_owned(), None);
     Ok(side)
+}
+
+/// A document in a file that is no version of a standard, with all that it refers to.
+pub fn bare(kind: Kind, file: &str, bytes: &[u8]) -> Result<Bundle, BundleError> {
+    let (standard, version) = (StandardId::bare(), Version::new(0, 0, 0));
+    let package = Package { standard, version, kind, files: [(file.to_owned(), bytes.to_vec())].into() };
+    Bundle::seal(&package, &Carried)
 }
 
 /// What an OpenAPI document of this name is called in a version folder; none where the file is something else.

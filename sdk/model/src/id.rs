@@ -60,9 +60,20 @@ impl Name {
     }
 }
 
+const BARE: (&str, &str) = ("schema", "bare");
+
 impl StandardId {
     pub fn new(namespace: Namespace, name: Name) -> Self {
         Self { namespace, name }
+    }
+
+    /// What stands for the name of a schema or code list that is no registered standard. It is not shown to people.
+    pub fn bare() -> Self {
+        Self { namespace: Namespace(BARE.0.into()), name: Name(BARE.1.into()) }
+    }
+
+    pub fn is_bare(&self) -> bool {
+        (&*self.namespace.0, &*self.name.0) == BARE
     }
 
     pub fn namespace(&self) -> &Namespace {

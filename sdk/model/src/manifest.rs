@@ -46,12 +46,17 @@ pub struct Content {
 pub enum FileError {
     #[error("`{standard}` {version} is a {kind}, so it needs `{file}`")]
     Missing { standard: StandardId, version: Version, kind: Kind, file: &'static str },
-    #[error("`{file}` of `{standard}` {version}: {why}")]
+    #[error("{}: {why}", of_version(file, standard, version))]
     Canonical { standard: StandardId, version: Version, file: String, why: String },
     #[error("`{file}` of `{standard}` {version} is not a relative path of plain names")]
     Path { standard: StandardId, version: Version, file: String },
     #[error("a manifest cannot be read: {0}")]
     Manifest(String),
+}
+
+/// A document that is no version of a standard has no name but that of its file, which who read it knows.
+fn of_version(file: &str, standard: &StandardId, version: &Version) -> String {
+    if standard.is_bare() { format!("`{file}`") } else { format!("`{file}` of `{standard}` {version}") }
 }
 
 /// The file that holds the document of a version of this kind; a contract has files of its own naming.

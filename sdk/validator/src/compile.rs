@@ -12,7 +12,7 @@ use crate::{
     survey::{Source, Surveyor},
 };
 use guiju_model::{Bundle, CodeList, Content, Digest, Kind, Place, StandardId};
-use jsonschema::{PatternOptions, Retrieve, Uri, ValidationError, ValidationOptions};
+use jsonschema::{Draft, PatternOptions, Retrieve, Uri, ValidationError, ValidationOptions};
 use semver::Version;
 use serde_json::Value;
 use std::{
@@ -98,7 +98,8 @@ impl Validator {
         let manifest = &bundle.root().manifest;
         let subject =
             Subject { standard: manifest.standard.clone(), version: manifest.version.clone(), digest: bundle.digest() };
-        let name = format!("{}@{}", subject.standard, subject.version);
+        let bare = if manifest.kind == Kind::CodeList { "the code list" } else { "the schema" };
+        let name = named(&subject.standard, &subject.version, bare);
         let failed = |faults| CompileError { subject: name.clone(), faults };
         match manifest.kind {
             Kind::CodeList => {
@@ -131,9 +132,7 @@ impl Validator {
     ) -> Result<Self, CompileError> {
         let failed = |faults| CompileError { subject: "the schema".into(), faults };
         let value = read(schema).map_err(failed)?;
-        let (Ok(standard), version) = (BARE.parse(), Version::new(0, 0, 0)) else {
-            return Err(failed(Vec::new()));
-        };
+        let (standard, version) = (StandardId::bare(), Version::new(0, 0, 0));
         let subject = Subject { standard, version, digest: Digest::of(schema) };
         let root = uri(&subject.standard, &subject.version);
         let mut sources: BTreeMap<String, Source> =
@@ -143,9 +142,12 @@ impl Validator {
     }
 }
 
-/// The name that stands for a schema which is no registered standard.
-pub(crate) const BARE: &str = "schema/bare";
 const CONDITION: &str = "guiju:/schema/condition@=0.0.0";
+
+/// A version as people name it; a schema that is none has only the name that its holder gives it.
+fn named(standard: &StandardId, version: &Version, bare: &str) -> String {
+    if standard.is_bare() { bare.to_owned() } else { format!("{standard}@{version}") }
+}
 
 /// The URI under which a version's schema is known to the engine. The path is rooted, so that a relative `$id` resolves.
 fn uri(standard: &StandardId, version: &Version) -> String {
@@ -186,11 +188,15 @@ fn read(schema: &[u8]) -> Result<Value, Vec<Fault>> {
 }
 
 fn code_list(content: &Content) -> Result<CodeList, Fault> {
-    read_list(content.document().unwrap_or_default(), &content.manifest.standard.to_string())
+    let name = Some(&content.manifest.standard).filter(|standard| !standard.is_bare()).map(ToString::to_string);
+    read_list(content.document().unwrap_or_default(), name.as_deref())
 }
 
-fn read_list(bytes: &[u8], standard: &str) -> Result<CodeList, Fault> {
-    CodeList::parse(bytes).map_err(|error| Fault::new("code-list-malformed", "", format!("`{standard}`: {error}")))
+fn read_list(bytes: &[u8], standard: Option<&str>) -> Result<CodeList, Fault> {
+    CodeList::parse(bytes).map_err(|error| {
+        let of = standard.map_or(String::new(), |standard| format!("`{standard}`: "));
+        Fault::new("code-list-malformed", "", format!("{of}{error}"))
+    })
 }
 
 /// A code list of a bundle, read when a schema first asks for it: of the types that a standard takes from another, it needs few.
@@ -209,7 +215,7 @@ impl List {
     }
 
     pub fn read(&self) -> Result<Arc<CodeList>, Fault> {
-        self.read.get_or_init(|| read_list(&self.bytes, &self.standard).map(Arc::new)).clone()
+        self.read.get_or_init(|| read_list(&self.bytes, Some(&self.standard)).map(Arc::new)).clone()
     }
 }
 
@@ -219,7 +225,7 @@ fn gather(bundle: &Bundle) -> Result<BTreeMap<String, Source>, Vec<Fault>> {
     for content in bundle.contents().filter(|content| content.manifest.kind != Kind::CodeList) {
         let manifest = &content.manifest;
         let Some(bytes) = content.document() else { continue };
-        let mut source = Source::new(read(bytes)?, format!("{}@{}", manifest.standard, manifest.version));
+        let mut source = Source::new(read(bytes)?, named(&manifest.standard, &manifest.version, ""));
         for dependency in &manifest.dependencies {
             let written = dependency.reference.clone();
             match bundle.get(&dependency.digest).filter(|found| found.manifest.kind == Kind::CodeList) {
@@ -243,6 +249,7 @@ fn build(
 ) -> Result<Validator, Vec<Fault>> {
     let assert_formats = options.assert_formats;
     bounds::shape(&sources[root].value).map_err(|fault| vec![fault])?;
+    dialect(&sources[root].value).map_err(|fault| vec![fault])?;
     let is_plain = plain::is_plain(&sources[root].value);
     if !is_plain {
         well_formed(&sources[root].value)?;
@@ -270,7 +277,11 @@ fn build(
                     .ok_or_else(|| ValidationError::custom("`x-guiju` stands where no schema is read"))
             })
             .build(schema)
-            .map_err(|error| Fault::new("schema-malformed", error.instance_path().as_str(), error.to_string()))
+            .map_err(|error| {
+                of_own_dialect(schema).unwrap_or_else(|| {
+                    Fault::new("schema-malformed", error.instance_path().as_str(), error.to_string())
+                })
+            })
     };
     let engine: Arc<MakeEngine> = Arc::new(engine);
     let when = if is_plain { When::Needed } else { When::Now };
@@ -343,14 +354,96 @@ fn well_formed(document: &Value) -> Result<(), Vec<Fault>> {
     // A dialect of one's own is judged by the engine, which knows its documents.
     let Ok(meta) = jsonschema::meta::validator_for(document) else { return Ok(()) };
     let fault = |error: ValidationError<'_>| {
-        let message = format!("{}; see the meta-schema of its `$schema`", error.masked_with("the value"));
-        Fault::new("schema-malformed", error.instance_path().as_str(), message)
+        let (place, rule) = (error.instance_path().as_str(), error.schema_path().as_str());
+        let message = match document.pointer(place).filter(|_| rule.contains("/properties/type/")) {
+            Some(written) => no_type(written),
+            None => match error.masked_with("the value").to_string() {
+                said if said.ends_with(NO_SCHEMA) => "a schema is wanted here: an object, or `true` or `false`".into(),
+                said => format!("{said}; see the meta-schema of its `$schema`"),
+            },
+        };
+        Fault::new("schema-malformed", place, message)
     };
     let faults: Vec<Fault> = meta.iter_errors(document).take(FAULTS_MAX).map(fault).collect();
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    // A meta-schema of several parts says the same thing once for each.
+    let mut single: Vec<Fault> = Vec::new();
+    faults.into_iter().for_each(|fault| {
+        if !single.contains(&fault) {
+            single.push(fault);
+        }
+    });
+    if single.is_empty() { Ok(()) } else { Err(single) }
 }
 
 const FAULTS_MAX: usize = 100;
+
+/// How the engine says that something else stands where a schema should.
+const NO_SCHEMA: &str = "is not of types \"boolean\", \"object\"";
+
+/// A draft that the engine does not know would otherwise be read as one that it knows.
+fn dialect(document: &Value) -> Result<(), Fault> {
+    let Some(written) = document.get("$schema").and_then(Value::as_str) else { return Ok(()) };
+    let is_draft = written.contains("//json-schema.org/draft");
+    if !is_draft || Draft::default().detect(document) != Draft::Unknown {
+        return Ok(());
+    }
+    let old = match ["draft-00", "draft-01", "draft-02", "draft-03"].iter().any(|old| written.contains(old)) {
+        true => " (and say with \"required\": [names] on the object which members there must be)",
+        false => "",
+    };
+    let message = format!(
+        "`{written}` is no draft that is read here: these are draft-04, draft-06, draft-07, 2019-09 and 2020-12; \
+         write \"https://json-schema.org/draft/2020-12/schema\"{old}"
+    );
+    Err(Fault::new("schema-dialect-unknown", "/$schema", message))
+}
+
+/// A dialect of one's own, whose meta-schema is not at hand.
+fn of_own_dialect(schema: &Value) -> Option<Fault> {
+    let written = schema.get("$schema").and_then(Value::as_str)?;
+    let message = format!(
+        "`{written}` is no dialect of JSON Schema that is known here, and nothing is fetched; \
+         write \"https://json-schema.org/draft/2020-12/schema\" or that of another draft"
+    );
+    let is_unknown = Draft::default().detect(schema) == Draft::Unknown;
+    is_unknown.then(|| Fault::new("schema-dialect-unknown", "/$schema", message))
+}
+
+const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+
+/// Words that other languages have for a type.
+const TYPES_ELSEWHERE: [(&str, &[&str]); 6] = [
+    ("array", &["list", "set", "tuple"]),
+    ("boolean", &["bool", "logical"]),
+    ("integer", &["int", "int32", "int64", "long", "short"]),
+    ("number", &["float", "double", "decimal", "numeric", "real"]),
+    ("object", &["dict", "map", "struct", "record", "json"]),
+    ("string", &["str", "text", "char", "varchar", "date", "datetime", "time", "timestamp", "uuid", "enum"]),
+];
+
+/// What is wrong with what stands at `type`.
+fn no_type(written: &Value) -> String {
+    let words = match written {
+        Value::Array(all) => all.iter().collect(),
+        one => vec![one],
+    };
+    let is_type = |word: &&Value| word.as_str().is_some_and(|word| TYPES.contains(&word));
+    let all = TYPES.join(", ");
+    match words.into_iter().find(|word| !is_type(word)) {
+        Some(Value::String(word)) if matches!(word.as_str(), "any" | "*") => {
+            format!("`{word}` is not a type; leave `type` out where anything may stand")
+        }
+        Some(Value::String(word)) => {
+            let lower = word.to_lowercase();
+            let elsewhere = TYPES_ELSEWHERE.iter().find(|(_, words)| words.contains(&&*lower)).map(|(name, _)| *name);
+            match elsewhere.or_else(|| crate::near::nearest(word, TYPES)) {
+                Some(near) => format!("`{word}` is not a type; did you mean `{near}`? (the types are {all})"),
+                None => format!("`{word}` is not a type; use one of {all}"),
+            }
+        }
+        _ => format!("`type` wants one of {all}, or an array of these, each once"),
+    }
+}
 
 fn engine_options<'o>(
     documents: &Documents,

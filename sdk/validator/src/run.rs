@@ -2,7 +2,7 @@
 
 use crate::{
     codes,
-    compile::{BARE, Judging, Subject},
+    compile::{Judging, Subject},
     dataset::{DataSet, DataSetRules},
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
@@ -115,7 +115,7 @@ impl Validator {
     pub fn data_set(&self) -> DataSet<'_> {
         let Subject { standard, version, .. } = &self.subject;
         // The rules of a bare schema are named by their pointers alone.
-        let document = if standard.to_string() == BARE { "#".into() } else { format!("{standard}@{version}#") };
+        let document = if standard.is_bare() { "#".into() } else { format!("{standard}@{version}#") };
         DataSet::new(&self.data_set, Some(standard.clone())).of_document(document)
     }
 

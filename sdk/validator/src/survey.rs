@@ -230,11 +230,53 @@ impl<'d> Surveyor<'d> {
             return Ok(Some(*known));
         }
         self.context(&document, &pointer)
-            .map(|(value, base, draft)| Some(self.schema(&document, pointer, value, base, draft)))
-            .ok_or_else(|| match self.label(&document) {
-                label if label.is_empty() => "leads to nothing in the schema".to_owned(),
-                label => format!("leads to nothing in `{label}`"),
+            .map(|(value, base, draft)| Some(self.schema(&document, pointer.clone(), value, base, draft)))
+            .ok_or_else(|| {
+                let near = self.near(&document, &pointer);
+                match self.label(&document) {
+                    label if label.is_empty() => format!("leads to nothing in the schema{near}"),
+                    label => format!("leads to nothing in `{label}`{near}"),
+                }
             })
+    }
+
+    /// What was probably meant by a pointer that leads to nothing, or what there is instead.
+    fn near(&self, document: &str, pointer: &str) -> String {
+        const LISTED_MAX: usize = 8;
+        let Some(root) = self.sources.get(document).map(|source| &source.value) else { return String::new() };
+        let (mut at, mut before) = (root, String::new());
+        let mut tokens = pointer.split('/').skip(1);
+        let token = loop {
+            let Some(token) = tokens.next() else { return String::new() };
+            match at.pointer(&format!("/{token}")) {
+                Some(below) => at = below,
+                None => break token,
+            }
+            before += &format!("/{token}");
+        };
+        let rest: String = tokens.map(|token| format!("/{token}")).collect();
+        let meant = |token: &str| format!("{before}/{}{rest}", escape(token));
+        let leads = |token: &str| root.pointer(&meant(token)).is_some();
+        // Up to draft 7 definitions stood under another name.
+        let moved =
+            ["$defs", "definitions"].into_iter().find(|name| before.is_empty() && *name != token && leads(name));
+        let Value::Object(members) = at else { return String::new() };
+        let names = || members.keys().map(String::as_str);
+        if let Some(name) = moved.or_else(|| crate::near::nearest(&unescape(token), names())) {
+            return format!("; did you mean `#{}`?", meant(name));
+        }
+        let defined =
+            ["$defs", "definitions"].into_iter().filter_map(|name| Some((name, root.get(name)?.as_object()?)));
+        let defined: Vec<String> = defined
+            .flat_map(|(name, members)| members.keys().map(move |member| format!("`#/{name}/{}`", escape(member))))
+            .collect();
+        match defined.len() {
+            0 => "; it defines nothing under `$defs`".to_owned(),
+            all => {
+                let more = if all > LISTED_MAX { ", …" } else { "" };
+                format!("; it defines {}{more}", defined[..all.min(LISTED_MAX)].join(", "))
+            }
+        }
     }
 
     fn label(&self, document: &str) -> String {
