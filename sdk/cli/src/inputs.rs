@@ -6,7 +6,7 @@
 
 use crate::{
     failure::Failure,
-    settings::{FILE, Settings},
+    settings::{CheckSection, FILE, Settings},
 };
 use glob::{MatchOptions, Pattern};
 use guiju_model::Reference;
@@ -21,6 +21,15 @@ pub struct Job {
     pub path: Option<PathBuf>,
     /// `None`: the schema given on the command line.
     pub standard: Option<Reference>,
+    /// Files of the data sets that its records refer to.
+    pub with: Vec<Partner>,
+}
+
+/// A data set that records refer to.
+#[derive(Clone, Debug)]
+pub struct Partner {
+    pub standard: Reference,
+    pub path: PathBuf,
 }
 
 const EXACT: MatchOptions =
@@ -31,25 +40,90 @@ pub fn jobs(
     named: &[String],
     standard: Option<&str>,
     has_schema: bool,
+    with: &[String],
     settings: &Settings,
 ) -> Result<Vec<Job>, Failure> {
+    let with = partners_named(with, settings)?;
+    let given = |mut jobs: Vec<Job>| {
+        jobs.iter_mut().for_each(|job| job.with.extend(with.iter().cloned()));
+        jobs
+    };
     let standard = standard.map(|written| settings.reference(written)).transpose()?;
     if named.is_empty() {
         return match (&standard, has_schema) {
-            (None, false) => of_settings(settings),
+            (None, false) => of_settings(settings).map(given),
             _ => Err(Failure::new("no files were named").hint("name files or globs, or `-` for standard input")),
         };
     }
     let mut jobs = Vec::new();
     for (name, path) in expand(named)? {
-        let standard = match (&standard, has_schema) {
-            (_, true) => None,
-            (Some(standard), _) => Some(standard.clone()),
-            (None, _) => Some(standard_of(&name, path.as_deref(), settings)?),
+        let (standard, with) = match (&standard, has_schema) {
+            (_, true) => (None, Vec::new()),
+            (Some(standard), _) => (Some(standard.clone()), Vec::new()),
+            (None, _) => {
+                let section = section_of(&name, path.as_deref(), settings)?;
+                (Some(settings.reference(&section.standard)?), partners(section, settings)?)
+            }
         };
-        jobs.push(Job { name, path, standard });
+        jobs.push(Job { name, path, standard, with });
     }
-    Ok(jobs)
+    Ok(given(jobs))
+}
+
+/// What `--with STANDARD=FILE` names.
+fn partners_named(written: &[String], settings: &Settings) -> Result<Vec<Partner>, Failure> {
+    let mut partners = Vec::new();
+    for written in written {
+        // A requirement may hold `=` itself: bj.house/building@=1.1.0=buildings.csv.
+        let parts = written.match_indices('=').map(|(at, _)| (&written[..at], &written[at + 1..]));
+        let read = |(standard, file): (&str, &str)| {
+            let file = Some(file).filter(|file| !file.is_empty() && !file.starts_with('='))?;
+            Some((settings.reference(standard).ok()?, file.to_owned()))
+        };
+        let Some((standard, file)) = parts.filter_map(read).next_back() else {
+            let hint = "write STANDARD=FILE, for example --with bj.house/building=buildings.csv";
+            return Err(
+                Failure::new(format!("`{written}` does not say which data set is of which standard")).hint(hint)
+            );
+        };
+        for (name, path) in expand(&[file])? {
+            let Some(path) = path else {
+                return Err(Failure::new("a data set that is referred to cannot be standard input").hint("name a file"));
+            };
+            if !path.is_file() {
+                return Err(Failure::new(format!("there is no file `{name}`")).at(format!("in --with {written}")));
+            }
+            partners.push(Partner { standard: standard.clone(), path });
+        }
+    }
+    Ok(partners)
+}
+
+/// What a section of `guiju.toml` says that its records refer to.
+fn partners(section: &CheckSection, settings: &Settings) -> Result<Vec<Partner>, Failure> {
+    let mut partners = Vec::new();
+    for (standard, globs) in &section.with {
+        let standard = settings.reference(standard)?;
+        for path in matching_in_section(globs, settings)? {
+            partners.push(Partner { standard: standard.clone(), path });
+        }
+    }
+    Ok(partners)
+}
+
+/// The files that globs of `guiju.toml` lead to.
+fn matching_in_section(globs: &[String], settings: &Settings) -> Result<Vec<PathBuf>, Failure> {
+    let mut all = Vec::new();
+    for written in globs {
+        let pattern = settings.folder.join(written).to_string_lossy().into_owned();
+        let found = matching(&pattern)?;
+        if found.is_empty() {
+            let failure = Failure::new(format!("no file matches `{written}`"));
+            return Err(failure.at(format!("in [[check]] of {FILE}")).hint("mend the glob, or take the section out"));
+        }
+        all.extend(found);
+    }
+    Ok(all)
 }
 
 fn of_settings(settings: &Settings) -> Result<Vec<Job>, Failure> {
@@ -61,25 +135,18 @@ fn of_settings(settings: &Settings) -> Result<Vec<Job>, Failure> {
     }
     let mut jobs = Vec::new();
     for section in &settings.check {
-        let standard = settings.reference(&section.standard)?;
-        for written in &section.files {
-            let pattern = settings.folder.join(written).to_string_lossy().into_owned();
-            let found = matching(&pattern)?;
-            if found.is_empty() {
-                let failure = Failure::new(format!("no file matches `{written}`"));
-                return Err(failure
-                    .at(format!("in [[check]] of {FILE}"))
-                    .hint("mend the glob, or take the section out"));
-            }
-            let job = |path: PathBuf| Job { name: shown(&path), path: Some(path), standard: Some(standard.clone()) };
-            jobs.extend(found.into_iter().map(job));
-        }
+        let (standard, with) = (settings.reference(&section.standard)?, partners(section, settings)?);
+        let job = |path: PathBuf| {
+            let (name, with) = (shown(&path), with.clone());
+            Job { name, path: Some(path), standard: Some(standard.clone()), with }
+        };
+        jobs.extend(matching_in_section(&section.files, settings)?.into_iter().map(job));
     }
     Ok(jobs)
 }
 
-/// The standard that `guiju.toml` gives for a file.
-fn standard_of(name: &str, path: Option<&Path>, settings: &Settings) -> Result<Reference, Failure> {
+/// The section of `guiju.toml` that a file is of.
+fn section_of<'s>(name: &str, path: Option<&Path>, settings: &'s Settings) -> Result<&'s CheckSection, Failure> {
     let hint = "say which with --standard, for example --standard bj.population/person; `guiju list` shows all";
     let Some(path) = path else {
         return Err(Failure::new("which standard should standard input be checked against?").hint(hint));
@@ -88,7 +155,7 @@ fn standard_of(name: &str, path: Option<&Path>, settings: &Settings) -> Result<R
         for written in &section.files {
             let pattern = settings.folder.join(written).to_string_lossy().into_owned();
             if glob(&pattern)?.matches_path_with(path, EXACT) {
-                return settings.reference(&section.standard);
+                return Ok(section);
             }
         }
     }

@@ -50,6 +50,9 @@ pub struct CheckSection {
     pub files: Vec<String>,
     /// A name of `[standards]`, or a reference.
     pub standard: String,
+    /// Data sets that the records refer to: a glob, or several, by standard.
+    #[serde(default, deserialize_with = "many_by_name")]
+    pub with: BTreeMap<String, Vec<String>>,
 }
 
 impl Settings {
@@ -103,9 +106,11 @@ impl Settings {
     pub fn wanted(&self) -> Result<Vec<Reference>, Failure> {
         let mut wanted: Vec<Reference> = self.standards.values().cloned().collect();
         for section in &self.check {
-            let reference = self.reference(&section.standard)?;
-            if !wanted.contains(&reference) {
-                wanted.push(reference);
+            for written in std::iter::once(&section.standard).chain(section.with.keys()) {
+                let reference = self.reference(written)?;
+                if !wanted.contains(&reference) {
+                    wanted.push(reference);
+                }
             }
         }
         Ok(wanted)
@@ -145,15 +150,27 @@ fn references<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<String, Re
     parsed.collect::<Result<_, _>>().map_err(D::Error::custom)
 }
 
-fn one_or_many<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        One(String),
-        Many(Vec<String>),
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Either {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<Either> for Vec<String> {
+    fn from(either: Either) -> Self {
+        match either {
+            Either::One(glob) => vec![glob],
+            Either::Many(globs) => globs,
+        }
     }
-    Ok(match Either::deserialize(input)? {
-        Either::One(glob) => vec![glob],
-        Either::Many(globs) => globs,
-    })
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
+    Either::deserialize(input).map(Into::into)
+}
+
+fn many_by_name<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
+    let written = BTreeMap::<String, Either>::deserialize(input)?;
+    Ok(written.into_iter().map(|(name, globs)| (name, globs.into())).collect())
 }

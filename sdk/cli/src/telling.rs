@@ -13,7 +13,7 @@ use guiju::{
     Validator,
     readers::{Checked, Columns},
 };
-use guiju_model::{Finding, Place, Report, Severity};
+use guiju_model::{Finding, Place, Report, Severity, StandardId};
 use guiju_validator::dataset::{DataSet, DataSetFinding};
 use std::io;
 
@@ -43,6 +43,20 @@ impl<'t> Telling<'t> {
         let empty = validator.empty_report();
         let (tally, records) = (Tally::default(), Records::default());
         Self { subject, output, sink, empty, findings_max, tally, is_open: false, between, records, columns: None }
+    }
+
+    /// Whether rules of this standard are about records of that one.
+    pub fn refers_to(&self, standard: &StandardId, validator: &Validator) -> bool {
+        self.between.is_some() && validator.data_set_rules().targets().any(|target| target == standard)
+    }
+
+    /// Takes in a record of a data set that the records refer to; without one, says that the data set was given.
+    pub fn partner(&mut self, standard: &StandardId, record: Option<&[u8]>) {
+        match (&mut self.between, record) {
+            (Some(between), Some(record)) => between.target_bytes(standard, record),
+            (Some(between), None) => between.has_target(standard),
+            (None, _) => {}
+        }
     }
 
     /// A finding about the input around its records.

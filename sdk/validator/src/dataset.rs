@@ -1,10 +1,11 @@
-//! Rules over all records of a data set: keys, references to other data sets, intervals, series, sums.
+//! Rules over all records of a data set: keys, references to other data sets, intervals, series, sums, and what must hold
+//! between a record and the one of another data set that it refers to.
 //!
 //! [`DataSetRules`] are read from a standard once; a [`DataSet`] is fed record by record and says at the end what one
 //! record alone cannot show.
 //!
 //! # Invariants
-//! - A record is not kept: of each, a rule keeps a digest of the key and the few numbers that it compares.
+//! - A record is not kept: of each, a rule keeps a digest of the key and the few numbers or texts that it compares.
 //! - A record that lacks a field which a rule reads is left out of that rule; its own schema says what is missing.
 //! - Findings come in the order of the records, then of the rules, whatever order the records of a group came in.
 //!
@@ -13,6 +14,7 @@
 
 mod declare; // what a standard declares
 mod group; // rules that compare the records of a group
+mod joined; // rules over a record and the one that it refers to
 mod key; // which records have the same key
 
 use crate::codes;
@@ -21,12 +23,13 @@ use crate::record::Record;
 use crate::rules::{Fault, Head, all_hold};
 use group::Gathered;
 use guiju_model::{Finding, StandardId};
+use joined::{Disagreeing, Joined};
 use key::{KeyDigest, digest};
 use std::collections::{HashMap, HashSet};
 
-use declare::{Key, Reference, Rule};
+use declare::{Joining, Key, Kind, Reference, Rule};
 
-/// Entries that a rule keeps: about 24 bytes each for a key.
+/// Entries that a rule keeps: about 32 bytes each for a key; of a rule over two data sets, what it reads of both.
 pub const ENTRIES_MAX: usize = 20_000_000;
 
 const DEPTH_MAX: usize = 128;
@@ -52,7 +55,8 @@ pub struct DataSetFinding {
 pub struct DataSet<'r> {
     rules: &'r DataSetRules,
     keys: Vec<HashMap<KeyDigest, u64>>,
-    referring: Vec<Vec<(KeyDigest, u64)>>,
+    /// Key, record, and the item that the key is of.
+    referring: Vec<Vec<(KeyDigest, u64, Option<u32>)>>,
     targets: Vec<Option<HashSet<KeyDigest>>>,
     gathered: Vec<Gathered>,
     /// Places of rules that have stopped, by their pointer.
@@ -77,10 +81,30 @@ impl DataSetRules {
         self.references.iter().map(|reference| &reference.to)
     }
 
+    fn disagreeing(&self, rule: &Rule, place: usize, joining: &Joining, joined: &Joined) -> Vec<DataSetFinding> {
+        let (pointer, id) = (format!("/dataset/{place}"), rule.head.id.as_str());
+        if joined.len() >= ENTRIES_MAX {
+            let args = [("rule", id), ("max", &*ENTRIES_MAX.to_string())];
+            return joined
+                .first()
+                .map(|record| found("dataset-too-large", record, "", &pointer, &args))
+                .into_iter()
+                .collect();
+        }
+        let reference = &self.references[joining.reference];
+        let args = [("rule", id), ("standard", &*reference.to.to_string())];
+        let told = |Disagreeing { record, at, item }: Disagreeing| {
+            let path = at.unwrap_or_else(|| reference.fields.place(item));
+            found("reference-disagrees", record, &path, &pointer, &args).by(&rule.head)
+        };
+        joined.disagreeing(joining).into_iter().map(told).collect()
+    }
+
     /// Names of keys, references and rules; unique among them, and to be unique in the standard.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         let keys = self.keys.iter().map(|key| &*key.id);
-        keys.chain(self.references.iter().map(|reference| &*reference.id)).chain(self.rules.iter().map(|r| &*r.head.id))
+        keys.chain(self.references.iter().map(|reference| &*reference.head.id))
+            .chain(self.rules.iter().map(|r| &*r.head.id))
     }
 }
 
@@ -136,7 +160,7 @@ impl<'r> DataSet<'r> {
             if self.gathered[place].len() >= ENTRIES_MAX {
                 findings.extend(self.stop(&format!("/dataset/{place}"), &rule.head.id, number));
             } else if all_hold(&rule.filter, record) {
-                self.gathered[place].take(rule, number, record);
+                self.gather(place, rule, number, record);
             }
         }
         findings.into_iter().map(|finding| finding.of_document(&self.document)).collect()
@@ -144,12 +168,33 @@ impl<'r> DataSet<'r> {
 
     /// Takes in a record of another data set that this one refers to, before or after the records that do.
     pub fn target(&mut self, standard: &StandardId, record: &dyn Record) {
-        for (reference, target) in self.rules.references.iter().zip(&mut self.targets) {
-            if reference.to == *standard
-                && let Some(key) = digest(record, &reference.to_fields)
-            {
-                target.get_or_insert_default().insert(key);
+        for (place, reference) in self.rules.references.iter().enumerate() {
+            if reference.to != *standard || !all_hold(&reference.to_filter, record) {
+                continue;
             }
+            for (key, _) in reference.to_fields.keys(record) {
+                self.targets[place].get_or_insert_default().insert(key);
+                for (rule, gathered) in self.rules.rules.iter().zip(&mut self.gathered) {
+                    if let (Kind::Joined(joining), Gathered::Joined(joined)) = (&rule.kind, gathered)
+                        && joining.reference == place
+                        && joined.len() < ENTRIES_MAX
+                    {
+                        joined.take_other(joining, key, record);
+                    }
+                }
+            }
+        }
+    }
+
+    fn gather(&mut self, place: usize, rule: &Rule, number: u64, record: &dyn Record) {
+        match (&rule.kind, &mut self.gathered[place]) {
+            (Kind::Joined(joining), Gathered::Joined(joined)) => {
+                let reference = &self.rules.references[joining.reference];
+                if all_hold(&reference.filter, record) {
+                    joined.take(joining, reference.fields.keys(record), number, record);
+                }
+            }
+            (_, gathered) => drop(gathered.take(rule, number, record)),
         }
     }
 
@@ -172,12 +217,18 @@ impl<'r> DataSet<'r> {
         let mut findings: Vec<(usize, DataSetFinding)> = Vec::new();
         for (place, reference) in self.rules.references.iter().enumerate() {
             let Some(target) = &self.targets[place] else { continue };
-            let dangling = self.referring[place].iter().filter(|(key, _)| !target.contains(key));
-            findings.extend(dangling.map(|(_, record)| (place, reference.dangling(place, *record))));
+            let dangling = self.referring[place].iter().filter(|(key, ..)| !target.contains(key));
+            findings.extend(dangling.map(|(_, record, item)| (place, reference.dangling(place, *record, *item))));
         }
         for (place, (rule, gathered)) in self.rules.rules.iter().zip(self.gathered).enumerate() {
             if !self.stopped.contains(&format!("/dataset/{place}")) {
-                let found = gathered.judge(rule, place).into_iter();
+                let found = match (&rule.kind, &gathered) {
+                    (Kind::Joined(joining), Gathered::Joined(joined)) => {
+                        self.rules.disagreeing(rule, place, joining, joined)
+                    }
+                    _ => gathered.judge(rule, place),
+                };
+                let found = found.into_iter();
                 findings.extend(found.map(|finding| (self.rules.references.len() + place, finding)));
             }
         }
@@ -206,11 +257,11 @@ impl<'r> DataSet<'r> {
         if !all_hold(&reference.filter, record) {
             return None;
         }
-        let digest = digest(record, &reference.fields)?;
-        if self.referring[place].len() >= ENTRIES_MAX {
-            return self.stop(&format!("/references/{place}"), &reference.id, number);
+        let keys = reference.fields.keys(record);
+        if !keys.is_empty() && self.referring[place].len() >= ENTRIES_MAX {
+            return self.stop(&format!("/references/{place}"), &reference.head.id, number);
         }
-        self.referring[place].push((digest, number));
+        self.referring[place].extend(keys.into_iter().map(|(key, item)| (key, number, item)));
         None
     }
 

@@ -42,6 +42,27 @@ impl Pointer {
         &self.text
     }
 
+    /// What stands before the first token of this name; the whole where there is none.
+    pub(crate) fn before(&self, name: &str) -> Self {
+        self.rebuilt(self.tokens().take_while(|token| *token != name))
+    }
+
+    /// With another name in place of this one.
+    pub(crate) fn with(&self, name: &str, other: &str) -> Self {
+        self.rebuilt(self.tokens().map(|token| if token == name { other } else { token }))
+    }
+
+    /// Without its first token.
+    pub(crate) fn below(&self) -> Self {
+        self.rebuilt(self.tokens().skip(1))
+    }
+
+    fn rebuilt<'t>(&self, tokens: impl Iterator<Item = &'t str>) -> Self {
+        let tokens: Box<[Box<str>]> = tokens.map(Into::into).collect();
+        let text: String = tokens.iter().map(|token| format!("/{}", crate::json::escape(token))).collect();
+        Self { text: text.into(), tokens }
+    }
+
     /// The names on the way down, with `~0` and `~1` read.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
         self.tokens.iter().map(|token| &**token)

@@ -1,19 +1,20 @@
 use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
-    inputs::{self, Job},
+    inputs::{self, Job, Partner},
     output::{self, Form, Output, Style, Subject, Tally},
     progress::Progress,
     receipt::{Promise, ReceiptArgs},
     rejects::Rejects,
     shelf::{Shelf, not_compiled},
+    sides,
     telling::Telling,
 };
 use guiju::{
     CheckOptions, CompileOptions, Validator,
     readers::{self, Format, ReadError, ReadOptions, Told},
 };
-use guiju_model::{Date, Reference};
+use guiju_model::{BundleError, Date, Kind, Reference};
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -29,11 +30,12 @@ Examples:
   guiju check --standard bj.water/meter-reading 'data/**/*.ndjson' --output junit > report.xml
   zcat readings.ndjson.gz | guiju check --standard bj.water/meter-reading -
   guiju check --schema schema.json records.json
+  guiju check --standard bj.house/house houses.csv --with bj.house/building=buildings.csv
   guiju check                    everything that the [[check]] sections of guiju.toml name
 
 What a file is (JSON, NDJSON, a JSON array, CSV; UTF-8 or GB 18030) is seen from its content, not its name.
 A record that cannot be read as one counts as such and does not conform. Rules between records (keys, sums, series)
-are judged over each file.";
+are judged over each file; those about another data set, where it is given with --with.";
 
 /// Check records: does my data conform?
 #[derive(Debug, clap::Args)]
@@ -48,6 +50,9 @@ pub struct CheckArgs {
     /// Check against a bare JSON Schema file instead
     #[arg(long, value_name = "FILE", conflicts_with = "standard")]
     schema: Option<PathBuf>,
+    /// A data set that the records refer to, so that rules about it are judged too; may be given several times
+    #[arg(long, value_name = "STANDARD=FILE")]
+    with: Vec<String>,
     /// json, ndjson, json-array or csv [default: seen from the content]
     #[arg(long)]
     format: Option<Format>,
@@ -90,7 +95,8 @@ struct Bench<'c> {
 }
 
 pub fn run(args: CheckArgs, context: &Context) -> Answer {
-    let jobs = inputs::jobs(&args.files, args.standard.as_deref(), args.schema.is_some(), &context.settings)?;
+    let jobs =
+        inputs::jobs(&args.files, args.standard.as_deref(), args.schema.is_some(), &args.with, &context.settings)?;
     let schema = args.schema.as_deref().map(of_schema).transpose()?;
     let mut bench = Bench {
         shelf: Shelf::open(context)?,
@@ -119,7 +125,8 @@ pub fn run(args: CheckArgs, context: &Context) -> Answer {
         }
     }
     output.finish(&total)?;
-    if let Some((promise, (reference, validator))) = bench.promise.as_ref().zip(bench.compiled.iter().next())
+    let judged_by = jobs.first().and_then(|job| bench.compiled.get_key_value(job.standard.as_ref()?));
+    if let Some((promise, (reference, validator))) = bench.promise.as_ref().zip(judged_by)
         && total.failures == 0
     {
         promise.write(validator, bench.entry(reference, validator), options.check.reference_date, &total, context)?;
@@ -143,8 +150,15 @@ fn options(args: &CheckArgs, context: &Context) -> ReadOptions {
 
 fn of_schema(path: &Path) -> Result<Rc<Validator>, Failure> {
     let bytes = fs::read(path).map_err(|error| Failure::file("read", path.display(), &error))?;
-    let compiled = Validator::compile_schema(&bytes, &CompileOptions::default());
-    compiled.map(Rc::new).map_err(|error| not_compiled(&error).at(format!("in {}", path.display())))
+    let place = format!("in {}", path.display());
+    let options = CompileOptions::default();
+    // What it refers to is looked up as for a standard; all else is told as of a plain JSON Schema.
+    let compiled = match sides::bare(Kind::Record, "schema.json", &bytes) {
+        Ok(bundle) if bundle.contents().count() > 1 => Validator::compile(&bundle, &options),
+        Err(error @ BundleError::Resolve { .. }) => return Err(Failure::new(error.to_string()).at(place)),
+        _ => Validator::compile_schema(&bytes, &options),
+    };
+    compiled.map(Rc::new).map_err(|error| not_compiled(&error).at(place))
 }
 
 impl Bench<'_> {
@@ -155,11 +169,14 @@ impl Bench<'_> {
     }
 
     fn validator(&mut self, job: &Job) -> Result<Rc<Validator>, Failure> {
-        let reference = match (&job.standard, &self.schema) {
-            (Some(reference), _) => reference,
-            (None, Some(schema)) => return Ok(schema.clone()),
-            (None, None) => return Err(Failure::new(format!("`{}` has no standard to be checked against", job.name))),
-        };
+        match (&job.standard, &self.schema) {
+            (Some(reference), _) => self.compiled(reference),
+            (None, Some(schema)) => Ok(schema.clone()),
+            (None, None) => Err(Failure::new(format!("`{}` has no standard to be checked against", job.name))),
+        }
+    }
+
+    fn compiled(&mut self, reference: &Reference) -> Result<Rc<Validator>, Failure> {
         if let Some(validator) = self.compiled.get(reference) {
             return Ok(validator.clone());
         }
@@ -172,6 +189,48 @@ impl Bench<'_> {
         let validator = Rc::new(validator);
         self.compiled.insert(reference.clone(), validator.clone());
         Ok(validator)
+    }
+
+    /// Reads a data set that the records refer to. What it is worth by itself is for a check of its own to say.
+    fn partner(
+        &mut self,
+        partner: &Partner,
+        validator: &Validator,
+        telling: &mut Telling<'_>,
+        options: &ReadOptions,
+    ) -> Result<(), Failure> {
+        let (standard, name) = (partner.standard.standard(), partner.path.display().to_string());
+        if !telling.refers_to(standard, validator) {
+            let mut targets: Vec<String> =
+                validator.data_set_rules().targets().map(|target| format!("`{target}`")).collect();
+            targets.dedup();
+            let failure = Failure::new(format!("`{}` has no rule about records of `{standard}`", validator.standard()));
+            return Err(match targets.is_empty() {
+                true => failure.hint(format!("leave out `{name}`")),
+                false => failure.hint(format!("it refers to {}", targets.join(", "))),
+            });
+        }
+        telling.partner(standard, None);
+        let other = self.compiled(&partner.standard)?;
+        let mut unreadable = 0_u64;
+        let options = ReadOptions { format: None, ..options.clone() };
+        let read = readers::check(open(&partner.path)?, &other, &options, |told| {
+            if let Told::Record(checked) = told {
+                match checked.is_readable {
+                    true => telling.partner(standard, Some(&checked.json())),
+                    false => unreadable += 1,
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        let unread = |why: String| Failure::new(format!("`{name}`, which the records refer to, {why}"));
+        let hint = format!("`guiju check --standard {} {name}` says what is wrong with it", partner.standard);
+        match read {
+            Ok(totals) if totals.records == 0 => Err(unread("holds no records".into()).hint(hint)),
+            Ok(_) if unreadable == 0 => Ok(()),
+            Ok(_) => Err(unread(format!("holds records that cannot be read ({unreadable})")).hint(hint)),
+            Err(error) => Err(unread(format!("cannot be read to its end: {error}")).hint(hint)),
+        }
     }
 
     /// Checks one input and tells of it. What was told of an input that breaks off in the middle is counted all the same.
@@ -210,6 +269,9 @@ impl Bench<'_> {
         };
 
         let mut telling = Telling::new(&subject, &validator, output, sink, options.check.findings_max);
+        for partner in &job.with {
+            self.partner(partner, &validator, &mut telling, options)?;
+        }
         let mut stopped = None;
         let read = readers::check(input, &validator, options, |told| {
             let told = match told {

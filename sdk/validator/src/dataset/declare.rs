@@ -1,11 +1,14 @@
 //! What a standard declares about its data sets, read with every fault at its pointer.
 
+use super::joined::{OTHER, OWN};
+use super::key::Fields;
 use super::{DataSetFinding, DataSetRules, found};
 use crate::decimal::Decimal;
 use crate::record::Pointer;
 use crate::rules::{Condition, Fault, Head, Reader, Tolerance, conditions, tolerance};
 use guiju_model::StandardId;
 use serde_json::Value as Json;
+use std::collections::BTreeMap;
 
 const FIELDS_MAX: usize = 32;
 const RULES_MAX: usize = 64;
@@ -21,11 +24,13 @@ pub(crate) struct Key {
 /// Fields that must exist as the key of another data set.
 #[derive(Clone, Debug)]
 pub(crate) struct Reference {
-    pub id: String,
-    pub fields: Vec<Pointer>,
+    pub head: Head,
+    pub fields: Fields,
     pub to: StandardId,
-    pub to_fields: Vec<Pointer>,
+    pub to_fields: Fields,
     pub filter: Vec<Condition>,
+    /// What a record of the other data set must meet to count.
+    pub to_filter: Vec<Condition>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,9 +49,24 @@ pub(crate) enum Kind {
     Sum { total: Vec<Condition>, parts: Vec<Condition>, value: Pointer, tolerance: Option<Tolerance> },
     Acyclic { key: Pointer, parent: Pointer },
     Outlier { value: Pointer, median_times: Decimal },
+    Sequence { order: Pointer, state: Pointer, after: BTreeMap<String, Vec<String>> },
+    Agree { fields: Vec<Pointer> },
+    Joined(Joining),
 }
 
-const KINDS: [&str; 5] = ["interval-overlap", "monotone", "sum", "acyclic", "outlier"];
+/// What must hold between a record and the one that a reference leads to.
+#[derive(Clone, Debug)]
+pub(crate) struct Joining {
+    /// Place among the references.
+    pub reference: usize,
+    pub when: Vec<Condition>,
+    pub then: Vec<Condition>,
+    /// Fields that are read, as the rule writes them and as the record has them.
+    pub own: Vec<(Pointer, Pointer)>,
+    pub other: Vec<(Pointer, Pointer)>,
+}
+
+const KINDS: [&str; 8] = ["interval-overlap", "monotone", "sum", "acyclic", "outlier", "sequence", "agree", "joined"];
 
 pub(super) fn read(own: &Json, pointer: &str) -> Result<DataSetRules, Vec<Fault>> {
     let mut reader = Reader::default();
@@ -58,7 +78,7 @@ pub(super) fn read(own: &Json, pointer: &str) -> Result<DataSetRules, Vec<Fault>
         rules.references.extend(reference(&mut reader, value, &pointer));
     }
     for (pointer, value) in items(&mut reader, own, pointer, "dataset") {
-        rules.rules.extend(rule(&mut reader, value, &pointer));
+        rules.rules.extend(rule(&mut reader, value, &pointer, &rules.references));
     }
     let mut ids: Vec<&str> = rules.ids().collect();
     ids.sort_unstable();
@@ -86,27 +106,41 @@ fn key(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Key> {
 }
 
 fn reference(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Reference> {
-    if !reader.members(value, pointer, &["id", "fields", "to", "toFields", "where"]) {
+    let known = [&Head::MEMBERS[..], &["fields", "to", "toFields", "where", "toWhere"]].concat();
+    if !reader.members(value, pointer, &known) {
         return None;
     }
-    let id = id(reader, value, pointer);
-    let fields = wanted_fields(reader, value, pointer, "fields");
-    let to_fields = wanted_fields(reader, value, pointer, "toFields");
+    let head = Head::read(reader, value, pointer);
+    let fields = wanted_fields_of_items(reader, value, pointer, "fields");
+    let to_fields = wanted_fields_of_items(reader, value, pointer, "toFields");
     if value.get("to").is_none() {
         reader.fault(pointer.into(), "`to` is missing; write namespace/name of the standard referred to".into());
     }
     let to = reader.word(value, pointer, "to");
     let filter = conditions(reader, value, pointer, "where");
+    let to_filter = conditions(reader, value, pointer, "toWhere");
     let (fields, to_fields) = (fields?, to_fields?);
     if fields.len() != to_fields.len() {
         let message =
             format!("`fields` names {} fields and `toFields` {}; name as many", fields.len(), to_fields.len());
         reader.fault(pointer.into(), message);
     }
-    Some(Reference { id: id?, fields, to: to?, to_fields, filter })
+    let fields = each_once(reader, fields, pointer, "fields");
+    let to_fields = each_once(reader, to_fields, pointer, "toFields");
+    Some(Reference { head: head?, fields: fields?, to: to?, to_fields: to_fields?, filter, to_filter })
 }
 
-fn rule(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Rule> {
+fn each_once(reader: &mut Reader, fields: Vec<Pointer>, pointer: &str, name: &str) -> Option<Fields> {
+    let fields = Fields::new(fields);
+    if fields.is_none() {
+        let message =
+            "`*`, every item of an array, may stand once among these; say the other with a reference of its own";
+        reader.fault(format!("{pointer}/{name}"), message.into());
+    }
+    fields
+}
+
+fn rule(reader: &mut Reader, value: &Json, pointer: &str, references: &[Reference]) -> Option<Rule> {
     let kind = value.get("kind").and_then(Json::as_str).unwrap_or_default();
     let own: &[&str] = match kind {
         "interval-overlap" => &["from", "to"],
@@ -114,6 +148,9 @@ fn rule(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Rule> {
         "sum" => &["total", "parts", "value", "tolerance"],
         "acyclic" => &["key", "parent"],
         "outlier" => &["value", "medianTimes"],
+        "sequence" => &["order", "state", "after"],
+        "agree" => &["fields"],
+        "joined" => &["reference", "if", "then"],
         other => {
             let remedy = match crate::near::nearest(other, KINDS) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -123,7 +160,10 @@ fn rule(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Rule> {
             return None;
         }
     };
-    let by_allowed: &[&str] = if kind == "acyclic" { &["kind", "where"] } else { &["kind", "where", "by"] };
+    let by_allowed: &[&str] = match kind {
+        "acyclic" | "joined" => &["kind", "where"],
+        _ => &["kind", "where", "by"],
+    };
     if !reader.members(value, pointer, &[&Head::MEMBERS[..], by_allowed, own].concat()) {
         return None;
     }
@@ -150,6 +190,13 @@ fn rule(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Rule> {
             let (key, parent) = (wanted(reader, value, pointer, "key"), wanted(reader, value, pointer, "parent"));
             Kind::Acyclic { key: key?, parent: parent? }
         }
+        "sequence" => {
+            let (order, state) = (wanted(reader, value, pointer, "order"), wanted(reader, value, pointer, "state"));
+            let after = after(reader, value, pointer);
+            Kind::Sequence { order: order?, state: state?, after: after? }
+        }
+        "agree" => Kind::Agree { fields: wanted_fields(reader, value, pointer, "fields")? },
+        "joined" => Kind::Joined(joining(reader, value, pointer, references)?),
         _ => {
             let (of, times) = (wanted(reader, value, pointer, "value"), median_times(reader, value, pointer));
             Kind::Outlier { value: of?, median_times: times? }
@@ -177,6 +224,13 @@ fn wanted_fields(reader: &mut Reader, value: &Json, pointer: &str, name: &str) -
     reader.fields(value, pointer, name, FIELDS_MAX)
 }
 
+fn wanted_fields_of_items(reader: &mut Reader, value: &Json, pointer: &str, name: &str) -> Option<Vec<Pointer>> {
+    match value.get(name) {
+        None => wanted_fields(reader, value, pointer, name),
+        Some(_) => reader.fields_of_items(value, pointer, name, FIELDS_MAX),
+    }
+}
+
 fn wanted_conditions(reader: &mut Reader, value: &Json, pointer: &str, name: &str) -> Vec<Condition> {
     if value.get(name).is_none() {
         reader.fault(pointer.into(), format!("`{name}` is missing; give the conditions that such records meet"));
@@ -200,6 +254,62 @@ fn reset(reader: &mut Reader, value: &Json, pointer: &str) -> Option<(Pointer, V
     Some((field?, texts?))
 }
 
+/// `{"2": ["1"]}`: states, each with those that may come directly before it.
+fn after(reader: &mut Reader, value: &Json, pointer: &str) -> Option<BTreeMap<String, Vec<String>>> {
+    let texts = |all: &Json| -> Option<Vec<String>> {
+        all.as_array()?.iter().map(|one| one.as_str().map(str::to_owned)).collect()
+    };
+    let read = value.get("after").and_then(Json::as_object).and_then(|states| {
+        states.iter().map(|(state, before)| Some((state.clone(), texts(before)?))).collect::<Option<BTreeMap<_, _>>>()
+    });
+    let read = read.filter(|states| !states.is_empty());
+    if read.is_none() {
+        let message = "`after` wants the states that may come directly before a state, for example {\"2\": [\"1\"]}";
+        reader.fault(format!("{pointer}/after"), message.into());
+    }
+    read
+}
+
+fn joining(reader: &mut Reader, value: &Json, pointer: &str, references: &[Reference]) -> Option<Joining> {
+    let name = reader.text(value, pointer, "reference");
+    let reference = references.iter().position(|reference| Some(&reference.head.id) == name.as_ref());
+    if reference.is_none() {
+        let known: Vec<&str> = references.iter().map(|reference| &*reference.head.id).collect();
+        let remedy = match (known.is_empty(), crate::near::nearest(name.as_deref().unwrap_or_default(), known.clone()))
+        {
+            (true, _) => "declare one under `references`".to_owned(),
+            (_, Some(near)) => format!("did you mean `{near}`?"),
+            (_, None) => format!("use one of {}", known.join(", ")),
+        };
+        let given = name.map_or("`reference` is missing".to_owned(), |name| format!("`{name}` is no reference"));
+        reader.fault(format!("{pointer}/reference"), format!("{given}; {remedy}"));
+    }
+    let when = conditions(reader, value, pointer, "if");
+    let then = conditions(reader, value, pointer, "then");
+    if then.is_empty() {
+        reader.fault(pointer.into(), "a rule needs at least one condition in `then`".into());
+    }
+    let mut joining = Joining { reference: reference?, when, then, own: Vec::new(), other: Vec::new() };
+    let read: Vec<Pointer> = joining.when.iter().chain(&joining.then).flat_map(Condition::fields).cloned().collect();
+    for field in read {
+        let side = match field.as_str() {
+            text if text.starts_with(&format!("{OWN}/")) => &mut joining.own,
+            text if text.starts_with(&format!("{OTHER}/")) => &mut joining.other,
+            text => {
+                let message = format!(
+                    "`{text}` is of neither record: begin it with `{OWN}/` for the record, `{OTHER}/` for the one it refers to"
+                );
+                reader.fault(pointer.into(), message);
+                continue;
+            }
+        };
+        if !side.iter().any(|(known, _)| *known == field) {
+            side.push((field.clone(), field.below()));
+        }
+    }
+    Some(joining)
+}
+
 fn median_times(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Decimal> {
     let number = value.get("medianTimes").filter(|times| times.is_number()).map(Json::to_string);
     let times = number.and_then(|text| Decimal::parse(&text)).filter(|times| !times.is_negative());
@@ -218,9 +328,9 @@ impl Key {
 }
 
 impl Reference {
-    pub fn dangling(&self, place: usize, record: u64) -> DataSetFinding {
-        let path = self.fields.first().map_or("", Pointer::as_str);
-        let args = [("reference", self.id.as_str()), ("standard", &self.to.to_string())];
-        found("reference-dangling", record, path, &format!("/references/{place}"), &args)
+    pub fn dangling(&self, place: usize, record: u64, item: Option<u32>) -> DataSetFinding {
+        let args = [("reference", self.head.id.as_str()), ("standard", &self.to.to_string())];
+        let path = self.fields.place(item);
+        found("reference-dangling", record, &path, &format!("/references/{place}"), &args).by(&self.head)
     }
 }

@@ -1,6 +1,7 @@
 //! Rules that compare the records of a group with each other.
 
 use super::declare::{Kind, Rule};
+use super::joined::Joined;
 use super::key::{KeyDigest, digest};
 use super::{DataSetFinding, found};
 use crate::decimal::Decimal;
@@ -16,6 +17,29 @@ pub(super) enum Gathered {
     Sums(BTreeMap<KeyDigest, Sums>),
     Parents(HashMap<KeyDigest, Parent>),
     Values(BTreeMap<KeyDigest, Vec<(Decimal, u64)>>, usize),
+    Steps(Vec<Step>),
+    Agreeing(HashMap<KeyDigest, First>, Vec<Differing>),
+    Joined(Joined),
+}
+
+pub(super) struct Step {
+    group: KeyDigest,
+    at: i64,
+    record: u64,
+    state: Box<str>,
+}
+
+/// The first record of a group, with what stands at each field.
+pub(super) struct First {
+    values: Box<[KeyDigest]>,
+    record: u64,
+}
+
+pub(super) struct Differing {
+    record: u64,
+    first: u64,
+    /// Place among the fields.
+    field: usize,
 }
 
 pub(super) struct Interval {
@@ -57,6 +81,9 @@ impl Gathered {
             Kind::Sum { .. } => Self::Sums(BTreeMap::new()),
             Kind::Acyclic { .. } => Self::Parents(HashMap::new()),
             Kind::Outlier { .. } => Self::Values(BTreeMap::new(), 0),
+            Kind::Sequence { .. } => Self::Steps(Vec::new()),
+            Kind::Agree { .. } => Self::Agreeing(HashMap::new(), Vec::new()),
+            Kind::Joined(_) => Self::Joined(Joined::default()),
         }
     }
 
@@ -67,6 +94,9 @@ impl Gathered {
             Self::Sums(all) => all.len(),
             Self::Parents(all) => all.len(),
             Self::Values(_, count) => *count,
+            Self::Steps(all) => all.len(),
+            Self::Agreeing(first, differing) => first.len() + differing.len(),
+            Self::Joined(joined) => joined.len(),
         }
     }
 
@@ -98,6 +128,17 @@ impl Gathered {
             (Self::Values(all, count), Kind::Outlier { value, .. }) => {
                 all.entry(group).or_default().push((number(of, value)?, record));
                 *count += 1;
+            }
+            (Self::Steps(all), Kind::Sequence { order, state, .. }) => {
+                let Some(Scalar::Text(state)) = of.get(state) else { return None };
+                all.push(Step { group, at: seconds(of, order)?, record, state: (&*state).into() });
+            }
+            (Self::Agreeing(known, differing), Kind::Agree { fields }) => {
+                let values: Option<Box<[KeyDigest]>> = fields.iter().map(|field| digest(of, from_ref(field))).collect();
+                let values = values?;
+                let first = known.entry(group).or_insert_with(|| First { values: values.clone(), record });
+                let field = (0..fields.len()).find(|at| first.values[*at] != values[*at]);
+                differing.extend(field.map(|field| Differing { record, first: first.record, field }));
             }
             _ => {}
         }
@@ -131,6 +172,15 @@ impl Gathered {
                 let outliers = all.into_values().flat_map(|values| outliers(values, median_times));
                 outliers.map(|record| report("value-outlier", record, value, &[])).collect()
             }
+            (Self::Steps(all), Kind::Sequence { state, after, .. }) => out_of_turn(all, after)
+                .map(|(record, before)| report("sequence-broken", record, state, &[("before", &before.to_string())]))
+                .collect(),
+            (Self::Agreeing(_, differing), Kind::Agree { fields }) => {
+                let told = |Differing { record, first, field }: Differing| {
+                    report("group-disagrees", record, &fields[field], &[("first", &first.to_string())])
+                };
+                differing.into_iter().map(told).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -161,6 +211,20 @@ fn falls(mut all: Vec<Reading>) -> impl Iterator<Item = (u64, u64)> {
         let falls = last.filter(|last| reading.value < last.value).map(|last| (reading.record, last.record));
         before = Some(reading);
         falls
+    })
+}
+
+/// Each step that comes directly after one that may not be before it. What came before the first is not known.
+fn out_of_turn(mut all: Vec<Step>, after: &BTreeMap<String, Vec<String>>) -> impl Iterator<Item = (u64, u64)> {
+    all.sort_by_key(|step| (step.group, step.at, step.record));
+    let mut before: Option<Step> = None;
+    all.into_iter().filter_map(move |step| {
+        let last = before.take().filter(|last| last.group == step.group);
+        let allowed = after.get(&*step.state);
+        let is_wrong = |last: &Step| allowed.is_some_and(|allowed| !allowed.iter().any(|state| **state == *last.state));
+        let found = last.filter(is_wrong).map(|last| (step.record, last.record));
+        before = Some(step);
+        found
     })
 }
 

@@ -56,11 +56,13 @@ pub(crate) struct Walk<'w> {
     rule_ids: BTreeMap<String, String>,
     /// The field with the highest level so far, where it is above the standard's own.
     highest: Option<(SecurityLevel, String, String)>,
+    /// Inside a rule over a record and the one it refers to, whose pointers begin with `/own` or `/other`.
+    is_joined: bool,
 }
 
 impl<'w> Walk<'w> {
     pub fn new(documents: &'w Documents<'w>, kind: Kind, metadata: &'w Metadata, found: &'w mut Found) -> Self {
-        Self { documents, kind, metadata, found, rule_ids: BTreeMap::new(), highest: None }
+        Self { documents, kind, metadata, found, rule_ids: BTreeMap::new(), highest: None, is_joined: false }
     }
 
     pub fn document(mut self, root: Schema<'w>) {
@@ -374,15 +376,21 @@ impl<'w> Walk<'w> {
             Value::Object(members) => {
                 // An operand's `value` is a literal; a data-set rule's is a field.
                 let is_rule = members.contains_key("kind");
+                let is_joined = members.get("kind").and_then(Value::as_str) == Some("joined");
                 for (name, value) in members {
                     let place = format!("{place}/{}", escape(name));
                     match name.as_str() {
                         "field" | "fields" | "sum" | "length" | "difference" | "by" | "from" | "order" | "key"
-                        | "parent" => {
+                        | "parent" | "state" => {
                             self.lead(value, &place, object);
                         }
+                        "if" | "then" if is_joined => {
+                            let outside = std::mem::replace(&mut self.is_joined, true);
+                            self.pointers(value, &place, object);
+                            self.is_joined = outside;
+                        }
                         "to" | "value" if is_rule => self.lead(value, &place, object),
-                        "toFields" | "values" | "value" | "to" => {}
+                        "toFields" | "toWhere" | "values" | "value" | "to" | "after" => {}
                         _ => self.pointers(value, &place, object),
                     }
                 }
@@ -394,8 +402,15 @@ impl<'w> Walk<'w> {
     /// One pointer, an array of them, or an object that holds some.
     fn lead(&mut self, value: &Value, place: &str, object: Schema<'w>) {
         match value {
-            Value::String(written) if !self.documents.leads(object, written) => {
-                self.found.add("pointer-undeclared", place, &[("pointer", written)]);
+            Value::String(written) => {
+                // Fields of another data set are its own standard's to declare.
+                let own = match self.is_joined {
+                    true => written.strip_prefix("/own").filter(|own| own.starts_with('/')),
+                    false => Some(written.as_str()),
+                };
+                if own.is_some_and(|own| !self.documents.leads(object, &own.replace("/*", "/0"))) {
+                    self.found.add("pointer-undeclared", place, &[("pointer", written)]);
+                }
             }
             Value::Array(all) => {
                 for (index, one) in all.iter().enumerate() {

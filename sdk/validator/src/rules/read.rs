@@ -13,6 +13,13 @@ pub struct Fault {
     pub message: String,
 }
 
+/// Whether a pointer may mean every item of an array.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Items {
+    Allowed,
+    Refused,
+}
+
 /// Collects faults while it reads, so that an author sees all of them at once.
 #[derive(Default)]
 pub(crate) struct Reader {
@@ -77,24 +84,42 @@ impl Reader {
     /// A member that points at a field, where it is there.
     pub fn field(&mut self, value: &Value, pointer: &str, name: &str) -> Option<Pointer> {
         let field = value.get(name)?;
-        self.pointer(field, member(pointer, name))
+        self.pointer(field, member(pointer, name), Items::Refused)
     }
 
     /// A member that is an array of pointers to fields, where it is there; at least one.
     pub fn fields(&mut self, value: &Value, pointer: &str, name: &str, max: usize) -> Option<Vec<Pointer>> {
+        self.pointers(value, pointer, name, max, Items::Refused)
+    }
+
+    /// The same, where `*` may stand for every item of an array.
+    pub fn fields_of_items(&mut self, value: &Value, pointer: &str, name: &str, max: usize) -> Option<Vec<Pointer>> {
+        self.pointers(value, pointer, name, max, Items::Allowed)
+    }
+
+    fn pointers(
+        &mut self,
+        value: &Value,
+        pointer: &str,
+        name: &str,
+        max: usize,
+        of_items: Items,
+    ) -> Option<Vec<Pointer>> {
         let place = member(pointer, name);
         let items = self.items(value.get(name)?, &place, max, "pointers");
         if items.is_empty() && value.get(name).is_some_and(Value::is_array) {
             self.fault(place, format!("`{name}` wants at least one pointer"));
         }
         let count = items.len();
-        let fields: Vec<_> = items.into_iter().filter_map(|(place, item)| self.pointer(item, place)).collect();
+        let fields: Vec<_> =
+            items.into_iter().filter_map(|(place, item)| self.pointer(item, place, of_items)).collect();
         (count > 0 && fields.len() == count).then_some(fields)
     }
 
-    fn pointer(&mut self, value: &Value, place: String) -> Option<Pointer> {
+    fn pointer(&mut self, value: &Value, place: String, of_items: Items) -> Option<Pointer> {
         let text = value.as_str().unwrap_or_default();
-        if let Some(pointer) = Pointer::parse(text).filter(|_| !text.is_empty() && !text.split('/').any(|t| t == "*")) {
+        let is_one = of_items == Items::Allowed || !text.split('/').any(|token| token == "*");
+        if let Some(pointer) = Pointer::parse(text).filter(|_| !text.is_empty() && is_one) {
             return Some(pointer);
         }
         let message = match text {
