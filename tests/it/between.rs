@@ -184,7 +184,10 @@ fn every_version_raises_its_number_enough() {
         let standard = package.standard.to_string();
         if let Some((before, old)) = newest.insert(standard.clone(), (package.version.clone(), bundle)) {
             let verdict = compare(&side(old), &side(bundle), &Budget::default());
-            let bump = verdict.bump.unwrap_or_else(|| panic!("{standard}: {:?}", verdict.old_in_new));
+            // Rules between records are shown by no single record, so they ask for a major version.
+            let is_between = verdict.undecided().is_some_and(|why| why.contains("a rule between records"));
+            assert!(verdict.bump.is_some() || is_between, "{standard}: {:?}", verdict.old_in_new);
+            let bump = verdict.bump.unwrap_or(Bump::Major);
             assert!(
                 Bump::declared(&before, &package.version) >= bump,
                 "{standard} {before} to {}: {bump}",
@@ -193,7 +196,7 @@ fn every_version_raises_its_number_enough() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 5);
+    assert_eq!(compared, 15);
     let (profile, base) = (&newest["bj.haidian/person"].1, &newest["bj.population/person"].1);
     assert!(compare(&side(profile), &side(base), &Budget::default()).old_in_new.is_included());
 }

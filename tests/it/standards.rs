@@ -139,6 +139,10 @@ fn the_page_of_standards_is_up_to_date() {
     page += "\n## Code lists\n\n| code list | title | codes | share class, level | versions | follows |\n|---|---|---|---|---|---|\n";
     lists.iter().for_each(|package| page += &row(package, codes(package)));
     page += "\n## Sources and doubts\n\nWhere the facts come from, and what an owner must confirm before relying on them.\n";
+    if SHELF.metadata.values().all(|metadata| metadata.owner_code.is_none()) {
+        page += "\nNo standard here names its owner by unified social credit code (`owner_code`): the owners are named by what \
+                 they do, and no public source that we could read gives the codes of the agencies. Each owner adds its own.\n";
+    }
     records.iter().chain(&contracts).chain(&lists).for_each(|package| page += &confirmations(package));
     expect_file(&root().join("docs/reference/standards.md"), &page);
 }
@@ -176,9 +180,28 @@ fn codes(package: &Package) -> usize {
 fn confirmations(package: &Package) -> String {
     let metadata = &SHELF.metadata[&package.standard];
     let mut text = format!("\n### {}\n\n", package.standard);
+    rules_between(package).into_iter().for_each(|line| text += &line);
     metadata.sources.iter().for_each(|source| text += &format!("- Source: {source}\n"));
     metadata.doubts.iter().for_each(|doubt| text += &format!("- Doubt: {doubt}\n"));
     text
+}
+
+/// What holds between records, so that an owner sees what is judged where data sets are checked together.
+fn rules_between(package: &Package) -> Option<String> {
+    let schema: serde_json::Value = serde_json::from_slice(package.files.get("schema.json")?).expect("it compiles");
+    let of = |name: &str| schema["x-guiju"][name].as_array().cloned().unwrap_or_default();
+    let told = |rule: &serde_json::Value| format!("`{}`", rule["id"].as_str().unwrap_or_default());
+    let to = |rule: &serde_json::Value| format!("{} → `{}`", told(rule), rule["to"].as_str().unwrap_or_default());
+    let references: Vec<String> = of("references").iter().map(to).collect();
+    let rules: Vec<String> = of("dataset").iter().map(told).collect();
+    let mut line = String::new();
+    if !references.is_empty() {
+        line += &format!("- Refers to: {}\n", references.join(", "));
+    }
+    if !rules.is_empty() {
+        line += &format!("- Rules between records: {}\n", rules.join(", "));
+    }
+    Some(line)
 }
 
 static SHELF: LazyLock<Shelf> = LazyLock::new(|| Shelf::open(&root().join("standards")));

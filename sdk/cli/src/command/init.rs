@@ -72,7 +72,7 @@ const TOML: &str = r#"# What `guiju check` checks here; docs/reference/cli.md sh
 # Standards under names of your own. `guiju lock` pins their exact versions in guiju.lock.
 [standards]
 person = "bj.population/person@^2"
-reading = "bj.water/meter-reading@^1"
+reading = "bj.water/meter-reading@^2"
 
 [[check]]
 files = "samples/*.csv"
