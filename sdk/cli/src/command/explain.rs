@@ -3,8 +3,11 @@ use crate::{
     failure::{Answer, Failure, Verdict},
     terminal::Lang,
 };
+use guiju_model::Severity;
 use guiju_validator::{
+    LintRule,
     codes::{self, Page},
+    lint_rules,
     near::nearest,
 };
 use std::io::Write;
@@ -12,7 +15,7 @@ use std::io::Write;
 /// Say what a finding means and how to mend it
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// The code in brackets, for example code-not-in-list; without it: all codes
+    /// The code in brackets, for example code-not-in-list; without it: all codes of findings and changes
     code: Option<String>,
 }
 
@@ -24,10 +27,12 @@ pub fn run(args: ExplainArgs, context: &Context) -> Answer {
             // As it stands in the output: `error[code]`, `[code]` and `code` all name it.
             let code = code.trim().trim_end_matches(']').rsplit('[').next().unwrap_or_default().to_lowercase();
             let rule = || guiju_compat::page(&code.to_uppercase());
-            match (codes::page(&code), guiju_compat::page(&code).or_else(rule)) {
-                (Some(page), _) => explain(&mut out, page, context)?,
-                (None, Some(page)) => change(&mut out, page, context)?,
-                (None, None) => return Err(unknown(&code)),
+            let lint = lint_rules().iter().find(|lint| lint.code == code);
+            match (codes::page(&code), guiju_compat::page(&code).or_else(rule), lint) {
+                (Some(page), ..) => explain(&mut out, page, context)?,
+                (None, Some(page), _) => change(&mut out, page, context)?,
+                (None, None, Some(lint)) => of_lint(&mut out, lint, context)?,
+                (None, None, None) => return Err(unknown(&code)),
             }
         }
     }
@@ -38,7 +43,8 @@ pub fn run(args: ExplainArgs, context: &Context) -> Answer {
 fn unknown(code: &str) -> Failure {
     let failure = Failure::new(format!("there is no finding code `{code}`"));
     let changes = guiju_compat::pages().map(|page| page.code.as_str());
-    match nearest(code, codes::pages().map(|page| page.code.as_str()).chain(changes)) {
+    let lints = lint_rules().iter().map(|lint| lint.code);
+    match nearest(code, codes::pages().map(|page| page.code.as_str()).chain(changes).chain(lints)) {
         Some(near) => failure.hint(format!("did you mean `guiju explain {near}`?")),
         None => failure.hint("`guiju explain` lists all codes"),
     }
@@ -83,6 +89,22 @@ fn change(out: &mut impl Write, page: &guiju_compat::Page, context: &Context) ->
         (lang.pick("meaning", "含义"), lang.pick(&page.meaning_en, &page.meaning_zh)),
         (lang.pick("instead", "改法"), lang.pick(&page.remedy_en, &page.remedy_zh)),
     ];
+    parts.into_iter().try_for_each(|(name, text)| writeln!(out, "\n{}\n  {text}", paint.strong(name)))
+}
+
+/// What `guiju lint` says to the author of a standard; the rest is in the message itself.
+fn of_lint(out: &mut impl Write, lint: &LintRule, context: &Context) -> std::io::Result<()> {
+    let Context { lang, paint, .. } = context;
+    let meaning = match lint.severity {
+        Severity::Error => lang.pick(
+            "An error of `guiju lint`: it keeps a version from being published.",
+            "`guiju lint` 的错误：不更正则不能发布。",
+        ),
+        _ => lang.pick("Advice of `guiju lint` to the author of a standard.", "`guiju lint` 给标准作者的建议。"),
+    };
+    writeln!(out, "{}", paint.severity(lint.severity, &format!("{}[{}]", lint.severity, lint.code)))?;
+    let parts =
+        [(lang.pick("meaning", "含义"), meaning), (lang.pick("reads", "提示文字"), lang.pick(lint.en, lint.zh))];
     parts.into_iter().try_for_each(|(name, text)| writeln!(out, "\n{}\n  {text}", paint.strong(name)))
 }
 

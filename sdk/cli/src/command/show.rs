@@ -10,6 +10,7 @@ use guiju_validator::{
     CompileOptions, Field, Validator,
     openapi::{Api, Operation},
 };
+use serde_json::Value;
 use std::io::{self, Write};
 
 /// Show a standard: who answers for it, its versions, its fields or codes
@@ -97,6 +98,7 @@ fn about(out: &mut impl Write, metadata: &Metadata, context: &Context) -> io::Re
     let lang = context.lang;
     let lines = [
         ("owner", "责任单位", metadata.owner.clone()),
+        ("owner's code", "责任单位代码", metadata.owner_code.clone().unwrap_or_default()),
         ("steward", "联系单位", metadata.steward.clone()),
         ("share class", "共享类型", metadata.share_class.as_str().to_owned()),
         ("security level", "安全级别", metadata.security_level.as_str().to_owned()),
@@ -129,13 +131,66 @@ fn codes(out: &mut impl Write, content: &Content, show: usize, context: &Context
     Ok(())
 }
 
+/// Each field with its types, whether it is required, its level, title and code list; then what must hold over several.
 fn fields(out: &mut impl Write, found: &Found, context: &Context) -> Result<(), Failure> {
     let validator = Validator::compile(&found.bundle, &CompileOptions::default())
         .map_err(|error| Failure::new(error.to_string()))?;
+    let document: Value = serde_json::from_slice(found.content().document().unwrap_or_default()).unwrap_or_default();
     writeln!(out)?;
     let width = validator.fields().iter().map(|field| field.pointer.len()).max().unwrap_or_default();
     for field in validator.fields() {
-        writeln!(out, "  {:width$}  {:8}  {}", field.pointer, field.types.join("|"), title(field, context))?;
+        let said = |name: &str| declared(&document, &field.pointer)?.get("x-guiju")?.get(name);
+        let list = said("codeList").and_then(|list| list.get("ref")?.as_str());
+        let list = list.map_or(String::new(), |list| format!("  = {list}"));
+        let level = said("securityLevel").and_then(Value::as_str).unwrap_or_default();
+        let mark = if field.is_required { '*' } else { ' ' };
+        let (types, title) = (field.types.join("|"), title(field, context));
+        writeln!(out, "  {:width$}{mark} {types:8}  {level:2}  {title}{list}", field.pointer)?;
+    }
+    if validator.fields().iter().any(|field| field.is_required) {
+        writeln!(out, "  * {}", context.lang.pick("required", "必填"))?;
+    }
+    rules(out, &document, context)
+}
+
+/// The schema that declares a field in the document itself.
+fn declared<'d>(document: &'d Value, pointer: &str) -> Option<&'d Value> {
+    pointer.split('/').skip(1).try_fold(document, |schema, name| schema.get("properties")?.as_object()?.get(name))
+}
+
+/// What the standard says over several fields, and between records.
+fn rules(out: &mut impl Write, document: &Value, context: &Context) -> Result<(), Failure> {
+    let lang = context.lang;
+    let own = document.get("x-guiju");
+    let all = |name: &str| own.and_then(|own| own.get(name)?.as_array()).map(Vec::as_slice).unwrap_or_default();
+    let text = |rule: &Value, name: &str| rule.get(name).and_then(Value::as_str).map(str::to_owned);
+    let fields = |rule: &Value, name: &str| {
+        let fields = rule.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        fields.collect::<Vec<_>>().join(", ")
+    };
+    let message = |rule: &Value| {
+        let message = text(rule, lang.pick("messageEn", "messageZh")).unwrap_or_default();
+        let severity = text(rule, "severity").unwrap_or_else(|| "error".into());
+        format!("{severity:7}  {message}")
+    };
+    let key = |rule: &Value| fields(rule, "fields");
+    let reference = |rule: &Value| {
+        let to = text(rule, "to").unwrap_or_default();
+        format!("{} -> {to} {}", fields(rule, "fields"), fields(rule, "toFields"))
+    };
+    let groups: [(&str, &str, &str, &dyn Fn(&Value) -> String); 4] = [
+        ("keys", "keys", "标识", &key),
+        ("references", "references", "引用", &reference),
+        ("dataset", "between records", "记录之间的规则", &message),
+        ("rules", "rules", "规则", &message),
+    ];
+    for (name, en, zh, told) in groups.into_iter().filter(|(name, ..)| !all(name).is_empty()) {
+        writeln!(out, "\n{}", context.paint.strong(lang.pick(en, zh)))?;
+        let ids: Vec<String> = all(name).iter().map(|rule| text(rule, "id").unwrap_or_default()).collect();
+        let width = ids.iter().map(String::len).max().unwrap_or_default();
+        for (id, rule) in ids.iter().zip(all(name)) {
+            writeln!(out, "{}", format!("  {id:width$}  {}", told(rule)).trim_end())?;
+        }
     }
     Ok(())
 }
@@ -158,7 +213,7 @@ fn operations(out: &mut impl Write, found: &Found) -> Result<(), Failure> {
     let width = api.operations.iter().map(|operation| called(operation).len()).max().unwrap_or_default();
     for operation in &api.operations {
         let summary = api.document.pointer(&format!("{}/summary", operation.place));
-        let summary = summary.and_then(serde_json::Value::as_str).unwrap_or_default();
+        let summary = summary.and_then(Value::as_str).unwrap_or_default();
         let mark = if operation.deprecated { "deprecated  " } else { "" };
         writeln!(out, "{}", format!("  {:width$}  {mark}{summary}", called(operation)).trim_end())?;
     }
