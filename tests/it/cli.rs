@@ -70,6 +70,11 @@ fn the_page_on_the_life_of_a_version_is_true() {
 }
 
 #[test]
+fn the_page_on_data_sets_together_is_true() {
+    assert_page("docs/how-to/check-data-sets-together.md", &mut Place::new(None));
+}
+
+#[test]
 fn the_reference_is_not_stale() {
     assert_page("docs/reference/cli.md", &mut Place::new(None));
 }

@@ -123,7 +123,7 @@ fn the_page_of_standards_is_up_to_date() {
     let (contracts, records): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|package| matches!(package.kind, Kind::Contract));
     let mut page = format!(
-        "# The standards that ship\n\n{} record standards, {} contracts and {} code lists, {} versions in all. `guiju list` lists them, \
+        "# The standards that ship\n\n{} record standards, {} contract and {} code lists, {} versions in all. `guiju list` lists them, \
          `guiju show NAME` shows fields, codes and who answers for one.\nMade of `standards/`; `UPDATE_EXPECT=1 cargo test \
          -p guiju-tests standards` writes it.\n\nShare classes: 1 unconditional, 2 on conditions, 3 not shared. Levels: S1 open, \
          S2 government-internal, S3 personal or confidential, S4 sensitive personal.\n",

@@ -103,12 +103,11 @@ fn about(out: &mut impl Write, metadata: &Metadata, context: &Context) -> io::Re
         ("share class", "共享类型", metadata.share_class.as_str().to_owned()),
         ("security level", "安全级别", metadata.security_level.as_str().to_owned()),
         ("basis", "依据", metadata.basis.join(", ")),
-        ("doubts", "存疑", metadata.doubts.join("; ")),
     ];
     for (en, zh, value) in lines.iter().filter(|(.., value)| !value.is_empty()) {
         writeln!(out, "  {}: {value}", lang.pick(en, zh))?;
     }
-    Ok(())
+    metadata.doubts.iter().try_for_each(|doubt| writeln!(out, "  {}: {doubt}", lang.pick("doubt", "存疑")))
 }
 
 fn codes(out: &mut impl Write, content: &Content, show: usize, context: &Context) -> Result<(), Failure> {
