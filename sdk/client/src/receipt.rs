@@ -65,6 +65,8 @@ pub enum Between {
     /// The standard has none.
     None,
     Judged,
+    /// Those about other data sets were not: these were not given.
+    InPart,
     NotJudged,
 }
 
@@ -73,6 +75,7 @@ impl Between {
         match self {
             Self::None => "none",
             Self::Judged => "judged",
+            Self::InPart => "in-part",
             Self::NotJudged => "not-judged",
         }
     }
@@ -97,6 +100,8 @@ pub enum ReceiptError {
 impl Receipt {
     /// What this program found in data of that digest and so many bytes; `judges_between`: it looked at rules between records, too.
     pub fn of(validator: &Validator, (data, bytes): (Digest, u64), counts: Counts, judges_between: bool) -> Self {
+        let rules = validator.data_set_rules();
+        let is_alone = rules.targets().all(|target| target == validator.standard());
         Self {
             data,
             bytes,
@@ -107,9 +112,10 @@ impl Receipt {
             engine: concat!("guiju ", env!("CARGO_PKG_VERSION")).into(),
             reference_date: None,
             counts,
-            between: match (validator.data_set_rules().is_empty(), judges_between) {
+            between: match (rules.is_empty(), judges_between) {
                 (true, _) => Between::None,
-                (false, true) => Between::Judged,
+                (false, true) if is_alone => Between::Judged,
+                (false, true) => Between::InPart,
                 (false, false) => Between::NotJudged,
             },
         }
@@ -170,7 +176,7 @@ impl FromStr for Receipt {
         };
         let wanted = "between-records none, judged or not-judged";
         let ["between-records", between] = at(9) else { return Err(line(9, wanted)) };
-        let all = [Between::None, Between::Judged, Between::NotJudged];
+        let all = [Between::None, Between::Judged, Between::InPart, Between::NotJudged];
         let between = all.into_iter().find(|known| known.as_str() == *between).ok_or_else(|| line(9, wanted))?;
         let number = |at: usize, text: &str, wanted: &'static str| text.parse().map_err(|_| line(at, wanted));
         let (seventh, eighth) =

@@ -14,7 +14,7 @@ use guiju::{
     CheckOptions, CompileOptions, Validator,
     readers::{self, Format, ReadError, ReadOptions, Told},
 };
-use guiju_model::{BundleError, Date, Kind, Reference};
+use guiju_model::{BundleError, Date, Kind, Reference, Severity};
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -98,12 +98,17 @@ pub fn run(args: CheckArgs, context: &Context) -> Answer {
     let jobs =
         inputs::jobs(&args.files, args.standard.as_deref(), args.schema.is_some(), &args.with, &context.settings)?;
     let schema = args.schema.as_deref().map(of_schema).transpose()?;
+    let promise = args.receipt.promise(jobs.len())?;
+    if promise.is_some() && jobs.iter().any(|job| !job.with.is_empty()) {
+        let failure = Failure::new("a receipt is of one data set, and does not name those that its records refer to");
+        return Err(failure.hint("check without --receipt, or without --with (and `with` in guiju.toml)"));
+    }
     let mut bench = Bench {
         shelf: Shelf::open(context)?,
         schema,
         schema_path: args.schema.clone(),
         as_of: args.as_of,
-        promise: args.receipt.promise(jobs.len())?,
+        promise,
         compiled: HashMap::new(),
     };
     let progress = Progress::default();
@@ -212,24 +217,28 @@ impl Bench<'_> {
         }
         telling.partner(standard, None);
         let other = self.compiled(&partner.standard)?;
-        let mut unreadable = 0_u64;
+        let (mut unreadable, mut fault) = (0_u64, None);
         let options = ReadOptions { format: None, ..options.clone() };
         let read = readers::check(open(&partner.path)?, &other, &options, |told| {
-            if let Told::Record(checked) = told {
-                match checked.is_readable {
-                    true => telling.partner(standard, Some(&checked.json())),
-                    false => unreadable += 1,
-                }
+            match told {
+                Told::Record(checked) if checked.is_readable => telling.partner(standard, Some(&checked.json())),
+                Told::Record(_) => unreadable += 1,
+                // A column that is not recognised holds what the records may refer to.
+                Told::Input(finding) if finding.severity == Severity::Error => fault = fault.take().or(Some(finding)),
+                Told::Input(_) => {}
             }
             ControlFlow::Continue(())
         });
         let unread = |why: String| Failure::new(format!("`{name}`, which the records refer to, {why}"));
         let hint = format!("`guiju check --standard {} {name}` says what is wrong with it", partner.standard);
-        match read {
-            Ok(totals) if totals.records == 0 => Err(unread("holds no records".into()).hint(hint)),
-            Ok(_) if unreadable == 0 => Ok(()),
-            Ok(_) => Err(unread(format!("holds records that cannot be read ({unreadable})")).hint(hint)),
-            Err(error) => Err(unread(format!("cannot be read to its end: {error}")).hint(hint)),
+        match (read, fault) {
+            (_, Some(fault)) => {
+                Err(unread(format!("cannot be relied on: [{}] {}", fault.code, fault.message.en)).hint(hint))
+            }
+            (Ok(totals), None) if totals.records == 0 => Err(unread("holds no records".into()).hint(hint)),
+            (Ok(_), None) if unreadable == 0 => Ok(()),
+            (Ok(_), None) => Err(unread(format!("holds records that cannot be read ({unreadable})")).hint(hint)),
+            (Err(error), None) => Err(unread(format!("cannot be read to its end: {error}")).hint(hint)),
         }
     }
 
