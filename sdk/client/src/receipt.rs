@@ -94,7 +94,7 @@ pub enum ReceiptError {
     #[error("line {line} of the receipt is not written as `{wanted}`")]
     Line { line: usize, wanted: &'static str },
     #[error("the receipt counts {records} records, and {sum} of them one by one")]
-    Sum { records: u64, sum: u64 },
+    Sum { records: u64, sum: u128 },
 }
 
 impl Receipt {
@@ -209,10 +209,10 @@ impl FromStr for Receipt {
             between,
         };
         let parts = [counts.conforming, counts.failing, counts.unreadable];
-        let sum = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(*part));
-        match counts.records == sum && receipt.to_string() == text {
+        let sum = parts.iter().map(|part| u128::from(*part)).sum();
+        match u128::from(counts.records) == sum && receipt.to_string() == text {
             true => Ok(receipt),
-            false if counts.records != sum => Err(ReceiptError::Sum { records: counts.records, sum }),
+            false if u128::from(counts.records) != sum => Err(ReceiptError::Sum { records: counts.records, sum }),
             // One spelling for one statement.
             false => Err(line(lines.len(), "nothing more, and each number once")),
         }
@@ -270,6 +270,8 @@ mod tests {
             assert!(Receipt::verified(&changed, &key.verifier()).is_err(), "byte {at}");
         }
         let text = receipt().to_string();
+        let most = text.replace("records 4 conforming 2", &format!("records {} conforming {0}", u64::MAX));
+        assert!(most.parse::<Receipt>().is_err(), "a sum beyond what a number holds adds up to nothing");
         for wrong in [text.replace("records 4", "records 5"), text.replace("records 4", "records 04"), text + "more\n"]
         {
             assert!(wrong.parse::<Receipt>().is_err(), "{wrong}");
