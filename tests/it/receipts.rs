@@ -5,7 +5,7 @@ use crate::{
     support::Server,
     verify::{expect, run},
 };
-use guiju::{receipt::Receipt, tlog::VerifierKey};
+use guiju::{StreamOptions, StreamTold, receipt::Receipt, tlog::VerifierKey};
 use guiju_proto::{
     conformance::{
         CheckOptions, CheckStreamHeader, CheckStreamRequest, Format, check_stream_request::Message as Ask,
@@ -107,6 +107,42 @@ async fn a_registry_signs_what_it_found_in_a_stream() {
     refused(broken, Code::InvalidArgument, "UNREADABLE_INPUT");
     let unasked = receipt(&server, crate::grpc::header(Format::Ndjson, true), chunks(b"{}\n")).await;
     assert_eq!(unasked.expect("answers"), "");
+}
+
+/// The crate's method sends a data set in pieces of any size, and gives the same receipt as the wire.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_has_a_registry_check_a_data_set_and_verifies_its_receipt() {
+    let server = Server::start();
+    published(&server).await;
+    let registry = guiju::Registry::connect(&server.url()).await.expect("connected");
+    let reference = "bj.library/card@=1.0.0".parse().expect("a reference");
+    let options = StreamOptions { reference_date: DAY.parse().ok(), with_receipt: true, ..StreamOptions::default() };
+    let text = "{\"card\": \"甲\"}\n{\"card\": 1}\n{\"card\": \n{\"card\": \"乙\"}\n".repeat(6_000);
+    let pieces: Vec<Vec<u8>> = [&text.as_bytes()[..5], &[], &text.as_bytes()[5..]].map(<[u8]>::to_vec).into();
+    let mut told = Vec::new();
+    let check = registry.check_stream(&reference, pieces, &options, |one| told.push(one)).await.expect("checked");
+    let receipt = check.verified(&key(&server)).expect("a receipt").expect("signed by the log's key");
+    assert_eq!((receipt.bytes, receipt.data), (text.len() as u64, guiju_model::Digest::of(text.as_bytes())));
+    assert_eq!((receipt.counts.records, receipt.counts.conforming, receipt.counts.unreadable), (24_000, 12_000, 6_000));
+    assert_eq!((check.counts.records, check.counts.failing), (24_000, 12_000));
+    assert_eq!(receipt.reference_date, DAY.parse().ok());
+    assert_eq!(told.len(), 12_000, "of clean records nothing is told");
+    assert!(matches!(&told[0], StreamTold::Record { index: 1, report } if !report.conforms()), "{:?}", told[0]);
+    let stranger = guiju::tlog::SigningKey::from_seed("haidian.example", &[2; 32]).expect("a key");
+    assert!(check.verified(&stranger.verifier()).expect("a receipt").is_err());
+
+    // What nobody asked for is not there; what is nowhere, or no data, is refused.
+    let plain = registry.check_stream(&reference, [b"{}\n".to_vec()], &StreamOptions::default(), |_| {}).await;
+    assert_eq!(plain.expect("checked").receipt, None);
+    let none: [Vec<u8>; 0] = [];
+    let empty = registry.check_stream(&reference, none, &options, |_| {}).await.expect("checked");
+    assert_eq!(empty.counts.records, 0);
+    let nowhere = "bj.library/nothing".parse().expect("a reference");
+    let refused = registry.check_stream(&nowhere, [b"{}".to_vec()], &options, |_| {}).await.expect_err("refused");
+    assert!(refused.is_not_found(), "{refused}");
+    let workbook = [b"PK\x03\x04\x14\0\x06\0".to_vec()];
+    let refused = registry.check_stream(&reference, workbook, &options, |_| {}).await.expect_err("refused");
+    assert_eq!(refused.status().map(Status::code), Some(Code::InvalidArgument), "{refused}");
 }
 
 /// Whoever keeps nothing of a record cannot say whether a key came twice; the receipt says so.

@@ -25,6 +25,8 @@ mod proofs; // whether what a registry publishes is what it published
 #[cfg(feature = "registry")]
 mod registry; // a registry over gRPC
 mod standard; // a standard at hand
+#[cfg(feature = "registry")]
+mod stream; // a data set that a registry checks
 
 /// One version against another, as a registry says it.
 #[cfg(feature = "registry")]
@@ -50,9 +52,11 @@ pub use guiju_validator::{CheckOptions, CompileError, CompileOptions, Validator}
 pub use lock::{HeldLog, Lock, LockError, Pin};
 #[cfg(feature = "registry")]
 pub use proofs::{
-    LogDemands, LogEntry, LogSource, PinFault, ProvedEntry, ServedCheckpoint, keep_proof, log_head, prove_pin,
+    Leaf, LogDemands, LogEntry, LogSource, PinFault, ProvedEntry, ServedCheckpoint, keep_proof, log_head, prove_pin,
     prove_pin_offline, replay, what_became_of,
 };
 #[cfg(feature = "registry")]
 pub use registry::{ConnectOptions, Publication, Registry, RegistryError, Terms, Watch, WatchEvent};
 pub use standard::Standard;
+#[cfg(feature = "registry")]
+pub use stream::{StreamCheck, StreamOptions, StreamTold};

@@ -165,6 +165,8 @@ pub struct Terms<'t> {
     pub dates: Dates,
     /// Why what cannot be decided breaks nobody; empty: nothing is waived.
     pub waive: &'t str,
+    /// Why it is published, for the record; of a draft it is not looked at.
+    pub reason: &'t str,
 }
 
 impl Terms<'_> {
@@ -172,6 +174,7 @@ impl Terms<'_> {
     pub(crate) fn of(&self, package: &Package, metadata_toml: &str) -> wire::PublishRequest {
         let mut request = wire::PublishRequest::from(package.clone());
         (request.metadata_toml, request.waive) = (metadata_toml.into(), self.waive.into());
+        request.reason = self.reason.into();
         request.effective_from = day_or_empty(self.dates.effective_from);
         request.effective_to = day_or_empty(self.dates.effective_to);
         request.grace_until = day_or_empty(self.dates.grace_until);
@@ -255,6 +258,10 @@ impl Registry {
 
     pub(crate) fn proposals_client(&self) -> ProposalsClient<Wire> {
         self.proposals.clone()
+    }
+
+    pub(crate) fn conformance(&self) -> ConformanceClient<Wire> {
+        self.conformance.clone()
     }
 
     pub(crate) fn access(&self) -> AccessClient<Wire> {
