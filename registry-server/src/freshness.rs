@@ -132,7 +132,7 @@ fn explained(refusal: Refusal, most: Duration, allowed: Duration) -> Refusal {
 
 /// What everybody may have is judged by no view; what has no row is not served.
 fn is_public(path: &str) -> bool {
-    permissions::find(path).is_none_or(|row| row.need == Need::Public)
+    permissions::find(path).is_none_or(|row| matches!(row.need, Need::Public | Need::Told(_)))
 }
 
 /// How stale an answer the caller takes, where it says so.

@@ -24,7 +24,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use guiju_model::{Namespace, Principal};
+use guiju_model::{Namespace, Principal, Scope};
 use std::{
     net::IpAddr,
     ops::Deref,
@@ -98,6 +98,12 @@ impl Deed {
             self.hid(namespace);
         }
         sees
+    }
+
+    /// Whether it is told more than everybody is.
+    pub fn is_told_more(&self) -> bool {
+        let Need::Told(roles) = self.need else { return false };
+        roles.iter().any(|role| self.caller.may_over(*role, &Scope::All))
     }
 
     /// Notes that something was hidden, or denied; `about`: the namespace, where it is known.
@@ -199,7 +205,11 @@ impl Gate {
         if need == Need::Public {
             return Ok(Deed { need, ..Deed::nobodys() });
         }
-        let caller = self.caller(headers, peer).await.map_err(|refusal| (anyone(), refusal))?;
+        let caller = match self.caller(headers, peer).await {
+            // Whether the server lives is told also where it cannot find out who asks.
+            Err(_) if matches!(need, Need::Told(_)) => return Ok(Deed { need, ..Deed::nobodys() }),
+            caller => caller.map_err(|refusal| (anyone(), refusal))?,
+        };
         self.count_principal(&caller).map_err(|refusal| (caller.principal().clone(), refusal))?;
         if !need.admits(&caller) {
             return Err((caller.principal().clone(), not_admitted(need, &caller)));
@@ -245,7 +255,7 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
             let response = next.run(request).await;
             let about = deed.denied.lock().unwrap_or_else(PoisonError::into_inner).take();
             let said = reason_of(&response);
-            if row.need != Need::Public && (about.is_some() || said.is_some()) {
+            if !matches!(row.need, Need::Public | Need::Told(_)) && (about.is_some() || said.is_some()) {
                 let (reason, about) = (said.unwrap_or(Reason::NotAllowed), about.unwrap_or_default());
                 gate.keep(deed.principal(), peer.as_ref(), &path, reason, about);
             }

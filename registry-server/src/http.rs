@@ -5,6 +5,7 @@ mod witness; // cosignatures for others' logs
 
 use crate::{
     access::is_grpc,
+    gate::Deed,
     log::{Health, Member, MemberState},
     metrics::Metrics,
     mirror,
@@ -12,7 +13,7 @@ use crate::{
     store::Store,
 };
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -62,18 +63,25 @@ guiju.log.v1.LogService, grpc.health.v1.Health, and reflection.
 "
 );
 
-/// 200 while it answers, 503 while it stops. A server whose view is behind its log still answers, and says by how much.
-async fn health(State(pages): State<Pages>) -> Response {
+/// 200 while it answers, 503 while it stops. A server whose view is behind its log still answers, and says by how much. Why, where it
+/// is not well, and who stands beside it is for those who run it.
+async fn health(State(pages): State<Pages>, Extension(deed): Extension<Deed>) -> Response {
+    let is_told_more = deed.is_told_more();
     let (log_entries, applied) = pages.store.registry.sizes();
     let health = pages.store.registry.log().health();
     let (status, word) = match (*pages.stopping.borrow(), pages.store.registry.is_view_failing(), &health.trouble) {
         (true, ..) => (StatusCode::SERVICE_UNAVAILABLE, "stopping".to_owned()),
-        (_, true, _) => (StatusCode::OK, "mending: the view failed and is made anew".to_owned()),
-        (.., Some(trouble)) => (StatusCode::OK, format!("read-only: {trouble}")),
+        (_, true, _) if is_told_more => (StatusCode::OK, "mending: the view failed and is made anew".to_owned()),
+        (_, true, _) => (StatusCode::OK, "mending".to_owned()),
+        (.., Some(trouble)) if is_told_more => (StatusCode::OK, format!("read-only: {trouble}")),
+        (.., Some(_)) => (StatusCode::OK, "read-only".to_owned()),
         _ => (StatusCode::OK, "ready".to_owned()),
     };
     let lag = log_entries.saturating_sub(applied);
     let mut lines = format!("live: yes\nstatus: {word}\nlog_entries: {log_entries}\nview_lag_entries: {lag}\n");
+    if !is_told_more {
+        return text(status, lines);
+    }
     if let Some(mirror) = &pages.mirror {
         let state = mirror.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let word = match (&state.distrusted, &state.away) {

@@ -1,7 +1,7 @@
 //! A registry that follows another: what it takes over, and what it does when the other is away, cut short or rewritten.
 
 use crate::{
-    access_served::{bootstrap, bootstrapped, connected, holder, package},
+    access_served::{bootstrap, bootstrapped, connected, holder, http, package},
     grpc::{METADATA, SCHEMA, published, refused, registry, submission},
     support::{Server, said, server_command},
     verify::{expect, publish, run},
@@ -225,6 +225,13 @@ async fn a_closed_registry_is_followed_by_whoever_shows_a_token() {
     let own_root = connected(&mirror, &own).await;
     let (project, agency) = (folder(), holder(&own_root, "agency", "agency:bj.city").await);
     let stranger = holder(&own_root, "stranger", "agency:bj.power").await;
+    // Whether it is well everybody is told; whom it follows, those who run it.
+    let operator = holder(&own_root, "runs", "operator:*").await;
+    for (token, is_told) in [(None, false), (Some(&agency), false), (Some(&unknown), false), (Some(&operator), true)] {
+        let (status, said) = http(&mirror, "/healthz", token.map(String::as_str));
+        assert!(status == 200 && said.contains("status: ready"), "{said}");
+        assert_eq!((said.contains(&url), said.contains("upstream")), (is_told, is_told), "{said}");
+    }
     for (token, code, words) in [(agency, 0, "wrote guiju.lock"), (stranger, 2, "there is no standard `bj.city/a`")] {
         fs::write(project.path().join("own"), token).expect("written");
         expect(&run(project.path(), &mirror.url(), &["lock", "bj.city/a@^1", "--token-file", "own"]), code, &[words]);
