@@ -1,7 +1,8 @@
-//! Gives the first manager its role: in a registry in which nobody holds one there is nobody to give any.
+//! What is done with the data folder in hand and the server stopped, because nobody could do it by a role: the first manager is given
+//! its role, and a quorum is set that no committee is left to agree to. Each is an entry, by `bootstrap`.
 
 use crate::{Fault, registry::PublishError, settings::Settings, store::Store, upkeep::Lines};
-use guiju_model::Principal;
+use guiju_model::{Namespace, Principal};
 use std::time::Duration;
 
 /// What the command was told.
@@ -30,4 +31,13 @@ pub fn bootstrap(settings: &Settings, given: Bootstrap) -> Result<Lines, Fault> 
         lines.push(token.secret.text().to_owned());
     }
     Ok(lines)
+}
+
+/// Sets a quorum past the committee.
+pub fn set_quorum(settings: &Settings, namespace: Namespace, quorum: u32, reason: String) -> Result<Lines, Fault> {
+    let store = Store::open(settings)?;
+    let name = namespace.clone();
+    let index = store.registry.set_quorum_by_hand(namespace, quorum, reason);
+    let index = index.map_err(|error| Fault::new(error, "say why: --why TEXT"))?;
+    Ok(vec![format!("{name} asks for {quorum} approvals, entry {index}")])
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Fault,
-    bootstrap::{Bootstrap, bootstrap},
+    bootstrap::{Bootstrap, bootstrap, set_quorum},
     mirror::upstream_options,
     serve,
     settings::{self, Engine},
@@ -46,6 +46,7 @@ pub fn run() -> Result<ExitCode, Fault> {
     let lines = match name {
         "serve" | "mirror" => return runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
         "bootstrap" => bootstrap(&settings, first_manager(matches)?)?,
+        "quorum" => quorum_by_hand(&settings, matches)?,
         "verify" => match matches.get_one::<String>("repair_from") {
             None => upkeep::verify(&settings)?,
             Some(_) if settings.engine != Engine::Journal => return Err(repairs_a_journal()),
@@ -113,6 +114,27 @@ fn command() -> Command {
                 ),
         )
         .subcommand(
+            with_settings(
+                "quorum",
+                "Set how many must approve, where too few of a committee are left to agree to it; the server must be stopped",
+            )
+            .arg(
+                Arg::new("namespace")
+                    .value_name("NAMESPACE")
+                    .required(true)
+                    .value_parser(|text: &str| text.parse::<Namespace>())
+                    .help("The namespace, with all under it that has no quorum of its own"),
+            )
+            .arg(
+                Arg::new("approvals")
+                    .value_name("APPROVALS")
+                    .required(true)
+                    .value_parser(value_parser!(u32).range(0..=100))
+                    .help("How many; 0: none, and managers change the committee as they please"),
+            )
+            .arg(Arg::new("why").long("why").value_name("TEXT").required(true).help("For the record, which the log keeps")),
+        )
+        .subcommand(
             with_settings("mirror", "Serve, and follow another registry: prove what it publishes and take it over")
                 .arg(Arg::new("from").long("from").value_name("URL").required(true).help("The registry to follow"))
                 .arg(
@@ -171,6 +193,13 @@ fn command() -> Command {
             with_settings("import", "Make a log of an export, on the engine that is set; it must hold no other")
                 .arg(folder_argument("from", "Folder of the export")),
         )
+}
+
+fn quorum_by_hand(settings: &settings::Settings, matches: &ArgMatches) -> Result<upkeep::Lines, Fault> {
+    let (namespace, quorum) = (matches.get_one::<Namespace>("namespace"), matches.get_one::<u32>("approvals"));
+    let (Some(namespace), Some(quorum)) = (namespace, quorum) else { unreachable!("clap asks for both") };
+    let why = matches.get_one::<String>("why").cloned().unwrap_or_default();
+    set_quorum(settings, namespace.clone(), *quorum, why)
 }
 
 fn first_manager(matches: &ArgMatches) -> Result<Bootstrap, Fault> {

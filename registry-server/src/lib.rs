@@ -1,6 +1,7 @@
 //! The registry: a log of data standards and contracts, served over gRPC and HTTP.
 
 pub mod disk; // what the store asks of a disk, so that a test can put its own in place
+pub mod issuers; // whose JSON Web Tokens are taken
 pub mod log; // every change, in one order, for ever
 pub mod permissions; // one table: what each method takes
 pub mod registry; // the whole service, with no network in sight
@@ -20,7 +21,6 @@ mod freshness; // how fresh an answer is, where several servers share a log
 mod gate; // who is let in
 mod grpc; // tonic services: convert, call the registry, convert
 mod http; // health, metrics, a word of greeting, on the same port
-mod issuers; // whose JSON Web Tokens are taken
 mod limits; // how often somebody may ask
 mod listen; // takes connections: counted, with TLS where it is on
 mod logs; // the server's own log lines

@@ -11,6 +11,8 @@ use guiju_model::{Role, Scope};
 pub enum Need {
     /// Nothing: credentials are not looked at.
     Public,
+    /// Nothing; whoever holds one of these roles on every namespace is told more. Credentials that are not taken are none.
+    Told(&'static [Role]),
     /// To be known: by credentials, or because everybody holds a role.
     Known,
     /// One of these roles on some namespace; only what the caller may see is told.
@@ -37,6 +39,8 @@ const AUTHOR: &[Role] = &[Role::Author];
 const APPROVER: &[Role] = &[Role::Approver];
 const MANAGER: &[Role] = &[Role::Manager];
 const DESK: &[Role] = &[Role::Author, Role::Approver, Role::Manager];
+/// Those who see how the server does.
+const RUNS: &[Role] = &[Role::Operator, Role::Auditor];
 /// Those who see drafts.
 const DRAFTS: &[Role] = &[Role::Author, Role::Approver, Role::Manager, Role::Auditor];
 
@@ -71,6 +75,11 @@ pub const TABLE: &[Row] = &[
     row("/guiju.log.v1.LogService/ProveConsistency", Need::Somewhere(READER), "it holds hashes alone"),
     row("/guiju.log.v1.LogService/ReadEntries", Need::Everywhere(READER), "entries are of all namespaces"),
     row(
+        "/guiju.log.v1.LogService/ReadShownEntries",
+        Need::Somewhere(READER),
+        "that of each entry; of others their hashes alone",
+    ),
+    row(
         "/guiju.log.v1.LogService/ReadBlob",
         Need::Everywhere(READER),
         "of all namespaces; of drafts, where one sees drafts",
@@ -103,13 +112,15 @@ pub const TABLE: &[Row] = &[
         Need::Somewhere(MANAGER),
         "manager on `namespace`, and on those above that ask for more",
     ),
+    row("/guiju.governance.v1.Proposals/Agree", Need::Somewhere(APPROVER), "approver on one that the `change` touches"),
+    row("/guiju.governance.v1.Proposals/ListAgreements", Need::Somewhere(DRAFTS), "that of each committee"),
     row("/guiju.governance.v1.Proposals/RegisterUse", Need::Somewhere(AGENCY), "agency on that of each of `uses`"),
     row("/grpc.health.v1.Health/*", Need::Public, "for load balancers"),
     row("/grpc.reflection.v1.ServerReflection/*", Need::Known, "the descriptors of the services"),
     row("/grpc.reflection.v1alpha.ServerReflection/*", Need::Known, "the descriptors of the services"),
     row("/", Need::Public, "a word of greeting"),
-    row("/healthz", Need::Public, "for load balancers"),
-    row("/metrics", Need::Everywhere(&[Role::Operator, Role::Auditor]), "counts by method"),
+    row("/healthz", Need::Told(RUNS), "its state, for load balancers; details for those who run it"),
+    row("/metrics", Need::Everywhere(RUNS), "counts by method"),
     row("/checkpoint", Need::Somewhere(READER), "it holds hashes alone"),
     row("/tile/entries/*", Need::Everywhere(READER), "entries are of all namespaces"),
     row("/tile/*", Need::Somewhere(READER), "it holds hashes alone"),
@@ -126,7 +137,7 @@ impl Need {
     /// Whether a caller may go on to where the namespace is read, if one is asked for.
     pub fn admits(self, caller: &Caller) -> bool {
         match self {
-            Self::Public => true,
+            Self::Public | Self::Told(_) => true,
             Self::Known => caller.is_known(),
             Self::Somewhere(roles) => roles.iter().any(|role| caller.may_somewhere(*role)),
             Self::On(role) => caller.may_somewhere(role),
@@ -137,7 +148,7 @@ impl Need {
     /// A role that would do, and where.
     pub fn wants(self) -> Option<(Role, &'static str)> {
         match self {
-            Self::Public | Self::Known => None,
+            Self::Public | Self::Told(_) | Self::Known => None,
             Self::Somewhere(roles) => roles.first().map(|role| (*role, "some namespace")),
             Self::On(role) => Some((role, "the namespace")),
             Self::Everywhere(roles) => roles.first().map(|role| (*role, "`*`")),
@@ -148,6 +159,7 @@ impl Need {
         let list = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ");
         match self {
             Self::Public => "nothing".into(),
+            Self::Told(roles) => format!("nothing; {} on `*` to be told more", list(roles)),
             Self::Known => "to be known".into(),
             Self::Somewhere(roles) => format!("{} on some namespace", list(roles)),
             Self::On(role) => format!("{role} on its namespace"),

@@ -9,11 +9,13 @@
 
 mod access; // roles and tokens: given, taken back
 mod commit; // several waiting changes, one durable append
+mod committee; // who decides is changed by those who decide
 mod compiled; // standards compiled lately
 mod desk; // the committee: drafts, reviews, approvals
 mod facts; // from entries and blobs to what the view takes in
 mod governing; // which version governs on a day
 mod judge; // what the number of a new version must raise
+mod places; // places in files, for those who comment on them
 mod who; // who asks, and what they may do
 
 pub use crate::view::{Deed, Proposal, Stage};
@@ -24,6 +26,7 @@ use crate::{
 };
 pub use access::{AccessError, CredentialFault, NewToken, RoleChange, TokenRequest, TokenSecret};
 use commit::Queue;
+pub use committee::Agreement;
 use compiled::Compiled;
 pub use desk::{DeskError, Impact, Move, Offer, Standing};
 use facts::Fresh;
@@ -61,6 +64,8 @@ pub struct Submission {
     pub dates: Dates,
     /// Why what cannot be decided breaks nobody; empty: nothing is waived.
     pub waive: String,
+    /// Why it is published, for the record; may be empty.
+    pub reason: String,
     /// Judge, and publish nothing.
     pub dry_run: bool,
 }
@@ -74,6 +79,8 @@ struct Candidate {
     dates: Dates,
     /// On whose word what cannot be decided breaks nobody.
     plea: Option<Plea>,
+    /// Why it is published.
+    reason: String,
     /// The proposal that it comes of.
     proposal: Option<u64>,
 }
@@ -134,6 +141,8 @@ pub enum PublishError {
     OperationReused(String),
     #[error("the successor `{successor}` is not there: {why}; name what is published")]
     Successor { successor: String, why: String },
+    #[error("the successor `{successor}` means `{standard}` {version} itself; name what is to be used instead")]
+    OwnSuccessor { standard: StandardId, version: Version, successor: String },
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error("standard.toml says that `{standard}` is a {said}, the request says {asked}")]
@@ -403,7 +412,8 @@ impl Registry {
         check_operation_id(&submission.operation_id)?;
         caller.acts_on(submission.package.standard.namespace())?;
         self.is_ours(&submission.package.standard)?;
-        let Submission { operation_id, package, metadata_toml, dates, waive, dry_run } = submission;
+        let Submission { operation_id, package, metadata_toml, dates, waive, reason, dry_run } = submission;
+        desk::why_published(&reason)?;
         let plea = Plea::of(caller.principal().as_str(), waive)?;
         let metadata = self.metadata(&package, &metadata_toml)?;
         let bundle = Bundle::seal(&package, &Seen { registry: self, caller })?;
@@ -413,7 +423,8 @@ impl Registry {
         if !dry_run {
             self.may_publish_directly(&package.standard)?;
         }
-        let candidate = Candidate { package, metadata, metadata_toml, bundle, dates, plea, proposal: None };
+        let proposal = None;
+        let candidate = Candidate { package, metadata, metadata_toml, bundle, dates, plea, reason, proposal };
         self.publish_candidate(caller, operation_id, candidate, dry_run)
     }
 
@@ -425,7 +436,7 @@ impl Registry {
         candidate: Candidate,
         dry_run: bool,
     ) -> Result<Published, PublishError> {
-        let Candidate { package, metadata, metadata_toml, bundle, dates, plea, proposal } = candidate;
+        let Candidate { package, metadata, metadata_toml, bundle, dates, plea, reason, proposal } = candidate;
         let mut judging = Some(traces::judging().entered());
         let warnings = self.examined(&package, &metadata, &bundle)?;
         for _ in 0..OVERTAKEN_MAX {
@@ -453,6 +464,7 @@ impl Registry {
                         proposal,
                         baseline,
                         waiver,
+                        reason: &reason,
                     };
                     let draft = commit::Draft::version(caller, operation_id, root, terms, time_ms);
                     let committed = self.commit(draft);
@@ -798,7 +810,10 @@ impl Registry {
         if !change.successor.is_empty() {
             let absent = |why: String| PublishError::Successor { successor: change.successor.clone(), why };
             let successor: Reference = change.successor.parse().map_err(|why| absent(format!("{why}")))?;
-            resolve(&Seen { registry: self, caller }, &successor).map_err(|why| absent(why.to_string()))?;
+            let found = resolve(&Seen { registry: self, caller }, &successor).map_err(|why| absent(why.to_string()))?;
+            if (&found.standard, &found.version) == (&standard, &version) {
+                return Err(PublishError::OwnSuccessor { standard, version, successor: change.successor });
+            }
         }
         let now = (self.clock_ms)();
         if let Some(day) = change.effective_to

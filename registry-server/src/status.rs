@@ -143,6 +143,9 @@ table! {
         "the proposal cannot take this step now", "do what the message says first";
     NeedsProposal = "NEEDS_PROPOSAL", FailedPrecondition, 409, None,
         "versions of this namespace are published by so many approvals, not directly", "propose it: `guiju propose`";
+    CommitteeFirst = "COMMITTEE_FIRST", FailedPrecondition, 409, None,
+        "it changes who decides under `namespace` of `ErrorInfo.metadata`, and too few of its approvers have agreed",
+        "`wanted` of them agree to `change` first: `guiju agree`";
     PageToken = "PAGE_TOKEN", InvalidArgument, 400, None,
         "the page token is not one that this call gave", "begin again without a token";
     BeyondLog = "BEYOND_LOG", OutOfRange, 416, None,
@@ -405,6 +408,9 @@ impl From<PublishError> for Refusal {
                     refusal(Reason::BumpTooSmall).with("baseline", &judged.baseline).with("required", required);
                 verdict::told(refusal, &judged.verdict).about("version", format!("{standard}@={version}"))
             }
+            PublishError::OwnSuccessor { .. } => {
+                refusal(Reason::MalformedField).at("successor", "it means the version itself")
+            }
             PublishError::Successor { why, .. } => refusal(Reason::MalformedField).at("successor", why),
             PublishError::NothingWaived { standard, version } => {
                 refusal(Reason::NothingWaived).about("version", format!("{standard}@={version}"))
@@ -434,6 +440,11 @@ impl From<PublishError> for Refusal {
                 DeskError::NoFile { path, .. } => refusal(Reason::UnknownDocument).about("file", path),
                 DeskError::Place { place, .. } => {
                     refusal(Reason::MalformedField).at("pointer", format!("`{place}` is not there"))
+                }
+                DeskError::NoReason => refusal(Reason::MalformedField).at("reason", &message),
+                DeskError::CommitteeFirst { change, namespace, wanted, .. } => {
+                    let refusal = refusal(Reason::CommitteeFirst).with("change", change).with("wanted", wanted);
+                    refusal.with("namespace", &namespace).about("namespace", namespace)
                 }
                 DeskError::NoText => refusal(Reason::MalformedField).at("text", &message),
                 DeskError::TooMuch { what, .. } => {

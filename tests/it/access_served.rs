@@ -7,7 +7,7 @@ use crate::{
 };
 use base64::{Engine, prelude::*};
 use guiju::{
-    ConnectOptions, Registry, RegistryError, Token,
+    ConnectOptions, LogSource, Registry, RegistryError, Token,
     desk::{Hand, Move},
 };
 use guiju_model::{Digest, Grant, Kind, Package, Principal, Role};
@@ -227,7 +227,10 @@ async fn proposals(root: &Registry, server: &Server) -> Vec<(&'static str, Strin
             }
             "APPROVED" => {
                 let digest = submitted.digest.parse().expect("a digest");
-                approver.take_move(&hand, opened.id, &Move::Approve { digest }, "a test").await.expect("approved");
+                approver
+                    .take_move(&hand, opened.id, &Move::Approve { digest, submitted: None }, "a test")
+                    .await
+                    .expect("approved");
             }
             _ => {}
         }
@@ -276,6 +279,9 @@ async fn every_method_is_tried_as_everybody_who_might() {
     let gone = root_registry.create_token("gone", &who, &[grant("manager:*")], DAY, "a test").await.expect("a token");
     root_registry.revoke_token("gone-1", &gone.info.id, "a test").await.expect("revoked");
     let gone = gone.secret.text().to_owned();
+    // Whoever approves is an approver before there is something to approve.
+    let mut holders = Holders { root: &root_registry, tokens: BTreeMap::new() };
+    holders.token("approver:bj.water").await;
     let names = proposals(&root_registry, &server).await;
 
     let text = fs::read_to_string(root().join("tests/cases/access/methods.txt")).expect("cases");
@@ -293,7 +299,6 @@ async fn every_method_is_tried_as_everybody_who_might() {
     );
     let unknown = format!("guiju_{}", "0".repeat(64));
     let bad = [expired.as_str(), gone.as_str(), &unknown, "a.b.c", "x"];
-    let mut holders = Holders { root: &root_registry, tokens: BTreeMap::new() };
 
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (method, rest) = line.split_once(' ').expect("a method");
@@ -473,7 +478,7 @@ fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
 }
 
 /// Status and answer of a GET.
-fn http(server: &Server, path: &str, token: Option<&str>) -> (u16, String) {
+pub fn http(server: &Server, path: &str, token: Option<&str>) -> (u16, String) {
     let mut stream = TcpStream::connect(&server.address).expect("the server listens");
     let token = token.map_or(String::new(), |token| format!("authorization: Bearer {token}\r\n"));
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{token}connection: close\r\n\r\n");
@@ -524,6 +529,96 @@ async fn what_may_not_be_seen_is_not_found() {
     assert_eq!(anyone.standards("", None).await.expect("a list").len(), 2);
     let water = anyone.resolve(&"bj.water/meter".parse().expect("a reference")).await;
     assert!(water.expect_err("it is not public").is_not_found());
+}
+
+/// Who reads one namespace is shown its entries, and of the others the hashes: so it proves all, and learns nothing of them.
+#[tokio::test]
+async fn who_reads_a_part_of_a_log_proves_all_of_it() {
+    let (server, token) = bootstrapped(&[]);
+    let root = connected(&server, &token).await;
+    let mut tokens = BTreeMap::new();
+    for (name, role) in [
+        ("author", "author:bj.water"),
+        ("approver", "approver:bj.water"),
+        ("reader", "reader:bj.water"),
+        ("city", "reader:bj.water.city"),
+        ("power", "manager:bj.power"),
+        ("auditor", "auditor:*"),
+    ] {
+        tokens.insert(name, holder(&root, name, role).await);
+    }
+    for (number, standard) in ["bj.water/meter", "bj.power/secret"].into_iter().enumerate() {
+        let terms = guiju::Terms { reason: "decision 7", ..Default::default() };
+        let (operation, package) = (format!("p{number}"), package(standard, "1.0.0"));
+        root.publish_for(&operation, &package, METADATA, terms, false).await.expect("published");
+    }
+    let (author, approver) =
+        (connected(&server, &tokens["author"]).await, connected(&server, &tokens["approver"]).await);
+    let hand = |operation_id: &'static str| Hand { operation_id, name: "" };
+    for (operations, standard, is_published) in
+        [(["d1", "s1", "a1", "u1"], "bj.water/new", true), (["d2", "s2", "a2", "u2"], "bj.water/draft", false)]
+    {
+        let package = package(standard, "1.0.0");
+        let (of, text) = (hand(operations[0]), "said in the committee");
+        let drafted = author.draft(&of, None, &package, METADATA, Default::default(), text).await.expect("drafted");
+        let submitted = author.take_move(&hand(operations[1]), drafted.id, &Move::Submit, "").await.expect("submitted");
+        let approve = Move::Approve { digest: submitted.digest.parse().expect("a digest"), submitted: None };
+        if is_published {
+            approver.take_move(&hand(operations[2]), drafted.id, &approve, "").await.expect("approved");
+            root.publish_proposal(&hand(operations[3]), drafted.id, "decision 8").await.expect("published");
+        }
+    }
+    root.set_quorum(&hand("q"), &"bj.water".parse().expect("a name"), 1, "law").await.expect("set");
+
+    let head = guiju::log_head(&root, None, &guiju::LogDemands::default()).await.expect("a head").checkpoint;
+    for (who, shown) in [
+        (
+            "reader",
+            &["published", "proposal-drafted", "proposal-submitted", "proposal-approved", "published", "quorum-set"][..],
+        ),
+        ("city", &["quorum-set"]),
+        ("power", &["granted", "token-created", "published"]),
+        (
+            "author",
+            &[
+                "published",
+                "proposal-drafted",
+                "proposal-submitted",
+                "proposal-approved",
+                "published",
+                "proposal-drafted",
+                "proposal-submitted",
+                "quorum-set",
+            ],
+        ),
+    ] {
+        let registry = connected(&server, &tokens[who]).await;
+        let mut told = Vec::new();
+        let withheld = guiju::replay(&registry, None, &head, |entry| told.push(entry)).await.expect("it is proved");
+        let events: Vec<&str> = told.iter().map(|entry| entry.event.as_str()).collect();
+        assert_eq!(events, shown, "{who}");
+        assert_eq!(withheld + told.len() as u64, head.size, "{who}");
+        assert!(
+            told.iter().all(|entry| entry.event != "published" || entry.reason.starts_with("decision ")),
+            "{told:?}"
+        );
+        for leaf in registry.leaves(0).await.expect("leaves") {
+            let guiju::Leaf::Entry(entry) = leaf else { continue };
+            let secret = entry.windows(6).any(|window| window == b"secret");
+            assert!(!secret || who == "power", "{who} is told of another namespace");
+        }
+        // One entry with its proof is shown to the same.
+        let first = told.first().expect("an entry").index;
+        registry.proved_entry(first, head.size).await.expect("it is shown");
+        let hidden = registry.proved_entry(0, head.size).await.expect_err("it is not");
+        assert!(hidden.is_not_found(), "{hidden}");
+        // Nor does a checkpoint of another log pass.
+        let other = guiju::tlog::Checkpoint { root: guiju::tlog::Hash::of_entry(b"other"), ..head.clone() };
+        let refused = guiju::replay(&registry, None, &other, |_| {}).await.expect_err("another log");
+        assert!(refused.is_distrust(), "{refused}");
+    }
+    let auditor = connected(&server, &tokens["auditor"]).await;
+    assert_eq!(guiju::replay(&auditor, None, &head, |_| {}).await.expect("all"), 0);
 }
 
 /// A watch that was allowed ends when what allowed it does.

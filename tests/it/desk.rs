@@ -7,7 +7,9 @@ use guiju_server::{
     log::{Log, Memory},
     registry::{
         Caller, DeskError, Follows, Move, Offer, PublishError, Registry, RoleChange, Stage, Standing, Submission,
+        TokenRequest,
     },
+    view::read_by_this_thread,
 };
 use proptest::prelude::*;
 use std::{
@@ -33,6 +35,8 @@ enum Action {
     Publish { proposal: usize },
     PublishDirectly { space: usize },
     Quorum { space: usize, quorum: u32 },
+    AgreeQuorum { space: usize, quorum: u32 },
+    AgreeApprover { to: usize, space: usize, comes: bool },
     Grant { to: usize, role: usize, space: usize },
     Revoke { to: usize, role: usize, space: usize },
 }
@@ -52,7 +56,10 @@ fn arb_action() -> impl Strategy<Value = (usize, Action)> {
         1 => proposal().prop_map(|proposal| Action::Retract { proposal }),
         6 => proposal().prop_map(|proposal| Action::Publish { proposal }),
         2 => space().prop_map(|space| Action::PublishDirectly { space }),
-        1 => (space(), 0u32..4).prop_map(|(space, quorum)| Action::Quorum { space, quorum }),
+        2 => (space(), 0u32..4).prop_map(|(space, quorum)| Action::Quorum { space, quorum }),
+        4 => (space(), 0u32..4).prop_map(|(space, quorum)| Action::AgreeQuorum { space, quorum }),
+        5 => (0..PEOPLE.len() - 1, space(), any::<bool>())
+            .prop_map(|(to, space, comes)| Action::AgreeApprover { to, space, comes }),
         4 => (0..PEOPLE.len() - 1, 0..ROLES.len(), space()).prop_map(|(to, role, space)| Action::Grant { to, role, space }),
         2 => (0..PEOPLE.len() - 1, 0..ROLES.len(), space()).prop_map(|(to, role, space)| Action::Revoke { to, role, space }),
     ];
@@ -64,7 +71,13 @@ fn arb_action() -> impl Strategy<Value = (usize, Action)> {
 #[derive(Default)]
 struct Model {
     roles: BTreeSet<(usize, Role, usize)>,
+    /// Index of the entry by which somebody became an approver.
+    approver_since: BTreeMap<(usize, usize), u64>,
     quorums: [u32; SPACES.len()],
+    /// Who agreed to a change of a committee, and by which entry.
+    agreed: BTreeMap<String, BTreeMap<usize, u64>>,
+    /// Index of the last change of each committee.
+    committee_since: [u64; SPACES.len()],
     proposals: Vec<Known>,
 }
 
@@ -77,6 +90,8 @@ struct Known {
     digest: String,
     open: Vec<u64>,
     drafts: u32,
+    /// Index of the step, and how many had to approve then.
+    submitted: (u64, u32),
 }
 
 impl Model {
@@ -91,8 +106,24 @@ impl Model {
             .any(|role| self.holds(who, role, space))
     }
 
+    /// Of those who have approved, who is an approver, and was when it was submitted.
     fn counted(&self, known: &Known) -> usize {
-        known.approved.iter().filter(|who| self.holds(**who, Role::Approver, known.space)).count()
+        known.approved.iter().filter(|who| self.voted_then(**who, known)).count()
+    }
+
+    fn voted_then(&self, who: usize, known: &Known) -> bool {
+        let since = self.approver_since.get(&(who, known.space));
+        self.holds(who, Role::Approver, known.space) && since.is_some_and(|since| *since < known.submitted.0)
+    }
+
+    /// Whether a committee has agreed to what would change it.
+    fn has_agreed(&self, space: usize, change: &str) -> bool {
+        let members = (0..PEOPLE.len()).filter(|who| self.holds(*who, Role::Approver, space)).count();
+        let none = BTreeMap::new();
+        let agreed = self.agreed.get(change).unwrap_or(&none).iter();
+        let counted = agreed
+            .filter(|(who, index)| self.holds(**who, Role::Approver, space) && **index > self.committee_since[space]);
+        counted.count() >= members.min(self.quorums[space] as usize)
     }
 }
 
@@ -138,16 +169,19 @@ fn driven(actions: &[(usize, Action)]) -> Result<(), TestCaseError> {
         grant: format!("{role}:{}", SPACES[space]).parse::<Grant>().unwrap(),
         reason: "as agreed".into(),
     };
-    registry.set_quorum(&root, "first-quorum".into(), SPACES[0].parse().unwrap(), 2, "law".into()).unwrap();
-    model.quorums[0] = 2;
     for (to, role) in
         [(0, Role::Author), (1, Role::Approver), (2, Role::Approver), (3, Role::Approver), (4, Role::Manager)]
     {
         for space in 0..SPACES.len() {
-            registry.grant(&root, change(format!("start-{to}-{space}"), to, role, space)).unwrap();
+            let given = registry.grant(&root, change(format!("start-{to}-{space}"), to, role, space)).unwrap();
             model.roles.insert((to, role, space));
+            if role == Role::Approver {
+                model.approver_since.insert((to, space), given.0.granted.log_index);
+            }
         }
     }
+    let set = registry.set_quorum(&root, "first-quorum".into(), SPACES[0].parse().unwrap(), 2, "law".into());
+    (model.quorums[0], model.committee_since) = (2, [set.unwrap(); SPACES.len()]);
     for (number, (who, action)) in actions.iter().enumerate() {
         let (who, operation) = (*who, format!("op-{number}"));
         let caller = registry.caller(person(who)).unwrap();
@@ -211,6 +245,7 @@ fn step(
                     digest: standing.proposal.digest,
                     open: Vec::new(),
                     drafts: 0,
+                    submitted: (0, 0),
                 });
             }
             return Ok(());
@@ -223,6 +258,7 @@ fn step(
                 metadata_toml: METADATA.into(),
                 dates: Dates::default(),
                 waive: String::new(),
+                reason: String::new(),
                 dry_run: false,
             };
             let namespace = SPACES[space].parse().unwrap();
@@ -244,23 +280,57 @@ fn step(
         Action::Quorum { space, quorum } => {
             let answer =
                 registry.set_quorum(caller, operation.into(), SPACES[space].parse().unwrap(), quorum, "agreed".into());
-            prop_assert_eq!(answer.is_ok(), model.holds(who, Role::Manager, space), "{:?}", answer);
-            if answer.is_ok() {
-                model.quorums[space] = quorum;
+            let is_lower = quorum < model.quorums[space];
+            let is_agreed = !is_lower || model.has_agreed(space, &format!("quorum {} {quorum}", SPACES[space]));
+            prop_assert_eq!(answer.is_ok(), model.holds(who, Role::Manager, space) && is_agreed, "{:?}", answer);
+            if let Ok(index) = answer {
+                (model.quorums[space], model.committee_since[space]) = (quorum, index);
             }
             return Ok(());
         }
-        // Who may give what to whom has a test of its own; here it only happens.
+        Action::AgreeQuorum { space, quorum } => {
+            let change = format!("quorum {} {quorum}", SPACES[space]);
+            let answer = registry.agree(caller, operation.into(), change.parse().unwrap(), "agreed".into());
+            let is_lower = quorum < model.quorums[space];
+            prop_assert_eq!(answer.is_ok(), model.holds(who, Role::Approver, space) && is_lower, "{:?}", answer);
+            if let Ok((index, _)) = answer {
+                model.agreed.entry(change).or_default().insert(who, index);
+            }
+            return Ok(());
+        }
+        Action::AgreeApprover { to, space, comes } => {
+            let change =
+                format!("{} {} approver:{}", if comes { "grant" } else { "revoke" }, PEOPLE[to], SPACES[space]);
+            let answer = registry.agree(caller, operation.into(), change.parse().unwrap(), "agreed".into());
+            let allowed = model.holds(who, Role::Approver, space) && model.quorums[space] > 0;
+            prop_assert_eq!(answer.is_ok(), allowed, "{:?}", answer);
+            if let Ok((index, _)) = answer {
+                model.agreed.entry(change).or_default().insert(who, index);
+            }
+            return Ok(());
+        }
+        // Who may give what to whom has a test of its own; here it only happens, and a committee is not changed over its head.
         Action::Grant { to, role, space } => {
-            if registry.grant(caller, change(operation.into(), to, ROLES[role], space)).is_ok() {
+            if let Ok((info, is_new)) = registry.grant(caller, change(operation.into(), to, ROLES[role], space)) {
                 prop_assert!(model.holds(who, Role::Manager, space));
+                if is_new && ROLES[role] == Role::Approver {
+                    let change = format!("grant {} approver:{}", PEOPLE[to], SPACES[space]);
+                    prop_assert!(model.has_agreed(space, &change), "{change}");
+                    model.approver_since.insert((to, space), info.granted.log_index);
+                    model.committee_since[space] = info.granted.log_index;
+                }
                 model.roles.insert((to, ROLES[role], space));
             }
             return Ok(());
         }
         Action::Revoke { to, role, space } => {
-            if registry.revoke(caller, change(operation.into(), to, ROLES[role], space)).is_ok() {
+            if let Ok(info) = registry.revoke(caller, change(operation.into(), to, ROLES[role], space)) {
                 prop_assert!(model.holds(who, Role::Manager, space));
+                if ROLES[role] == Role::Approver {
+                    let change = format!("revoke {} approver:{}", PEOPLE[to], SPACES[space]);
+                    prop_assert!(model.has_agreed(space, &change), "{change}");
+                    model.committee_since[space] = info.revoked.unwrap().log_index;
+                }
                 model.roles.remove(&(to, ROLES[role], space));
             }
             return Ok(());
@@ -300,7 +370,8 @@ fn step(
             let allowed = holds(Role::Author) && stage == Stage::Draft;
             if let Some(standing) = expect(take(id, Move::Submit), allowed)? {
                 let known = &mut model.proposals[index];
-                (known.stage, known.digest) = (Stage::Review, standing.proposal.digest);
+                (known.stage, known.digest) = (Stage::Review, standing.proposal.digest.clone());
+                known.submitted = (standing.proposal.submitted().unwrap(), model.quorums[space]);
             }
         }
         Action::Comment { is_objection, .. } => {
@@ -320,12 +391,12 @@ fn step(
         }
         Action::Approve { of_another, .. } => {
             let digest = if of_another { Digest::of(b"another") } else { known.digest.parse().unwrap() };
-            let allowed = holds(Role::Approver)
+            let allowed = model.voted_then(who, known)
                 && stage == Stage::Review
                 && !of_another
                 && !known.authors.contains(&who)
                 && known.open.is_empty();
-            if expect(take(id, Move::Approve { digest }), allowed)?.is_some() {
+            if expect(take(id, Move::Approve { digest, submitted: None }), allowed)?.is_some() {
                 model.proposals[index].approved.insert(who);
             }
         }
@@ -342,11 +413,11 @@ fn step(
             }
         }
         Action::Publish { .. } => {
-            let enough = model.counted(known) >= model.quorums[space].max(1) as usize;
+            let enough = model.counted(known) >= model.quorums[space].max(known.submitted.1).max(1) as usize;
             let published = stage == Stage::Published && model.sees_drafts(who, space);
             let allowed =
                 published || (holds(Role::Manager) && stage == Stage::Review && known.open.is_empty() && enough);
-            let answer = registry.publish_proposal(caller, operation.into(), id);
+            let answer = registry.publish_proposal(caller, operation.into(), id, "decided".into());
             prop_assert_eq!(answer.is_ok(), allowed, "{} {:?}: {:?}", PEOPLE[who], action, answer);
             if let Ok(done) = answer {
                 prop_assert_eq!(done.version.digest.to_string(), known.digest.clone(), "what was approved");
@@ -389,22 +460,22 @@ fn in_an_open_registry_people_say_who_they_are() {
     };
     let nowhere = Move::Comment { file: "schema.json".into(), pointer: "/nowhere".into(), is_objection: true };
     let refused = say(&bo, "b", nowhere).unwrap_err().to_string();
-    assert!(refused.contains("`schema.json/nowhere` is no place of proposal 0"), "{refused}");
+    assert!(refused.contains("`schema.json#/nowhere` is no place of proposal 0"), "{refused}");
     let submitted = say(&ann, "c", Move::Submit).unwrap();
     assert_eq!(say(&ann, "c", Move::Submit).unwrap(), submitted, "again");
     let digest: Digest = submitted.proposal.digest.parse().unwrap();
-    let own = say(&ann, "d", Move::Approve { digest }).unwrap_err().to_string();
+    let own = say(&ann, "d", Move::Approve { digest, submitted: None }).unwrap_err().to_string();
     assert!(own.contains("`open:ann` has drafted proposal 0; somebody else approves it"), "{own}");
-    let few = registry.publish_proposal(&ann, "e".into(), id).unwrap_err().to_string();
+    let few = registry.publish_proposal(&ann, "e".into(), id, "decided".into()).unwrap_err().to_string();
     assert!(few.contains("needs 1 approvals and has 0"), "{few}");
-    assert!(say(&bo, "f", Move::Approve { digest }).unwrap().is_approved());
+    assert!(say(&bo, "f", Move::Approve { digest, submitted: None }).unwrap().is_approved());
     // Two who approve in the same words do not share an operation: the second would be told that it is done, and it is not.
     let chen = Caller::open().named(&"chen".parse().unwrap()).unwrap();
-    let reused = say(&chen, "f", Move::Approve { digest });
+    let reused = say(&chen, "f", Move::Approve { digest, submitted: None });
     assert!(matches!(reused, Err(PublishError::OperationReused(_))), "{reused:?}");
-    let done = registry.publish_proposal(&ann, "g".into(), id).unwrap();
+    let done = registry.publish_proposal(&ann, "g".into(), id, "decided".into()).unwrap();
     assert_eq!((done.version.digest, done.is_new), (digest, true));
-    assert!(!registry.publish_proposal(&ann, "g".into(), id).unwrap().is_new, "again");
+    assert!(!registry.publish_proposal(&ann, "g".into(), id, "decided".into()).unwrap().is_new, "again");
     let ended = say(&bo, "h", Move::Reject).unwrap_err().to_string();
     assert_eq!(ended, "proposal 0 is published, and this takes one that is a draft or in review");
 
@@ -422,6 +493,7 @@ fn in_an_open_registry_people_say_who_they_are() {
         metadata_toml: METADATA.into(),
         dates: Dates::default(),
         waive: String::new(),
+        reason: String::new(),
         dry_run: false,
     };
     let refused = registry.publish(&bo, submission).unwrap_err().to_string();
@@ -469,6 +541,7 @@ fn put(registry: &Registry, standard: &str, version: &str, schema: &str) {
         metadata_toml: METADATA.replace("\"record\"", &format!("\"{kind}\"")),
         dates: Dates::default(),
         waive: String::new(),
+        reason: String::new(),
         dry_run: false,
     };
     registry.publish(&root, submission).unwrap();
@@ -524,8 +597,11 @@ fn a_draft_refers_to_what_those_may_see_who_submit_and_publish_it() {
         assert!(impact.findings.judged.is_none());
     }
     assert!(shown(&en).refused.is_none());
-    registry.take_move(&en, "approve".into(), hidden, Move::Approve { digest }, "because".into()).unwrap();
-    let refused = registry.publish_proposal(&dai, "publish-1".into(), hidden).unwrap_err().to_string();
+    registry
+        .take_move(&en, "approve".into(), hidden, Move::Approve { digest, submitted: None }, "because".into())
+        .unwrap();
+    let refused =
+        registry.publish_proposal(&dai, "publish-1".into(), hidden, "decided".into()).unwrap_err().to_string();
     assert_eq!(refused, "there is no standard `bj.power/secret`");
     let change = RoleChange {
         operation_id: "late".into(),
@@ -534,7 +610,9 @@ fn a_draft_refers_to_what_those_may_see_who_submit_and_publish_it() {
         reason: "as agreed".into(),
     };
     registry.grant(&as_(&registry, "root"), change).unwrap();
-    assert!(registry.publish_proposal(&as_(&registry, "dai"), "publish-2".into(), hidden).unwrap().is_new);
+    assert!(
+        registry.publish_proposal(&as_(&registry, "dai"), "publish-2".into(), hidden, "decided".into()).unwrap().is_new
+    );
 }
 
 /// Who asks what a proposal touches hears of nothing that it may not see.
@@ -585,6 +663,7 @@ fn an_impact_names_nothing_that_may_not_be_seen() {
         metadata_toml: METADATA.into(),
         dates: Dates::default(),
         waive: String::new(),
+        reason: String::new(),
         dry_run: true,
     };
     let warnings = |who: &str| {
@@ -604,12 +683,12 @@ fn what_is_taken_over_from_elsewhere_is_not_proposed_here() {
     let id = registry.draft(&ann, offer("before", None, "bj.city/a", 1)).unwrap().proposal.id;
     let submitted = registry.take_move(&ann, "submit".into(), id, Move::Submit, "because".into()).unwrap();
     let digest = submitted.proposal.digest.parse().unwrap();
-    registry.take_move(&bo, "approve".into(), id, Move::Approve { digest }, "because".into()).unwrap();
+    registry.take_move(&bo, "approve".into(), id, Move::Approve { digest, submitted: None }, "because".into()).unwrap();
     let (upstream, theirs) = ("https://city.example".to_owned(), vec!["bj.city".parse().unwrap()]);
     registry.follow(Follows { upstream, theirs, ours: Vec::new() });
     let refused = registry.draft(&ann, offer("after", None, "bj.city/b", 1));
     assert!(matches!(refused, Err(PublishError::Mirrored { .. })), "{refused:?}");
-    let refused = registry.publish_proposal(&dai, "publish".into(), id).map(|done| done.version);
+    let refused = registry.publish_proposal(&dai, "publish".into(), id, "decided".into()).map(|done| done.version);
     assert!(matches!(refused, Err(PublishError::Mirrored { .. })), "{refused:?}");
     registry.draft(&ann, offer("own", None, "bj.haidian/a", 1)).unwrap();
 }
@@ -635,6 +714,217 @@ fn a_quorum_is_lowered_by_who_manages_where_it_was_set() {
     set(&part, "bj.water.city", 2).unwrap();
     assert!(set(&part, "bj.water", 0).is_err());
     set(&whole, "bj.water.city", 0).unwrap();
+}
+
+/// One manager alone does not put a committee of its own making in the place of the one that there is.
+#[test]
+fn a_committee_is_not_changed_over_its_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let roles = [
+        ("ann", "author:bj.water"),
+        ("bo", "approver:bj.water"),
+        ("chen", "approver:bj.water"),
+        ("dai", "manager:bj.water"),
+        ("over", "approver:bj"),
+    ];
+    let registry = managed(folder.path(), &roles);
+    let [ann, bo, chen, dai, over, root] = ["ann", "bo", "chen", "dai", "over", "root"].map(|who| as_(&registry, who));
+    registry.set_quorum(&dai, "q".into(), "bj.water".parse().unwrap(), 2, "law".into()).unwrap();
+    let mut count = 0;
+    let mut next = || {
+        count += 1;
+        format!("n-{count}")
+    };
+    let role = |operation_id: String, who: &str, grant: &str| RoleChange {
+        operation_id,
+        principal: who.parse().unwrap(),
+        grant: grant.parse().unwrap(),
+        reason: "as agreed".into(),
+    };
+    let token = |operation_id: String, who: &str, grants: &[&str]| TokenRequest {
+        operation_id,
+        principal: who.parse().unwrap(),
+        grants: grants.iter().map(|grant| grant.parse().unwrap()).collect(),
+        life: std::time::Duration::from_secs(60),
+        reason: "as agreed".into(),
+    };
+    let first = |refused: Result<(), PublishError>| match refused {
+        Err(PublishError::Desk(DeskError::CommitteeFirst { change, wanted, have, .. })) => (change, wanted, have),
+        other => panic!("{other:?}"),
+    };
+    // By whatever road: above, below, beside; by a manager of all, too.
+    for by in [&dai, &root] {
+        let lowered = registry.set_quorum(by, next(), "bj.water".parse().unwrap(), 1, "in a hurry".into()).map(drop);
+        assert_eq!(first(lowered), ("quorum bj.water 1".into(), 2, 0));
+        let below = registry.set_quorum(by, next(), "bj.water.city".parse().unwrap(), 0, "in a hurry".into()).map(drop);
+        assert_eq!(first(below), ("quorum bj.water.city 0".into(), 2, 0));
+        let grants = ["approver:bj.water", "approver:bj.water.city"];
+        for grant in grants {
+            let given = registry.grant(by, role(next(), "puppet", grant)).map(drop);
+            assert_eq!(first(given), (format!("grant puppet {grant}"), 2, 0));
+        }
+        let taken = registry.revoke(by, role(next(), "bo", "approver:bj.water")).map(drop);
+        assert_eq!(first(taken), ("revoke bo approver:bj.water".into(), 2, 0));
+        let made = registry.create_token(by, token(next(), "bo", &["reader:bj.water", "approver:bj.water"])).map(drop);
+        assert_eq!(first(made), ("token bo reader:bj.water approver:bj.water".into(), 2, 0));
+    }
+    for grant in ["approver:*", "approver:bj"] {
+        let given = registry.grant(&root, role(next(), "puppet", grant)).map(drop);
+        assert_eq!(first(given), (format!("grant puppet {grant}"), 2, 0));
+    }
+    // What is no approver's, and what an approver does for itself, asks nobody.
+    registry.grant(&dai, role(next(), "puppet", "author:bj.water")).unwrap();
+    registry.create_token(&dai, token(next(), "puppet", &["author:bj.water"])).unwrap();
+    registry.create_token(&bo, token(next(), "bo", &["approver:bj.water"])).unwrap();
+    registry.grant(&root, role(next(), "power", "approver:bj.power")).unwrap();
+
+    // Who approves there agrees, from above, too; twice is once, and for one change.
+    let agree = |by: &Caller, operation: String, change: &str| {
+        registry
+            .agree(by, operation, change.parse().unwrap(), "as agreed".into())
+            .map(|(_, told)| told[0].agreed_by.len())
+    };
+    for outsider in [&ann, &dai, &as_(&registry, "power")] {
+        let refused = agree(outsider, next(), "grant dong approver:bj.water");
+        assert!(matches!(refused, Err(PublishError::Denied(_))), "{refused:?}");
+    }
+    assert_eq!(agree(&bo, next(), "grant dong approver:bj.water").unwrap(), 1);
+    assert_eq!(agree(&bo, next(), "grant dong approver:bj.water").unwrap(), 1);
+    assert_eq!(agree(&over, next(), "quorum bj.water 1").unwrap(), 1);
+    assert_eq!(first(registry.grant(&dai, role(next(), "dong", "approver:bj.water")).map(drop)).2, 1);
+    assert_eq!(agree(&over, next(), "grant dong approver:bj.water").unwrap(), 2);
+    assert_eq!(registry.agreements(&ann).unwrap().len(), 2);
+    let other = registry.grant(&dai, role(next(), "puppet", "approver:bj.water")).map(drop);
+    assert_eq!(first(other).2, 0, "another is not meant");
+
+    // Of what is in review nothing is helped by who comes later.
+    let id = registry.draft(&ann, offer("draft", None, "bj.water/a", 1)).unwrap().proposal.id;
+    let digest = registry.take_move(&ann, "submit".into(), id, Move::Submit, String::new()).unwrap().proposal.digest;
+    let digest: Digest = digest.parse().unwrap();
+    registry.grant(&dai, role(next(), "dong", "approver:bj.water")).unwrap();
+    let late = registry.take_move(
+        &as_(&registry, "dong"),
+        next(),
+        id,
+        Move::Approve { digest, submitted: None },
+        String::new(),
+    );
+    assert!(matches!(late, Err(PublishError::Desk(DeskError::LateApprover { .. }))), "{late:?}");
+    // The committee is another by now, so what was agreed to before is void.
+    assert_eq!(first(registry.set_quorum(&dai, next(), "bj.water".parse().unwrap(), 1, "law".into()).map(drop)).2, 0);
+    assert_eq!(agree(&chen, next(), "quorum bj.water 1").unwrap(), 1);
+    assert_eq!(agree(&as_(&registry, "dong"), next(), "quorum bj.water 1").unwrap(), 2);
+    registry.set_quorum(&dai, next(), "bj.water".parse().unwrap(), 1, "law".into()).unwrap();
+    let standing =
+        registry.take_move(&bo, next(), id, Move::Approve { digest, submitted: None }, String::new()).unwrap();
+    assert_eq!((standing.quorum, standing.approved_by.len()), (2, 1), "it needs what it needed when it was submitted");
+    let few = registry.publish_proposal(&dai, next(), id, "decided".into()).unwrap_err().to_string();
+    assert!(few.contains("needs 2 approvals and has 1"), "{few}");
+    registry.take_move(&chen, next(), id, Move::Approve { digest, submitted: None }, String::new()).unwrap();
+    let silent = registry.publish_proposal(&dai, next(), id, " ".into()).unwrap_err();
+    assert!(matches!(silent, PublishError::Desk(DeskError::NoReason)), "{silent}");
+    registry.publish_proposal(&dai, next(), id, "decided".into()).unwrap();
+    let nothing = agree(&bo, next(), "quorum bj.water 3").unwrap_err().to_string();
+    assert_eq!(nothing, "no committee need agree to `quorum bj.water 3`: a manager does it");
+    // With the data folder in hand it is set past everybody.
+    registry.set_quorum_by_hand("bj.water".parse().unwrap(), 0, "the committee is dissolved".into()).unwrap();
+    registry.revoke(&dai, role(next(), "bo", "approver:bj.water")).unwrap();
+    registry.grant(&dai, role(next(), "puppet", "approver:bj.water")).unwrap();
+}
+
+/// Who approves a digest approves the days and the words beside it that were read, too.
+#[test]
+fn a_draft_with_the_same_files_under_other_terms_is_not_approved_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = managed(folder.path(), &[("ann", "author:bj.water"), ("bo", "approver:bj.water")]);
+    let [ann, bo] = ["ann", "bo"].map(|who| as_(&registry, who));
+    let drafted = |operation: &str, id: Option<u64>, metadata: &str, dates: Dates| {
+        let offer = Offer { metadata_toml: metadata.into(), dates, ..offer(operation, id, "bj.water/a", 1) };
+        let id = registry.draft(&ann, offer).unwrap().proposal.id;
+        let standing = registry.take_move(&ann, format!("s-{operation}"), id, Move::Submit, String::new()).unwrap();
+        (id, standing.proposal.digest.parse::<Digest>().unwrap(), standing.proposal.submitted())
+    };
+    let approve = |operation: &str, id: u64, digest: Digest, submitted: Option<u64>| {
+        let what = Move::Approve { digest, submitted };
+        registry.take_move(&bo, operation.into(), id, what, String::new()).map(|standing| standing.approved_by.len())
+    };
+    let (id, digest, first) = drafted("one", None, METADATA, Dates::default());
+    let owner = METADATA.replace("owner = \"", "owner = \"x");
+    assert_ne!(owner, METADATA);
+    let later = Dates::parse("2099-01-01", "", "").unwrap();
+    for (operation, metadata, dates) in [("two", owner.as_str(), Dates::default()), ("three", METADATA, later)] {
+        let (_, same, submitted) = drafted(operation, Some(id), metadata, dates);
+        assert_eq!(same, digest);
+        for unread in [None, first] {
+            let refused = approve(&format!("u-{operation}-{}", unread.is_some()), id, digest, unread);
+            assert!(matches!(refused, Err(PublishError::Desk(DeskError::OtherTerms { .. }))), "{refused:?}");
+        }
+        assert_eq!(approve(&format!("a-{operation}"), id, digest, submitted).unwrap(), 1);
+    }
+}
+
+/// What may not be seen takes no more work than what is not there: counted in what is read, not by a clock.
+#[test]
+fn what_is_hidden_takes_as_much_work_as_what_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = managed(
+        folder.path(),
+        &[
+            ("ann", "author:bj.power"),
+            ("li", "manager:bj.water"),
+            ("li", "author:bj.water"),
+            ("li", "approver:bj.water"),
+        ],
+    );
+    put(&registry, "bj.power/secret", "1.0.0", &record(r#""type":"integer""#));
+    let ann = as_(&registry, "ann");
+    let id = registry.draft(&ann, offer("draft", None, "bj.power/a", 1)).unwrap().proposal.id;
+    for round in 0..40 {
+        let (pointer, file) = Default::default();
+        let remark = Move::Comment { file, pointer, is_objection: false };
+        registry.take_move(&ann, format!("c{round}"), id, remark, "many words ".repeat(50)).unwrap();
+    }
+    let li = as_(&registry, "li");
+    let digest = Digest::of(b"x");
+    type Ask<'r> = Box<dyn Fn(u64) -> PublishError + 'r>;
+    let moves = [
+        Move::Submit,
+        Move::Answer { comment: 1 },
+        Move::Approve { digest, submitted: None },
+        Move::Reject,
+        Move::Retract,
+    ];
+    let mut asks: Vec<(String, Ask<'_>)> = Vec::new();
+    for what in moves {
+        let (registry, li, name) = (&registry, &li, format!("{what:?}"));
+        let ask = move |id| registry.take_move(li, format!("op-{id}"), id, what.clone(), "why".into()).unwrap_err();
+        asks.push((name, Box::new(ask)));
+    }
+    asks.push(("proposal".into(), Box::new(|id| registry.proposal(&li, id).unwrap_err())));
+    asks.push(("impact".into(), Box::new(|id| registry.impact(&li, id).unwrap_err())));
+    asks.push(("file".into(), Box::new(|id| registry.proposed_file(&li, id, &digest, "schema.json").unwrap_err())));
+    let publish = |id| registry.publish_proposal(&li, format!("p-{id}"), id, "why".into()).map(drop).unwrap_err();
+    asks.push(("publish".into(), Box::new(publish)));
+    let redraft = |id| registry.draft(&li, offer(&format!("d-{id}"), Some(id), "bj.water/a", 1)).unwrap_err();
+    asks.push(("draft".into(), Box::new(redraft)));
+    let measured = |ask: &Ask<'_>, id: u64| {
+        let before = read_by_this_thread();
+        let told = ask(id).to_string().replace(&id.to_string(), "…");
+        let after = read_by_this_thread();
+        (told, after.0 - before.0, after.1 - before.1)
+    };
+    for (name, ask) in &asks {
+        let (hidden, absent) = (measured(ask, id), measured(ask, 99));
+        assert_eq!((&hidden.0, hidden.1), (&absent.0, absent.1), "{name}");
+        assert!(hidden.2 - absent.2 < 64, "{name} reads {} bytes of what it hides", hidden.2 - absent.2);
+    }
+    let unknown = |name: &str| {
+        let before = read_by_this_thread();
+        let told = registry.unknown_to(&li, &name.parse().unwrap()).to_string();
+        let after = read_by_this_thread();
+        (told.replace(name, "…"), after.0 - before.0, after.1 - before.1)
+    };
+    assert_eq!(unknown("bj.power/secret"), unknown("bj.power/sicret"));
 }
 
 /// What cannot be decided of a draft is waived by its author and approved with it; nobody else's word is asked, and no entry tells of
@@ -668,7 +958,15 @@ fn a_waiver_is_approved_with_the_draft_that_asks_for_it() {
         let (metadata_toml, dates) = (METADATA.into(), Dates::default());
         registry.publish(
             &by,
-            Submission { operation_id, package: version(number, rule), metadata_toml, dates, waive, dry_run: false },
+            Submission {
+                operation_id,
+                package: version(number, rule),
+                metadata_toml,
+                dates,
+                waive,
+                reason: String::new(),
+                dry_run: false,
+            },
         )
     };
     publish(&chen, "1.0.0", r#""format":"uri-reference""#, "").unwrap();
@@ -703,19 +1001,21 @@ fn a_waiver_is_approved_with_the_draft_that_asks_for_it() {
     };
     assert!(!held("no reference has it") && !held("format `uri-reference`"));
     let digest: Digest = submitted.proposal.digest.parse().unwrap();
-    assert!(taken(&bo, "f", id, Move::Approve { digest }).unwrap().is_approved());
+    let index = submitted.proposal.submitted();
+    assert!(taken(&bo, "f", id, Move::Approve { digest, submitted: index }).unwrap().is_approved());
 
     // Another version comes in between, against which something else is undecided.
     publish(&chen, "1.1.0", r#""format":"iri-reference""#, "every reference is one").unwrap();
-    let refused = registry.publish_proposal(&chen, "h".into(), id).unwrap_err();
+    let refused = registry.publish_proposal(&chen, "h".into(), id, "decided".into()).unwrap_err();
     let PublishError::MoreUndecided { questions, .. } = &refused else { panic!("{refused}") };
     assert!(questions[0].contains("format `iri-reference`"), "{questions:?}");
     drafted(&ann, "i", Some(id), "no reference has it").unwrap();
-    let digest: Digest = taken(&ann, "j", id, Move::Submit).unwrap().proposal.digest.parse().unwrap();
-    let few = registry.publish_proposal(&chen, "k".into(), id).unwrap_err().to_string();
+    let submitted = taken(&ann, "j", id, Move::Submit).unwrap().proposal.submitted();
+    let digest: Digest = registry.proposal(&ann, id).unwrap().proposal.digest.parse().unwrap();
+    let few = registry.publish_proposal(&chen, "k".into(), id, "decided".into()).unwrap_err().to_string();
     assert!(few.contains("needs 1 approvals and has 0"), "{few}");
-    taken(&bo, "l", id, Move::Approve { digest }).unwrap();
-    let done = registry.publish_proposal(&chen, "m".into(), id).unwrap();
+    taken(&bo, "l", id, Move::Approve { digest, submitted }).unwrap();
+    let done = registry.publish_proposal(&chen, "m".into(), id, "decided".into()).unwrap();
     let waiver = done.version.waiver.clone().unwrap();
     assert_eq!((waiver.by.as_str(), waiver.reason.as_str()), ("ann", "no reference has it"));
     assert!(held("no reference has it") && held("format `iri-reference`"));

@@ -152,6 +152,7 @@ fn submission(version: &str, dates: (&str, &str, &str)) -> Submission {
         metadata_toml: METADATA.into(),
         dates: Dates::parse(dates.0, dates.1, dates.2).unwrap(),
         waive: String::new(),
+        reason: String::new(),
         dry_run: false,
     }
 }

@@ -36,6 +36,7 @@ pub fn submission(name: &str, version: &str, schema: &str) -> Submission {
         metadata_toml: METADATA.into(),
         dates: Default::default(),
         waive: String::new(),
+        reason: String::new(),
         dry_run: false,
     }
 }

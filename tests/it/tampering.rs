@@ -169,7 +169,7 @@ impl World {
             let proved = served.proved_entry(pin.log_index.expect("of the log"), head.size).await.map_err(kind)?;
             prove_pin(pin, &proved, &head).map_err(kind_of_pin)?;
         }
-        replay(served, Some(&self.held.checkpoint), &head, drop).await.map_err(kind)
+        replay(served, Some(&self.held.checkpoint), &head, drop).await.map(drop).map_err(kind)
     }
 }
 

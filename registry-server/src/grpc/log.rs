@@ -5,8 +5,8 @@ use crate::registry::StoreError;
 use crate::status::{Reason, Refusal};
 use guiju_model::Digest;
 use guiju_proto::convert::ConvertError;
-use guiju_proto::log::{self as wire, log_service_server::LogService};
-use guiju_tlog::Proof;
+use guiju_proto::log::{self as wire, leaf::Leaf, log_service_server::LogService};
+use guiju_tlog::{Hash, Proof};
 use prost::bytes::Bytes;
 use tonic::{Request, Response};
 
@@ -29,9 +29,14 @@ impl LogService for Service {
     ) -> Answer<wire::ProveInclusionResponse> {
         let (deed, wire::ProveInclusionRequest { index, tree_size }) = self.called(request);
         let sequencer = self.sequencer.clone();
-        let proved = self.ask(move |_| sequencer.prove_inclusion(index, tree_size).map_err(Refusal::from));
-        let (entry, proof, tree_size) = proved.await?;
-        if !deed.may_see_entry(&entry) {
+        let caller = deed.caller().clone();
+        let proved = self.ask(move |registry| {
+            let (entry, proof, tree_size) = sequencer.prove_inclusion(index, tree_size).map_err(Refusal::from)?;
+            let is_shown = registry.shows_entry(&caller, index, &entry).map_err(Refusal::from)?;
+            Ok::<_, Refusal>((entry, proof, tree_size, is_shown))
+        });
+        let (entry, proof, tree_size, is_shown) = proved.await?;
+        if !is_shown {
             deed.hid("");
             let why = format!("there is no entry {index} that may be shown");
             return Err(Refusal::new(Reason::HiddenEntry, why).into());
@@ -56,6 +61,27 @@ impl LogService for Service {
         let entries = self.ask(move |_| sequencer.entries(from_index, count as usize).map_err(Refusal::from)).await?;
         let entries = entries.into_iter().map(Bytes::from).collect();
         Ok(Response::new(wire::ReadEntriesResponse { entries }))
+    }
+
+    async fn read_shown_entries(
+        &self,
+        request: Request<wire::ReadShownEntriesRequest>,
+    ) -> Answer<wire::ReadShownEntriesResponse> {
+        let (deed, wire::ReadShownEntriesRequest { from_index, count }) = self.called(request);
+        let (sequencer, caller) = (self.sequencer.clone(), deed.caller().clone());
+        let read = self.ask(move |registry| {
+            let entries = sequencer.entries(from_index, count as usize).map_err(Refusal::from)?;
+            let leaf = |(index, entry): (u64, Vec<u8>)| {
+                let is_shown = registry.shows_entry(&caller, index, &entry).map_err(Refusal::from)?;
+                let leaf = match is_shown {
+                    true => Leaf::Entry(entry.into()),
+                    false => Leaf::Hash(Bytes::copy_from_slice(Hash::of_entry(&entry).as_bytes())),
+                };
+                Ok::<_, Refusal>(wire::Leaf { leaf: Some(leaf) })
+            };
+            (from_index..).zip(entries).map(leaf).collect::<Result<Vec<_>, _>>()
+        });
+        Ok(Response::new(wire::ReadShownEntriesResponse { leaves: read.await? }))
     }
 
     async fn read_blob(&self, request: Request<wire::ReadBlobRequest>) -> Answer<wire::ReadBlobResponse> {

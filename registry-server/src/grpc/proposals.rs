@@ -3,7 +3,9 @@
 use super::{Answer, Service, part};
 use crate::{
     gate::Deed,
-    registry::{Caller, Deed as Done, DeskError, Impact, Move, Offer, Proposal, PublishError, Registry, Standing},
+    registry::{
+        Agreement, Caller, Deed as Done, DeskError, Impact, Move, Offer, Proposal, PublishError, Registry, Standing,
+    },
     status::Refusal,
     verdict,
 };
@@ -53,8 +55,9 @@ impl Proposals for Service {
     }
 
     async fn approve(&self, request: Request<wire::ApproveRequest>) -> Answer<wire::ApproveResponse> {
-        let (deed, wire::ApproveRequest { operation_id, name, proposal, digest, text }) = self.called(request);
-        let what = Move::Approve { digest: parsed("digest", &digest).map_err(Refusal::from)? };
+        let (deed, request) = self.called(request);
+        let wire::ApproveRequest { operation_id, name, proposal, digest, text, submitted } = request;
+        let what = Move::Approve { digest: parsed("digest", &digest).map_err(Refusal::from)?, submitted };
         let proposal = self.moved(&deed, &name, operation_id, proposal, what, text).await?;
         Ok(Response::new(wire::ApproveResponse { proposal }))
     }
@@ -75,9 +78,9 @@ impl Proposals for Service {
         &self,
         request: Request<wire::PublishProposalRequest>,
     ) -> Answer<wire::PublishProposalResponse> {
-        let (deed, wire::PublishProposalRequest { operation_id, name, proposal }) = self.called(request);
+        let (deed, wire::PublishProposalRequest { operation_id, name, proposal, reason }) = self.called(request);
         let caller = named(&deed, &name)?;
-        let publish = move |registry: &Registry| registry.publish_proposal(&caller, operation_id, proposal);
+        let publish = move |registry: &Registry| registry.publish_proposal(&caller, operation_id, proposal, reason);
         let done = self.ask_noting(&deed, publish).await?;
         if done.is_new {
             self.metrics.published();
@@ -131,6 +134,26 @@ impl Proposals for Service {
         let namespace = parsed("namespace", &namespace).map_err(Refusal::from)?;
         let set = move |registry: &Registry| registry.set_quorum(&caller, operation_id, namespace, quorum, reason);
         Ok(Response::new(wire::SetQuorumResponse { log_index: self.ask(set).await? }))
+    }
+
+    async fn agree(&self, request: Request<wire::AgreeRequest>) -> Answer<wire::AgreeResponse> {
+        let (deed, wire::AgreeRequest { operation_id, name, change, reason }) = self.called(request);
+        let caller = named(&deed, &name)?;
+        let change = parsed("change", &change).map_err(Refusal::from)?;
+        let agree = move |registry: &Registry| registry.agree(&caller, operation_id, change, reason);
+        let (log_index, agreements) = self.ask(agree).await?;
+        let agreements = agreements.into_iter().map(agreement).collect();
+        Ok(Response::new(wire::AgreeResponse { log_index, agreements }))
+    }
+
+    async fn list_agreements(
+        &self,
+        request: Request<wire::ListAgreementsRequest>,
+    ) -> Answer<wire::ListAgreementsResponse> {
+        let (deed, _) = self.called(request);
+        let caller = deed.caller().clone();
+        let found = self.ask(move |registry| registry.agreements(&caller)).await?;
+        Ok(Response::new(wire::ListAgreementsResponse { agreements: found.into_iter().map(agreement).collect() }))
     }
 
     async fn register_use(&self, request: Request<wire::RegisterUseRequest>) -> Answer<wire::RegisterUseResponse> {
@@ -195,6 +218,12 @@ impl Service {
     }
 }
 
+fn agreement(agreement: Agreement) -> wire::Agreement {
+    let Agreement { change, namespace, wanted, agreed_by } = agreement;
+    let (change, namespace) = (change.to_string(), namespace.to_string());
+    wire::Agreement { change, namespace, wanted: u32::try_from(wanted).unwrap_or(u32::MAX), agreed_by }
+}
+
 /// In an open registry whoever asks says who it is.
 fn named(deed: &Deed, name: &str) -> Result<Caller, Refusal> {
     match name {
@@ -226,6 +255,7 @@ fn head(standing: Standing) -> wire::Proposal {
         approved_by,
         steps: Vec::new(),
         waiver: None,
+        metadata_digest: draft.metadata,
     }
 }
 
@@ -241,7 +271,7 @@ fn whole(registry: &Registry, caller: &Caller, standing: Standing) -> Result<wir
             ..Default::default()
         };
         let word = match step.what {
-            Done::Drafted { digest } => {
+            Done::Drafted { digest, .. } => {
                 told.digest = digest;
                 "drafted"
             }
@@ -264,7 +294,10 @@ fn whole(registry: &Registry, caller: &Caller, standing: Standing) -> Result<wir
             }
             Done::Rejected => "rejected",
             Done::Withdrawn => "withdrawn",
-            Done::Published => "published",
+            Done::Published { reason } => {
+                told.text = reason;
+                "published"
+            }
         };
         wire::ProposalStep { step: word.into(), ..told }
     });

@@ -361,8 +361,8 @@ fn submission(request: wire::PublishRequest) -> Result<Submission, Refusal> {
     }
     let package = Package::try_from(&request)?;
     let dates = convert::dates(&request.effective_from, &request.effective_to, &request.grace_until)?;
-    let wire::PublishRequest { metadata_toml, waive, dry_run, .. } = request;
-    Ok(Submission { operation_id, package, metadata_toml, dates, waive, dry_run })
+    let wire::PublishRequest { metadata_toml, waive, reason, dry_run, .. } = request;
+    Ok(Submission { operation_id, package, metadata_toml, dates, waive, reason, dry_run })
 }
 
 fn status_change(request: wire::SetStatusRequest) -> Result<StatusChange, Refusal> {

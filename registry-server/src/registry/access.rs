@@ -5,10 +5,11 @@
 //! - Nobody holds operator with author, approver or manager, on whatever namespaces: neither is given beside the other.
 //! - There is always a manager of all, once there was one.
 //! - A token is told once; the log holds its hash.
+//! - What changes a committee is made once it has agreed (`committee.rs`).
 
 use super::{Caller, Denied, PublishError, Registry, StoreError, check_operation_id, commit};
 use crate::view::AccessFact;
-use guiju_model::{Digest, Grant, GrantInfo, Principal, Role, Scope, Step, TokenInfo};
+use guiju_model::{CommitteeChange, Digest, Grant, GrantInfo, Principal, Role, Scope, Step, TokenInfo};
 use guiju_proto::log::{Entry, RoleGranted, RoleRevoked, TokenCreated, TokenRevoked, entry::Event};
 use prost::Message;
 use std::{fmt, sync::Arc, time::Duration};
@@ -354,6 +355,8 @@ impl Registry {
         if let Some(held) = held.iter().find(|held| held.role.excludes(grant.role)) {
             return Err(AccessError::Separation { principal: principal.clone(), held: held.clone() }.into());
         }
+        let change = CommitteeChange::Grant { principal: principal.clone(), grant: grant.clone() };
+        self.committee_agrees(caller, &change)?;
         match held.len() {
             count if count >= GRANTS_MAX => {
                 Err(AccessError::TooMuch { what: "principal", count, unit: "roles", max: GRANTS_MAX }.into())
@@ -368,6 +371,8 @@ impl Registry {
         if !holdings.of(principal).contains(grant) {
             return Err(AccessError::NotHeld { principal: principal.clone(), grant: grant.clone() }.into());
         }
+        let change = CommitteeChange::Revoke { principal: principal.clone(), grant: grant.clone() };
+        self.committee_agrees(caller, &change)?;
         let all = Grant { role: Role::Manager, scope: Scope::All };
         match *grant == all && holdings.holders(&all) == 1 {
             true => Err(AccessError::LastManager(principal.clone()).into()),
@@ -385,6 +390,10 @@ impl Registry {
             if *principal != *caller.principal() || !caller.may_over(grant.role, &grant.scope) {
                 caller.may_give(grant)?;
             }
+        }
+        if principal != caller.principal() {
+            let change = CommitteeChange::Token { principal: principal.clone(), grants: grants.to_vec() };
+            self.committee_agrees(&caller, &change)?;
         }
         let now = (self.clock_ms)();
         let live =
@@ -417,16 +426,12 @@ impl Caller {
         }
     }
 
-    fn may_look_after(&self, scope: &Scope) -> bool {
-        self.may_over(Role::Manager, scope) || self.may_over(Role::Auditor, scope)
-    }
-
     fn may_know(&self, token: &TokenInfo) -> bool {
         token.principal == *self.principal() || token.grants.iter().all(|grant| self.may_look_after(&grant.scope))
     }
 }
 
-fn check_reason(reason: &str) -> Result<(), AccessError> {
+pub(super) fn check_reason(reason: &str) -> Result<(), AccessError> {
     match reason.trim().len() {
         0 => Err(AccessError::NoReason),
         count if count > REASON_BYTES_MAX => {

@@ -80,6 +80,7 @@ pub(super) struct Terms<'t> {
     /// What it was compared with.
     pub baseline: Option<Version>,
     pub waiver: Option<Waiver>,
+    pub reason: &'t str,
 }
 
 /// The event of a change of status.
@@ -102,7 +103,7 @@ pub(super) const ACCESS: &str = "access";
 
 impl Draft {
     pub fn version(caller: &Caller, operation_id: String, content: &Content, terms: Terms<'_>, time_ms: u64) -> Self {
-        let Terms { metadata, metadata_toml, dates, term, proposal, baseline, waiver } = terms;
+        let Terms { metadata, metadata_toml, dates, term, proposal, baseline, waiver, reason } = terms;
         let manifest = content.manifest.to_canonical();
         let (digest, metadata_digest) = (Digest::of(&manifest), Digest::of(metadata_toml.as_bytes()));
         let event = VersionPublished {
@@ -115,6 +116,7 @@ impl Draft {
             grace_until: day_or_empty(dates.grace_until),
             proposal,
             waiver: waiver.clone().map(Into::into),
+            reason: reason.into(),
         };
         let entry = entry_bytes(caller, &operation_id, time_ms, entry::Event::VersionPublished(event));
         let mut blobs = vec![manifest, metadata_toml.as_bytes().to_vec()];

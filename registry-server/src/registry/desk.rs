@@ -4,26 +4,30 @@
 //! - What is published of a proposal is what was approved, byte for byte, with the dependencies that it had then.
 //! - An approval counts for its digest alone, of somebody who has drafted nothing of the proposal and holds approver both when
 //!   approving and when the version is published.
-//! - Under a namespace with a quorum nothing is published but what so many have approved.
+//! - Under a namespace with a quorum nothing is published but what so many have approved; and of what was in review already, no lower
+//!   quorum and no new approver helps it.
 //! - Every step is judged once more when it is appended, and stands alone in its append.
 //! - A version refers to nothing that whoever submits or publishes it may not see, and nobody is told what it breaks who may not see
 //!   all that it refers to.
 
 use super::{
     AskError, Caller, Findings, Plea, PublishError, Published, Registry, Seen, StoreError, check_operation_id, commit,
+    places,
 };
-use crate::view::{Deed, DeskFact, Draft, Proposal, Stage, Step};
+use crate::view::{Agreed, Deed, DeskFact, Draft, Proposal, Stage, Step};
 use guiju_model::{
-    Bundle, Dates, Digest, Manifest, Metadata, Namespace, Package, Principal, ResolveError, Role, StandardId, Status,
-    VersionInfo, Waiver,
+    Bundle, CommitteeChange, Dates, Digest, Manifest, Metadata, Namespace, Package, Principal, ResolveError, Role,
+    StandardId, Status, VersionInfo, Waiver,
 };
 use guiju_proto::{
     convert::day_or_empty,
-    log::{ProposalStepped, QuorumSet, Use, UseRegistered, entry::Event},
+    log::{CommitteeAgreed, ProposalStepped, QuorumSet, Use, UseRegistered, entry::Event},
 };
 use serde_json::Value;
 
 const TEXT_BYTES_MAX: usize = 16 << 10;
+/// Of why something is published.
+const REASON_BYTES_MAX: usize = 4 << 10;
 /// Steps of one proposal.
 const STEPS_MAX: usize = 300;
 const PROPOSALS_MAX: usize = 1000;
@@ -47,9 +51,20 @@ pub struct Offer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Move {
     Submit,
-    Comment { file: String, pointer: String, is_objection: bool },
-    Answer { comment: u64 },
-    Approve { digest: Digest },
+    Comment {
+        file: String,
+        pointer: String,
+        is_objection: bool,
+    },
+    Answer {
+        comment: u64,
+    },
+    /// `submitted`: the step that brought it into review, as it was read; needed where the digest alone does not say which draft is
+    /// meant.
+    Approve {
+        digest: Digest,
+        submitted: Option<u64>,
+    },
     Reject,
     Retract,
 }
@@ -98,10 +113,27 @@ pub enum DeskError {
     OtherVersion { id: u64, known: String, asked: String },
     #[error("proposal {id} has the digest {found}, and {asked} was named: it has changed since; read it again")]
     OtherDigest { id: u64, found: String, asked: Digest },
+    #[error(
+        "the files of proposal {id} were in review before, under other days, or with another standard.toml or waiver, and the digest \
+         does not tell them apart; read it again, and name the step by which it was submitted: `guiju approve --submitted NUMBER`"
+    )]
+    OtherTerms { id: u64 },
     #[error("proposal {id} has comments without an answer: {}; its author answers them first", list(comments))]
     Unanswered { id: u64, comments: Vec<u64> },
     #[error("`{principal}` has drafted proposal {id}; somebody else approves it")]
     OwnApproval { id: u64, principal: Principal },
+    #[error(
+        "`{principal}` became an approver after proposal {id} was submitted, so its approval does not count; it does once the proposal \
+         is drafted and submitted anew"
+    )]
+    LateApprover { id: u64, principal: Principal },
+    #[error(
+        "this changes who decides under `{namespace}`: {wanted} of its approvers agree first, and {have} have; each says \
+         `guiju agree {change}`"
+    )]
+    CommitteeFirst { change: String, namespace: Namespace, wanted: usize, have: usize },
+    #[error("no committee need agree to `{change}`: a manager does it")]
+    NothingToAgree { change: String },
     #[error("proposal {id} needs {quorum} approvals and has {have}: each of another approver, none of an author")]
     TooFew { id: u64, quorum: u32, have: usize },
     #[error(
@@ -112,12 +144,17 @@ pub enum DeskError {
     WithdrawnReference { id: u64, standard: StandardId, version: String },
     #[error("there is no comment {comment} on proposal {id} that waits for an answer")]
     NoComment { id: u64, comment: u64 },
-    #[error("`{place}` is no place of proposal {id}; name a file of it, and a JSON Pointer into that")]
+    #[error(
+        "`{place}` is no place of proposal {id}; name a file of it, and after `#` a JSON Pointer, a code, the full name of what a .proto \
+         file declares, or lines: schema.json#/properties/height, codes.csv#/110000, house.proto#bj.house.v1.Building.floors, L12-L20"
+    )]
     Place { id: u64, place: String },
     #[error("proposal {id} has no file `{path}`")]
     NoFile { id: u64, path: String },
     #[error("the text is missing: say what and why")]
     NoText,
+    #[error("a reason is missing: say why it is published, for the record")]
+    NoReason,
     #[error("the {what} is too large: at most {max} are taken")]
     TooMuch { what: &'static str, max: usize },
 }
@@ -217,7 +254,7 @@ impl Registry {
                 }
                 submitted = Some(manifest);
             }
-            Move::Approve { digest } => event.digest = digest.as_bytes().to_vec().into(),
+            Move::Approve { digest, .. } => event.digest = digest.as_bytes().to_vec().into(),
             Move::Comment { file, pointer, is_objection } => {
                 (event.file, event.pointer, event.is_objection) = (file.clone(), pointer.clone(), *is_objection);
             }
@@ -271,14 +308,23 @@ impl Registry {
                     return Err(DeskError::NoComment { id, comment: *comment }.into());
                 }
             }
-            Move::Approve { digest } => {
+            Move::Approve { digest, submitted } => {
                 at("in review", stage == Stage::Review)?;
                 if proposal.digest != digest.to_string() {
                     return Err(DeskError::OtherDigest { id, found: proposal.digest, asked: *digest }.into());
                 }
+                let is_this = *submitted == proposal.submitted();
+                if !is_this && (submitted.is_some() || proposal.is_ambiguous()) {
+                    return Err(DeskError::OtherTerms { id }.into());
+                }
                 let principal = caller.principal().clone();
                 if proposal.authors.iter().any(|author| author == principal.as_str()) {
                     return Err(DeskError::OwnApproval { id, principal }.into());
+                }
+                let (_, holdings) = self.holdings()?;
+                let since = proposal.submitted().unwrap_or_default();
+                if !holdings.is_empty() && !holdings.approves_since(&principal, &namespace, since) {
+                    return Err(DeskError::LateApprover { id, principal }.into());
                 }
                 let comments: Vec<u64> = proposal.unanswered().collect();
                 if !comments.is_empty() {
@@ -291,8 +337,15 @@ impl Registry {
     }
 
     /// Publishes what was approved.
-    pub fn publish_proposal(&self, caller: &Caller, operation_id: String, id: u64) -> Result<Published, PublishError> {
+    pub fn publish_proposal(
+        &self,
+        caller: &Caller,
+        operation_id: String,
+        id: u64,
+        reason: String,
+    ) -> Result<Published, PublishError> {
         check_operation_id(&operation_id)?;
+        why_published(&reason)?;
         let proposal = self.seen(caller, id)?;
         if proposal.stage == Stage::Published {
             let (standard, version) = named(&proposal)?;
@@ -300,8 +353,11 @@ impl Registry {
             let version = info.ok_or_else(|| StoreError::Broken("a published proposal without a version".into()))?;
             return Ok(Published { version, is_new: false, warnings: Vec::new(), findings: Findings::default() });
         }
+        if reason.trim().is_empty() {
+            return Err(DeskError::NoReason.into());
+        }
         self.may_publish(caller, id, &digest(&proposal.digest)?)?;
-        let candidate = self.candidate(caller, &proposal)?;
+        let candidate = super::Candidate { reason, ..self.candidate(caller, &proposal)? };
         let caller = caller.acting(Role::Manager, candidate.package.standard.namespace())?;
         self.publish_candidate(&caller, operation_id, candidate, false)
     }
@@ -465,13 +521,14 @@ impl Registry {
         let caller_then = caller.clone();
         let admit = move |registry: &Self| {
             registry.acts(&caller_then, Role::Manager, &namespace)?;
+            let change = CommitteeChange::Quorum { namespace: namespace.clone(), quorum };
             // Whoever manages a part does not take back what was said of the whole.
             for (above, wanted) in registry.view().quorums(&namespace)? {
                 if quorum < wanted {
                     registry.acts(&caller_then, Role::Manager, &above)?;
                 }
             }
-            Ok(())
+            registry.committee_agrees(&caller_then, &change)
         };
         self.step(caller, operation_id, event, Vec::new(), admit)
     }
@@ -504,7 +561,7 @@ impl Registry {
     }
 
     /// Appends an entry by itself, unless the operation has done so already. Its index.
-    fn step(
+    pub(super) fn step(
         &self,
         caller: &Caller,
         operation_id: String,
@@ -525,7 +582,7 @@ impl Registry {
     }
 
     /// Whether a caller may act in a role, by what holds now.
-    fn acts(&self, caller: &Caller, role: Role, namespace: &Namespace) -> Result<(), PublishError> {
+    pub(super) fn acts(&self, caller: &Caller, role: Role, namespace: &Namespace) -> Result<(), PublishError> {
         let ended = || super::Denied::Ended { principal: caller.principal().clone() };
         let caller = self.renewed(caller)?.ok_or_else(ended)?;
         caller.acting(role, namespace)?;
@@ -534,11 +591,17 @@ impl Registry {
 
     /// A proposal that a caller may see; to others there is none.
     fn seen(&self, caller: &Caller, id: u64) -> Result<Proposal, PublishError> {
-        let proposal = self.view().proposal(id)?.ok_or(DeskError::Unknown(id))?;
-        let namespace = namespace(&proposal)?;
-        match self.renewed(caller)?.is_some_and(|caller| caller.may_see_drafts(&namespace)) {
-            true => Ok(proposal),
-            false => Err(DeskError::Hidden { id, namespace }.into()),
+        let view = self.view();
+        // A row as small as none: what is hidden takes no other time than what is not there.
+        let place = view.place_of_proposal(id)?;
+        let caller = self.renewed(caller)?;
+        let namespace: Option<Namespace> = place.and_then(|place| place.parse().ok());
+        match namespace {
+            None => Err(DeskError::Unknown(id).into()),
+            Some(namespace) if caller.is_some_and(|caller| caller.may_see_drafts(&namespace)) => {
+                Ok(view.proposal(id)?.ok_or(DeskError::Unknown(id))?)
+            }
+            Some(namespace) => Err(DeskError::Hidden { id, namespace }.into()),
         }
     }
 
@@ -559,13 +622,15 @@ impl Registry {
 
     fn standing_of(&self, proposal: Proposal) -> Result<Standing, PublishError> {
         let namespace = namespace(&proposal)?;
-        // A proposal that nobody else has looked at is none, even where the namespace asks for nothing.
-        let quorum = self.view().quorum(&namespace)?.max(1);
+        // A proposal that nobody else has looked at is none, even where the namespace asks for nothing; and what was in review when
+        // the quorum was lowered needs as many as before.
+        let then = proposal.submitted().map_or(0, |_| proposal.quorum_then);
+        let quorum = self.view().quorum(&namespace)?.max(then).max(1);
         let (_, holdings) = self.holdings()?;
-        let mut approved_by = Vec::new();
+        let (mut approved_by, since) = (Vec::new(), proposal.submitted().unwrap_or_default());
         for name in proposal.approvers() {
             let principal: Principal = name.parse().map_err(|_| StoreError::Broken("a principal's name".into()))?;
-            if holdings.is_empty() || self.caller(principal)?.may(Role::Approver, &namespace) {
+            if holdings.is_empty() || holdings.approves_since(&principal, &namespace, since) {
                 approved_by.push(name.to_owned());
             }
         }
@@ -578,7 +643,8 @@ impl Registry {
         let bundle = Bundle::seal(&package, &Seen { registry: self, caller })?;
         let waiver = self.waiver(proposal)?;
         let plea = waiver.map(|Waiver { by, reason, .. }| Plea { by, reason, questions: None });
-        let candidate = super::Candidate { package, metadata, metadata_toml, bundle, dates, plea, proposal: None };
+        let (reason, proposal) = Default::default();
+        let candidate = super::Candidate { package, metadata, metadata_toml, bundle, dates, plea, reason, proposal };
         let findings = self.judged_candidate(caller, &candidate)?;
         Ok((candidate.bundle.root().manifest.clone(), findings))
     }
@@ -598,7 +664,8 @@ impl Registry {
         }
         let waiver = self.waiver(proposal)?;
         let plea = waiver.map(|Waiver { by, reason, questions }| Plea { by, reason, questions: Some(questions) });
-        Ok(super::Candidate { package, metadata, metadata_toml, bundle, dates, plea, proposal: Some(proposal.id) })
+        let (reason, proposal) = (String::new(), Some(proposal.id));
+        Ok(super::Candidate { package, metadata, metadata_toml, bundle, dates, plea, reason, proposal })
     }
 
     fn drafted(&self, proposal: &Proposal) -> Result<(Package, Metadata, String, Dates), PublishError> {
@@ -622,14 +689,14 @@ impl Registry {
     }
 
     fn is_place(&self, proposal: &Proposal, file: &str, pointer: &str) -> Result<(), PublishError> {
-        let none = || DeskError::Place { id: proposal.id, place: format!("{file}{pointer}") };
+        let hash = if pointer.is_empty() { "" } else { "#" };
+        let none = || DeskError::Place { id: proposal.id, place: format!("{file}{hash}{pointer}") };
         if file.is_empty() && pointer.is_empty() {
             return Ok(());
         }
         let manifest = self.manifest(&digest(&proposal.digest)?)?;
         let bytes = self.log.blob(manifest.files.get(file).ok_or_else(none)?)?.unwrap_or_default();
-        let is_there = || serde_json::from_slice::<Value>(&bytes).ok()?.pointer(pointer).map(drop);
-        match pointer.is_empty() || is_there().is_some() {
+        match pointer.is_empty() || places::is_there(file, &bytes, pointer) {
             true => Ok(()),
             false => Err(none().into()),
         }
@@ -653,7 +720,12 @@ impl Move {
 pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event, mut documents: Vec<Digest>) -> Option<DeskFact> {
     match event {
         Event::QuorumSet(QuorumSet { namespace, quorum, .. }) => {
-            Some(DeskFact::Quorum { namespace: namespace.parse().ok()?, quorum: *quorum })
+            Some(DeskFact::Quorum { index, namespace: namespace.parse().ok()?, quorum: *quorum })
+        }
+        Event::CommitteeAgreed(CommitteeAgreed { change, .. }) => {
+            let change: CommitteeChange = change.parse().ok()?;
+            let agreed = Agreed { by: by.to_owned(), index, time_ms };
+            Some(DeskFact::Agreed { change: change.to_string(), agreed })
         }
         Event::UseRegistered(UseRegistered { uses }) => {
             let uses = uses.iter().map(|used| (used.standard.clone(), used.version.clone())).collect();
@@ -664,7 +736,7 @@ pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event, mut docume
             // What was submitted is a manifest of its own: that of the draft, bound to what it refers to.
             documents.extend(digest().and_then(|digest| digest.parse::<Digest>().ok()));
             let what = match event.step.as_str() {
-                "drafted" => Deed::Drafted { digest: digest()? },
+                "drafted" => Deed::Drafted { digest: digest()?, terms: terms(event) },
                 "submitted" => Deed::Submitted { digest: digest()?, waived: text_of(&event.waived) },
                 "commented" => Deed::Commented {
                     file: event.file.clone(),
@@ -697,9 +769,16 @@ pub(super) fn fact(index: u64, time_ms: u64, by: &str, event: &Event, mut docume
     }
 }
 
+/// What of a draft its digest does not cover.
+fn terms(event: &ProposalStepped) -> String {
+    let ProposalStepped { metadata, effective_from, effective_to, grace_until, waive, .. } = event;
+    let days = format!("{effective_from} {effective_to} {grace_until} ").into_bytes();
+    Digest::of(&[days.as_slice(), metadata, waive].concat()).to_string()
+}
+
 /// That a proposal was published.
-pub(super) fn published(proposal: u64, index: u64, time_ms: u64, by: &str) -> DeskFact {
-    let step = Step { index, time_ms, by: by.to_owned(), what: Deed::Published, text: None };
+pub(super) fn published(proposal: u64, index: u64, time_ms: u64, by: &str, reason: String) -> DeskFact {
+    let step = Step { index, time_ms, by: by.to_owned(), what: Deed::Published { reason }, text: None };
     DeskFact::Stepped { proposal, step: Box::new(step), draft: None, documents: Vec::new() }
 }
 
@@ -713,6 +792,14 @@ fn text_of(bytes: &[u8]) -> Option<String> {
 
 fn digest(text: &str) -> Result<Digest, StoreError> {
     text.parse().map_err(|_| StoreError::Broken(format!("`{text}` is no digest")))
+}
+
+/// Whether why something is published is not too long.
+pub(super) fn why_published(reason: &str) -> Result<(), PublishError> {
+    match reason.len() > REASON_BYTES_MAX {
+        true => Err(DeskError::TooMuch { what: "reason, in bytes,", max: REASON_BYTES_MAX }.into()),
+        false => Ok(()),
+    }
 }
 
 fn bounded(text: &str) -> Result<(), PublishError> {

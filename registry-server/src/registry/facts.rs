@@ -162,7 +162,8 @@ impl Registry {
                 let term = term(&published, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
                 let waiver = published.waiver.map(Into::into);
                 let info = version_info(&manifest, named, index, time_ms, term, waiver);
-                let desk = published.proposal.map(|proposal| desk::published(proposal, index, time_ms, &principal));
+                let desk =
+                    published.proposal.map(|id| desk::published(id, index, time_ms, &principal, published.reason));
                 let documents = [named, toml].into_iter().chain(manifest.files.into_values()).collect();
                 Ok(Fact::Published { info: Box::new(info), metadata: Box::new(metadata), words, documents, desk })
             }
@@ -173,8 +174,10 @@ impl Registry {
                 Ok(Fact::StatusChanged { standard, version, status, successor: change.successor, ends })
             }
             Some(
-                event
-                @ (entry::Event::ProposalStepped(_) | entry::Event::QuorumSet(_) | entry::Event::UseRegistered(_)),
+                event @ (entry::Event::ProposalStepped(_)
+                | entry::Event::QuorumSet(_)
+                | entry::Event::CommitteeAgreed(_)
+                | entry::Event::UseRegistered(_)),
             ) => {
                 let documents = contents::named(bytes, |digest| self.log.blob(digest)).map_err(fault)?;
                 desk::fact(index, time_ms, &principal, &event, documents)

@@ -4,29 +4,50 @@
 //! - Whoever holds nothing may do nothing, except in a registry that is open: one in which nobody holds a role.
 //! - A change is judged by the roles that hold when it is appended, not by those that held when it was asked for.
 
-use super::{Registry, StoreError};
-use guiju_model::{Grant, Namespace, Principal, Role, Scope, StandardId};
+use super::{Registry, Stage, StoreError};
+use guiju_model::{CommitteeChange, Grant, Namespace, Principal, Role, Scope, StandardId};
 use guiju_proto::log::{Entry, entry::Event};
 use prost::Message;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// The roles of all principals at one moment.
 #[derive(Clone, Debug, Default)]
-pub struct Holdings(HashMap<Principal, Vec<Grant>>);
+pub struct Holdings {
+    held: HashMap<Principal, Vec<Grant>>,
+    /// Who approves, under what, and the index of the entry that gave the role.
+    approvers: Vec<(Principal, Scope, u64)>,
+}
 
 impl Holdings {
     pub fn of(&self, principal: &Principal) -> &[Grant] {
-        self.0.get(principal).map_or(&[], Vec::as_slice)
+        self.held.get(principal).map_or(&[], Vec::as_slice)
     }
 
     /// How many principals hold exactly this.
     pub(super) fn holders(&self, grant: &Grant) -> usize {
-        self.0.values().filter(|held| held.contains(grant)).count()
+        self.held.values().filter(|held| held.contains(grant)).count()
+    }
+
+    /// Who approves under a namespace.
+    pub(super) fn approvers(&self, namespace: &Namespace) -> BTreeSet<Principal> {
+        let there = self.approvers.iter().filter(|(_, scope, _)| scope.covers(namespace));
+        there.map(|(principal, ..)| principal.clone()).collect()
+    }
+
+    /// Whether somebody approves under a namespace, and did so when the log had so many entries.
+    pub(super) fn approves_since(&self, principal: &Principal, namespace: &Namespace, size: u64) -> bool {
+        let holds = |(who, scope, given): &(Principal, Scope, u64)| {
+            who == principal && scope.covers(namespace) && *given < size
+        };
+        self.approvers.iter().any(holds)
     }
 
     /// Whether nobody holds a role.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.held.is_empty()
     }
 }
 
@@ -146,11 +167,23 @@ impl Caller {
         self.any(|grant| grant.role.sees_drafts() && grant.scope.covers(namespace))
     }
 
-    /// Whether an entry of the log may be shown to it: all that it is about, or else everything, must be.
-    pub fn may_see_entry(&self, entry: &[u8]) -> bool {
-        let about = Entry::decode(entry).ok().and_then(|entry| scopes(entry.meaning().event?));
-        let everything = || self.may_over(Role::Reader, &Scope::All);
-        about.map_or_else(everything, |scopes| scopes.iter().all(|scope| self.may_over(Role::Reader, scope)))
+    /// Whether something under a namespace may be shown to it.
+    fn sees_some(&self, namespace: &Namespace) -> bool {
+        let place = Scope::Under(namespace.clone());
+        self.any(|grant| {
+            let touches = grant.scope.covers(namespace) || place.contains(&grant.scope);
+            grant.role.implies(Role::Reader) && touches
+        })
+    }
+
+    /// Whether who holds what there is for it to know.
+    pub(super) fn may_look_after(&self, scope: &Scope) -> bool {
+        self.may_over(Role::Manager, scope) || self.may_over(Role::Auditor, scope)
+    }
+
+    /// Whether it is the command that acts on the data folder of a stopped server.
+    pub(super) fn is_bootstrap(&self) -> bool {
+        matches!(self.standing, Standing::Bootstrap)
     }
 
     fn any(&self, allows: impl Fn(&Grant) -> bool) -> bool {
@@ -207,16 +240,6 @@ impl Caller {
     }
 }
 
-/// What an entry is about; none where that is not known here.
-fn scopes(event: Event) -> Option<Vec<Scope>> {
-    let under = |standard: &str| Some(vec![Scope::Under(standard.parse::<StandardId>().ok()?.namespace().clone())]);
-    match event {
-        Event::VersionPublished(event) => under(&event.standard),
-        Event::StatusChanged(event) => under(&event.standard),
-        _ => None,
-    }
-}
-
 /// What two grants allow both.
 fn narrower(one: &Grant, other: &Grant) -> Option<Grant> {
     let role = match (one.role.implies(other.role), other.role.implies(one.role)) {
@@ -233,6 +256,53 @@ fn narrower(one: &Grant, other: &Grant) -> Option<Grant> {
 }
 
 impl Registry {
+    /// Whether an entry of the log may be shown to a caller. Who reads everything is shown all; else what was published and what became
+    /// of it is shown to who may read it, with the steps by which it was decided; how many must approve, to who may read something
+    /// under that namespace; and what else there is, to who looks after the place.
+    pub fn shows_entry(&self, caller: &Caller, index: u64, entry: &[u8]) -> Result<bool, StoreError> {
+        if caller.may_over(Role::Reader, &Scope::All) {
+            return Ok(true);
+        }
+        let Ok(entry) = Entry::decode(entry) else { return Ok(false) };
+        let is_ours = !matches!(entry.event, Some(Event::Mirrored(_)));
+        let is_own = is_ours && !caller.is_anyone() && entry.principal == caller.principal().as_str();
+        let under = |standard: &str| Some(standard.parse::<StandardId>().ok()?.namespace().clone());
+        let scope = |scope: &str| scope.parse::<Scope>().ok();
+        let look_after = |scope: Option<Scope>| scope.is_some_and(|scope| caller.may_look_after(&scope));
+        Ok(match entry.meaning().event {
+            Some(Event::VersionPublished(event)) => under(&event.standard).is_some_and(|name| caller.may_see(&name)),
+            Some(Event::StatusChanged(event)) => under(&event.standard).is_some_and(|name| caller.may_see(&name)),
+            Some(Event::ProposalStepped(event)) if is_ours => match under(&event.standard) {
+                Some(name) if caller.may_see_drafts(&name) => true,
+                Some(name) if caller.may_see(&name) => {
+                    let proposal = self.view().proposal(event.proposal.unwrap_or(index))?;
+                    proposal.is_some_and(|proposal| proposal.stage == Stage::Published)
+                }
+                _ => false,
+            },
+            Some(Event::QuorumSet(event)) => event.namespace.parse().is_ok_and(|name| caller.sees_some(&name)),
+            Some(Event::CommitteeAgreed(event)) => event.change.parse::<CommitteeChange>().is_ok_and(|change| {
+                let decides = |scope: &Scope| match scope {
+                    Scope::Under(namespace) => caller.may_see_drafts(namespace),
+                    Scope::All => caller.may_look_after(scope),
+                };
+                change.scopes().iter().all(decides)
+            }),
+            Some(Event::RoleGranted(event)) => look_after(scope(&event.scope)),
+            Some(Event::RoleRevoked(event)) => look_after(scope(&event.scope)),
+            Some(Event::TokenCreated(event)) => {
+                let scope = |grant: &String| grant.parse::<Grant>().ok().map(|grant| grant.scope);
+                event.grants.iter().all(|grant| look_after(scope(grant)))
+            }
+            Some(Event::UseRegistered(event)) => {
+                let sees = |name: Namespace| caller.may_see_drafts(&name);
+                is_own
+                    || (!event.uses.is_empty() && event.uses.iter().all(|used| under(&used.standard).is_some_and(sees)))
+            }
+            _ => false,
+        })
+    }
+
     /// Who holds what by now.
     pub fn holdings(&self) -> Result<(u64, Arc<Holdings>), StoreError> {
         let view = self.view();
@@ -241,11 +311,14 @@ impl Registry {
         if known == epoch {
             return Ok((epoch, holdings));
         }
-        let mut held: HashMap<Principal, Vec<Grant>> = HashMap::new();
+        let Holdings { mut held, mut approvers } = Holdings::default();
         for info in view.grants()?.into_iter().filter(|info| info.revoked.is_none()) {
+            if info.grant.role == Role::Approver {
+                approvers.push((info.principal.clone(), info.grant.scope.clone(), info.granted.log_index));
+            }
             held.entry(info.principal).or_default().push(info.grant);
         }
-        let fresh = (epoch, Arc::new(Holdings(held)));
+        let fresh = (epoch, Arc::new(Holdings { held, approvers }));
         *self.holdings.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = fresh.clone();
         Ok(fresh)
     }

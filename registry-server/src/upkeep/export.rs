@@ -11,8 +11,8 @@ use super::{Lines, Publication, Sums, at, blob, must_be_empty, source, sums, uns
 use crate::{Fault, contents, log::Log, settings::Settings};
 use guiju_model::{Digest, Manifest};
 use guiju_proto::log::{
-    Entry, ProposalStepped, QuorumSet, RoleGranted, RoleRevoked, StatusChanged, TokenCreated, TokenRevoked,
-    UseRegistered, VersionPublished, entry::Event,
+    CommitteeAgreed, Entry, ProposalStepped, QuorumSet, RoleGranted, RoleRevoked, StatusChanged, TokenCreated,
+    TokenRevoked, UseRegistered, VersionPublished, entry::Event,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -109,12 +109,14 @@ fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication
             effective_to,
             grace_until,
             waiver,
+            reason,
             ..
         })) => json!({
             "event": "version-published", "standard": standard, "version": version,
             "digest": publication.map(|publication| publication.manifest.digest().to_string()),
             "effective_from": effective_from, "effective_to": effective_to, "grace_until": grace_until,
             "waiver": waiver.map(|waiver| json!({"by": waiver.by, "reason": waiver.reason, "questions": waiver.questions})),
+            "reason": reason,
         }),
         Some(Event::StatusChanged(StatusChanged { standard, version, status, reason, successor, effective_to })) => {
             json!({
@@ -141,6 +143,9 @@ fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication
         }),
         Some(Event::QuorumSet(QuorumSet { namespace, quorum, reason })) => json!({
             "event": "quorum-set", "namespace": namespace, "quorum": quorum, "reason": reason,
+        }),
+        Some(Event::CommitteeAgreed(CommitteeAgreed { change, reason })) => json!({
+            "event": "committee-agreed", "change": change, "reason": reason,
         }),
         Some(Event::UseRegistered(UseRegistered { uses })) => {
             let uses: Vec<String> = uses.iter().map(|used| format!("{}@={}", used.standard, used.version)).collect();

@@ -1,7 +1,7 @@
 //! Who holds what: roles and tokens, those of the past too.
 
-use super::{View, ViewError, json};
-use guiju_model::{Digest, Grant, GrantInfo, Principal, Step, TokenInfo};
+use super::{View, ViewError, desk::committee_key, json};
+use guiju_model::{Digest, Grant, GrantInfo, Principal, Role, Scope, Step, TokenInfo};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
 
@@ -19,6 +19,20 @@ impl AccessFact {
         match self {
             Self::Granted { step, .. } | Self::Revoked { step, .. } | Self::TokenRevoked { step, .. } => step.log_index,
             Self::TokenCreated { token, .. } => token.created.log_index,
+        }
+    }
+
+    /// Where others approve from now on.
+    fn committees(&self) -> Vec<&Scope> {
+        match self {
+            Self::Granted { grant, .. } | Self::Revoked { grant, .. } if grant.role == Role::Approver => {
+                vec![&grant.scope]
+            }
+            Self::TokenCreated { token, .. } if token.created.by != token.principal.as_str() => {
+                let approvers = token.grants.iter().filter(|grant| grant.role == Role::Approver);
+                approvers.map(|grant| &grant.scope).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }
@@ -66,6 +80,9 @@ impl View {
         fact: &AccessFact,
     ) -> Result<(), ViewError> {
         changes.insert(EPOCH.to_vec(), (fact.index() + 1).to_be_bytes().to_vec());
+        for scope in fact.committees() {
+            changes.insert(committee_key(scope), json(&(fact.index() + 1)));
+        }
         match fact {
             AccessFact::Granted { principal, grant, step } => {
                 changes.insert(grant_key(principal, grant), json(&GrantRow { granted: step.into(), revoked: None }));

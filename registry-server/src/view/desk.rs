@@ -1,7 +1,7 @@
 //! The committee's desk: proposals, quorums, and who uses what.
 
 use super::{View, ViewError, json};
-use guiju_model::{Digest, Namespace, StandardId};
+use guiju_model::{Digest, Namespace, Scope, StandardId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,14 +17,27 @@ pub enum DeskFact {
         documents: Vec<Digest>,
     },
     Quorum {
+        index: u64,
         namespace: Namespace,
         quorum: u32,
+    },
+    Agreed {
+        change: String,
+        agreed: Agreed,
     },
     Used {
         principal: String,
         /// Standard and version.
         uses: Vec<(String, String)>,
     },
+}
+
+/// That somebody has agreed to a change of a committee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreed {
+    pub by: String,
+    pub index: u64,
+    pub time_ms: u64,
 }
 
 /// A version that is to be decided on, as its last draft has it.
@@ -50,6 +63,8 @@ pub struct Proposal {
     /// Of the draft's manifest; from review on of the version's.
     pub digest: String,
     pub authors: Vec<String>,
+    /// Approvals that were asked for when it was submitted.
+    pub quorum_then: u32,
     pub steps: Vec<Step>,
 }
 
@@ -93,6 +108,8 @@ pub struct Step {
 pub enum Deed {
     Drafted {
         digest: String,
+        /// Digest of all that the other does not cover: standard.toml, days, and what is waived.
+        terms: String,
     },
     /// With the digest of what was waived.
     Submitted {
@@ -112,16 +129,37 @@ pub enum Deed {
     },
     Rejected,
     Withdrawn,
-    Published,
+    Published {
+        reason: String,
+    },
 }
 
 impl Proposal {
+    /// Index of the step by which it came into review, as it is now.
+    pub fn submitted(&self) -> Option<u64> {
+        let last = self.steps.iter().rfind(|step| matches!(step.what, Deed::Drafted { .. } | Deed::Submitted { .. }));
+        last.filter(|step| matches!(step.what, Deed::Submitted { .. })).map(|step| step.index)
+    }
+
     /// Indices of the comments that nobody has answered.
     pub fn unanswered(&self) -> impl Iterator<Item = u64> {
         let is_answered =
             |index| self.steps.iter().any(|step| matches!(step.what, Deed::Answered { comment } if comment == index));
         let comments = self.steps.iter().filter(|step| matches!(step.what, Deed::Commented { .. }));
         comments.map(|step| step.index).filter(move |index| !is_answered(*index))
+    }
+
+    /// Whether the same files were in review before under other terms: a digest alone does not say which was read.
+    pub fn is_ambiguous(&self) -> bool {
+        let (mut draft, mut read) = (None, Vec::new());
+        for step in &self.steps {
+            match &step.what {
+                Deed::Drafted { digest, terms } => draft = Some((digest, terms)),
+                Deed::Submitted { .. } => read.extend(draft),
+                _ => {}
+            }
+        }
+        read.iter().any(|(digest, terms)| draft.is_some_and(|last| last.0 == *digest && last.1 != *terms))
     }
 
     /// Who has approved what is in review, once each, and no author.
@@ -140,7 +178,7 @@ impl Proposal {
 
     fn take(&mut self, step: Step) {
         match &step.what {
-            Deed::Drafted { digest } => {
+            Deed::Drafted { digest, .. } => {
                 (self.stage, self.digest) = (Stage::Draft, digest.clone());
                 if !self.authors.contains(&step.by) {
                     self.authors.push(step.by.clone());
@@ -149,7 +187,7 @@ impl Proposal {
             Deed::Submitted { digest, .. } => (self.stage, self.digest) = (Stage::Review, digest.clone()),
             Deed::Rejected => self.stage = Stage::Rejected,
             Deed::Withdrawn => self.stage = Stage::Withdrawn,
-            Deed::Published => self.stage = Stage::Published,
+            Deed::Published { .. } => self.stage = Stage::Published,
             Deed::Commented { .. } | Deed::Answered { .. } | Deed::Approved { .. } => {}
         }
         self.steps.push(step);
@@ -161,8 +199,9 @@ impl View {
         match fact {
             DeskFact::Stepped { proposal: id, step, draft, documents } => {
                 let (key, step) = (proposal_key(*id), Step::clone(step));
+                let is_submitted = matches!(step.what, Deed::Submitted { .. });
                 let known: Option<Proposal> = self.changed(changes, &key)?;
-                let proposal = match (known, draft) {
+                let mut proposal = match (known, draft) {
                     (Some(mut known), draft) => {
                         if let Some(draft) = draft {
                             known.draft = Draft::clone(draft);
@@ -171,20 +210,36 @@ impl View {
                         known
                     }
                     (None, Some(draft)) => {
-                        let (authors, steps, digest) = Default::default();
+                        let (authors, steps, digest, quorum_then) = Default::default();
                         let draft = Draft::clone(draft);
-                        let mut new = Proposal { id: *id, stage: Stage::Draft, draft, digest, authors, steps };
+                        let mut new =
+                            Proposal { id: *id, stage: Stage::Draft, draft, digest, authors, quorum_then, steps };
                         new.take(step);
                         new
                     }
                     (None, None) => return Ok(()),
                 };
-                changes.insert(key, json(&proposal));
                 let (namespace, _) = proposal.draft.standard.rsplit_once('/').unwrap_or_default();
-                self.name_documents(changes, documents, Some(namespace))?;
+                let namespace = namespace.to_owned();
+                if is_submitted && let Ok(place) = namespace.parse() {
+                    proposal.quorum_then =
+                        self.quorums_in(changes, &place)?.first().map_or(0, |(_, quorum): &(Namespace, u32)| *quorum);
+                }
+                changes.insert(key, json(&proposal));
+                changes.insert(place_key(*id), json(&namespace));
+                self.name_documents(changes, documents, Some(&namespace))?;
             }
-            DeskFact::Quorum { namespace, quorum } => {
+            DeskFact::Quorum { index, namespace, quorum } => {
                 changes.insert(format!("q/{namespace}").into_bytes(), json(quorum));
+                changes.insert(committee_key(&Scope::Under(namespace.clone())), json(&(index + 1)));
+            }
+            DeskFact::Agreed { change, agreed } => {
+                let key = format!("c/{change}").into_bytes();
+                let mut all: Vec<Agreed> = self.changed(changes, &key)?.unwrap_or_default();
+                // Who says it again says it anew.
+                all.retain(|known| known.by != agreed.by);
+                all.push(agreed.clone());
+                changes.insert(key, json(&all));
             }
             DeskFact::Used { principal, uses } => {
                 let key = format!("u/{principal}").into_bytes();
@@ -220,14 +275,63 @@ impl View {
 
     /// What was said of a namespace and of those above it, the nearest first.
     pub fn quorums(&self, namespace: &Namespace) -> Result<Vec<(Namespace, u32)>, ViewError> {
+        self.quorums_in(&BTreeMap::new(), namespace)
+    }
+
+    fn quorums_in(
+        &self,
+        changes: &BTreeMap<Vec<u8>, Vec<u8>>,
+        namespace: &Namespace,
+    ) -> Result<Vec<(Namespace, u32)>, ViewError> {
         let (mut found, mut name) = (Vec::new(), Some(namespace.as_str()));
         while let Some(here) = name {
-            if let (Some(quorum), Ok(place)) = (self.row(format!("q/{here}").as_bytes())?, here.parse()) {
+            let quorum = self.changed(changes, format!("q/{here}").as_bytes())?;
+            if let (Some(quorum), Ok(place)) = (quorum, here.parse()) {
                 found.push((place, quorum));
             }
             name = here.rsplit_once('.').map(|(above, _)| above);
         }
         Ok(found)
+    }
+
+    /// All that was said of how many must approve.
+    pub fn all_quorums(&self) -> Result<Vec<(Namespace, u32)>, ViewError> {
+        let mut found = Vec::new();
+        for item in self.keys("q/") {
+            let (key, value) = item?;
+            let quorum = serde_json::from_slice(&value).map_err(|error| self.fault(error))?;
+            found.extend(key[2..].parse().ok().map(|namespace| (namespace, quorum)));
+        }
+        Ok(found)
+    }
+
+    /// Who has agreed to a change of a committee, whether or not that still holds.
+    pub fn agreed_to(&self, change: &str) -> Result<Vec<Agreed>, ViewError> {
+        Ok(self.row(format!("c/{change}").as_bytes())?.unwrap_or_default())
+    }
+
+    /// Changes that anybody ever agreed to.
+    pub fn changes_agreed_to(&self) -> Result<Vec<String>, ViewError> {
+        self.keys("c/").map(|item| item.map(|(key, _)| key[2..].to_owned())).collect()
+    }
+
+    /// The size of the log when the committee of a namespace changed last: who is in it, or how many must approve.
+    pub fn committee_since(&self, namespace: &Namespace) -> Result<u64, ViewError> {
+        let (mut since, place) = (0, Scope::Under(namespace.clone()));
+        for item in self.keys("e/") {
+            let (key, value) = item?;
+            let size: u64 = serde_json::from_slice(&value).map_err(|error| self.fault(error))?;
+            let touches = |scope: Scope| scope.covers(namespace) || place.contains(&scope);
+            if key[2..].parse().is_ok_and(touches) {
+                since = since.max(size);
+            }
+        }
+        Ok(since)
+    }
+
+    /// The namespace of a proposal. As little is read to say it as that there is none.
+    pub fn place_of_proposal(&self, id: u64) -> Result<Option<String>, ViewError> {
+        self.row(&place_key(id))
     }
 
     /// Who said that it uses a standard, and which version.
@@ -242,6 +346,15 @@ impl View {
         }
         Ok(found)
     }
+}
+
+/// Where the index after the last change of a committee is kept.
+pub(super) fn committee_key(scope: &Scope) -> Vec<u8> {
+    format!("e/{scope}").into_bytes()
+}
+
+fn place_key(id: u64) -> Vec<u8> {
+    format!("n/{id:020}").into_bytes()
 }
 
 /// Numbers of one length, so that their order is that of the rows.

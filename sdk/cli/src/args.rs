@@ -2,6 +2,7 @@
 
 use crate::{
     command::{
+        agree::AgreeArgs,
         answer::AnswerArgs,
         approve::ApproveArgs,
         check::CheckArgs,
@@ -129,6 +130,7 @@ pub enum Command {
     Approve(ApproveArgs),
     Reject(RejectArgs),
     Quorum(QuorumArgs),
+    Agree(AgreeArgs),
     Publish(PublishArgs),
     Deprecate(DeprecateArgs),
     Withdraw(WithdrawArgs),

@@ -1,5 +1,6 @@
 //! One file a command. Each takes its arguments and the context, and answers with a verdict.
 
+pub mod agree;
 pub mod answer;
 pub mod approve;
 pub mod check;
@@ -59,6 +60,7 @@ pub fn run(command: Command, context: &Context) -> Answer {
         Command::Approve(args) => approve::run(args, context),
         Command::Reject(args) => reject::run(args, context),
         Command::Quorum(args) => quorum::run(args, context),
+        Command::Agree(args) => agree::run(args, context),
         Command::Publish(args) => publish::run(args, context),
         Command::Deprecate(args) => deprecate::run(args, context),
         Command::Withdraw(args) => withdraw::run(args, context),

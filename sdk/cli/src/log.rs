@@ -71,6 +71,18 @@ pub fn replayed(
     demands: &LogDemands,
     is_told: impl Fn(&LogEntry) -> bool,
 ) -> Result<Result<(HeldLog, Vec<LogEntry>), Failure>, Failure> {
+    Ok(seen(shelf, demands, is_told)?.map(|(head, entries, _)| (head, entries)))
+}
+
+/// What was read of a log: its head, the entries that are to be told, and how many are not shown.
+pub type Read = (HeldLog, Vec<LogEntry>, u64);
+
+/// The same, with how many entries are not shown to who asks.
+pub fn seen(
+    shelf: &Shelf<'_>,
+    demands: &LogDemands,
+    is_told: impl Fn(&LogEntry) -> bool,
+) -> Result<Result<Read, Failure>, Failure> {
     let head = match believed(shelf, demands)? {
         Ok(log) => log,
         Err(failure) => return Ok(Err(failure)),
@@ -80,7 +92,7 @@ pub fn replayed(
     let told = |entry| entries.extend(Some(entry).filter(&is_told));
     let checkpoint = &head.checkpoint;
     match shelf.ask(|registry| async move { Ok(replay(&registry, held, checkpoint, told).await) })? {
-        Ok(()) => Ok(Ok((head, entries))),
+        Ok(withheld) => Ok(Ok((head, entries, withheld))),
         Err(error) => distrust(error).map(Err),
     }
 }

@@ -1,11 +1,11 @@
 //! The committee's desk: proposals, approvals, quorums, and who uses what.
 
 use crate::{Registry, RegistryError, Terms, registry::again};
-use guiju_model::{Content, Digest, Manifest, Namespace, Package, VersionInfo};
+use guiju_model::{CommitteeChange, Content, Digest, Manifest, Namespace, Package, VersionInfo};
 use guiju_proto::{convert::ConvertError, governance as wire};
 
 use std::collections::BTreeMap;
-pub use wire::{GetProposalResponse, Impact, Proposal, ProposalStep, User};
+pub use wire::{Agreement, GetProposalResponse, Impact, Proposal, ProposalStep, User};
 
 /// The largest file that is taken from a registry.
 const FILE_BYTES_MAX: usize = 64 << 20;
@@ -33,6 +33,8 @@ pub enum Move<'m> {
     },
     Approve {
         digest: Digest,
+        /// The step that brought it into review, as it was read, where the digest alone does not say which draft is meant.
+        submitted: Option<u64>,
     },
     Reject,
     Retract,
@@ -85,19 +87,26 @@ impl Registry {
                 let comment = *comment;
                 ask!(self, answer, wire::AnswerRequest { operation_id, name, proposal, comment, text }).proposal
             }
-            Move::Approve { digest } => {
-                let digest = digest.to_string();
-                ask!(self, approve, wire::ApproveRequest { operation_id, name, proposal, digest, text }).proposal
+            Move::Approve { digest, submitted } => {
+                let (digest, submitted) = (digest.to_string(), *submitted);
+                let request = wire::ApproveRequest { operation_id, name, proposal, digest, text, submitted };
+                ask!(self, approve, request).proposal
             }
             Move::Reject => ask!(self, reject, wire::RejectRequest { operation_id, name, proposal, text }).proposal,
             Move::Retract => ask!(self, retract, wire::RetractRequest { operation_id, name, proposal, text }).proposal,
         })
     }
 
-    /// Publishes what was approved. Whether this call wrote the entry.
-    pub async fn publish_proposal(&self, hand: &Hand<'_>, proposal: u64) -> Result<(VersionInfo, bool), RegistryError> {
-        let (operation_id, name) = (hand.operation_id.into(), hand.name.into());
-        let answer = ask!(self, publish_proposal, wire::PublishProposalRequest { operation_id, name, proposal });
+    /// Publishes what was approved, and says why. Whether this call wrote the entry.
+    pub async fn publish_proposal(
+        &self,
+        hand: &Hand<'_>,
+        proposal: u64,
+        reason: &str,
+    ) -> Result<(VersionInfo, bool), RegistryError> {
+        let (operation_id, name, reason) = (hand.operation_id.into(), hand.name.into(), reason.into());
+        let request = wire::PublishProposalRequest { operation_id, name, proposal, reason };
+        let answer = ask!(self, publish_proposal, request);
         let version = answer.version.ok_or_else(|| ConvertError::new("version", "it is missing"))?;
         Ok((version.try_into()?, answer.is_new))
     }
@@ -165,6 +174,23 @@ impl Registry {
         let (operation_id, name) = (hand.operation_id.into(), hand.name.into());
         let (namespace, reason) = (namespace.to_string(), reason.into());
         Ok(ask!(self, set_quorum, wire::SetQuorumRequest { operation_id, name, namespace, quorum, reason }).log_index)
+    }
+
+    /// Agrees to a change of a committee, as an approver of it; how far the change has come with each committee that it touches.
+    pub async fn agree(
+        &self,
+        hand: &Hand<'_>,
+        change: &CommitteeChange,
+        reason: &str,
+    ) -> Result<Vec<Agreement>, RegistryError> {
+        let (operation_id, name) = (hand.operation_id.into(), hand.name.into());
+        let (change, reason) = (change.to_string(), reason.into());
+        Ok(ask!(self, agree, wire::AgreeRequest { operation_id, name, change, reason }).agreements)
+    }
+
+    /// Changes that approvers have agreed to and nobody has made.
+    pub async fn agreements(&self) -> Result<Vec<Agreement>, RegistryError> {
+        Ok(ask!(self, list_agreements, wire::ListAgreementsRequest {}).agreements)
     }
 
     /// Says which versions are used, in place of all that was said before. The index of the log entry.

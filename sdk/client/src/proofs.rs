@@ -5,7 +5,7 @@
 //! - A pin is proved only if the entry at its index publishes that version with that digest, and is in the held checkpoint's tree.
 
 use crate::{Cache, CacheError, Lock, Pin, Registry, RegistryError, lock::HeldLog};
-use guiju_model::Waiver;
+use guiju_model::{CommitteeChange, Digest, Waiver};
 use guiju_proto::{
     convert::ConvertError,
     log::{self as wire, Entry, entry::Event},
@@ -13,6 +13,7 @@ use guiju_proto::{
 use guiju_tlog::{Checkpoint, Hash, KeyHistory, LogFault, Note, Policy, Proof, Replay, Seen, VerifierKey, follow};
 use prost::Message;
 use std::collections::BTreeMap;
+use tonic::Code;
 
 /// What is asked of a log beyond its own signature.
 #[derive(Clone, Debug, Default)]
@@ -56,12 +57,14 @@ pub struct LogEntry {
     pub index: u64,
     pub time_ms: u64,
     pub principal: String,
-    /// `published`, or the status that it got; `granted`, `revoked`, `token-created`, `token-revoked`. `?` for an entry that this program is too old to know.
+    /// `published`, or the status that it got; `granted`, `revoked`, `token-created`, `token-revoked`; `quorum-set`, `agreed`. `?` for an entry that this program is too old to know.
     pub event: String,
     pub standard: String,
     pub version: String,
-    /// Why a status was changed; empty for what was published.
+    /// Why; empty where nothing was said, and of steps of a proposal, whose words are told to those who see drafts alone.
     pub reason: String,
+    /// Of a step of a proposal: the proposal, and the digest of what was said with it.
+    pub said: Option<(u64, Digest)>,
     /// What to use instead, where that was said.
     pub successor: String,
     /// Of an entry about who may do what: whom it is about, and with what role or token.
@@ -93,6 +96,7 @@ impl LogEntry {
                 (read.effective_from, read.effective_to) = (event.effective_from, event.effective_to);
                 read.grace_until = event.grace_until;
                 read.waiver = event.waiver.map(Into::into);
+                read.reason = event.reason;
             }
             Some(Event::StatusChanged(event)) => {
                 (read.event, read.standard, read.version) = (event.status, event.standard, event.version);
@@ -119,8 +123,10 @@ impl LogEntry {
             }
             Some(Event::ProposalStepped(event)) => {
                 let step = if event.is_objection { "objected" } else { event.step.as_str() };
+                let id = event.proposal.unwrap_or(index);
                 read.event = format!("proposal-{step}");
-                read.about = format!("proposal {}", event.proposal.unwrap_or(index));
+                read.about = format!("proposal {id}");
+                read.said = event.text.as_ref().try_into().ok().map(|bytes| (id, Digest::from_bytes(bytes)));
                 (read.standard, read.version) = (event.standard, event.version);
                 (read.effective_from, read.effective_to) = (event.effective_from, event.effective_to);
                 read.grace_until = event.grace_until;
@@ -128,6 +134,11 @@ impl LogEntry {
             Some(Event::QuorumSet(event)) => {
                 read.about = format!("{} of {}", event.quorum, event.namespace);
                 (read.event, read.scopes, read.reason) = ("quorum-set".into(), vec![event.namespace], event.reason);
+            }
+            Some(Event::CommitteeAgreed(event)) => {
+                let scopes = event.change.parse::<CommitteeChange>().map(|change| change.scopes()).unwrap_or_default();
+                read.scopes = scopes.iter().map(ToString::to_string).collect();
+                (read.event, read.about, read.reason) = ("agreed".into(), event.change, event.reason);
             }
             Some(Event::UseRegistered(event)) => {
                 let uses = event.uses.iter().map(|used| format!("{}@={}", used.standard, used.version));
@@ -151,6 +162,13 @@ pub struct ServedCheckpoint {
     pub rotations: Vec<String>,
 }
 
+/// A leaf of a log's tree: an entry, or the hash of one that the caller may not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leaf {
+    Entry(Vec<u8>),
+    Withheld(Hash),
+}
+
 /// Where a log is read from. Nothing of what it answers is believed before it is proved.
 pub trait LogSource: Sync {
     fn checkpoint(&self) -> impl Future<Output = Result<ServedCheckpoint, RegistryError>> + Send;
@@ -163,6 +181,11 @@ pub trait LogSource: Sync {
 
     /// Entries from an index on, as many as fit an answer; none at the end.
     fn entries(&self, from: u64) -> impl Future<Output = Result<Vec<Vec<u8>>, RegistryError>> + Send;
+
+    /// The same, with the hashes of those that are not shown.
+    fn leaves(&self, from: u64) -> impl Future<Output = Result<Vec<Leaf>, RegistryError>> + Send {
+        async move { Ok(self.entries(from).await?.into_iter().map(Leaf::Entry).collect()) }
+    }
 }
 
 impl LogSource for Registry {
@@ -187,6 +210,27 @@ impl LogSource for Registry {
         let request = wire::ReadEntriesRequest { from_index: from, count: 0 };
         let entries = self.log().read_entries(request).await?.into_inner().entries;
         Ok(entries.iter().map(|entry| entry.to_vec()).collect())
+    }
+
+    async fn leaves(&self, from: u64) -> Result<Vec<Leaf>, RegistryError> {
+        let request = wire::ReadShownEntriesRequest { from_index: from, count: 0 };
+        let answer = match self.log().read_shown_entries(request).await {
+            // A registry that is too old to know it shows all or nothing.
+            Err(status) if status.code() == Code::Unimplemented => {
+                return Ok(self.entries(from).await?.into_iter().map(Leaf::Entry).collect());
+            }
+            answer => answer?.into_inner(),
+        };
+        let malformed = || ConvertError::new("leaves", "one of them is neither an entry nor a hash of 32 bytes");
+        let leaf = |leaf: wire::Leaf| match leaf.leaf {
+            Some(wire::leaf::Leaf::Entry(entry)) => Ok(Leaf::Entry(entry.to_vec())),
+            Some(wire::leaf::Leaf::Hash(hash)) => {
+                let bytes = hash.as_ref().try_into().map_err(|_| malformed())?;
+                Ok(Leaf::Withheld(Hash::from_bytes(bytes)))
+            }
+            None => Err(malformed().into()),
+        };
+        answer.leaves.into_iter().map(leaf).collect()
     }
 }
 
@@ -253,26 +297,36 @@ async fn follows(source: &impl LogSource, held: &Checkpoint, new: &Checkpoint) -
     Ok(follow(held, new, &proof)?)
 }
 
-/// Reads the whole log, holds it against a checkpoint and against the one held before, and tells each entry.
+/// Reads the whole log, holds it against a checkpoint and against the one held before, and tells each entry that the caller may see. Of
+/// the others the hashes are read, so that all of it is proved; how many there were of them.
 pub async fn replay(
     source: &impl LogSource,
     held: Option<&Checkpoint>,
     head: &Checkpoint,
     mut tell: impl FnMut(LogEntry),
-) -> Result<(), RegistryError> {
-    let mut replay = Replay::new(held, head);
+) -> Result<u64, RegistryError> {
+    let (mut replay, mut withheld) = (Replay::new(held, head), 0);
     while replay.size() < head.size {
-        let entries = source.entries(replay.size()).await?;
-        if entries.is_empty() {
+        let leaves = source.leaves(replay.size()).await?;
+        if leaves.is_empty() {
             break;
         }
-        for entry in entries.iter().take((head.size - replay.size()) as usize) {
+        for leaf in leaves.iter().take((head.size - replay.size()) as usize) {
             let index = replay.size();
-            replay.take(entry)?;
-            tell(LogEntry::read(index, entry)?);
+            match leaf {
+                Leaf::Entry(entry) => {
+                    replay.take(entry)?;
+                    tell(LogEntry::read(index, entry)?);
+                }
+                Leaf::Withheld(hash) => {
+                    replay.take_leaf(*hash)?;
+                    withheld += 1;
+                }
+            }
         }
     }
-    Ok(replay.finish()?)
+    replay.finish()?;
+    Ok(withheld)
 }
 
 /// Where the log does not follow from what is held: what became of each pin, as far as its entries tell.

@@ -8,6 +8,7 @@
 mod canonical; // one sequence of bytes for every spelling of the same document
 mod catalog; // from a reference to an exact version with all it needs
 mod code_list; // permissible values, with the dates on which they hold
+mod committee; // changes of who decides under a namespace
 mod date; // a calendar day, read from text
 mod digest; // what identifies bytes for ever
 mod finding; // one conformance problem; all of them
@@ -25,6 +26,7 @@ mod yaml; // YAML read as JSON, with the line of each value
 pub use canonical::{CanonicalError, canonical_csv, canonical_json};
 pub use catalog::{Bundle, BundleError, Catalog, Resolution, ResolveError, resolve};
 pub use code_list::{Code, CodeList, CodeListError, CodeRow};
+pub use committee::CommitteeChange;
 pub use date::{Date, DateError};
 pub use digest::{Digest, DigestError, Digesting};
 pub use finding::{Finding, Place, Report, Text};

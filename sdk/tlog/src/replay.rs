@@ -23,7 +23,12 @@ impl<'c> Replay<'c> {
 
     /// Takes the next entry.
     pub fn take(&mut self, entry: &[u8]) -> Result<(), LogFault> {
-        self.edge.push(Hash::of_entry(entry));
+        self.take_leaf(Hash::of_entry(entry))
+    }
+
+    /// Takes the next entry by its hash alone: what it says is not known, but that it is there.
+    pub fn take_leaf(&mut self, leaf: Hash) -> Result<(), LogFault> {
+        self.edge.push(leaf);
         let size = self.edge.size();
         match self.held {
             Some(held) if held.size == size && held.root != self.edge.root() => {

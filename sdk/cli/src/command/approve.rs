@@ -16,6 +16,10 @@ pub struct ApproveArgs {
     proposal: u64,
     /// What is approved: sha256:…
     digest: Digest,
+    /// The step that brought it into review, where the same files were in review before under other days, or with another standard.toml
+    /// or waiver
+    #[arg(long, value_name = "NUMBER")]
+    submitted: Option<u64>,
     /// Why, for the record
     #[arg(long, value_name = "TEXT", default_value = "")]
     why: String,
@@ -31,7 +35,7 @@ pub fn run(args: ApproveArgs, context: &Context) -> Answer {
     let last = last.map_or(0, |step| step.index).to_string();
     let (proposal, digest) = (id.to_string(), args.digest.to_string());
     let operation = args.hand.operation(&shelf, &["approve", &proposal, &digest, &last, &args.why])?;
-    let (hand, what) = (args.hand.hand(&operation), Move::Approve { digest: args.digest });
+    let (hand, what) = (args.hand.hand(&operation), Move::Approve { digest: args.digest, submitted: args.submitted });
     let proposal = shelf.ask(|registry| async move { registry.take_move(&hand, id, &what, &args.why).await })?;
     let approver = args.hand.principal(&shelf)?;
     if !proposal.approved_by.contains(&approver) {

@@ -8,14 +8,18 @@ use guiju::desk::Move;
 
 /// Say something of a proposal, or object: it waits for an answer before anybody approves
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: guiju comment 12 'in metres, please' --place schema.json#/properties/height")]
+#[command(after_help = "\
+A place is a file, and after `#` a JSON Pointer (JSON, YAML), a code or a cell of its rows
+(codes.csv#/110000/name_zh), the full name of what a .proto file declares
+(house.proto#bj.house.v1.Building.floors), or of any text its lines (#L12, #L12-L20).
+Example: guiju comment 12 'in metres, please' --place schema.json#/properties/height")]
 pub struct CommentArgs {
     /// The proposal's number
     proposal: u64,
     /// What is to be said
     text: String,
-    /// File of the version, and JSON Pointer into it: schema.json#/properties/height
-    #[arg(long, value_name = "FILE#POINTER", default_value = "")]
+    /// File of the version, and a place in it: schema.json#/properties/height
+    #[arg(long, value_name = "FILE#PLACE", default_value = "")]
     place: String,
     /// It is an objection
     #[arg(long)]

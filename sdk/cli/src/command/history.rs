@@ -8,15 +8,20 @@ use crate::{
     terminal::plain,
 };
 use guiju::LogEntry;
-use guiju_model::StandardId;
+use guiju_model::{Digest, StandardId};
 use serde_json::Value;
-use std::io::{self, Write};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+};
 
 /// Tell what became of a standard, from the registry's log: who did what, when, and why
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The whole log is read and proved, as by `guiju monitor`: nothing is told of a log that does not hold (exit code 1). How many must approve
-(`guiju quorum`) is told with it, of the standard's namespace and of those above.")]
+(`guiju quorum`, `guiju agree`) is told with it, of the standard's namespace and of those above. Who may not read everything is told
+what it may see, in a log that is proved all the same: of other entries their hashes are read. What was said of drafts is told to those
+who see drafts.")]
 pub struct HistoryArgs {
     /// For example bj.population/person
     standard: StandardId,
@@ -30,7 +35,7 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
     let standard = args.standard.to_string();
     let is_told = |entry: &LogEntry| entry.standard == standard || is_quorum_of(&args.standard, entry);
-    let entries = match replayed(&shelf, &args.log.demands()?, is_told)? {
+    let mut entries = match replayed(&shelf, &args.log.demands()?, is_told)? {
         Ok((_, entries)) => entries,
         Err(failure) => {
             failure.print(context.paint_error);
@@ -38,9 +43,10 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
         }
     };
     if entries.iter().all(|entry| entry.standard != standard) {
-        let failure = Failure::new(format!("the log has no entry about `{standard}`"));
+        let failure = Failure::new(format!("the log has no entry about `{standard}` that you may see"));
         return Err(failure.hint("`guiju list` shows the standards there are, `guiju search WORDS` finds one"));
     }
+    recall(&shelf, &mut entries)?;
     let mut out = context.out();
     match args.told.in_json() {
         true => writeln!(out, "{}", Value::Array(entries.iter().map(in_json).collect()))?,
@@ -50,10 +56,33 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
     Ok(Verdict::Conforms)
 }
 
+/// What was said with the steps of proposals, where it may be seen: entries hold the digest of it alone, and what does not have that is
+/// not told.
+fn recall(shelf: &Shelf<'_>, entries: &mut [LogEntry]) -> Result<(), Failure> {
+    let ids: BTreeSet<u64> = entries.iter().filter_map(|entry| entry.said).map(|(id, _)| id).collect();
+    for id in ids {
+        let asked = shelf.ask(|registry| async move {
+            match registry.proposal(id).await {
+                Err(error) if error.status().is_some() => Ok(None),
+                answer => answer.map(|(proposal, _)| Some(proposal)),
+            }
+        });
+        let Some(proposal) = asked? else { continue };
+        for step in proposal.steps {
+            let said = (id, Digest::of(step.text.as_bytes()));
+            let of_it = entries.iter_mut().find(|entry| entry.index == step.index && entry.said == Some(said));
+            if let Some(entry) = of_it {
+                entry.reason = step.text;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whether an entry says how many must approve a version of the standard.
 fn is_quorum_of(standard: &StandardId, entry: &LogEntry) -> bool {
     let is_above = |scope: &String| scope.parse().is_ok_and(|above| standard.namespace().is_under(&above));
-    entry.event == "quorum-set" && entry.scopes.iter().any(is_above)
+    matches!(entry.event.as_str(), "quorum-set" | "agreed") && entry.scopes.iter().any(is_above)
 }
 
 /// Texts of others come one to a line, so that none passes for an entry.

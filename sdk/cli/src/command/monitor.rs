@@ -1,8 +1,9 @@
 use crate::{
     context::Context,
     failure::{Answer, Verdict},
-    log::{LogArgs, in_json, replayed},
+    log::{LogArgs, in_json, seen},
     shelf::{Shelf, locked},
+    terminal::plain,
 };
 use guiju::{Lock, LogEntry};
 use guiju_model::{Namespace, Scope};
@@ -12,7 +13,8 @@ use std::{io::Write, path::PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The entries are hashed again and held against the signed checkpoint, and against the one of --state, else of guiju.lock, if there is one. Nothing
-is reported of a log that does not hold: exit code 1 says what is wrong with it.")]
+is reported of a log that does not hold: exit code 1 says what is wrong with it. Who may not read everything is told what it may see;
+of the other entries the hashes are read, so that the whole log is proved.")]
 pub struct MonitorArgs {
     /// Only this namespace and all under it
     namespace: Option<Namespace>,
@@ -36,7 +38,7 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
     }
     let demands = args.log.demands()?;
     let is_told = |entry: &LogEntry| entry.index >= since && is_under(args.namespace.as_ref(), entry);
-    let (head, entries) = match replayed(&shelf, &demands, is_told)? {
+    let (head, entries, withheld) = match seen(&shelf, &demands, is_told)? {
         Ok(replayed) => replayed,
         Err(failure) => {
             failure.print(context.paint_error);
@@ -45,11 +47,17 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
     };
     let mut out = context.out();
     for entry in &entries {
-        let LogEntry { index, principal, event, standard, version, about, .. } = entry;
-        match args.json {
-            true => writeln!(out, "{}", in_json(entry))?,
-            false if standard.is_empty() => writeln!(out, "{index:>6}  {event:10}  {about}  by {principal}")?,
+        let LogEntry { index, principal, event, standard, version, about, reason, .. } = entry;
+        if args.json {
+            writeln!(out, "{}", in_json(entry))?;
+            continue;
+        }
+        match standard.is_empty() {
+            true => writeln!(out, "{index:>6}  {event:10}  {about}  by {principal}")?,
             false => writeln!(out, "{index:>6}  {event:10}  {standard} {version}  by {principal}")?,
+        }
+        if !reason.is_empty() {
+            writeln!(out, "        why: {}", plain(reason))?;
         }
     }
     out.flush()?;
@@ -59,6 +67,9 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
         state.write().map_err(locked)?;
     }
     context.say(&format!("{} entries are what the log signed", head.checkpoint.size));
+    if withheld > 0 {
+        context.say(&format!("{withheld} of them are not shown to you: that they are there is proved by their hashes"));
+    }
     Ok(Verdict::Conforms)
 }
 

@@ -51,7 +51,7 @@ pub fn run(args: ProposeArgs, context: &Context) -> Answer {
         return Err(failure.hint("name the folder of one version"));
     };
     let (toml, _) = &metadata[&package.standard];
-    let (terms, shelf) = (Terms { dates: args.days.dates(), waive: &args.waive }, Shelf::open(context)?);
+    let (terms, shelf) = (Terms { dates: args.days.dates(), waive: &args.waive, reason: "" }, Shelf::open(context)?);
     let number = args.proposal.map_or_else(|| "new".into(), |id| id.to_string());
     let content = operation_id(package, toml, &terms);
     let operation = args.hand.operation(&shelf, &["draft", &number, &content, &args.why])?;
@@ -60,7 +60,7 @@ pub fn run(args: ProposeArgs, context: &Context) -> Answer {
         shelf.ask(|registry| async move { registry.draft(&hand, args.proposal, package, toml, terms, why).await })
     };
     let mut proposal = put(&operation)?;
-    if args.proposal.is_some() && !is_in_place(&args, package, &proposal)? {
+    if args.proposal.is_some() && !is_in_place(&args, package, toml, &proposal)? {
         // It was sent before, and another draft has taken its place since.
         let words = ["draft", &number, &content, &args.why, &drafted(&proposal)];
         proposal = put(&args.hand.operation(&shelf, &words)?)?;
@@ -87,13 +87,14 @@ fn drafted(proposal: &Proposal) -> String {
 }
 
 /// Whether the draft of a proposal is what was given.
-fn is_in_place(args: &ProposeArgs, package: &Package, proposal: &Proposal) -> Result<bool, Failure> {
+fn is_in_place(args: &ProposeArgs, package: &Package, toml: &str, proposal: &Proposal) -> Result<bool, Failure> {
     let sealed = package.seal(Vec::new()).map_err(|error| Failure::new(error.to_string()))?;
     let digest = Digest::of(&sealed.manifest.to_canonical()).to_string();
     let Dates { effective_from, effective_to, grace_until } = args.days.dates();
     let is_said = |day: Option<Date>, told: &str| day.map_or(String::new(), |day| day.to_string()) == told;
     let last = proposal.steps.iter().rfind(|step| step.step == "drafted");
     Ok(last.is_some_and(|step| step.digest == digest && step.text == args.why)
+        && proposal.metadata_digest == Digest::of(toml.as_bytes()).to_string()
         && is_said(effective_from, &proposal.effective_from)
         && is_said(effective_to, &proposal.effective_to)
         && is_said(grace_until, &proposal.grace_until)

@@ -32,6 +32,9 @@ pub struct PublishArgs {
     /// Let the registry judge, and publish nothing
     #[arg(long)]
     dry_run: bool,
+    /// Why it is published, for the record; of a proposal it must be said
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    why: String,
     /// Why what cannot be decided of it breaks nobody, for the record; it then needs a number for what was proved and shown alone
     #[arg(long, value_name = "REASON", default_value = "", hide_default_value = true, conflicts_with = "proposal")]
     waive: String,
@@ -83,7 +86,7 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
     let (mut published, mut there, mut failed) = (0, 0, 0);
     let mut out = context.out();
     let packages = Tree::ordered(packages);
-    let terms = Terms { dates: args.days.dates(), waive: &args.waive };
+    let terms = Terms { dates: args.days.dates(), waive: &args.waive, reason: &args.why };
     let named = [(terms.dates != Dates::default(), "days are named"), (!terms.waive.is_empty(), "something is waived")];
     if let Some((_, what)) = named.into_iter().find(|(is_named, _)| *is_named && packages.len() != 1) {
         let failure = Failure::new(format!("{what}, and `{}` has {all} versions", folder.display()));
@@ -140,8 +143,8 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
 fn proposed(args: &PublishArgs, context: &Context) -> Answer {
     let (id, shelf) = (args.proposal.unwrap_or_default(), Shelf::open(context)?);
     let operation = args.hand.operation(&shelf, &["publish", &id.to_string()])?;
-    let hand = args.hand.hand(&operation);
-    let (version, is_new) = shelf.ask(|registry| async move { registry.publish_proposal(&hand, id).await })?;
+    let (hand, why) = (args.hand.hand(&operation), args.why.as_str());
+    let (version, is_new) = shelf.ask(|registry| async move { registry.publish_proposal(&hand, id, why).await })?;
     let VersionInfo { standard, version: number, digest, log_index, waiver, .. } = &version;
     let mut out = context.out();
     match (args.hand.told.in_json(), is_new) {
@@ -216,7 +219,7 @@ pub fn waived(out: &mut impl Write, indent: &str, waiver: &Waiver) -> io::Result
 }
 
 /// The same content is the same operation, however often and from wherever it is sent.
-pub fn operation_id(package: &Package, toml: &str, Terms { dates, waive }: &Terms<'_>) -> String {
+pub fn operation_id(package: &Package, toml: &str, Terms { dates, waive, .. }: &Terms<'_>) -> String {
     let mut text = format!("{} {}\n{}\n", package.standard, package.version, Digest::of(toml.as_bytes()));
     for (name, bytes) in &package.files {
         text += &format!("{name} {}\n", Digest::of(bytes));

@@ -1,0 +1,112 @@
+//! Changes of who decides under a namespace.
+
+use crate::{Grant, IdError, Namespace, Principal, Role, Scope};
+use std::{fmt, str::FromStr};
+
+/// A change of a committee, to which the committee agrees before a manager makes it.
+///
+/// ```
+/// use guiju_model::CommitteeChange;
+/// let change: CommitteeChange = "grant li.wei approver:bj.water".parse()?;
+/// assert_eq!(change.to_string(), "grant li.wei approver:bj.water");
+/// assert!("grant li.wei reader:bj.water".parse::<CommitteeChange>().is_err());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CommitteeChange {
+    /// So many approvals are asked for from then on.
+    Quorum { namespace: Namespace, quorum: u32 },
+    /// An approver more.
+    Grant { principal: Principal, grant: Grant },
+    /// An approver less.
+    Revoke { principal: Principal, grant: Grant },
+    /// A token by which somebody acts as an approver, made by another; with all that it is for, in order.
+    Token { principal: Principal, grants: Vec<Grant> },
+}
+
+impl CommitteeChange {
+    /// Under what approvers come or go, or a quorum changes; nothing where no approver has to do with it.
+    pub fn scopes(&self) -> Vec<Scope> {
+        let of = |grants: &[Grant]| {
+            let approvers = grants.iter().filter(|grant| grant.role == Role::Approver);
+            approvers.map(|grant| grant.scope.clone()).collect()
+        };
+        match self {
+            Self::Quorum { namespace, .. } => vec![Scope::Under(namespace.clone())],
+            Self::Grant { grant, .. } | Self::Revoke { grant, .. } => of(std::slice::from_ref(grant)),
+            Self::Token { grants, .. } => of(grants),
+        }
+    }
+}
+
+impl FromStr for CommitteeChange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let why = || {
+            format!(
+                "`{text}` is no change of a committee: write `quorum NAMESPACE NUMBER`, `grant NAME approver:NAMESPACE`, \
+                 `revoke NAME approver:NAMESPACE`, or `token NAME approver:NAMESPACE` with all else that the token is for"
+            )
+        };
+        let plain = |error: IdError| error.to_string();
+        let mut words = text.split(' ');
+        let (verb, name) = (words.next().unwrap_or_default(), words.next().ok_or_else(why)?);
+        let rest: Vec<&str> = words.collect();
+        let change = match (verb, rest.as_slice()) {
+            ("quorum", [number]) => {
+                let quorum = number.parse().map_err(|_| why())?;
+                Self::Quorum { namespace: name.parse().map_err(plain)?, quorum }
+            }
+            ("grant", [grant]) => Self::Grant { principal: name.parse().map_err(plain)?, grant: grant.parse()? },
+            ("revoke", [grant]) => Self::Revoke { principal: name.parse().map_err(plain)?, grant: grant.parse()? },
+            ("token", grants @ [_, ..]) => {
+                let mut grants: Vec<Grant> = grants.iter().map(|grant| grant.parse()).collect::<Result<_, _>>()?;
+                grants.sort();
+                grants.dedup();
+                Self::Token { principal: name.parse().map_err(plain)?, grants }
+            }
+            _ => return Err(why()),
+        };
+        if change.scopes().is_empty() { Err(why()) } else { Ok(change) }
+    }
+}
+
+impl fmt::Display for CommitteeChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quorum { namespace, quorum } => write!(f, "quorum {namespace} {quorum}"),
+            Self::Grant { principal, grant } => write!(f, "grant {principal} {grant}"),
+            Self::Revoke { principal, grant } => write!(f, "revoke {principal} {grant}"),
+            Self::Token { principal, grants } => {
+                write!(f, "token {principal}")?;
+                grants.iter().try_for_each(|grant| write!(f, " {grant}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_has_one_spelling() {
+        let token: CommitteeChange = "token li reader:bj approver:bj.water reader:bj".parse().unwrap();
+        assert_eq!(token.to_string(), "token li reader:bj approver:bj.water");
+        for text in ["quorum bj.water 0", "grant li approver:*", "revoke li approver:bj", "token li approver:bj"] {
+            assert_eq!(text.parse::<CommitteeChange>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "quorum bj",
+            "quorum bj x",
+            "grant li manager:bj",
+            "token li",
+            "give li approver:bj",
+            "grant  li approver:bj",
+        ] {
+            assert!(text.parse::<CommitteeChange>().is_err(), "{text}");
+        }
+    }
+}
