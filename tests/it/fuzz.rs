@@ -2,12 +2,18 @@
 //!
 //! Work is counted in cases. A case that fails is written beside the corpus, so that it can be looked at and kept as a seed.
 
+#[path = "../fuzz/targets/desk.rs"]
+mod desk;
 #[path = "../fuzz/targets/journal.rs"]
 mod journal;
+#[path = "../fuzz/targets/lock.rs"]
+mod lock;
 #[path = "../fuzz/targets/message.rs"]
 mod message;
 #[path = "../fuzz/targets/note.rs"]
 mod note;
+#[path = "../fuzz/targets/receipt.rs"]
+mod receipt;
 #[path = "../fuzz/targets/record.rs"]
 mod record;
 #[path = "../fuzz/targets/roads.rs"]
@@ -20,6 +26,8 @@ mod schema;
 mod table;
 #[path = "../fuzz/targets/tile.rs"]
 mod tile;
+#[path = "../fuzz/targets/token.rs"]
+mod token;
 
 use crate::support::root;
 use guiju_server::log::{Append, Journal, Log};
@@ -63,6 +71,26 @@ fn any_bytes_get_one_report_by_both_roads() {
 #[test]
 fn any_bytes_are_a_journal_or_damage_with_a_place() {
     replay("journal", journal::run, 1_500);
+}
+
+#[test]
+fn any_bytes_are_a_receipt_or_refused() {
+    replay("receipt", receipt::run, 6_000);
+}
+
+#[test]
+fn any_bytes_are_a_lock_or_refused_with_a_place() {
+    replay("lock", lock::run, 6_000);
+}
+
+#[test]
+fn any_bytes_are_what_an_issuer_signed_or_refused() {
+    replay("token", token::run, 3_000);
+}
+
+#[test]
+fn any_bytes_are_what_a_committee_said_or_refused() {
+    replay("desk", desk::run, 600);
 }
 
 #[test]
