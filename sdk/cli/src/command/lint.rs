@@ -6,8 +6,8 @@ use crate::{
     terminal::{Lang, counted},
 };
 use guiju::tree::{Sealed, Tree};
-use guiju_model::{Package, Severity};
-use guiju_validator::{Lint, lint};
+use guiju_model::{Bundle, Kind, Package, Severity, Text};
+use guiju_validator::{CompileOptions, Fault, Lint, Validator, lint, openapi::Api};
 use serde_json::json;
 use std::{io::Write, path::PathBuf};
 
@@ -54,7 +54,10 @@ pub fn run(args: LintArgs, context: &Context) -> Answer {
     }
     for (package, bundle) in &versions {
         let (_, metadata) = &metadata[&package.standard];
-        for found in lint(package, metadata, bundle) {
+        let mut lints = lint(package, metadata, bundle);
+        let refused: Vec<Lint> = refused(package, bundle).into_iter().filter(|fault| !is_said(&lints, fault)).collect();
+        lints.extend(refused);
+        for found in lints {
             counts.add(found.severity);
             match args.json {
                 true => writeln!(out, "{}", in_json(package, &found))?,
@@ -68,6 +71,25 @@ pub fn run(args: LintArgs, context: &Context) -> Answer {
     out.flush()?;
     let is_refused = counts.errors > 0 || (args.strict && counts.warnings > 0);
     Ok(if is_refused { Verdict::DoesNot } else { Verdict::Conforms })
+}
+
+/// What keeps a version from being compiled, which no lint is about: `guiju test` and a registry refuse it.
+fn refused(package: &Package, bundle: &Bundle) -> Vec<Lint> {
+    let compiled = match package.kind {
+        Kind::Contract => Api::read(bundle).map(drop),
+        _ => Validator::compile(bundle, &CompileOptions::default()).map(drop),
+    };
+    let faults = compiled.err().map_or(Vec::new(), |error| error.faults);
+    let file = guiju_model::document_name(package.kind).or(guiju_model::contract_document(&package.files));
+    let told = |Fault { code, pointer, message }: Fault| {
+        let (file, message) = (file.unwrap_or_default().to_owned(), Text { zh: message.clone(), en: message });
+        Lint { code, severity: Severity::Error, file, pointer, message }
+    };
+    faults.into_iter().map(told).collect()
+}
+
+fn is_said(lints: &[Lint], fault: &Lint) -> bool {
+    lints.iter().any(|lint| lint.severity == Severity::Error && lint.pointer == fault.pointer)
 }
 
 fn tell(out: &mut impl Write, package: &Package, found: &Lint, context: &Context) -> std::io::Result<()> {

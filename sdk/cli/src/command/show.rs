@@ -134,11 +134,18 @@ fn codes(out: &mut impl Write, content: &Content, show: usize, context: &Context
 fn fields(out: &mut impl Write, found: &Found, context: &Context) -> Result<(), Failure> {
     let validator = Validator::compile(&found.bundle, &CompileOptions::default())
         .map_err(|error| Failure::new(error.to_string()))?;
-    let document: Value = serde_json::from_slice(found.content().document().unwrap_or_default()).unwrap_or_default();
+    let read = |content: &Content| serde_json::from_slice(content.document().unwrap_or_default()).unwrap_or_default();
+    let document: Value = read(found.content());
+    // A profile declares few of its fields itself; what it narrows declares the others.
+    let narrowed = found.bundle.contents().filter(|content| content.manifest.kind == Kind::Record).map(read);
+    let documents: Vec<Value> = [document.clone()].into_iter().chain(narrowed).collect();
     writeln!(out)?;
     let width = validator.fields().iter().map(|field| field.pointer.len()).max().unwrap_or_default();
     for field in validator.fields() {
-        let said = |name: &str| declared(&document, &field.pointer)?.get("x-guiju")?.get(name);
+        let said = |name: &str| {
+            let mut schemas = documents.iter().filter_map(|document| declared(document, &field.pointer));
+            schemas.find_map(|schema| schema.get("x-guiju")?.get(name))
+        };
         let list = said("codeList").and_then(|list| list.get("ref")?.as_str());
         let list = list.map_or(String::new(), |list| format!("  = {list}"));
         let level = said("securityLevel").and_then(Value::as_str).unwrap_or_default();
@@ -172,23 +179,27 @@ fn rules(out: &mut impl Write, document: &Value, context: &Context) -> Result<()
         let severity = text(rule, "severity").unwrap_or_else(|| "error".into());
         format!("{severity:7}  {message}")
     };
-    let key = |rule: &Value| fields(rule, "fields");
     let reference = |rule: &Value| {
         let to = text(rule, "to").unwrap_or_default();
         format!("{} -> {to} {}", fields(rule, "fields"), fields(rule, "toFields"))
     };
-    let groups: [(&str, &str, &str, &dyn Fn(&Value) -> String); 4] = [
-        ("keys", "keys", "标识", &key),
-        ("references", "references", "引用", &reference),
-        ("dataset", "between records", "记录之间的规则", &message),
-        ("rules", "rules", "规则", &message),
+    let told = |name: &str, rule: &Value| match name {
+        "keys" => fields(rule, "fields"),
+        "references" => reference(rule),
+        _ => message(rule),
+    };
+    let groups = [
+        ("keys", "keys", "标识"),
+        ("references", "references", "引用"),
+        ("dataset", "between records", "记录之间的规则"),
+        ("rules", "rules", "规则"),
     ];
-    for (name, en, zh, told) in groups.into_iter().filter(|(name, ..)| !all(name).is_empty()) {
+    for (name, en, zh) in groups.into_iter().filter(|(name, ..)| !all(name).is_empty()) {
         writeln!(out, "\n{}", context.paint.strong(lang.pick(en, zh)))?;
         let ids: Vec<String> = all(name).iter().map(|rule| text(rule, "id").unwrap_or_default()).collect();
         let width = ids.iter().map(String::len).max().unwrap_or_default();
         for (id, rule) in ids.iter().zip(all(name)) {
-            writeln!(out, "{}", format!("  {id:width$}  {}", told(rule)).trim_end())?;
+            writeln!(out, "{}", format!("  {id:width$}  {}", told(name, rule)).trim_end())?;
         }
     }
     Ok(())

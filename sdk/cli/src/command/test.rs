@@ -56,6 +56,13 @@ pub fn read(path: &Path) -> Result<Tree, Failure> {
         return Err(Failure::new(format!("there is no folder `{}`", path.display()))
             .hint("name a tree of standards, one standard, or one version folder; `guiju new` makes one"));
     }
+    if path.is_file() {
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        return Err(Failure::new(format!("`{}` is a file", path.display())).hint(format!(
+            "name the folder that it lies in, `{}`: a version is read with all its files",
+            above.display()
+        )));
+    }
     let folder = Tree::read(path).map_err(|error| Failure::new(error.why).at(error.path.display()))?;
     match folder.packages.is_empty() {
         true => Err(Failure::new(format!("`{}` holds no standards", path.display()))
