@@ -21,7 +21,16 @@ fn cases() {
             serde_json::from_slice(&fs::read(&path).unwrap()).unwrap_or_else(|e| panic!("{name}: {e}"));
         for case in cases {
             let (expected, found) = match DataSetRules::compile(&case["declares"], "") {
-                Ok(rules) => (&case["found"], judged(&rules, &case).iter().map(told).collect()),
+                Ok(rules) => {
+                    let found: Vec<String> = judged(&rules, &case, false).iter().map(told).collect();
+                    let targets_first: Vec<String> = judged(&rules, &case, true).iter().map(told).collect();
+                    assert_eq!(
+                        found, targets_first,
+                        "{name}: {}: other data sets may come first or last",
+                        case["case"]
+                    );
+                    (&case["found"], found)
+                }
                 Err(faults) => {
                     let told = |fault: &guiju_validator::rules::Fault| format!("{}: {}", fault.pointer, fault.message);
                     (&case["faults"], faults.iter().map(told).collect::<Vec<_>>())
@@ -35,16 +44,24 @@ fn cases() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn judged(rules: &DataSetRules, case: &Value) -> Vec<DataSetFinding> {
+fn judged(rules: &DataSetRules, case: &Value, targets_first: bool) -> Vec<DataSetFinding> {
     let mut set = DataSet::new(rules, Some("bj.test/own".parse().unwrap()));
+    let targets = |set: &mut DataSet<'_>| {
+        for (standard, records) in case["targets"].as_object().into_iter().flatten() {
+            let standard: StandardId = standard.parse().unwrap();
+            set.has_target(&standard);
+            records.as_array().unwrap().iter().for_each(|record| set.target(&standard, record));
+        }
+    };
     let mut findings = Vec::new();
+    if targets_first {
+        targets(&mut set);
+    }
     for (record, number) in case["records"].as_array().unwrap().iter().zip(1..) {
         findings.extend(set.record(number, record));
     }
-    for (standard, records) in case["targets"].as_object().into_iter().flatten() {
-        let standard: StandardId = standard.parse().unwrap();
-        set.has_target(&standard);
-        records.as_array().unwrap().iter().for_each(|record| set.target(&standard, record));
+    if !targets_first {
+        targets(&mut set);
     }
     findings.extend(set.finish());
     findings
