@@ -391,7 +391,7 @@ impl Registry {
                 caller.may_give(grant)?;
             }
         }
-        if principal != caller.principal() {
+        if principal != caller.principal() && !self.is_first_token(principal, grants)? {
             let change = CommitteeChange::Token { principal: principal.clone(), grants: grants.to_vec() };
             self.committee_agrees(&caller, &change)?;
         }
@@ -404,6 +404,27 @@ impl Registry {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether by it somebody gets to act for the first time as the approver that the committee has agreed to: who makes it sees it, as
+    /// whoever would make it once the committee had agreed again. Whoever shows a certificate, or what an issuer gave it, needs none.
+    fn is_first_token(&self, principal: &Principal, grants: &[Grant]) -> Result<bool, PublishError> {
+        if principal.as_str().contains(':') {
+            return Ok(false);
+        }
+        let (held, tokens) = (self.view().grants()?, self.view().tokens()?);
+        let is_first = |grant: &Grant| {
+            let given = held.iter().filter(|info| info.principal == *principal && info.revoked.is_none());
+            let given = given.filter(|info| info.grant.role == grant.role && info.grant.scope.contains(&grant.scope));
+            let Some(since) = given.map(|info| info.granted.log_index).min() else { return false };
+            let touches = |other: &Grant| {
+                let (scope, there) = (&other.scope, &grant.scope);
+                other.role == grant.role && (scope.contains(there) || there.contains(scope))
+            };
+            let made = tokens.iter().filter(|token| token.principal == *principal && token.created.log_index > since);
+            !made.into_iter().any(|token| token.grants.iter().any(touches))
+        };
+        Ok(grants.iter().filter(|grant| grant.role == Role::Approver).all(is_first))
     }
 
     fn may_revoke_token(&self, caller: &Caller, id: &str) -> Result<(), PublishError> {

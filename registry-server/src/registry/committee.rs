@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! - Where a quorum holds, it is lowered, and an approver is added, taken away, or given a token by another, only once as many
-//!   approvers have agreed as it asks for; all of them, where there are fewer.
+//!   approvers have agreed as it asks for; all of them, where there are fewer. The first token of an approver comes with the role.
 //! - What was agreed to holds for one change: it is void once that committee changes, and after [`AGREED_FOR_MS`].
 //! - Whoever has the data folder in hand, with the server stopped, may set a quorum past all that, by an entry.
 

@@ -128,7 +128,7 @@ pub enum DeskError {
     )]
     LateApprover { id: u64, principal: Principal },
     #[error(
-        "this changes who decides under `{namespace}`: {wanted} of its approvers agree first, and {have} have; each says \
+        "this changes who decides under `{namespace}`: {wanted} of its approvers must agree first, so far {have} of them; each says \
          `guiju agree {change}`"
     )]
     CommitteeFirst { change: String, namespace: Namespace, wanted: usize, have: usize },
@@ -146,7 +146,8 @@ pub enum DeskError {
     NoComment { id: u64, comment: u64 },
     #[error(
         "`{place}` is no place of proposal {id}; name a file of it, and after `#` a JSON Pointer, a code, the full name of what a .proto \
-         file declares, or lines: schema.json#/properties/height, codes.csv#/110000, house.proto#bj.house.v1.Building.floors, L12-L20"
+         file declares, or lines of what is no JSON: schema.json#/properties/height, codes.csv#/110000, \
+         house.proto#bj.house.v1.Building.floors, house.proto#L12-L20"
     )]
     Place { id: u64, place: String },
     #[error("proposal {id} has no file `{path}`")]

@@ -11,7 +11,7 @@ use guiju::desk::Move;
 #[command(after_help = "\
 A place is a file, and after `#` a JSON Pointer (JSON, YAML), a code or a cell of its rows
 (codes.csv#/110000/name_zh), the full name of what a .proto file declares
-(house.proto#bj.house.v1.Building.floors), or of any text its lines (#L12, #L12-L20).
+(house.proto#bj.house.v1.Building.floors), or lines of what is no JSON (#L12, #L12-L20).
 Example: guiju comment 12 'in metres, please' --place schema.json#/properties/height")]
 pub struct CommentArgs {
     /// The proposal's number
