@@ -658,6 +658,13 @@ fn the_first_manager_is_made_once_and_an_open_server_says_so() {
         let output = server_command(&["bootstrap", "--data"]).arg(&data).args(flags).output().expect("it runs");
         assert!(!output.status.success() && said(&output).contains(expected), "{flags:?}: {}", said(&output));
     }
+    // Where nobody is left to agree to it, a quorum is set with the data folder in hand; with a reason, and never beside a server.
+    let by_hand = |why: &[&str]| {
+        let output = server_command(&["quorum", "bj.water", "2", "--data"]).arg(&data).args(why).output();
+        said(&output.expect("it runs"))
+    };
+    assert!(by_hand(&["--why", "a test"]).starts_with("bj.water asks for 2 approvals, entry 2"), "{}", by_hand(&[]));
+    assert!(by_hand(&[]).contains("--why <TEXT>") && by_hand(&["--why", " "]).contains("the text is missing"));
     let again = server_command(&["bootstrap", "--principal", "cert:a.example", "--no-token", "--again", "--data"])
         .arg(&data)
         .output();

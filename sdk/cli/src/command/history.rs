@@ -7,8 +7,8 @@ use crate::{
     shelf::Shelf,
     terminal::plain,
 };
-use guiju::LogEntry;
-use guiju_model::{Digest, StandardId};
+use guiju::{Identity, LogEntry};
+use guiju_model::{Digest, Grant, Namespace, Principal, StandardId};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -46,7 +46,7 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
         let failure = Failure::new(format!("the log has no entry about `{standard}` that you may see"));
         return Err(failure.hint("`guiju list` shows the standards there are, `guiju search WORDS` finds one"));
     }
-    recall(&shelf, &mut entries)?;
+    recall(&shelf, args.standard.namespace(), &mut entries)?;
     let mut out = context.out();
     match args.told.in_json() {
         true => writeln!(out, "{}", Value::Array(entries.iter().map(in_json).collect()))?,
@@ -58,7 +58,16 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
 
 /// What was said with the steps of proposals, where it may be seen: entries hold the digest of it alone, and what does not have that is
 /// not told.
-fn recall(shelf: &Shelf<'_>, entries: &mut [LogEntry]) -> Result<(), Failure> {
+fn recall(shelf: &Shelf<'_>, namespace: &Namespace, entries: &mut [LogEntry]) -> Result<(), Failure> {
+    if entries.iter().all(|entry| entry.said.is_none()) {
+        return Ok(());
+    }
+    // Whoever sees no drafts does not ask: it would stand among the denials.
+    let Identity { principal, grants, .. } = shelf.ask(|registry| async move { registry.who_am_i().await })?;
+    let sees = |grant: &Grant| grant.role.sees_drafts() && grant.scope.covers(namespace);
+    if principal != Principal::open() && !grants.iter().any(sees) {
+        return Ok(());
+    }
     let ids: BTreeSet<u64> = entries.iter().filter_map(|entry| entry.said).map(|(id, _)| id).collect();
     for id in ids {
         let asked = shelf.ask(|registry| async move {

@@ -71,7 +71,9 @@ pub fn run(args: ProposeArgs, context: &Context) -> Answer {
         let words = ["submit", &id.to_string(), &proposal.digest, &drafted(&proposal)];
         let operation = args.hand.operation(&shelf, &words)?;
         let hand = args.hand.hand(&operation);
-        proposal = shelf.ask(|registry| async move { registry.take_move(&hand, id, &Move::Submit, "").await })?;
+        let submitted = shelf.ask(|registry| async move { registry.take_move(&hand, id, &Move::Submit, "").await });
+        let kept = format!("the draft is kept as proposal {id}: mend it and propose it again with --proposal {id}");
+        proposal = submitted.map_err(|failure| failure.at(kept))?;
         if proposal.stage == "draft" {
             let failure = Failure::new(format!("proposal {id} was drafted anew meanwhile, and is not in review"));
             return Err(failure.hint(format!("`guiju review {id}` shows what is there now")));
