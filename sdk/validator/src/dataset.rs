@@ -10,7 +10,7 @@
 //! - Findings come in the order of the records, then of the rules, whatever order the records of a group came in.
 //!
 //! # Limits
-//! Each rule keeps at most [`ENTRIES_MAX`] entries; beyond that it stops and says so (`dataset-too-large`).
+//! Each rule keeps at most [`ENTRIES_MAX`] entries, one over two data sets [`JOINED_MAX`]; beyond that it stops and says so (`dataset-too-large`).
 
 mod declare; // what a standard declares
 mod group; // rules that compare the records of a group
@@ -29,8 +29,11 @@ use std::collections::{HashMap, HashSet};
 
 use declare::{Joining, Key, Kind, Reference, Rule};
 
-/// Entries that a rule keeps: about 32 bytes each for a key; of a rule over two data sets, what it reads of both.
+/// Entries that a rule keeps: about 32 bytes each for a key.
 pub const ENTRIES_MAX: usize = 20_000_000;
+
+/// Entries that a rule over two data sets keeps, of both: what it reads of each, about 200 bytes.
+pub const JOINED_MAX: usize = 5_000_000;
 
 const DEPTH_MAX: usize = 128;
 
@@ -83,8 +86,8 @@ impl DataSetRules {
 
     fn disagreeing(&self, rule: &Rule, place: usize, joining: &Joining, joined: &Joined) -> Vec<DataSetFinding> {
         let (pointer, id) = (format!("/dataset/{place}"), rule.head.id.as_str());
-        if joined.len() >= ENTRIES_MAX {
-            let args = [("rule", id), ("max", &*ENTRIES_MAX.to_string())];
+        if joined.len() >= JOINED_MAX {
+            let args = [("rule", id), ("max", &*JOINED_MAX.to_string())];
             return joined
                 .first()
                 .map(|record| found("dataset-too-large", record, "", &pointer, &args))
@@ -157,8 +160,9 @@ impl<'r> DataSet<'r> {
             self.target(&own, record);
         }
         for (place, rule) in self.rules.rules.iter().enumerate() {
-            if self.gathered[place].len() >= ENTRIES_MAX {
-                findings.extend(self.stop(&format!("/dataset/{place}"), &rule.head.id, number));
+            let max = if matches!(rule.kind, Kind::Joined(_)) { JOINED_MAX } else { ENTRIES_MAX };
+            if self.gathered[place].len() >= max {
+                findings.extend(self.stop(&format!("/dataset/{place}"), &rule.head.id, number, max));
             } else if all_hold(&rule.filter, record) {
                 self.gather(place, rule, number, record);
             }
@@ -172,15 +176,16 @@ impl<'r> DataSet<'r> {
             if reference.to != *standard || !all_hold(&reference.to_filter, record) {
                 continue;
             }
-            for (key, _) in reference.to_fields.keys(record) {
-                self.targets[place].get_or_insert_default().insert(key);
-                for (rule, gathered) in self.rules.rules.iter().zip(&mut self.gathered) {
-                    if let (Kind::Joined(joining), Gathered::Joined(joined)) = (&rule.kind, gathered)
-                        && joining.reference == place
-                        && joined.len() < ENTRIES_MAX
-                    {
-                        joined.take_other(joining, key, record);
-                    }
+            let keys = reference.to_fields.keys(record);
+            if keys.is_empty() {
+                continue;
+            }
+            self.targets[place].get_or_insert_default().extend(keys.iter().map(|(key, _)| *key));
+            for (rule, gathered) in self.rules.rules.iter().zip(&mut self.gathered) {
+                if let (Kind::Joined(joining), Gathered::Joined(joined)) = (&rule.kind, gathered)
+                    && joining.reference == place
+                {
+                    joined.take_other(joining, &keys, record, JOINED_MAX);
                 }
             }
         }
@@ -246,7 +251,7 @@ impl<'r> DataSet<'r> {
             return Some(key.twice(place, *first, number));
         }
         if self.keys[place].len() >= ENTRIES_MAX {
-            return self.stop(&format!("/keys/{place}"), &key.id, number);
+            return self.stop(&format!("/keys/{place}"), &key.id, number, ENTRIES_MAX);
         }
         self.keys[place].insert(digest, number);
         None
@@ -259,16 +264,16 @@ impl<'r> DataSet<'r> {
         }
         let keys = reference.fields.keys(record);
         if !keys.is_empty() && self.referring[place].len() >= ENTRIES_MAX {
-            return self.stop(&format!("/references/{place}"), &reference.head.id, number);
+            return self.stop(&format!("/references/{place}"), &reference.head.id, number, ENTRIES_MAX);
         }
         self.referring[place].extend(keys.into_iter().map(|(key, item)| (key, number, item)));
         None
     }
 
     /// Said once a rule.
-    fn stop(&mut self, pointer: &str, id: &str, number: u64) -> Option<DataSetFinding> {
+    fn stop(&mut self, pointer: &str, id: &str, number: u64, max: usize) -> Option<DataSetFinding> {
         self.stopped.insert(pointer.to_owned()).then(|| {
-            let max = ENTRIES_MAX.to_string();
+            let max = max.to_string();
             found("dataset-too-large", number, "", pointer, &[("rule", id), ("max", &max)])
         })
     }

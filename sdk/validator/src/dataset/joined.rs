@@ -6,7 +6,7 @@ use super::declare::Joining;
 use super::key::KeyDigest;
 use crate::record::{Pointer, Record, Scalar};
 use crate::rules::{Condition, Holds, all_hold};
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// Longer text is kept as something that no condition can read.
 const TEXT_BYTES_MAX: usize = 256;
@@ -35,8 +35,8 @@ struct Partners {
     are_too_many: bool,
 }
 
-/// What stands at the fields that a rule reads, in their order.
-type Values = Box<[Kept]>;
+/// What stands at the fields that a rule reads, in their order; once for all keys of a record.
+type Values = Arc<[Kept]>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kept {
@@ -67,20 +67,27 @@ impl Joined {
 
     pub fn take(&mut self, rule: &Joining, keys: Vec<(KeyDigest, Option<u32>)>, record: u64, of: &dyn Record) {
         let values = kept(of, &rule.own);
-        self.own.extend(keys.into_iter().map(|(key, item)| Own { key, record, item, values: values.clone() }));
+        self.own.extend(keys.into_iter().map(|(key, item)| Own { key, record, item, values: Arc::clone(&values) }));
     }
 
-    pub fn take_other(&mut self, rule: &Joining, key: KeyDigest, of: &dyn Record) {
-        let (values, partners) = (kept(of, &rule.other), self.others.entry(key).or_default());
-        if partners.known.contains(&values) {
-            return;
-        }
-        match partners.known.len() < PARTNERS_MAX {
-            true => {
-                partners.known.push(values);
-                self.count += 1;
+    /// Takes in a record of the other data set, as long as there is room.
+    pub fn take_other(&mut self, rule: &Joining, keys: &[(KeyDigest, Option<u32>)], of: &dyn Record, max: usize) {
+        let values = kept(of, &rule.other);
+        for (key, _) in keys {
+            if self.len() >= max {
+                return;
             }
-            false => partners.are_too_many = true,
+            let partners = self.others.entry(*key).or_default();
+            if partners.known.contains(&values) {
+                continue;
+            }
+            match partners.known.len() < PARTNERS_MAX {
+                true => {
+                    partners.known.push(Arc::clone(&values));
+                    self.count += 1;
+                }
+                false => partners.are_too_many = true,
+            }
         }
     }
 
