@@ -274,8 +274,8 @@ fn not_admitted(need: Need, caller: &Caller) -> Refusal {
     }
     let principal = caller.principal();
     match need.wants() {
-        Some((role, place)) => {
-            let why = format!("`{principal}` may not do this: it takes the role {role} on {place}");
+        Some((role, wanted)) => {
+            let why = format!("`{principal}` may not do this: it takes {wanted}");
             Refusal::new(Reason::NotAllowed, why).with("role", role)
         }
         None => Refusal::new(Reason::NotAllowed, format!("`{principal}` may not do this")),

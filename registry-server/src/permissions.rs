@@ -145,13 +145,19 @@ impl Need {
         }
     }
 
-    /// A role that would do, and where.
-    pub fn wants(self) -> Option<(Role, &'static str)> {
+    /// A role that would do, and all that would, with where, in words.
+    pub fn wants(self) -> Option<(Role, String)> {
+        let any = |roles: &[Role], place: &str| {
+            let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+            let (last, before) = names.split_last()?;
+            let names = if before.is_empty() { (*last).to_owned() } else { format!("{} or {last}", before.join(", ")) };
+            Some((*roles.first()?, format!("the role {names} on {place}")))
+        };
         match self {
             Self::Public | Self::Told(_) | Self::Known => None,
-            Self::Somewhere(roles) => roles.first().map(|role| (*role, "some namespace")),
-            Self::On(role) => Some((role, "the namespace")),
-            Self::Everywhere(roles) => roles.first().map(|role| (*role, "`*`")),
+            Self::Somewhere(roles) => any(roles, "some namespace"),
+            Self::On(role) => any(&[role], "the namespace"),
+            Self::Everywhere(roles) => any(roles, "`*`"),
         }
     }
 
