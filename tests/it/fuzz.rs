@@ -80,12 +80,12 @@ fn any_bytes_are_a_receipt_or_refused() {
 
 #[test]
 fn any_bytes_are_a_lock_or_refused_with_a_place() {
-    replay("lock", lock::run, 6_000);
+    replay("lock", lock::run, 3_000);
 }
 
 #[test]
 fn any_bytes_are_what_an_issuer_signed_or_refused() {
-    replay("token", token::run, 3_000);
+    replay("token", token::run, 2_000);
 }
 
 #[test]
