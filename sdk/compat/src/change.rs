@@ -4,6 +4,7 @@
 //! part nor the new version does, are what the part takes away; the other way round, what it gives.
 
 use crate::{
+    doubt::in_chinese,
     normal::{Id, escape},
     solve::{Literal, fails, holds},
     verdict::{Bump, Found, Ids, Inclusion, Judge, Way, Witness},
@@ -161,7 +162,6 @@ const ALONE_MAX: usize = 12;
 /// One part of an edit, put into the old version alone.
 struct Part<'e> {
     edit: &'e Edit,
-    changed: Value,
     edited: Id,
     written: Id,
 }
@@ -171,9 +171,9 @@ impl<'e> Part<'e> {
         let old = judge.pair.old;
         let mut changed = base.clone();
         edit.set.iter().for_each(|(pointer, value)| put(&mut changed, pointer, value.clone()));
-        let edited = judge.pair.read(judge.solver.graph, &changed, old, None).ok()?;
-        let written = judge.pair.read_written(judge.solver.graph, &changed, old, None).ok()?;
-        Some(Self { edit, changed, edited, written })
+        let edited = judge.pair.read(judge.solver.graph, &changed, old).ok()?;
+        let written = judge.pair.read_written(judge.solver.graph, &changed, old).ok()?;
+        Some(Self { edit, edited, written })
     }
 }
 
@@ -186,7 +186,7 @@ fn judged(
     new_in_old: &Inclusion,
 ) -> Vec<Change> {
     let (old, new) = (judge.pair.old, judge.pair.new);
-    let Part { edit, changed, edited, written } = part;
+    let Part { edit, edited, written } = part;
     let mut found = Vec::new();
     let mut ask = |judge: &mut Judge<'_, '_>, narrower: bool| {
         judge.solver.refill(judge.budget.change_steps);
@@ -197,7 +197,7 @@ fn judged(
         let way = Way { from, to, is_gain: !narrower };
         let (suffix, bump) = if narrower { ("narrowed", Bump::Major) } else { ("widened", Bump::Minor) };
         let code = format!("{}-{suffix}", edit.what);
-        let detail = edit.detail.clone();
+        let detail = edit.detail_where_it_stands();
         let places = [edit.old_place.clone(), edit.new_place.clone()];
         let mut answer = judge.search(way, goal.clone(), None);
         if let Found::Witness(witness) = &answer
@@ -211,10 +211,7 @@ fn judged(
             }
         }
         let answer = match answer {
-            Found::Unknown(why) => {
-                let parts = [(&from.root, from, true), (changed, old, !narrower), (&to.root, to, false)];
-                judge.on_days(way, &parts).map_or(Found::Unknown(why), Found::Witness)
-            }
+            Found::Unknown(why) => judge.on_days(way, &goal).map_or(Found::Unknown(why), Found::Witness),
             answer => answer,
         };
         match answer {
@@ -226,7 +223,7 @@ fn judged(
             }
             Found::Unknown(why) => {
                 let en = format!("{} ({why})", detail.en);
-                let zh = format!("{}（{why}）", detail.zh);
+                let zh = format!("{}（{}）", detail.zh, in_chinese(&why));
                 found.push(Change::new(&format!("undecided-{suffix}"), places, Text { en, zh }, None));
             }
         }
@@ -249,6 +246,28 @@ struct Edit {
     /// What to put into the old document, and where; none: to remove.
     set: Vec<(String, Option<Value>)>,
     detail: Text,
+}
+
+impl Edit {
+    /// The detail, and under what it stands that may turn it round: there more may be less.
+    fn detail_where_it_stands(&self) -> Text {
+        let place = self.new_place.as_ref().or(self.old_place.as_ref()).map_or("", String::as_str);
+        let mut tokens = place.split('/').skip(1);
+        while let Some(token) = tokens.next() {
+            match token {
+                // What follows is a name.
+                "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
+                    drop(tokens.next())
+                }
+                "not" | "if" | "oneOf" | "contains" if tokens.clone().next().is_some() => {
+                    let Text { en, zh } = &self.detail;
+                    return Text { en: format!("{en}, under `{token}`"), zh: format!("{zh}，在 `{token}` 之下") };
+                }
+                _ => {}
+            }
+        }
+        self.detail.clone()
+    }
 }
 
 /// Keywords that say one thing together.
@@ -557,7 +576,7 @@ fn with_definitions(old: &Value, new: &Value) -> Value {
 }
 
 /// Sets or removes what stands at a pointer, making the objects on the way.
-fn put(document: &mut Value, pointer: &str, value: Option<Value>) {
+pub(crate) fn put(document: &mut Value, pointer: &str, value: Option<Value>) {
     let Some((parent, last)) = pointer.rsplit_once('/') else {
         if let Some(value) = value {
             *document = value;

@@ -22,7 +22,10 @@
 //! ```
 
 mod change; // the parts of a difference, each with its code
+mod conditions; // rules between fields, and what one says of another
+mod doubt; // what defeats the engine, in Chinese
 mod exact; // values compared as JSON Schema compares them
+mod formats; // what formats say of the shape of a text
 mod lists; // code lists, by codes and days
 mod normal; // one form for every spelling of the same schema
 mod openapi; // contracts of requests and answers
@@ -37,6 +40,7 @@ mod value; // does a value at hand satisfy a part of a schema?
 mod verdict; // what follows for the next version number
 
 pub use change::{Change, Page, Subject, page, pages};
+pub use doubt::in_chinese;
 pub use proof::Line;
 pub use side::Side;
 pub use verdict::{Budget, Bump, Fit, Inclusion, Proof, UNCHECKED, Verdict, Witness, compare, lies_in};
@@ -49,20 +53,12 @@ mod tests {
     };
     use jsonschema::Draft;
     use serde_json::{Value, json};
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     fn outcome(old: Value, new: Value, draft: Draft) -> Outcome {
-        let (others, lists, wider) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        let document = |root| Document {
-            root,
-            is_new: false,
-            draft,
-            others: &others,
-            lists: &lists,
-            formats_asserted: false,
-            day: None,
-            wider: &wider,
-        };
+        let (others, lists) = (BTreeMap::new(), BTreeMap::new());
+        let document =
+            |root| Document { root, is_new: false, draft, others: &others, lists: &lists, formats_asserted: false };
         let mut graph = Graph::default();
         let (one, other) = (graph.read(&document(&old)).unwrap(), graph.read(&document(&new)).unwrap());
         Solver::new(&mut graph, draft, 20_000).solve(vec![holds(one), fails(other)])

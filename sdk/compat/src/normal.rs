@@ -6,7 +6,7 @@
 //!
 //! What has no exact form here becomes `Opaque`: it equals itself and nothing else is known of it.
 
-use crate::exact;
+use crate::{conditions::Clause, exact, formats};
 use guiju_model::{CodeList, Date, Digest};
 use guiju_validator::rules::Rules;
 use jsonschema::Draft;
@@ -115,6 +115,8 @@ pub enum Node {
     Format(String),
     /// A code of a list, by index into `Graph::listed`.
     Listed(u32),
+    /// No code of a list that is not valid on the day, by index into `Graph::dated`.
+    Dated(u32),
     Items {
         prefix: Vec<Id>,
         rest: Id,
@@ -148,9 +150,12 @@ impl Node {
     pub fn speaks_of(&self) -> Types {
         match self {
             Self::Minimum { .. } | Self::Maximum { .. } | Self::Multiple(_) => Types::NUMBER,
-            Self::MinLength(_) | Self::MaxLength(_) | Self::Pattern(_) | Self::Format(_) | Self::Listed(_) => {
-                Types::STRING
-            }
+            Self::MinLength(_)
+            | Self::MaxLength(_)
+            | Self::Pattern(_)
+            | Self::Format(_)
+            | Self::Listed(_)
+            | Self::Dated(_) => Types::STRING,
             Self::Items { .. } | Self::MinItems(_) | Self::MaxItems(_) | Self::Unique | Self::Contains { .. } => {
                 Types::ARRAY
             }
@@ -191,10 +196,6 @@ pub struct Document<'a> {
     /// Code lists by the references to them, as the documents spell them.
     pub lists: &'a Lists,
     pub formats_asserted: bool,
-    /// The day on which codes are judged that must be valid on a day; none: that they are is opaque.
-    pub day: Option<Date>,
-    /// Pairs of lists, a narrow one and one that holds all its codes on all its days; by leaf codes only, or all.
-    pub wider: &'a BTreeSet<(Digest, Digest, bool)>,
 }
 
 /// Code lists by reference. The digest tells whether two are the same.
@@ -205,15 +206,42 @@ pub type Lists = BTreeMap<String, (Digest, Arc<CodeList>)>;
 pub struct Listed {
     pub list: Arc<CodeList>,
     leaf_only: bool,
-    day: Option<Date>,
 }
 
 impl Listed {
     pub fn has(&self, text: &str) -> bool {
-        self.list.get(text).is_some_and(|code| {
-            (!self.leaf_only || code.is_leaf()) && self.day.is_none_or(|day| code.on(day).is_some())
-        })
+        self.list.get(text).is_some_and(|code| !self.leaf_only || code.is_leaf())
     }
+}
+
+/// That a code of a list is valid on a day; of what is no code of it, nothing is said.
+#[derive(Clone, Debug)]
+pub struct Dated {
+    pub list: Arc<CodeList>,
+    /// The field, as a pointer from the record's root, that names the day; none, or where it names none: the day of the check.
+    pub as_of: Option<String>,
+}
+
+impl Dated {
+    /// Without a day any row of a code will do.
+    pub fn holds(&self, text: &str, day: Option<Date>) -> bool {
+        self.list.get(text).is_none_or(|code| day.is_none_or(|day| code.on(day).is_some()))
+    }
+
+    /// Days one of which is like any other day to a code of this list: where a row begins or ends, and one before them all.
+    pub fn days(&self, text: &str) -> BTreeSet<Date> {
+        let rows = self.list.get(text).into_iter().flat_map(|code| code.rows().collect::<Vec<_>>());
+        let mut days: BTreeSet<Date> = rows.flat_map(|row| [row.valid_from(), row.valid_to()]).flatten().collect();
+        days.extend(days.first().copied().and_then(day_before));
+        days
+    }
+}
+
+/// None where there is none: dates begin with the first year.
+pub(crate) fn day_before(day: Date) -> Option<Date> {
+    let in_month = Date::new(day.year(), day.month(), day.day() - 1);
+    let (year, month) = if day.month() == 1 { (day.year().checked_sub(1)?, 12) } else { (day.year(), day.month() - 1) };
+    in_month.or_else(|| (28..=31).rev().find_map(|last| Date::new(year, month, last)))
 }
 
 #[derive(Default, Debug)]
@@ -228,24 +256,41 @@ pub struct Graph {
     /// Where a node was first read, for people, and whether that was in the newer document.
     places: HashMap<Id, (String, bool)>,
     listed: Vec<Listed>,
-    listed_ids: HashMap<(Digest, bool, Option<Date>), u32>,
-    /// Fields on whose day a code must be valid, as pointers from the record's root.
-    as_of: BTreeSet<String>,
-    /// Rules between fields, by the key of the opaque part that stands for each: a record at hand can be judged.
-    rules: HashMap<String, (Rules, Value)>,
+    listed_ids: HashMap<(Digest, bool), u32>,
+    dated: Vec<Dated>,
+    dated_ids: HashMap<(Digest, Option<String>), u32>,
+    /// Rules between fields, by the key of the opaque part that stands for each.
+    rules: HashMap<String, Rule>,
     /// What texts must hold, likewise.
     contents: HashMap<String, Value>,
 }
 
+/// A rule between fields, with one condition in `then`.
+#[derive(Debug)]
+struct Rule {
+    /// For a record at hand.
+    rules: Rules,
+    written: Value,
+    /// What other rules say of it.
+    clause: Option<Clause>,
+}
+
 impl Graph {
     pub fn rule(&self, key: &str) -> Option<&Rules> {
-        self.rules.get(key).map(|(rules, _)| rules)
+        self.rules.get(key).map(|rule| &rule.rules)
     }
 
     /// The rule that an opaque part stands for, as it is written.
     pub fn rule_of(&self, id: Id) -> Option<&Value> {
         match self.node(id) {
-            Node::Opaque { key, .. } => self.rules.get(key).map(|(_, written)| written),
+            Node::Opaque { key, .. } => self.rules.get(key).map(|rule| &rule.written),
+            _ => None,
+        }
+    }
+
+    pub fn clause(&self, id: Id) -> Option<&Clause> {
+        match self.node(id) {
+            Node::Opaque { key, .. } => self.rules.get(key)?.clause.as_ref(),
             _ => None,
         }
     }
@@ -266,21 +311,35 @@ impl Graph {
         self.contents.get(key)
     }
 
-    pub fn as_of(&self) -> impl Iterator<Item = &str> {
-        self.as_of.iter().map(String::as_str)
-    }
-
     pub fn listed(&self, index: u32) -> &Listed {
         &self.listed[index as usize]
     }
 
+    pub fn dated(&self, index: u32) -> &Dated {
+        &self.dated[index as usize]
+    }
+
+    /// All fields that name the day of a code; none: the day of the check.
+    pub fn as_of(&self) -> BTreeSet<&Option<String>> {
+        self.dated.iter().map(|dated| &dated.as_of).collect()
+    }
+
     fn listed_node(&mut self, digest: Digest, listed: Listed) -> Id {
         let next = self.listed.len() as u32;
-        let index = *self.listed_ids.entry((digest, listed.leaf_only, listed.day)).or_insert(next);
+        let index = *self.listed_ids.entry((digest, listed.leaf_only)).or_insert(next);
         if index == next {
             self.listed.push(listed);
         }
         self.add(Node::Listed(index))
+    }
+
+    fn dated_node(&mut self, digest: Digest, dated: Dated) -> Id {
+        let next = self.dated.len() as u32;
+        let index = *self.dated_ids.entry((digest, dated.as_of.clone())).or_insert(next);
+        if index == next {
+            self.dated.push(dated);
+        }
+        self.add(Node::Dated(index))
     }
 
     pub fn node(&self, id: Id) -> &Node {
@@ -455,24 +514,8 @@ impl Graph {
         }
         reader.find_dynamic();
         let base = reader.own_base(document.root, "");
-        let whole = reader.target(&base, "", "#", Reading::Whole)?;
-        match document.lists.is_empty() {
-            true => Ok(whole),
-            false => {
-                let dated = reader.target(&base, "", "#", Reading::Days)?;
-                Ok(reader.graph.all(vec![whole, dated]))
-            }
-        }
+        reader.target(&base, "", "#")
     }
-}
-
-/// What is read of a schema.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    Whole,
-    /// Only which codes must be valid on a day. A code that is not refuses the record wherever a branch with it holds, also
-    /// where another branch of an `anyOf` would do; so this is read apart.
-    Days,
 }
 
 /// What a schema and its in-place parts evaluate, for `unevaluated…`.
@@ -573,9 +616,9 @@ impl<'d> Reader<'_, 'd> {
     }
 
     /// The node of the schema at a resource and JSON Pointer, read once.
-    fn target(&mut self, resource: &str, fragment: &str, pointer: &str, reading: Reading) -> Result<Id, NormalError> {
+    fn target(&mut self, resource: &str, fragment: &str, pointer: &str) -> Result<Id, NormalError> {
         let scope = self.enter(resource);
-        let found = self.target_here(resource, fragment, pointer, reading);
+        let found = self.target_here(resource, fragment, pointer);
         self.scope = scope;
         found
     }
@@ -602,17 +645,10 @@ impl<'d> Reader<'_, 'd> {
         outer
     }
 
-    fn target_here(
-        &mut self,
-        resource: &str,
-        fragment: &str,
-        pointer: &str,
-        reading: Reading,
-    ) -> Result<Id, NormalError> {
-        let days = if reading == Reading::Days { "days of " } else { "" };
+    fn target_here(&mut self, resource: &str, fragment: &str, pointer: &str) -> Result<Id, NormalError> {
         let key = match self.scope.is_empty() {
-            true => format!("{days}{resource}#{fragment}"),
-            false => format!("{days}{resource}#{fragment} {:?}", self.scope),
+            true => format!("{resource}#{fragment}"),
+            false => format!("{resource}#{fragment} {:?}", self.scope),
         };
         if let Some(id) = self.done.get(&key) {
             return Ok(*id);
@@ -629,10 +665,7 @@ impl<'d> Reader<'_, 'd> {
         self.open.insert(key.clone(), None);
         let outer = std::mem::replace(&mut self.base, base);
         let place = format!("{resource}#{fragment}");
-        let read = match reading {
-            Reading::Whole => self.schema(schema, &place),
-            Reading::Days => self.days(schema, &place),
-        };
+        let read = self.schema(schema, &place);
         self.base = outer;
         let reference = self.open.remove(&key).flatten();
         let id = read?;
@@ -673,7 +706,7 @@ impl<'d> Reader<'_, 'd> {
             collect_references(schema, &mut wanted)?;
             texts.insert(reference, schema.to_string());
         }
-        let settings = (self.document.formats_asserted, format!("{:?}", self.draft()), self.document.day);
+        let settings = (self.document.formats_asserted, format!("{:?}", self.draft()));
         Some(format!("{key} {settings:?} {texts:?}"))
     }
 
@@ -701,97 +734,7 @@ impl<'d> Reader<'_, 'd> {
         let absolute = join(&self.base, reference);
         let (resource, fragment) = absolute.split_once('#').unwrap_or((&absolute, ""));
         let (resource, fragment) = (resource.to_owned(), unescape(fragment));
-        self.target(&resource, &fragment, pointer, Reading::Whole)
-    }
-
-    /// What a schema asks of the days of codes, in the same steps in which a record is walked.
-    fn days(&mut self, schema: &'d Value, pointer: &str) -> Result<Id, NormalError> {
-        let Value::Object(members) = schema else { return Ok(self.graph.truth(true)) };
-        let outer = self.base.clone();
-        self.base = self.own_base(schema, &outer);
-        let parts = self.days_of(members, pointer);
-        self.base = outer;
-        Ok(self.graph.all(parts?))
-    }
-
-    fn days_of(&mut self, members: &'d Map<String, Value>, pointer: &str) -> Result<Vec<Id>, NormalError> {
-        let truth = self.graph.truth(true);
-        let list = members.get("x-guiju").and_then(|own| own.get("codeList")).filter(|list| is_required(list));
-        let mut parts: Vec<Id> = list.and_then(|list| self.dated(list)).into_iter().collect();
-        if let Some(Value::String(reference)) = members.get("$ref") {
-            let absolute = join(&self.base, reference);
-            let (resource, fragment) = absolute.split_once('#').unwrap_or((&absolute, ""));
-            let (resource, fragment) = (resource.to_owned(), unescape(fragment));
-            parts.push(self.target(&resource, &fragment, pointer, Reading::Days)?);
-        }
-        for part in members.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-            parts.push(self.days(part, pointer)?);
-        }
-        for keyword in ["anyOf", "oneOf"] {
-            for part in members.get(keyword).and_then(Value::as_array).into_iter().flatten() {
-                let then = self.days(part, pointer)?;
-                if then != truth {
-                    let condition = self.schema(part, pointer)?;
-                    parts.push(self.graph.when(condition, then, truth));
-                }
-            }
-        }
-        if let Some(condition) = members.get("if") {
-            let then = members.get("then").map_or(Ok(truth), |then| self.days(then, pointer))?;
-            let otherwise = members.get("else").map_or(Ok(truth), |otherwise| self.days(otherwise, pointer))?;
-            if then != truth || otherwise != truth {
-                let condition = self.schema(condition, pointer)?;
-                parts.push(self.graph.when(condition, then, otherwise));
-            }
-        }
-        for keyword in ["dependentSchemas", "dependencies"] {
-            for (name, part) in members.get(keyword).and_then(Value::as_object).into_iter().flatten() {
-                let (then, condition) = (self.days(part, pointer)?, self.has_member(name));
-                parts.push(self.graph.when(condition, then, truth));
-            }
-        }
-        let mut below = |keyword: &str| -> Result<Vec<(String, Id)>, NormalError> {
-            let all = members.get(keyword).and_then(Value::as_object).into_iter().flatten();
-            all.map(|(name, part)| Ok((name.clone(), self.days(part, pointer)?))).collect()
-        };
-        let (named, patterns) = (below("properties")?, below("patternProperties")?);
-        let rest = members.get("additionalProperties").map_or(Ok(truth), |rest| self.days(rest, pointer))?;
-        parts.push(self.members(named, patterns, rest));
-        let mut prefix = Vec::new();
-        for keyword in ["prefixItems", "items"] {
-            for part in members.get(keyword).and_then(Value::as_array).into_iter().flatten() {
-                prefix.push(self.days(part, pointer)?);
-            }
-        }
-        let rest = members.get("items").filter(|items| items.is_object()).or(members.get("additionalItems"));
-        let rest = rest.map_or(Ok(truth), |rest| self.days(rest, pointer))?;
-        if rest != truth || prefix.iter().any(|part| *part != truth) {
-            parts.push(self.graph.add(Node::Items { prefix, rest }));
-        }
-        Ok(parts)
-    }
-
-    /// That a code is valid on the day that counts; none where any day will do.
-    fn dated(&mut self, declared: &Value) -> Option<Id> {
-        if declared.get("status").is_some_and(|status| status == "ever") {
-            return None;
-        }
-        let (digest, list) = self.document.lists.get(declared.get("ref")?.as_str()?)?;
-        let as_of = declared.get("asOf").and_then(Value::as_str);
-        self.graph.as_of.extend(as_of.map(str::to_owned));
-        let leaf_only = declared.get("level").is_some_and(|level| level == "leaf");
-        if self.document.day.is_some() {
-            return self.listed(declared, self.document.day);
-        }
-        let listed = self.graph.listed_node(*digest, Listed { list: Arc::clone(list), leaf_only, day: None });
-        // Whoever is valid in a narrower list on a day is valid in this one on that day.
-        let narrower = self.document.wider.iter().filter(|(_, wide, leaf)| wide == digest && *leaf == leaf_only);
-        let digests: Vec<Digest> = narrower.map(|(narrow, ..)| *narrow).chain([*digest]).collect();
-        let key = |digest: Digest| Value::from(format!("{digest} {leaf_only} {as_of:?}"));
-        let valid: Vec<Id> =
-            digests.into_iter().map(|digest| self.opaque("codeList", &key(digest), Types::STRING)).collect();
-        let valid = self.graph.any(valid);
-        Some(self.graph.all(vec![listed, valid]))
+        self.target(&resource, &fragment, pointer)
     }
 
     /// A dynamic reference leads to the outermost resource on the way here that offers the name.
@@ -800,7 +743,7 @@ impl<'d> Reader<'_, 'd> {
         let (resource, anchor) = absolute.split_once('#').unwrap_or((&absolute, ""));
         let is_offered = self.dynamic.get(resource).is_some_and(|names| names.contains(anchor));
         match self.scope.get(anchor).cloned() {
-            Some(outermost) if is_offered => self.target(&outermost, anchor, pointer, Reading::Whole),
+            Some(outermost) if is_offered => self.target(&outermost, anchor, pointer),
             _ => self.reference(reference, pointer),
         }
     }
@@ -808,7 +751,7 @@ impl<'d> Reader<'_, 'd> {
     fn recursive(&mut self, pointer: &str) -> Result<Id, NormalError> {
         let is_offered = self.dynamic.get(&self.base).is_some_and(|names| names.contains(RECURSIVE));
         match self.scope.get(RECURSIVE).cloned() {
-            Some(outermost) if is_offered => self.target(&outermost, "", pointer, Reading::Whole),
+            Some(outermost) if is_offered => self.target(&outermost, "", pointer),
             _ => self.reference("#", pointer),
         }
     }
@@ -922,8 +865,8 @@ impl<'d> Reader<'_, 'd> {
             ("minLength", value) => Node::MinLength(count(value, place)?),
             ("maxLength", value) => Node::MaxLength(count(value, place)?),
             ("pattern", Value::String(pattern)) => Node::Pattern(pattern.clone()),
-            // A format that nobody knows refuses nothing.
-            ("format", Value::String(format)) if self.document.formats_asserted && self.knows(format) => {
+            // A format that nobody knows refuses nothing, nor does one that only warns.
+            ("format", Value::String(format)) if self.document.formats_asserted && self.judges(format) => {
                 Node::Format(format.clone())
             }
             ("minItems", value) => Node::MinItems(count(value, place)?),
@@ -962,10 +905,14 @@ impl<'d> Reader<'_, 'd> {
             ("$recursiveRef", Value::String(_)) if draft == Draft::Draft201909 => {
                 return self.recursive(place).map(Some);
             }
-            ("x-guiju", Value::Object(own)) => return Ok(self.vocabulary(own)),
+            ("x-guiju", Value::Object(own)) => return Ok(self.vocabulary(own, place)),
             _ => return Ok(None),
         };
         Ok(Some(self.graph.add(node)))
+    }
+
+    fn judges(&self, format: &str) -> bool {
+        !formats::refuses_nothing(format) && self.knows(format)
     }
 
     fn knows(&self, format: &str) -> bool {
@@ -973,43 +920,60 @@ impl<'d> Reader<'_, 'd> {
     }
 
     /// Of our vocabulary only what can refuse a record counts.
-    fn vocabulary(&mut self, own: &Map<String, Value>) -> Option<Id> {
+    fn vocabulary(&mut self, own: &Map<String, Value>, place: &str) -> Option<Id> {
         let mut parts = Vec::new();
+        let is_new = self.document.is_new;
         if let Some(list) = own.get("codeList").filter(|list| is_required(list)) {
-            parts.push(match self.listed(list, None) {
-                Some(id) => id,
-                None => self.opaque("codeList", list, Types::STRING),
-            });
+            match self.listed(list) {
+                Some(listed) => parts.extend(listed),
+                None => parts.push(self.opaque("codeList", list, Types::STRING)),
+            }
+            for part in &parts {
+                self.graph.places.entry(*part).or_insert_with(|| (format!("{place}/codeList"), is_new));
+            }
         }
-        for rule in own.get("rules").and_then(Value::as_array).into_iter().flatten() {
+        for (index, rule) in own.get("rules").and_then(Value::as_array).into_iter().flatten().enumerate() {
             if rule.get("severity").is_none_or(|severity| severity == "error") {
-                let judged: Map<String, Value> = ["if", "then"]
-                    .iter()
-                    .filter_map(|name| Some(((*name).to_owned(), rule.get(*name)?.clone())))
-                    .collect();
-                parts.push(self.rule(&Value::Object(judged)));
+                // Each condition of `then` is a rule by itself.
+                for then in rule.get("then").and_then(Value::as_array).into_iter().flatten() {
+                    let when = rule.get("if").map(|when| ("if".to_owned(), when.clone()));
+                    let then = ("then".to_owned(), Value::Array(vec![then.clone()]));
+                    let rule = self.rule(Value::Object(when.into_iter().chain([then]).collect()));
+                    self.graph.places.entry(rule).or_insert_with(|| (format!("{place}/rules/{index}"), is_new));
+                    parts.push(rule);
+                }
             }
         }
         (!parts.is_empty()).then(|| self.graph.all(parts))
     }
 
-    fn rule(&mut self, judged: &Value) -> Id {
-        let id = self.opaque("rule", judged, Types::OBJECT);
-        let mut named = judged.clone();
-        if let (Value::Object(members), Node::Opaque { key, .. }) = (&mut named, self.graph.node(id)) {
+    fn rule(&mut self, written: Value) -> Id {
+        let clause = Clause::read(&written);
+        // Rules that say the same in other words are one.
+        let words = clause.as_ref().map_or_else(|| written.to_string(), |clause| format!("{clause:?}"));
+        let key = format!("rule {words}");
+        let mut named = written.clone();
+        if let Value::Object(members) = &mut named {
             members.insert("id".into(), "r".into());
-            let key = key.clone();
-            if let Ok(rules) = Rules::compile(&Value::Array(vec![named]), "") {
-                self.graph.rules.insert(key, (rules, judged.clone()));
-            }
         }
-        id
+        if let Ok(rules) = Rules::compile(&Value::Array(vec![named]), "") {
+            self.graph.rules.entry(key.clone()).or_insert(Rule { rules, written, clause });
+        }
+        self.graph.add(Node::Opaque { key, types: Types::OBJECT })
     }
 
-    fn listed(&mut self, declared: &Value, day: Option<Date>) -> Option<Id> {
+    /// That a text is a code of the list and, where that is asked, valid on the day.
+    fn listed(&mut self, declared: &Value) -> Option<Vec<Id>> {
         let (digest, list) = self.document.lists.get(declared.get("ref")?.as_str()?)?;
         let leaf_only = declared.get("level").is_some_and(|level| level == "leaf");
-        Some(self.graph.listed_node(*digest, Listed { list: Arc::clone(list), leaf_only, day }))
+        let listed = self.graph.listed_node(*digest, Listed { list: Arc::clone(list), leaf_only });
+        let is_dated = list.rows().any(|row| row.valid_from().is_some() || row.valid_to().is_some());
+        if !is_dated || declared.get("status").is_some_and(|status| status == "ever") {
+            return Some(vec![listed]);
+        }
+        let as_of = declared.get("asOf").and_then(Value::as_str).map(str::to_owned);
+        let dated = self.graph.dated_node(*digest, Dated { list: Arc::clone(list), as_of });
+        Some(vec![listed, dated])
     }
 
     fn list(&mut self, all: &'d [Value], place: &str) -> Result<Vec<Id>, NormalError> {

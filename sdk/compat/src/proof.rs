@@ -38,12 +38,14 @@ pub(crate) enum Step<Part, Below> {
     Numbers,
     /// The patterns and lengths leave these texts alone, and each fails a literal.
     Texts(Vec<String>),
-    /// Every code of the list fails a literal.
-    Codes(u32),
+    /// Every code of the list that this literal asks for fails a literal.
+    Codes(Literal),
     /// However its items are chosen, one of them is such a part.
     Items(Vec<Part>),
     /// However its members are chosen, one of them, or its name, is such a part.
     Members(Vec<Part>),
+    /// The rules between fields cannot all be kept and broken so.
+    Rules,
 }
 
 pub(crate) type Found = Step<(Vec<Literal>, Rc<Why>), Rc<Why>>;
@@ -81,7 +83,7 @@ pub struct Line {
     /// How far it is indented; lemmas stand at 0.
     pub depth: usize,
     /// The rule that was used: `lemma`, `clash`, `forced`, `cases`, `case`, `types`, `values`, `numbers`, `texts`, `codes`,
-    /// `items`, `members`.
+    /// `items`, `members`, `rules`.
     pub rule: &'static str,
     pub text: Text,
 }
@@ -147,6 +149,7 @@ impl Flat {
             Step::Codes(list) => Step::Codes(*list),
             Step::Items(parts) => Step::Items(self.parts(parts)),
             Step::Members(parts) => Step::Members(self.parts(parts)),
+            Step::Rules => Step::Rules,
         }))
     }
 }
@@ -260,6 +263,10 @@ impl Teller<'_> {
                 let en = format!("however the items are chosen, one of them would be as in {parts}");
                 line(depth, "items", en, format!("无论各项如何取值，必有一项如 {parts} 所述"));
             }
+            Step::Rules => {
+                let en = "what breaks this rule between fields breaks one that is to be kept".into();
+                line(depth, "rules", en, "违反该字段间规则者，必违反另一条须满足的规则".into());
+            }
             Step::Members(parts) if parts.is_empty() => {
                 line(depth, "members", "no choice of members will do".into(), "没有可行的成员".into());
             }
@@ -316,6 +323,7 @@ impl Teller<'_> {
             Node::Pattern(pattern) => format!("pattern {pattern}"),
             Node::Format(format) => format!("format {format}"),
             Node::Listed(_) => "a code of the list".into(),
+            Node::Dated(_) => "no code of the list that is not valid on the day".into(),
             Node::Items { .. } => "items".into(),
             Node::MinItems(min) => format!("minItems {min}"),
             Node::MaxItems(max) => format!("maxItems {max}"),

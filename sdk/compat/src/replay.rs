@@ -9,7 +9,8 @@
 //! all. Its lemma shows that a part of it, an item, a member or a name, satisfies the goal of a lemma, and that is smaller still.
 
 use crate::{
-    exact,
+    conditions::{Board, Bound},
+    exact, formats,
     normal::{Graph, Id, Node, Types},
     proof::{Lemma, Rule, Step, Theorem},
     solve::{Literal, fails, holds, is_positive, node_of, opposite},
@@ -178,8 +179,13 @@ impl Replay<'_> {
             }
             Step::Values => self.few(&branch),
             Step::Numbers => self.of_type(&branch, Types::NUMBER)?.numbers(&branch),
-            Step::Texts(texts) => self.of_type(&branch, Types::STRING)?.texts(&branch, texts),
-            Step::Codes(list) => self.of_type(&branch, Types::STRING)?.codes(&branch, *list),
+            // The automata of formats are large: first without them.
+            Step::Texts(texts) => {
+                let replay = self.of_type(&branch, Types::STRING)?;
+                replay.texts(&branch, texts, false).or_else(|_| replay.texts(&branch, texts, true))
+            }
+            Step::Codes(asked) => self.of_type(&branch, Types::STRING)?.codes(&branch, *asked),
+            Step::Rules => self.of_type(&branch, Types::OBJECT)?.rules(&branch),
             Step::Items(parts) => self.of_type(&branch, Types::ARRAY)?.items(&branch, parts),
             Step::Members(parts) => self.of_type(&branch, Types::OBJECT)?.members(&branch, parts),
         }
@@ -211,6 +217,11 @@ impl Replay<'_> {
                     (0..parts.len()).map(|at| if at == one { holds(parts[at]) } else { fails(parts[at]) }).collect()
                 })
                 .collect(),
+            // Of some of which one holds: another, too.
+            (Node::One(parts), false) if parts.iter().any(|part| branch.literals.contains(&holds(*part))) => {
+                let known = parts.iter().position(|part| branch.literals.contains(&holds(*part)));
+                (0..parts.len()).filter(|at| Some(*at) != known).map(|at| vec![holds(parts[at])]).collect()
+            }
             // None, or two of them at least.
             (Node::One(parts), false) => {
                 let mut ways: Vec<Vec<Literal>> = vec![parts.iter().map(|part| fails(*part)).collect()];
@@ -336,6 +347,58 @@ impl Replay<'_> {
             || branch.literals.iter().any(|literal| {
                 self.values.is(self.graph, node_of(*literal), value, 0).is_some_and(|is| is != is_positive(*literal))
             })
+            || value.as_str().is_some_and(|text| {
+                let dated = branch.literals.iter().filter_map(|literal| match self.graph.node(node_of(*literal)) {
+                    Node::Dated(index) => Some((*index, is_positive(*literal))),
+                    _ => None,
+                });
+                self.values.days_for(self.graph, &dated.collect::<Vec<_>>(), text).is_none()
+            })
+    }
+
+    /// Whether the rules cannot be as the literals say: situations of their subjects are left out one after another, and where
+    /// that comes to rest, one clause after another is followed each way.
+    fn rules(&mut self, branch: &Branch) -> Checked {
+        let Some(board) = Board::of(self.graph, branch.literals.iter()) else { return refuse("no rule is broken") };
+        let mut left: Vec<Vec<bool>> = board.sizes.iter().map(|size| vec![true; *size]).collect();
+        board.facts.iter().for_each(|fact| leave(&mut left, fact));
+        self.situations(&board, left)
+    }
+
+    fn situations(&mut self, board: &Board, mut left: Vec<Vec<bool>>) -> Checked {
+        let mut split: Option<Vec<&Bound>> = None;
+        let mut again = true;
+        while again {
+            (again, split) = (false, None);
+            if left.iter().any(|left| !left.contains(&true)) {
+                return Ok(());
+            }
+            for clause in &board.clauses {
+                self.spend(1 + clause.len() as u64)?;
+                let is_met = |(at, bound): &&Bound| left[*at].iter().zip(bound).all(|(left, bound)| !left || *bound);
+                if clause.iter().any(|bound| is_met(&bound)) {
+                    continue;
+                }
+                let may_be = |(at, bound): &&Bound| left[*at].iter().zip(bound).any(|(left, bound)| *left && *bound);
+                let open: Vec<&Bound> = clause.iter().filter(may_be).collect();
+                match open.as_slice() {
+                    [] => return Ok(()),
+                    [only] => {
+                        leave(&mut left, only);
+                        again = true;
+                    }
+                    _ if split.as_ref().is_none_or(|split| split.len() > open.len()) => split = Some(open),
+                    _ => {}
+                }
+            }
+        }
+        let Some(split) = split else { return refuse("the rules can be so") };
+        for bound in split {
+            let mut left = left.clone();
+            leave(&mut left, bound);
+            self.situations(board, left)?;
+        }
+        Ok(())
     }
 
     fn all_refuted<'v>(&mut self, branch: &Branch, values: impl IntoIterator<Item = &'v Value>) -> Checked {
@@ -359,15 +422,18 @@ impl Replay<'_> {
         }
     }
 
-    fn codes(&mut self, branch: &Branch, list: u32) -> Checked {
-        let asked = branch.literals.iter().any(|literal| {
-            is_positive(*literal) && matches!(self.graph.node(node_of(*literal)), Node::Listed(index) if *index == list)
-        });
-        if !asked {
+    fn codes(&mut self, branch: &Branch, asked: Literal) -> Checked {
+        if !branch.literals.contains(&asked) {
             return refuse("a code list that nothing asks for");
         }
+        let graph = self.graph;
+        let list = match (graph.node(node_of(asked)), is_positive(asked)) {
+            (Node::Listed(index), true) => &graph.listed(*index).list,
+            // Only of a code of the list it is said when it is valid.
+            (Node::Dated(index), false) => &graph.dated(*index).list,
+            _ => return refuse("a code list that nothing asks for"),
+        };
         let mut last = None;
-        let list = &self.graph.listed(list).list;
         for row in list.rows() {
             if last != Some(row.code()) && !self.is_refuted(branch, &Value::from(row.code())) {
                 return Err(format!("nothing refutes the code {}", row.code()));
@@ -445,7 +511,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn texts(&mut self, branch: &Branch, texts: &[String]) -> Checked {
+    fn texts(&mut self, branch: &Branch, texts: &[String], with_formats: bool) -> Checked {
         let (mut least, mut most) = (0u64, u64::MAX);
         let (mut patterns, mut known) = (Vec::new(), Vec::new());
         for literal in &branch.literals {
@@ -459,6 +525,11 @@ impl Replay<'_> {
                 },
                 (Node::MaxLength(max), false) => least = least.max(max.saturating_add(1)),
                 (Node::Pattern(pattern), must) => patterns.push((pattern.as_str(), must)),
+                // A text that has a format matches its pattern; of some, each that lacks it does not.
+                (Node::Format(format), must) if with_formats => {
+                    let language = formats::language(format).filter(|language| must || language.is_exact);
+                    patterns.extend(language.map(|language| (language.pattern.as_str(), must)));
+                }
                 (Node::Enum(values), false) => {
                     known.extend(values.iter().filter_map(|value| self.graph.value(*value).as_str()));
                 }
@@ -815,6 +886,11 @@ impl Replay<'_> {
         }
         if possible < object.least { Ok(()) } else { refuse("an object that nothing refutes") }
     }
+}
+
+/// Of a subject's situations only those within the bound are left.
+fn leave(left: &mut [Vec<bool>], (at, bound): &Bound) {
+    left[*at].iter_mut().zip(bound).for_each(|(left, bound)| *left &= bound);
 }
 
 #[derive(Clone, Default)]

@@ -4,7 +4,7 @@
 //! - References are made exact: what the same spelling means on either side is told apart by digest.
 
 use crate::{
-    normal::{Document, Graph, Id, Lists, NormalError},
+    normal::{Document, Graph, Id, Lists, NormalError, day_before},
     openapi, protobuf, reading,
 };
 use guiju_model::{Bundle, CodeList, Content, Date, Digest, Kind, Properties, Reading};
@@ -209,6 +209,11 @@ impl Side {
         &self.reading
     }
 
+    /// What checks its records; none: a contract has none.
+    pub fn validator(&self) -> Option<&Validator> {
+        self.validator.as_deref()
+    }
+
     /// The named transformations under which it is compared.
     pub fn reading(&self) -> Vec<String> {
         let Reading { properties, formats_asserted, version_constants_pinned } = &self.reading;
@@ -265,7 +270,6 @@ pub(crate) struct Pair<'s> {
     others: BTreeMap<String, Value>,
     closed_others: BTreeMap<String, Value>,
     lists: Lists,
-    wider: BTreeSet<(Digest, Digest, bool)>,
 }
 
 impl<'s> Pair<'s> {
@@ -275,23 +279,16 @@ impl<'s> Pair<'s> {
         };
         let lists: Lists =
             old.lists.iter().chain(&new.lists).map(|(name, list)| (name.clone(), list.clone())).collect();
-        let wider = wider(&lists);
         let none = BTreeMap::new();
         let closed = |side: &'s Side| side.closed.as_ref().map(|closed| &closed.others);
         let closed_others = merged(closed(old).unwrap_or(&none), closed(new).unwrap_or(&none));
-        Self { old, new, others: merged(&old.others, &new.others), closed_others, lists, wider }
+        Self { old, new, others: merged(&old.others, &new.others), closed_others, lists }
     }
 
     /// Reads a root document as the set of records that are written by it; without a reading that says otherwise, all that
     /// it accepts.
-    pub fn read_written(
-        &self,
-        graph: &mut Graph,
-        root: &Value,
-        side: &Side,
-        day: Option<Date>,
-    ) -> Result<Id, NormalError> {
-        let whole = self.read(graph, root, side, day)?;
+    pub fn read_written(&self, graph: &mut Graph, root: &Value, side: &Side) -> Result<Id, NormalError> {
+        let whole = self.read(graph, root, side)?;
         if side.closed.is_none() {
             return Ok(whole);
         }
@@ -304,8 +301,6 @@ impl<'s> Pair<'s> {
                 others: &self.closed_others,
                 lists: &Lists::new(),
                 formats_asserted: false,
-                day: None,
-                wider: &BTreeSet::new(),
             })
         };
         let (below, top) = (closed(&below)?, closed(&top)?);
@@ -313,7 +308,7 @@ impl<'s> Pair<'s> {
     }
 
     /// Reads a root document of either side.
-    pub fn read(&self, graph: &mut Graph, root: &Value, side: &Side, day: Option<Date>) -> Result<Id, NormalError> {
+    pub fn read(&self, graph: &mut Graph, root: &Value, side: &Side) -> Result<Id, NormalError> {
         graph.read(&Document {
             root,
             is_new: std::ptr::eq(side, self.new),
@@ -321,8 +316,6 @@ impl<'s> Pair<'s> {
             others: &self.others,
             lists: &self.lists,
             formats_asserted: side.reading.formats_asserted,
-            day,
-            wider: &self.wider,
         })
     }
 
@@ -346,27 +339,9 @@ impl<'s> Pair<'s> {
         }
         found.into_iter().take(SAMPLES_MAX).collect()
     }
-
-    /// Days on which some code is valid in a list of one side and not in the list of the same standard of the other.
-    pub fn days_of_change(&self, from: &Side, to: &Side) -> BTreeSet<Date> {
-        let mut days = BTreeSet::new();
-        for (name, (digest, list)) in &from.lists {
-            let standard = name.split('@').next().unwrap_or_default();
-            for (_, (other, wide)) in to.lists.iter().filter(|(name, _)| name.split('@').next() == Some(standard)) {
-                if other != digest {
-                    days.extend(lost_days(list, wide).take(8));
-                }
-            }
-        }
-        days
-    }
 }
 
-/// A day on which a code of `one` is valid there and not in `other`, for each such code.
-pub(crate) fn lost_days<'l>(one: &'l CodeList, other: &'l CodeList) -> impl Iterator<Item = Date> + use<'l> {
-    one.rows().filter_map(move |row| lost_day(&row, other))
-}
-
+/// A day on which a code of a list is valid and that of another is not.
 pub(crate) fn lost_day(row: &guiju_model::CodeRow<'_>, other: &CodeList) -> Option<Date> {
     let others: Vec<guiju_model::CodeRow<'_>> =
         other.get(row.code()).map(|code| code.rows().collect()).unwrap_or_default();
@@ -377,35 +352,6 @@ pub(crate) fn lost_day(row: &guiju_model::CodeRow<'_>, other: &CodeList) -> Opti
     let any_day = [Date::new(2000, 1, 1)];
     let mut days = ends.chain(before).chain(own.into_iter().flatten()).chain(any_day.into_iter().flatten());
     days.find(|day| row.holds_on(*day) && !others.iter().any(|other| other.holds_on(*day)))
-}
-
-fn day_before(day: Date) -> Option<Date> {
-    let in_month = Date::new(day.year(), day.month(), day.day() - 1);
-    let (year, month) = if day.month() == 1 { (day.year() - 1, 12) } else { (day.year(), day.month() - 1) };
-    in_month.or_else(|| (28..=31).rev().find_map(|last| Date::new(year, month, last)))
-}
-
-fn wider(lists: &Lists) -> BTreeSet<(Digest, Digest, bool)> {
-    let mut pairs = BTreeSet::new();
-    let all: BTreeMap<Digest, (&str, &Arc<CodeList>)> = lists
-        .iter()
-        .map(|(name, (digest, list))| (*digest, (name.split('@').next().unwrap_or_default(), list)))
-        .collect();
-    for (narrow, (name, one)) in &all {
-        for (wide, (_, other)) in all.iter().filter(|(wide, (of, _))| *wide != narrow && of == name) {
-            if lost_days(one, other).next().is_some() {
-                continue;
-            }
-            pairs.insert((*narrow, *wide, false));
-            let leaf = |row: &guiju_model::CodeRow<'_>| {
-                !row.is_leaf() || other.get(row.code()).is_some_and(|code| code.is_leaf())
-            };
-            if one.rows().all(|row| leaf(&row)) {
-                pairs.insert((*narrow, *wide, true));
-            }
-        }
-    }
-    pairs
 }
 
 /// The schemas of JSON Schema itself, where a schema may refer to them: every validator knows these.

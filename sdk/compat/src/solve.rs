@@ -16,11 +16,14 @@ mod object;
 mod rule;
 mod string;
 
+#[cfg(test)]
+pub(crate) use string::SAMPLES;
+
 use crate::{
     exact,
     normal::{Graph, Id, Node, Types},
     proof::{Found, Step, Why},
-    value::{Values, type_of},
+    value::{Days, Values, type_of},
 };
 use jsonschema::Draft;
 use serde_json::Value;
@@ -68,6 +71,9 @@ pub(crate) enum Outcome {
 /// Nesting of values that are built or looked into: as deep as a schema may be.
 const DEPTH_MAX: usize = 72;
 
+/// Days that are told of, on which a code would be as a question asks.
+const DAYS_MAX: usize = 16;
+
 /// Between what defeated the engine and where.
 const AT: &str = " at ";
 
@@ -85,6 +91,10 @@ pub struct Solver<'g> {
     samples: Vec<String>,
     /// Whether fields of a rule are being given values.
     pub(crate) trying_rules: bool,
+    /// The first object since this was taken that something opaque refuted.
+    refuted: Option<Value>,
+    /// Days on which a code would be as it is asked to be.
+    dated: BTreeSet<Days>,
 }
 
 /// One branch of the tableau.
@@ -155,6 +165,8 @@ impl<'g> Solver<'g> {
             possible: HashMap::new(),
             samples: Vec::new(),
             trying_rules: false,
+            refuted: None,
+            dated: BTreeSet::new(),
         }
     }
 
@@ -178,6 +190,17 @@ impl<'g> Solver<'g> {
     pub fn refill(&mut self, steps_max: u64) {
         self.steps_left = steps_max;
         self.known.retain(|_, outcome| !matches!(outcome, Outcome::Unknown(_)));
+    }
+
+    /// Days on which codes would be as some question asked.
+    pub fn days_found(&self) -> BTreeSet<Days> {
+        self.dated.clone()
+    }
+
+    /// From now on codes are judged on these days; what was found under others counts no more.
+    pub fn on(&mut self, days: Option<Days>) {
+        self.values.days = days;
+        self.known.clear();
     }
 
     /// A value that satisfies every literal.
@@ -215,9 +238,12 @@ impl<'g> Solver<'g> {
 
     /// What defeated the engine, with the place that it was looking at.
     fn placed(&self, why: String, goal: &[Literal]) -> String {
-        let places = goal.iter().filter_map(|literal| self.graph.place(node_of(*literal))).map(plain);
-        match places.max_by_key(String::len) {
-            Some(place) => format!("{why}{AT}{}", if place.is_empty() { "/" } else { &place }),
+        let placed = |literal: &Literal| {
+            let place = plain(self.graph.place(node_of(*literal))?);
+            Some((place, keyword(self.graph.node(node_of(*literal)))))
+        };
+        match goal.iter().filter_map(placed).max_by_key(|(place, _)| place.len()) {
+            Some((place, keyword)) => format!("{why}: {keyword}{AT}{}", if place.is_empty() { "/" } else { &place }),
             None => why,
         }
     }
@@ -329,7 +355,7 @@ impl<'g> Solver<'g> {
         let mut index = 0;
         while index < branch.choices.len() {
             let choice = branch.choices[index];
-            let options = self.options(choice);
+            let options = self.options(choice, &branch.seen);
             if options.iter().any(|option| option.iter().all(|literal| branch.seen.contains(literal))) {
                 branch.choices.swap_remove(index);
                 continue;
@@ -365,7 +391,7 @@ impl<'g> Solver<'g> {
     }
 
     /// The ways in which a choice can be met; each is a set of literals.
-    fn options(&self, literal: Literal) -> Vec<Vec<Literal>> {
+    fn options(&self, literal: Literal, seen: &BTreeSet<Literal>) -> Vec<Vec<Literal>> {
         match (self.graph.node(node_of(literal)), is_positive(literal)) {
             (Node::Any(parts), true) => parts.iter().map(|part| vec![holds(*part)]).collect(),
             (Node::All(parts), false) => parts.iter().map(|part| vec![fails(*part)]).collect(),
@@ -381,6 +407,12 @@ impl<'g> Solver<'g> {
                     parts.iter().enumerate().map(each).collect()
                 };
                 (0..parts.len()).map(only).collect()
+            }
+            // Where one holds, another does, too.
+            (Node::One(parts), false) if parts.iter().any(|part| seen.contains(&holds(*part))) => {
+                let known = parts.iter().position(|part| seen.contains(&holds(*part)));
+                let others = parts.iter().enumerate().filter(|(index, _)| Some(*index) != known);
+                others.map(|(_, part)| vec![holds(*part)]).collect()
             }
             (Node::One(parts), false) => {
                 let mut options = vec![parts.iter().map(|part| fails(*part)).collect()];
@@ -563,11 +595,21 @@ impl<'g> Solver<'g> {
     /// A candidate against the atoms of a leaf; none where one refutes it.
     fn judged(&mut self, value: Value, leaf: &Leaf) -> Option<Outcome> {
         let mut doubt = None;
+        let mut dated = Vec::new();
         for literal in &leaf.atoms {
             match self.is(node_of(*literal), &value) {
                 Some(truth) if truth == is_positive(*literal) => {}
                 Some(_) => return None,
                 None => doubt = Some(self.name(node_of(*literal))),
+            }
+            if let Node::Dated(index) = self.graph.node(node_of(*literal)) {
+                dated.push((*index, is_positive(*literal)));
+            }
+        }
+        if let (false, Value::String(text)) = (dated.is_empty(), &value) {
+            let days = self.values.days_for(self.graph, &dated, text)?;
+            if doubt.is_some() && self.dated.len() < DAYS_MAX {
+                self.dated.insert(days);
             }
         }
         Some(match doubt {
@@ -578,7 +620,10 @@ impl<'g> Solver<'g> {
 
     /// A value with something opaque about it: many such things can be tried on the value now that it is there.
     pub(crate) fn tried(&mut self, value: Value, why: String, leaf: &Leaf) -> Outcome {
-        self.judged(value, leaf).unwrap_or(Outcome::Unknown(why))
+        self.judged(value.clone(), leaf).unwrap_or_else(|| {
+            self.refuted.get_or_insert(value);
+            Outcome::Unknown(why)
+        })
     }
 
     /// Whether a value satisfies a node; none where that is opaque.
@@ -595,7 +640,7 @@ impl<'g> Solver<'g> {
             }
             Node::Format(format) => format!("format `{format}`{}", self.at(id)),
             Node::Pattern(pattern) => format!("pattern `{pattern}`{}", self.at(id)),
-            _ => self.graph.place(id).map_or("a part of the schema".to_owned(), plain),
+            node => format!("{}{}", keyword(node), self.at(id)),
         }
     }
 
@@ -612,6 +657,38 @@ enum Decision {
     Progress(Literal),
     Leaf,
     Split(Literal, Ways),
+}
+
+/// What a node is called in a schema.
+fn keyword(node: &Node) -> &'static str {
+    match node {
+        Node::True | Node::False | Node::All(_) | Node::Ref(_) => "schema",
+        Node::Any(_) => "anyOf",
+        Node::One(_) => "oneOf",
+        Node::Not(_) => "not",
+        Node::If(..) => "if",
+        Node::Type(_) => "type",
+        Node::Enum(_) => "enum",
+        Node::Minimum { .. } => "minimum",
+        Node::Maximum { .. } => "maximum",
+        Node::Multiple(_) => "multipleOf",
+        Node::MinLength(_) => "minLength",
+        Node::MaxLength(_) => "maxLength",
+        Node::Pattern(_) => "pattern",
+        Node::Format(_) => "format",
+        Node::Listed(_) | Node::Dated(_) => "codeList",
+        Node::Items { .. } => "items",
+        Node::MinItems(_) => "minItems",
+        Node::MaxItems(_) => "maxItems",
+        Node::Unique => "uniqueItems",
+        Node::Contains { .. } => "contains",
+        Node::Properties { .. } => "properties",
+        Node::Required(_) => "required",
+        Node::MinProperties(_) => "minProperties",
+        Node::MaxProperties(_) => "maxProperties",
+        Node::Names(_) => "propertyNames",
+        Node::Opaque { .. } => "a part of the schema",
+    }
 }
 
 /// A place as people write it: `bj.common/types@1.0.0#/$defs/Sex`, or a pointer into the document itself.

@@ -1,19 +1,22 @@
 //! Does a value at hand satisfy a node? None where that is opaque.
 
 use crate::{
-    exact,
-    normal::{Graph, Id, Node, Types},
+    exact, formats,
+    normal::{Dated, Graph, Id, Node, Types},
     text::Patterns,
 };
-use guiju_model::Severity;
+use guiju_model::{Date, Severity};
 use jsonschema::Draft;
 use serde_json::{Map, Value};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Nesting of values and schemas that is looked into.
 const DEPTH_MAX: usize = 128;
 /// Nodes that are looked at for one value; schemas that lead back to themselves without going into it have more.
 const LOOKS_MAX: u32 = 200_000;
+
+/// Days by the field that names them; none: that of the check. The inner none: no day is named.
+pub type Days = BTreeMap<Option<String>, Option<Date>>;
 
 /// Judges values, and keeps what it compiled for that.
 pub struct Values {
@@ -24,8 +27,8 @@ pub struct Values {
     pub tells_spelling: bool,
     /// Whether numbers stand for all their spellings, so that nothing hangs on how they happen to be written.
     pub any_spelling: bool,
-    /// Whether a code of a list is taken to be valid, because no day is being asked for.
-    pub any_day: bool,
+    /// The day on which codes must be valid, by the field that names it; none: any day may be meant.
+    pub days: Option<Days>,
     looks: u32,
 }
 
@@ -37,7 +40,7 @@ impl Values {
             formats: HashMap::new(),
             tells_spelling,
             any_spelling: false,
-            any_day: false,
+            days: None,
             looks: 0,
         }
     }
@@ -110,9 +113,6 @@ impl Values {
         if let Some(rule) = graph.rule(key) {
             return Some(rule.check(value).is_empty());
         }
-        if self.any_day && key.starts_with("codeList ") {
-            return Some(true);
-        }
         let schema = graph.content(key)?;
         let build = || jsonschema::options().offline().with_draft(Draft::Draft7).build(schema).ok();
         let validator = self.formats.entry(key.to_owned()).or_insert_with(build).as_ref()?;
@@ -123,7 +123,9 @@ impl Values {
     fn has_format(&mut self, format: &str, text: &str) -> Option<bool> {
         if guiju_validator::formats::is_known(format) {
             let faults = guiju_validator::formats::check(format, text, None);
-            return Some(faults.iter().all(|fault| fault.severity != Severity::Error));
+            let has = faults.iter().all(|fault| fault.severity != Severity::Error);
+            // Who was born tomorrow has no number today.
+            return (!has || !formats::hangs_on_the_day(format)).then_some(has);
         }
         let draft = self.draft;
         let build = || {
@@ -142,8 +144,38 @@ impl Values {
             Node::Pattern(pattern) => return self.patterns.is_match(pattern, text),
             Node::Format(format) => return self.has_format(format, text),
             Node::Listed(index) => graph.listed(*index).has(text),
+            Node::Dated(index) => {
+                let dated = graph.dated(*index);
+                return match &self.days {
+                    Some(days) => Some(dated.holds(text, days.get(&dated.as_of).copied().flatten())),
+                    None => dated.days(text).into_iter().all(|day| dated.holds(text, Some(day))).then_some(true),
+                };
+            }
             _ => return None,
         })
+    }
+
+    /// Days on which a text is, and is not, as parts of a schema about days say; none where there are none.
+    pub fn days_for(&self, graph: &Graph, parts: &[(u32, bool)], text: &str) -> Option<Days> {
+        let mut found = Days::new();
+        for (index, _) in parts {
+            let as_of = &graph.dated(*index).as_of;
+            if found.contains_key(as_of) {
+                continue;
+            }
+            let own = parts.iter().map(|(index, must)| (graph.dated(*index), *must));
+            let own: Vec<(&Dated, bool)> = own.filter(|(dated, _)| dated.as_of == *as_of).collect();
+            let days: BTreeSet<Date> = own.iter().flat_map(|(dated, _)| dated.days(text)).collect();
+            let mut days: Vec<Option<Date>> = days.into_iter().map(Some).collect();
+            // A field that names the day is likely to be there.
+            days.insert(if as_of.is_some() { days.len() } else { 0 }, None);
+            if let Some(known) = &self.days {
+                days = vec![known.get(as_of).copied().flatten()];
+            }
+            let fits = |day: &Option<Date>| own.iter().all(|(dated, must)| dated.holds(text, *day) == *must);
+            found.insert(as_of.clone(), days.into_iter().find(fits)?);
+        }
+        Some(found)
     }
 
     fn is_array(&mut self, graph: &Graph, atom: &Node, items: &[Value], depth: usize) -> Option<bool> {

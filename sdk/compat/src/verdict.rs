@@ -8,6 +8,7 @@ use crate::{
     side::{Contract, Pair, Side},
     solve::{Literal, Outcome, Solver, fails, holds},
     text::Patterns,
+    value::Days,
 };
 use guiju_model::{Date, Finding, Kind};
 use semver::Version;
@@ -19,9 +20,6 @@ pub const UNCHECKED: &str = "a proof that its checker refuses: ";
 
 /// Records tried as a witness, for one question.
 const CANDIDATES_MAX: usize = 400;
-
-/// Days on which one question is asked again.
-const DAYS_MAX: usize = 16;
 
 /// How much work is spent. Steps of the engine, never time: the same question gets the same answer everywhere.
 #[derive(Clone, Debug)]
@@ -408,9 +406,9 @@ fn with_judge<T>(
     }
     let mut graph = Graph::default();
     let said = |error: NormalError| error.to_string();
-    let mut written = |side: &Side| pair.read_written(&mut graph, &side.root, side, None).map_err(said);
+    let mut written = |side: &Side| pair.read_written(&mut graph, &side.root, side).map_err(said);
     let (written_old, new_written) = (written(old)?, written(new)?);
-    let accepted = pair.read(&mut graph, &new.root, new, None).map_err(said)?;
+    let accepted = pair.read(&mut graph, &new.root, new).map_err(said)?;
     let ids = Ids { old: written_old, new: accepted, new_written };
     let solver = Solver::new(&mut graph, old.draft, budget.steps)
         .telling_spelling(pair.tells_spelling())
@@ -456,11 +454,10 @@ impl Judge<'_, '_> {
         self.solver.refill(self.budget.steps);
         let goal = vec![holds(one), fails(other)];
         let found = self.search(way, goal.clone(), None);
-        let Way { from, to, .. } = way;
         match found {
             Found::None(why) => self.proved(goal, &why),
             Found::Witness(witness) => Inclusion::NotIncluded(witness),
-            Found::Unknown(why) => match self.on_days(way, &[(&from.root, from, true), (&to.root, to, false)]) {
+            Found::Unknown(why) => match self.on_days(way, &goal) {
                 Some(witness) => Inclusion::NotIncluded(witness),
                 None => Inclusion::Undecided(why),
             },
@@ -488,7 +485,10 @@ impl Judge<'_, '_> {
         let (candidate, why) = match self.solver.solve(goal.clone()) {
             Outcome::Empty(why) => return Found::None(why),
             Outcome::Unknown(why) => (None, why),
-            Outcome::Sure(value) => (Some(value), "a value that the validator judges otherwise".to_owned()),
+            Outcome::Sure(value) => {
+                let why = judged_otherwise(from, &value, day);
+                (Some(value), why)
+            }
             Outcome::Maybe(value, why) => (Some(value), why),
         };
         let mut candidates: Vec<Value> = candidate.iter().cloned().collect();
@@ -497,11 +497,12 @@ impl Judge<'_, '_> {
             candidates.extend(candidate.iter().flat_map(|value| blended(record, value)));
         }
         let shows = |judge: &mut Self, value: &Value| {
-            judge.solver.values.any_day = day.is_none();
+            let named = named_days(judge.solver.graph, value, day);
+            let outer = judge.solver.values.days.replace(named);
             let as_said = goal
                 .iter()
                 .all(|literal| judge.solver.is(literal >> 1, value).is_none_or(|truth| truth == (literal & 1 == 0)));
-            judge.solver.values.any_day = false;
+            judge.solver.values.days = outer;
             as_said && way.shows(value, day)
         };
         let mut tries = self.budget.shrink_tries;
@@ -515,27 +516,57 @@ impl Judge<'_, '_> {
         Found::Unknown(why)
     }
 
-    /// The same question on each day on which a code list of the one side has lost a code. `parts` are the documents that
-    /// must hold, and those that must not.
-    pub fn on_days(&mut self, way: Way<'_>, parts: &[(&Value, &Side, bool)]) -> Option<Box<Witness>> {
-        for day in self.pair.days_of_change(way.from, way.to).into_iter().take(DAYS_MAX) {
-            self.solver.refill(self.budget.change_steps);
-            let mut goal = Vec::new();
-            for (document, side, must_hold) in parts {
-                let id = match *must_hold || way.is_gain {
-                    true => self.pair.read_written(self.solver.graph, document, side, Some(day)).ok()?,
-                    false => self.pair.read(self.solver.graph, document, side, Some(day)).ok()?,
-                };
-                goal.push(if *must_hold { holds(id) } else { fails(id) });
+    /// The same question on days on which a code would be as it asks.
+    pub fn on_days(&mut self, way: Way<'_>, goal: &[Literal]) -> Option<Box<Witness>> {
+        for mut days in self.solver.days_found() {
+            let checked = days.get(&None).copied().flatten();
+            let named = days.values().copied().flatten().next();
+            let mut fields = Vec::new();
+            for as_of in self.solver.graph.as_of().into_iter().cloned().collect::<Vec<_>>() {
+                let Some(pointer) = &as_of else { continue };
+                match (days.get(&as_of).copied(), named) {
+                    (Some(Some(day)), _) => fields.push(holds(on_day(self.solver.graph, pointer, day, true))),
+                    // Whatever else hangs on a day hangs on the same one.
+                    (None, Some(day)) => {
+                        fields.push(holds(on_day(self.solver.graph, pointer, day, false)));
+                        days.insert(as_of, Some(day));
+                    }
+                    _ => {}
+                }
             }
-            let fields: Vec<String> = self.solver.graph.as_of().map(str::to_owned).collect();
-            goal.extend(fields.iter().map(|pointer| holds(on_day(self.solver.graph, pointer, day))));
-            if let Found::Witness(witness) = self.search(way, goal, Some(day)) {
+            self.solver.refill(self.budget.change_steps);
+            self.solver.on(Some(days));
+            let found = self.search(way, goal.iter().copied().chain(fields).collect(), checked);
+            self.solver.on(None);
+            if let Found::Witness(witness) = found {
                 return Some(witness);
             }
         }
         None
     }
+}
+
+/// Where the validator and the engine are not of one mind about a value.
+fn judged_otherwise(from: &Side, value: &Value, day: Option<Date>) -> String {
+    match from.findings(value, day).into_iter().next() {
+        Some(finding) => {
+            let keyword = finding.rule.rsplit('/').next().unwrap_or_default();
+            format!("a value that the validator refuses: {keyword} at {}", finding.rule)
+        }
+        None => "a value that the validator accepts: schema at /".to_owned(),
+    }
+}
+
+/// The days that a record names, checked on a day.
+fn named_days(graph: &Graph, record: &Value, day: Option<Date>) -> Days {
+    let named = |as_of: &Option<String>| match as_of {
+        None => day,
+        Some(pointer) => {
+            let text = record.pointer(pointer).and_then(Value::as_str);
+            text.and_then(guiju_validator::rules::day).or(day)
+        }
+    };
+    graph.as_of().into_iter().map(|as_of| (as_of.clone(), named(as_of))).collect()
 }
 
 pub(crate) enum Found {
@@ -544,10 +575,13 @@ pub(crate) enum Found {
     Unknown(String),
 }
 
-/// That the field at the pointer, where it is there, names the day.
-fn on_day(graph: &mut Graph, pointer: &str, day: Date) -> Id {
+/// That the field at the pointer names the day, where it is there; or that it is there besides.
+fn on_day(graph: &mut Graph, pointer: &str, day: Date, must_be: bool) -> Id {
     let compact = day.to_string().replace('-', "");
     let spellings = [json!(day.to_string()), json!(compact), json!(format!("{day}T00:00:00+08:00"))];
+    if must_be {
+        return graph.field(pointer, &spellings);
+    }
     let mut id = graph.values(spellings.iter());
     for token in pointer.split('/').skip(1).collect::<Vec<_>>().into_iter().rev() {
         let name = token.replace("~1", "/").replace("~0", "~");

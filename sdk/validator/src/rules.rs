@@ -74,7 +74,7 @@ pub(crate) fn seconds(record: &dyn Record, field: &Pointer) -> Option<i64> {
 }
 
 /// The day that a text names, as a date or as a date-time.
-pub(crate) fn day(text: &str) -> Option<Date> {
+pub fn day(text: &str) -> Option<Date> {
     operand::Value::Text(text.into()).date().ok()
 }
 

@@ -60,6 +60,9 @@ enum Place {
 
 impl Solver<'_> {
     pub(super) fn object(&mut self, leaf: &Leaf) -> Outcome {
+        if self.rules_clash(leaf) {
+            return closed(Step::Rules);
+        }
         match self.object_of(leaf) {
             outcome @ (Outcome::Sure(_) | Outcome::Empty(_)) => outcome,
             outcome => self.with_rules(leaf, outcome),

@@ -2,6 +2,7 @@
 
 use super::{Best, Leaf, Outcome, Solver, closed, is_positive, node_of};
 use crate::{
+    formats,
     normal::Node,
     proof::Step,
     text::{Strings, Wanted},
@@ -9,7 +10,7 @@ use crate::{
 use serde_json::Value;
 
 /// Texts of which some have, and some lack, any of the usual formats.
-const SAMPLES: &[&str] = &[
+pub(crate) const SAMPLES: &[&str] = &[
     "",
     "a",
     "!",
@@ -111,18 +112,31 @@ const SAMPLES: &[&str] = &[
     "not base64!",
 ];
 
+/// Space added to a sample that is too short.
+const PADDED_MAX: usize = 64;
+
 impl Solver<'_> {
     pub(super) fn string(&mut self, leaf: &Leaf) -> Outcome {
         if let Some(outcome) = self.code(leaf) {
             return outcome;
         }
         let (mut matching, mut failing) = (Vec::new(), Vec::new());
+        // What formats say besides: these automata are large, so they come into it only where the others do not settle it.
+        let mut formatted = (Vec::new(), Vec::new());
         let (mut length_min, mut length_max) = (0, None::<u64>);
         let mut is_exact = true;
         for literal in &leaf.atoms {
             match (self.graph.node(node_of(*literal)), is_positive(*literal)) {
                 (Node::Pattern(pattern), true) => matching.push(pattern.clone()),
                 (Node::Pattern(pattern), false) => failing.push(pattern.clone()),
+                (Node::Format(format), must) => match formats::language(format) {
+                    Some(language) if must => {
+                        formatted.0.push(language.pattern.clone());
+                        is_exact &= language.is_exact;
+                    }
+                    Some(language) if language.is_exact => formatted.1.push(language.pattern.clone()),
+                    _ => is_exact = false,
+                },
                 (Node::MinLength(min), true) => length_min = length_min.max(*min),
                 (Node::MaxLength(max), false) => length_min = length_min.max(max.saturating_add(1)),
                 (Node::MaxLength(max), true) => length_max = Some(length_max.map_or(*max, |known| known.min(*max))),
@@ -135,27 +149,47 @@ impl Solver<'_> {
         }
         let excluded = leaf.excluded.iter().filter_map(|index| self.graph.value(*index).as_str());
         let excluded: Vec<String> = excluded.map(str::to_owned).collect();
-        let wanted = Wanted {
-            matching: matching.iter().map(String::as_str).collect(),
-            failing: failing.iter().map(String::as_str).collect(),
-            length_min,
-            length_max,
-            excluded: excluded.iter().map(String::as_str).collect(),
-        };
-        let count = if is_exact { 1 } else { 12 };
         let mut best = Best::default();
-        match self.values.patterns.find(&wanted, count) {
-            Strings::Found { strings, are_all } => {
-                let found = self.first(strings.iter().map(|text| Value::from(text.as_str())), leaf);
-                if found.is_some_and(|outcome| best.take(outcome)) || are_all {
-                    return best.or(|_| Step::Texts(strings));
+        let rounds = if formatted == Default::default() { 1 } else { 2 };
+        for round in 0..rounds {
+            let wanted = Wanted {
+                matching: matching.iter().map(String::as_str).collect(),
+                failing: failing.iter().map(String::as_str).collect(),
+                length_min,
+                length_max,
+                excluded: excluded.iter().map(String::as_str).collect(),
+            };
+            let count = if is_exact && round + 1 == rounds { 1 } else { 12 };
+            match self.values.patterns.find(&wanted, count) {
+                Strings::Found { strings, are_all } => {
+                    let found = self.first(strings.iter().map(|text| Value::from(text.as_str())), leaf);
+                    if found.is_some_and(|outcome| best.take(outcome)) {
+                        return best.or(|_| Step::Texts(strings));
+                    }
+                    if are_all {
+                        return best.answer.unwrap_or_else(|| closed(Step::Texts(strings)));
+                    }
                 }
+                Strings::Unknown(why) if round == 0 => best.doubt(why),
+                Strings::Unknown(_) => {}
             }
-            Strings::Unknown(why) => best.doubt(why),
+            matching.append(&mut formatted.0);
+            failing.append(&mut formatted.1);
         }
-        let samples: Vec<Value> =
-            self.samples.iter().map(String::as_str).chain(SAMPLES.iter().copied()).map(Value::from).collect();
-        self.first(samples, leaf).map(|outcome| best.take(outcome));
+        let own: Vec<String> =
+            self.samples.iter().cloned().chain(SAMPLES.iter().map(|text| (*text).to_owned())).collect();
+        let found = self.first(own.iter().map(|text| Value::from(text.as_str())), leaf);
+        let is_sure = found.is_some_and(|outcome| best.take(outcome));
+        // Of identifiers, how others write them.
+        if !is_sure && rounds > 1 {
+            let padded = own.iter().filter_map(|text| {
+                let more = usize::try_from(length_min).ok()?.checked_sub(text.chars().count())?;
+                (1..=PADDED_MAX).contains(&more).then(|| format!("{text}{}", " ".repeat(more)))
+            });
+            let spelled = own.iter().flat_map(|text| formats::spellings(text)).chain(padded);
+            let spelled: Vec<Value> = spelled.map(Value::from).collect();
+            self.first(spelled, leaf).map(|outcome| best.take(outcome));
+        }
         let doubt = leaf
             .atoms
             .iter()
@@ -166,14 +200,16 @@ impl Solver<'_> {
 
     /// Where a text must be a code of a list, the codes of the shortest such list are all there are.
     fn code(&mut self, leaf: &Leaf) -> Option<Outcome> {
-        let listed = leaf.atoms.iter().filter(|literal| is_positive(**literal)).filter_map(|literal| {
-            match self.graph.node(node_of(*literal)) {
-                Node::Listed(index) => Some(*index),
+        let lists = leaf.atoms.iter().filter_map(|literal| {
+            match (self.graph.node(node_of(*literal)), is_positive(*literal)) {
+                (Node::Listed(index), true) => Some((*literal, &self.graph.listed(*index).list)),
+                // Only of a code of the list it is said when it is valid.
+                (Node::Dated(index), false) => Some((*literal, &self.graph.dated(*index).list)),
                 _ => None,
             }
         });
-        let shortest = listed.min_by_key(|index| self.graph.listed(*index).list.rows().len())?;
-        let list = std::sync::Arc::clone(&self.graph.listed(shortest).list);
+        let (asked, list) = lists.min_by_key(|(_, list)| list.rows().len())?;
+        let list = std::sync::Arc::clone(list);
         let mut best = Best::default();
         let mut last = None;
         for row in list.rows() {
@@ -185,6 +221,6 @@ impl Solver<'_> {
             }
             last = Some(row.code());
         }
-        Some(best.or(|_| Step::Codes(shortest)))
+        Some(best.or(|_| Step::Codes(asked)))
     }
 }
