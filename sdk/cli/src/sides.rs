@@ -26,8 +26,10 @@ use tempfile::TempDir;
 pub enum Sides {
     One(Box<Side>),
     /// The highest version of each standard of a folder, and how its `standard.toml` says that versions are compared.
-    Many(BTreeMap<StandardId, (Bundle, Reading)>),
+    Many(Standards),
 }
+
+pub type Standards = BTreeMap<StandardId, (Bundle, Reading)>;
 
 /// How both sides are read, where the caller says so.
 #[derive(Clone, Debug, Default)]
@@ -132,7 +134,7 @@ fn of_path(path: &Path, written: &str, asked: &Asked) -> Result<Sides, Failure> 
         let reading = asked.over(own(&standard));
         (standard, (bundle, reading))
     };
-    let mut bundles: BTreeMap<StandardId, (Bundle, Reading)> = highest.into_iter().map(read).collect();
+    let mut bundles: Standards = highest.into_iter().map(read).collect();
     let is_one = folder.join("standard.toml").is_file()
         || folder.parent().is_some_and(|above| above.join("standard.toml").is_file());
     match bundles.pop_first() {

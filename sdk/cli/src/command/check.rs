@@ -325,7 +325,7 @@ fn empty(name: &str, bytes: u64) -> Failure {
     }
 }
 
-fn unread(name: &str, error: ReadError, context: &Context) -> Failure {
+pub(super) fn unread(name: &str, error: ReadError, context: &Context) -> Failure {
     match error {
         ReadError::Io(error) => Failure::file("read to its end", name, &error),
         ReadError::Refused(finding) => {

@@ -4,7 +4,7 @@ mod told; // a verdict in words, as JSON, as Markdown
 use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
-    sides::{self, Asked, Sides},
+    sides::{self, Asked, Sides, Standards},
 };
 use clap::ValueEnum;
 use guiju_compat::{Budget, Bump, Fit, Side, Verdict as Comparison, compare};
@@ -16,10 +16,10 @@ Examples:
   guiju diff bj.population/person@1 bj.population/person@2
   guiju diff bj.population/person@2 standards/bj.population/person/3.0.0
   guiju diff main:standards standards --output markdown     for a comment on a pull request
-  guiju diff old.json new.json --corpus records.ndjson
+  guiju diff old.json new.json --corpus records.csv
   guiju diff main:openapi.yaml openapi.yaml                 two versions of an OpenAPI contract
 
-Exit codes: 0 the version number will do (of files: nothing breaks), 1 it will not, 2 it could not be decided.";
+Exit codes: 0 the version number will do (of files: nothing breaks), 1 it will not, 2 it could not be decided,\nor a record of --corpus could not be read. A standard that a tree lost is a break.";
 
 /// Compare two versions: whom does the new one break, and which record shows it?
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ pub struct DiffArgs {
     /// Tell every step of each proof
     #[arg(long)]
     proof: bool,
-    /// Records to replay against both versions: NDJSON, or one JSON array
+    /// Records to replay against both versions, in any form that `guiju check` reads
     #[arg(long, value_name = "FILE")]
     corpus: Option<PathBuf>,
     /// Day on which those records are checked; without it, what depends on a day is not judged
@@ -106,14 +106,16 @@ pub fn run(args: DiffArgs, context: &Context) -> Answer {
     }
     let old = sides::read(&args.old, &asked, context)?;
     let mut compared = Vec::new();
+    let mut came = Came::default();
     match (&old, &new) {
-        (Sides::One(old), Sides::One(new)) => compared.push(one(old, new, &args)?),
+        (Sides::One(old), Sides::One(new)) => compared.push(one(old, new, &args, context)?),
         (Sides::Many(old), Sides::Many(new)) => {
             for (standard, (before, _)) in old {
                 let changed = new.get(standard).filter(|(after, _)| after.digest() != before.digest());
                 let Some((after, reading)) = changed else { continue };
-                compared.push(one(&sides::side(before, reading)?, &sides::side(after, reading)?, &args)?);
+                compared.push(one(&sides::side(before, reading)?, &sides::side(after, reading)?, &args, context)?);
             }
+            came = Came::between(old, new);
         }
         _ => {
             return Err(Failure::new(format!("`{}` and `{}` are not alike", args.old, args.new))
@@ -122,20 +124,41 @@ pub fn run(args: DiffArgs, context: &Context) -> Answer {
     }
     let mut out = context.out();
     match args.output {
-        Form::Text => told::text(&mut out, &compared, context)?,
-        Form::Json => told::json(&mut out, &compared)?,
-        Form::Markdown => told::markdown(&mut out, &compared, context.lang)?,
+        Form::Text => told::text(&mut out, &compared, &came, args.allow, context)?,
+        Form::Json => told::json(&mut out, &compared, &came)?,
+        Form::Markdown => told::markdown(&mut out, &compared, &came, context.lang)?,
     }
     out.flush()?;
     let exit = |compared: &Compared| match compared.fit {
+        _ if compared.replayed.as_ref().is_some_and(|replayed| replayed.unreadable > 0) => Verdict::NotJudged,
         Fit::Enough | Fit::Ample => Verdict::Conforms,
         Fit::TooSmall | Fit::Forbidden => Verdict::DoesNot,
         Fit::Unknown => Verdict::NotJudged,
     };
-    Ok(compared.iter().map(exit).max().unwrap_or(Verdict::Conforms))
+    // Whoever refers to a standard that is gone finds nothing: no number of its own allows for that.
+    let gone = (!came.removed.is_empty() && args.allow != Some(Allowed::Major)).then_some(Verdict::DoesNot);
+    Ok(compared.iter().map(exit).chain(gone).max().unwrap_or(Verdict::Conforms))
 }
 
-fn one(old: &Side, new: &Side, args: &DiffArgs) -> Result<Compared, Failure> {
+/// Of two trees: standards that one of them has alone.
+#[derive(Clone, Debug, Default)]
+pub struct Came {
+    /// `namespace/name@version`, of the highest version.
+    pub removed: Vec<String>,
+    pub added: Vec<String>,
+}
+
+impl Came {
+    fn between(old: &Standards, new: &Standards) -> Self {
+        let alone = |one: &Standards, other: &Standards| {
+            let own = one.iter().filter(|(standard, _)| !other.contains_key(*standard));
+            own.map(|(standard, (bundle, _))| format!("{standard}@{}", bundle.root().manifest.version)).collect()
+        };
+        Self { removed: alone(old, new), added: alone(new, old) }
+    }
+}
+
+fn one(old: &Side, new: &Side, args: &DiffArgs, context: &Context) -> Result<Compared, Failure> {
     let verdict = compare(old, new, &Budget::default());
     let declared = match (args.allow, &old.version, &new.version) {
         (Some(Allowed::Patch), ..) => Bump::Patch,
@@ -147,6 +170,6 @@ fn one(old: &Side, new: &Side, args: &DiffArgs) -> Result<Compared, Failure> {
     };
     let required = old.version.as_ref().zip(verdict.bump).map(|(old, bump)| bump.after(old));
     let replayed = args.corpus.as_deref();
-    let replayed = replayed.map(|path| corpus::replay(path, old, new, args.reference_date)).transpose()?;
+    let replayed = replayed.map(|path| corpus::replay(path, old, new, args.reference_date, context)).transpose()?;
     Ok(Compared { fit: verdict.fit(declared), required, replayed, verdict, with_proof: args.proof })
 }

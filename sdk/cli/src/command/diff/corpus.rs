@@ -1,14 +1,13 @@
-//! Real records against both versions.
+//! Real records against both versions, read as `guiju check` reads them.
 
-use crate::failure::Failure;
+use crate::{command::check::unread, context::Context, failure::Failure};
+use guiju::{
+    CheckOptions, Validator,
+    readers::{self, ReadOptions, Told},
+};
 use guiju_compat::Side;
 use guiju_model::Date;
-use serde_json::Value;
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-    path::Path,
-};
+use std::{fs::File, ops::ControlFlow, path::Path};
 
 /// Records named of each kind; all are counted.
 const NAMED_MAX: usize = 5;
@@ -24,49 +23,63 @@ pub struct Replayed {
     /// Accepted by the old version alone: the new one breaks them.
     pub broken: u64,
     pub gained: u64,
-    /// Lines of the first broken ones, or their places in an array, from 1.
+    /// Numbers of the first broken ones, counted from 1.
     pub first_broken: Vec<u64>,
 }
 
-/// Checks the records of a file against both versions, as they are on a day.
-pub fn replay(path: &Path, old: &Side, new: &Side, day: Option<Date>) -> Result<Replayed, Failure> {
-    let shown = path.display().to_string();
-    let unread = |error: &std::io::Error| Failure::file("read", &shown, error);
-    let mut reader = BufReader::new(File::open(path).map_err(|error| unread(&error))?);
-    let mut replayed = Replayed { file: shown.clone(), ..Replayed::default() };
-    let start = reader.fill_buf().map_err(|error| unread(&error))?;
-    if start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-        let records: Vec<Value> = serde_json::from_reader(reader)
-            .map_err(|error| Failure::new(format!("`{shown}` is not an array of JSON records: {error}")))?;
-        records.iter().zip(1..).for_each(|(record, place)| replayed.take(place, Some(record), (old, new), day));
-        return Ok(replayed);
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Judged {
+    Conforms,
+    DoesNot,
+    Unreadable,
+}
+
+/// Checks the records of a file against both versions, as they are on a day. A row of a table is read by each version in turn,
+/// as its own schema types the columns.
+pub fn replay(path: &Path, old: &Side, new: &Side, day: Option<Date>, context: &Context) -> Result<Replayed, Failure> {
+    let file = path.display().to_string();
+    let (Some(before), Some(after)) = (old.validator(), new.validator()) else {
+        return Err(Failure::new("a contract has no records to replay").hint("leave --corpus out"));
+    };
+    let (before, after) = (judged(path, before, day, context)?, judged(path, after, day, context)?);
+    if before.is_empty() {
+        return Err(
+            Failure::new(format!("`{file}` holds no records")).hint("name a file with records, or leave --corpus out")
+        );
     }
-    for (line, place) in reader.lines().zip(1..) {
-        let line = line.map_err(|error| unread(&error))?;
-        if !line.trim().is_empty() {
-            replayed.take(place, serde_json::from_str(&line).ok().as_ref(), (old, new), day);
+    let mut replayed = Replayed { file, records: before.len() as u64, ..Replayed::default() };
+    for (number, verdicts) in (1..).zip(before.into_iter().zip(after)) {
+        match verdicts {
+            (Judged::Unreadable, _) | (_, Judged::Unreadable) => replayed.unreadable += 1,
+            (Judged::Conforms, Judged::Conforms) => replayed.both += 1,
+            (Judged::DoesNot, Judged::DoesNot) => replayed.neither += 1,
+            (Judged::DoesNot, Judged::Conforms) => replayed.gained += 1,
+            (Judged::Conforms, Judged::DoesNot) => {
+                replayed.broken += 1;
+                if replayed.first_broken.len() < NAMED_MAX {
+                    replayed.first_broken.push(number);
+                }
+            }
         }
     }
     Ok(replayed)
 }
 
-impl Replayed {
-    fn take(&mut self, place: u64, record: Option<&Value>, (old, new): (&Side, &Side), day: Option<Date>) {
-        self.records += 1;
-        let Some(record) = record else {
-            self.unreadable += 1;
-            return;
-        };
-        match (old.accepts(record, day), new.accepts(record, day)) {
-            (true, true) => self.both += 1,
-            (false, false) => self.neither += 1,
-            (false, true) => self.gained += 1,
-            (true, false) => {
-                self.broken += 1;
-                if self.first_broken.len() < NAMED_MAX {
-                    self.first_broken.push(place);
-                }
-            }
+fn judged(path: &Path, validator: &Validator, day: Option<Date>, context: &Context) -> Result<Vec<Judged>, Failure> {
+    let shown = path.display().to_string();
+    let file = File::open(path).map_err(|error| Failure::file("read", &shown, &error))?;
+    let check = CheckOptions { reference_date: day, findings_max: 1, ..CheckOptions::default() };
+    let mut found = Vec::new();
+    let read = readers::check(file, validator, &ReadOptions { check, ..ReadOptions::default() }, |told| {
+        if let Told::Record(checked) = told {
+            found.push(match (checked.is_readable, checked.report.conforms()) {
+                (false, _) => Judged::Unreadable,
+                (true, true) => Judged::Conforms,
+                (true, false) => Judged::DoesNot,
+            });
         }
-    }
+        ControlFlow::Continue(())
+    });
+    read.map_err(|error| unread(&shown, error, context))?;
+    Ok(found)
 }

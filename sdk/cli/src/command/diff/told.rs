@@ -1,8 +1,8 @@
 //! A verdict in words, as JSON, as Markdown.
 
-use super::{Compared, corpus::Replayed};
+use super::{Allowed, Came, Compared, corpus::Replayed};
 use crate::{context::Context, terminal::Lang};
-use guiju_compat::{Bump, Change, Fit, Inclusion, Line, Verdict, Witness};
+use guiju_compat::{Bump, Change, Fit, Inclusion, Line, Verdict, Witness, in_chinese};
 use guiju_model::{Kind, Severity};
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -10,10 +10,31 @@ use std::io::{self, Write};
 /// Longest record shown on one line, in code points; all of it is in the JSON form.
 const RECORD_MAX: usize = 400;
 
-pub fn text(out: &mut impl Write, compared: &[Compared], context: &Context) -> io::Result<()> {
+pub fn text(
+    out: &mut impl Write,
+    compared: &[Compared],
+    came: &Came,
+    allow: Option<Allowed>,
+    context: &Context,
+) -> io::Result<()> {
     let (lang, paint) = (context.lang, context.paint);
     if compared.is_empty() {
-        return writeln!(out, "{}", lang.pick("nothing that both sides have was changed", "双方共有的标准均无改动"));
+        writeln!(out, "{}", lang.pick("nothing that both sides have was changed", "双方共有的标准均无改动"))?;
+    }
+    for removed in &came.removed {
+        let severity = match allow {
+            Some(Allowed::Major) => paint.good(lang.pick("fine:", "可以：")),
+            _ => paint.error(lang.pick("error:", "错误：")),
+        };
+        writeln!(out, "{severity} {}", said_removed(removed, lang))?;
+        let instead = lang.pick(
+            "Keep its folder, and deprecate or withdraw the version in the registry: who refers to it is told then.",
+            "保留其目录，并在登记系统中弃用或撤回该版本，以便引用者得知。",
+        );
+        writeln!(out, "    {} {instead}", paint.help(lang.pick("instead:", "改法：")))?;
+    }
+    for added in &came.added {
+        writeln!(out, "{} {}", paint.good(lang.pick("fine:", "可以：")), said_added(added, lang))?;
     }
     for compared in compared {
         let severity = match compared.fit {
@@ -42,6 +63,16 @@ pub fn text(out: &mut impl Write, compared: &[Compared], context: &Context) -> i
         writeln!(out, "  {}", reading(&compared.verdict, lang))?;
     }
     Ok(())
+}
+
+fn said_removed(removed: &str, lang: Lang) -> String {
+    let en = format!("`{removed}` was removed: whoever refers to it finds nothing");
+    lang.pick(&en, &format!("`{removed}` 已被删除：引用它的各方将找不到该标准")).to_owned()
+}
+
+fn said_added(added: &str, lang: Lang) -> String {
+    let en = format!("`{added}` was added");
+    lang.pick(&en, &format!("新增 `{added}`")).to_owned()
 }
 
 fn headline(compared: &Compared, lang: Lang) -> String {
@@ -205,7 +236,7 @@ fn directions(compared: &Compared, lang: Lang) -> Vec<(String, Vec<String>)> {
         let zh = match inclusion {
             Inclusion::Included(proof) => format!("{zh}：已证明（分支：{}，部分：{}）", proof.steps, proof.parts),
             Inclusion::NotIncluded(_) => format!("{zh}：否，见例证"),
-            Inclusion::Undecided(why) => format!("{zh}：未能判定，原因：{why}"),
+            Inclusion::Undecided(why) => format!("{zh}：未能判定，原因：{}", in_chinese(why)),
         };
         let lines = proof(inclusion, compared).map(|line| format!("{:1$}{2}", "", 2 * line.depth, lang.of(&line.text)));
         (lang.pick(&en, &zh).to_owned(), lines.collect())
@@ -241,9 +272,10 @@ fn corpus(replayed: &Replayed, lang: Lang) -> String {
     lang.pick(&en, &zh).to_owned()
 }
 
-pub fn json(out: &mut impl Write, compared: &[Compared]) -> io::Result<()> {
+pub fn json(out: &mut impl Write, compared: &[Compared], came: &Came) -> io::Result<()> {
     let all: Vec<Value> = compared.iter().map(as_json).collect();
-    serde_json::to_writer_pretty(&mut *out, &json!({"comparisons": all}))?;
+    let Came { removed, added } = came;
+    serde_json::to_writer_pretty(&mut *out, &json!({"comparisons": all, "removed": removed, "added": added}))?;
     writeln!(out)
 }
 
@@ -305,9 +337,15 @@ fn change(change: &Change) -> Value {
     })
 }
 
-pub fn markdown(out: &mut impl Write, compared: &[Compared], lang: Lang) -> io::Result<()> {
+pub fn markdown(out: &mut impl Write, compared: &[Compared], came: &Came, lang: Lang) -> io::Result<()> {
     if compared.is_empty() {
-        return writeln!(out, "{}", lang.pick("Nothing that both sides have was changed.", "双方共有的标准均无改动。"));
+        writeln!(out, "{}", lang.pick("Nothing that both sides have was changed.", "双方共有的标准均无改动。"))?;
+    }
+    for removed in &came.removed {
+        writeln!(out, "### {}\n", said_removed(removed, lang))?;
+    }
+    for added in &came.added {
+        writeln!(out, "- {}\n", said_added(added, lang))?;
     }
     for compared in compared {
         writeln!(out, "### {}\n", headline(compared, lang))?;
