@@ -3,8 +3,7 @@
 //! `bash tests/benches/run compat` installs the others, runs this, and writes the tables into `docs/reference/performance.md`.
 //! By itself: `cargo bench -p guiju-tests --bench compat -- [--alone]`. Under `cargo test` a few pairs are compared.
 //!
-//! The pairs are the traps of `tests/cases/pairs`, and the files at `../shared/compat-pairs` or the folder that `GUIJU_PAIRS`
-//! names. Time is CPU time.
+//! The pairs are the traps of `tests/cases/pairs`, and the files in the folder that `GUIJU_PAIRS` names. Time is CPU time.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
@@ -44,7 +43,7 @@ fn main() {
     let with_peers = is_bench && !arguments.iter().any(|argument| argument == "--alone");
     let mut files = vec![root().join("tests/cases/pairs/traps.jsonl")];
     if is_bench {
-        let more = std::env::var_os("GUIJU_PAIRS").map_or_else(|| root().join("../shared/compat-pairs"), PathBuf::from);
+        let more = std::env::var_os("GUIJU_PAIRS").map(PathBuf::from).unwrap_or_default();
         let wanted = ["containment.jsonl", "iglu.jsonl"];
         files.extend(wanted.map(|name| more.join(name)).into_iter().filter(|path| path.is_file()));
     }

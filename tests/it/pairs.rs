@@ -1,9 +1,10 @@
 //! Pairs of schemas whose compatibility is known, and what is said of them held against records made of both.
 //!
-//! The traps are ours and always run: pairs on which lists of syntactic rules go wrong. Where `../shared/compat-pairs` lies beside
-//! the repository, or `GUIJU_PAIRS` names a folder, its files of that form are judged too: what is provably wrong fails, and so
-//! does a file of which too little is decided. A label that a record or a proof refutes has been looked at by hand, and
-//! `tests/cases/pairs/labels.txt` says who is wrong: one that is not there fails, and so does one that is no longer so.
+//! Those of `tests/cases/pairs` are ours and always run: traps, on which lists of syntactic rules go wrong, and `chains.json`,
+//! sets of which each lies in the next, put into places that keep or turn their order. Where `GUIJU_PAIRS` names a folder, its
+//! files of that form are judged too: what is provably wrong fails, and so does a file of which too little is decided. A label
+//! that a record or a proof refutes has been looked at by hand, and `tests/cases/pairs/labels.txt` says who is wrong: one that is
+//! not there fails, and so does one that is no longer so.
 
 use crate::{
     attack,
@@ -27,12 +28,18 @@ const ATTACKS_OF_MANY: usize = 20;
 /// Directions that must be decided, of each hundred.
 const DECIDED: &[(&str, f64)] = &[("containment.jsonl", 99.0), ("traps.jsonl", 100.0), ("iglu.jsonl", 97.0)];
 
-/// Files with more pairs, where there are some.
+/// Files with more pairs, where `GUIJU_PAIRS` names a folder with some. What is named and not there fails.
 pub fn more() -> Vec<PathBuf> {
-    let folder = std::env::var_os("GUIJU_PAIRS").map_or_else(|| root().join("../shared/compat-pairs"), PathBuf::from);
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let Some(folder) = std::env::var_os("GUIJU_PAIRS") else {
+        eprintln!("GUIJU_PAIRS is not set: no pairs are judged but those of tests/cases/pairs");
+        return Vec::new();
+    };
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("GUIJU_PAIRS={}: {error}", folder.display()));
+    let entries = entries.flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> = entries.filter(|path| path.extension() == Some("jsonl".as_ref())).collect();
     files.sort();
+    let count: usize = files.iter().map(|file| fs::read_to_string(file).unwrap().lines().count()).sum();
+    assert!(count > 0, "GUIJU_PAIRS={} holds no pairs: *.jsonl, a pair a line", folder.display());
     files
 }
 
@@ -220,12 +227,99 @@ fn pairs_are_decided_as_they_are_known_to_be() {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chains {
+    #[serde(rename = "about")]
+    _about: String,
+    places: Vec<Place>,
+    chains: Vec<Chain>,
+}
+
+/// A schema with `HOLE` somewhere in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    name: String,
+    schema: Value,
+    /// Whether more in it is less in all.
+    #[serde(default)]
+    turns: bool,
+}
+
+/// Sets of which each lies in the next, and the next not in it; or of which all are the same.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chain {
+    name: String,
+    sets: Vec<Value>,
+    #[serde(default)]
+    are_same: bool,
+    /// Places that it is put into; none: all.
+    places: Option<Vec<String>>,
+}
+
+fn filled(place: &Value, set: &Value) -> Value {
+    match place {
+        Value::String(text) if text == "HOLE" => set.clone(),
+        Value::Object(members) => members.iter().map(|(name, member)| (name.clone(), filled(member, set))).collect(),
+        Value::Array(items) => items.iter().map(|item| filled(item, set)).collect(),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn pairs_of_chains_are_decided_as_they_were_made() {
+    let text = fs::read_to_string(root().join("tests/cases/pairs/chains.json")).unwrap();
+    let Chains { places, chains, .. } = serde_json::from_str(&text).unwrap();
+    let (mut directions, mut wrong) = (0, Vec::new());
+    for chain in &chains {
+        assert!(chain.sets.len() > 1, "{}: a chain of one", chain.name);
+        for place in places.iter().filter(|place| chain.places.as_ref().is_none_or(|own| own.contains(&place.name))) {
+            for (at, pair) in chain.sets.windows(2).enumerate() {
+                let [one, other] = [0, 1].map(|index| filled(&place.schema, &pair[index]));
+                let read = |schema: &Value| {
+                    side(schema, "https://json-schema.org/draft/2020-12/schema", true)
+                        .unwrap_or_else(|| panic!("{}: {schema} does not compile", chain.name))
+                };
+                let (narrow, wide) = (read(&one), read(&other));
+                let name = format!("{} {at}, {}: {one} and {other}", chain.name, place.name);
+                let verdict = compare(&narrow, &wide, &Budget { changes_max: 0, ..Budget::default() });
+                let records = attack::records([&one, &other], ATTACKS_OF_MANY);
+                for (inclusion, from, to, is_forth) in
+                    [(&verdict.old_in_new, &narrow, &wide, true), (&verdict.new_in_old, &wide, &narrow, false)]
+                {
+                    directions += 1;
+                    let expected = chain.are_same || is_forth != place.turns;
+                    match inclusion {
+                        Inclusion::Included(proof) if expected => {
+                            wrong.extend(proof.replay().err().map(|why| format!("{name}: {why}")));
+                            let escaped =
+                                records.iter().find(|record| from.accepts(record, None) && !to.accepts(record, None));
+                            wrong.extend(escaped.map(|record| format!("{name}: {record} escapes")));
+                        }
+                        Inclusion::NotIncluded(witness) if !expected => {
+                            let record = &witness.record;
+                            if !from.accepts(record, witness.day) || to.accepts(record, witness.day) {
+                                wrong.push(format!("{name}: {record} shows nothing"));
+                            }
+                        }
+                        other => wrong.push(format!("{name}, {is_forth}: {other:?}")),
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {directions}: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
+    assert!(directions > 1_000, "{directions}");
+}
+
 /// What stands before the findings of the case study.
 const STUDY: &str = "\
 # Case study: released versions whose declared bump is wrong
 
-Made by `UPDATE_EXPECT=1 cargo test -p guiju-tests case_study`, where the pairs lie at `../shared/compat-pairs` or at the folder that
-`GUIJU_PAIRS` names; where they do, the tests fail once this page is stale.
+Made by `UPDATE_EXPECT=1 cargo test -p guiju-tests case_study`, where the pairs lie in the folder that `GUIJU_PAIRS` names; where they
+do, the tests fail once this page is stale.
 
 **Source.** Event schemas of [Iglu Central](https://github.com/snowplow/iglu-central), Apache-2.0: half of its consecutive versions,
 as pairs of an old and a new schema of draft 4. Each version number has the form MODEL-REVISION-ADDITION. An *addition* declares that
