@@ -194,8 +194,8 @@ fn entries(survey: &Survey, copy: &mut Copy, known: &Known, taken: &mut u64) -> 
 fn with_blobs(survey: &Survey, copy: &Copy, entries: Vec<Vec<u8>>, taken: &mut u64) -> Result<Vec<Append>, Fault> {
     let (mut appends, mut written) = (Vec::new(), std::collections::BTreeSet::new());
     for (index, entry) in entries.into_iter().enumerate() {
-        let fault =
-            |why: String| Fault::new(format!("entry {index}: {why}"), "name a copy that has all documents").found();
+        let hint = "name a copy that has all documents; a registry shows those of drafts to a token for auditor:*";
+        let fault = |why: String| Fault::new(format!("entry {index}: {why}"), hint).found();
         let mut fetched = BTreeMap::new();
         let mut look = |digest: &Digest| -> Result<Option<Vec<u8>>, String> {
             if let Some(ours) = survey.blobs.get(digest) {
