@@ -22,7 +22,7 @@ pub use crate::view::{Deed, Proposal, Stage};
 use crate::{
     log::{Append, Health, Log, LogError},
     traces,
-    view::{View, ViewError},
+    view::{Match, View, ViewError},
 };
 pub use access::{AccessError, CredentialFault, NewToken, RoleChange, TokenRequest, TokenSecret};
 use commit::Queue;
@@ -34,7 +34,7 @@ use guiju_compat::{Budget, Verdict, compare};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Date, Dates, Digest, Kind, Manifest, Metadata, MetadataError, Namespace,
     Package, Reading, Reference, ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, Term,
-    TermError, Text, VersionInfo, resolve,
+    TermError, Text, VersionInfo, Words, resolve,
 };
 use guiju_validator::{CompileError, ExampleFault, Lint, Validator, judge_examples, lint};
 use judge::Plea;
@@ -50,6 +50,8 @@ pub use who::{Caller, Denied, Holdings};
 
 /// All files of a version together.
 const VERSION_BYTES_MAX: usize = 64 << 20;
+/// Versions in which the words around what was searched for are looked up.
+const EXCERPT_VERSIONS_MAX: usize = 8;
 /// Times that a version is judged anew because another of its standard came first.
 const OVERTAKEN_MAX: usize = 5;
 
@@ -734,7 +736,26 @@ impl Registry {
     }
 
     pub fn search(&self, caller: &Caller, query: &str, count: usize) -> Result<Vec<SearchHit>, AskError> {
-        Ok(self.view().search(query, count, |standard| caller.may_see(standard.namespace()))?)
+        let found = self.view().search(query, count, |standard| caller.may_see(standard.namespace()))?;
+        let hit = |found: Match| {
+            let excerpt =
+                self.excerpt(&found)?.unwrap_or_else(|| found.standard.abstract_zh.chars().take(80).collect());
+            Ok(SearchHit { standard: found.standard, matched_in: found.matched_in, excerpt })
+        };
+        found.into_iter().map(hit).collect()
+    }
+
+    /// A few words around what was found, in the highest version that has it.
+    fn excerpt(&self, found: &Match) -> Result<Option<String>, AskError> {
+        let name = &found.standard.standard;
+        let Some(metadata) = self.view().metadata(name)? else { return Ok(None) };
+        for (_, digest, _) in self.view().versions(name)?.into_iter().take(EXCERPT_VERSIONS_MAX) {
+            let words = Words::of(&self.manifest(&digest)?, &metadata, |_, file| self.log.blob(file));
+            if let Some(excerpt) = words.map_err(StoreError::from)?.excerpt(&found.token, found.matched_in) {
+                return Ok(Some(excerpt));
+            }
+        }
+        Ok(None)
     }
 
     /// Published versions that refer to a standard, directly or through others.

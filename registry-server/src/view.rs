@@ -14,10 +14,10 @@ mod standards; // standards and their versions
 
 pub use access::AccessFact;
 pub use desk::{Agreed, Deed, DeskFact, Draft, Proposal, Stage, Step};
-pub use search::Words;
+pub use search::Match;
 
 use crate::log::Head;
-use guiju_model::{Date, Digest, Metadata, StandardId, Status, Term, VersionInfo};
+use guiju_model::{Date, Digest, Metadata, StandardId, Status, Term, VersionInfo, Words};
 use semver::Version;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};

@@ -39,7 +39,7 @@ SCHEMA = """{
   "required": ["card", "holder"],
   "properties": {
     "card": {"type": "string", "maxLength": 8, "title": "card number", "x-guiju": {"titleZh": "证号"}},
-    "holder": {"type": "string", "minLength": 1, "title": "holder", "x-guiju": {"titleZh": "持证人"}}
+    "holder": {"type": "string", "minLength": 1, "title": "holder", "x-guiju": {"titleZh": "持证人", "synonyms": ["持卡人"]}}
   }
 }""".encode()
 
@@ -195,9 +195,11 @@ def compare(server):
 
 
 def search(server):
-    for query in ["借阅证", "library", "holder"]:
+    places = {"借阅证": "title", "library": "name", "holder": "data-element", "持卡": "data-element", "图书馆": "text"}
+    for query, place in places.items():
         hits = server.registry("Search", query=query).hits
-        equal([hit.standard.standard for hit in hits], ["bj.library/card"])
+        equal([(hit.standard.standard, hit.matched_in) for hit in hits], [("bj.library/card", place)])
+        assert query in hits[0].excerpt, hits
     equal([each.standard for each in server.registry("ListStandards", namespace="bj").standards], ["bj.library/card"])
 
 

@@ -3,15 +3,14 @@
 use super::{Caller, Event, Happening, PublishError, Registry, StoreError, access, desk};
 use crate::{
     contents,
-    view::{Ends, Fact, View, Words},
+    view::{Ends, Fact, View},
 };
 use guiju_model::{
-    Content, Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo, Waiver, read_json_or_yaml,
+    Content, Date, Dates, Digest, Manifest, Metadata, StandardId, Status, Term, VersionInfo, Waiver, Words,
 };
 use guiju_proto::log::{Entry, StatusChanged, VersionPublished, entry};
 use prost::Message;
 use semver::Version;
-use serde_json::Value;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
@@ -146,7 +145,8 @@ impl Registry {
                 let toml = metadata;
                 let (manifest, metadata, words) = match self.fresh.get(named, metadata) {
                     Some((content, metadata)) => {
-                        let words = words(&content.manifest, |name, _| Ok(content.files.get(name).cloned()))?;
+                        let file = |name: &str, _: &Digest| Ok::<_, StoreError>(content.files.get(name).cloned());
+                        let words = Words::of(&content.manifest, &metadata, file)?;
                         (content.manifest.clone(), (*metadata).clone(), words)
                     }
                     None => {
@@ -155,7 +155,7 @@ impl Registry {
                         let text = text.ok_or_else(|| fault("standard.toml is not in the log".into()))?;
                         let metadata = Metadata::from_toml(&manifest.standard, &String::from_utf8_lossy(&text))
                             .map_err(|error| fault(error.to_string()))?;
-                        let words = words(&manifest, |_, file| Ok(self.log.blob(file)?))?;
+                        let words = Words::of(&manifest, &metadata, |_, file| self.log.blob(file))?;
                         (manifest, metadata, words)
                     }
                 };
@@ -237,48 +237,6 @@ impl Registry {
             true => Ok(Some(index)),
             false => Err(PublishError::OperationReused(operation_id.into())),
         }
-    }
-}
-
-/// Titles, data elements and descriptions of a schema, or of the schemas and operations of a contract.
-fn words(
-    manifest: &Manifest,
-    bytes: impl Fn(&str, &Digest) -> Result<Option<Vec<u8>>, StoreError>,
-) -> Result<Words, StoreError> {
-    let mut words = Words::default();
-    let named = |name: &'static str| manifest.files.get(name).map(|file| (name, file));
-    if let Some((name, file)) = named("schema.json")
-        && let Ok(schema) = serde_json::from_slice::<Value>(&bytes(name, file)?.unwrap_or_default())
-    {
-        gather(&schema, &mut words);
-    }
-    for (name, file) in ["openapi.yaml", "openapi.json"].into_iter().filter_map(named) {
-        if let Ok(contract) = read_json_or_yaml(&bytes(name, file)?.unwrap_or_default()) {
-            gather(&contract.value, &mut words);
-        }
-    }
-    Ok(words)
-}
-
-fn gather(value: &Value, words: &mut Words) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members {
-                match (name.as_str(), member) {
-                    ("dataElement", Value::String(text)) => words.data_elements.push(text.clone()),
-                    ("title" | "titleZh" | "description" | "summary" | "operationId", Value::String(text)) => {
-                        words.text.push(text.clone())
-                    }
-                    ("properties", Value::Object(all)) => {
-                        words.data_elements.extend(all.keys().cloned());
-                        gather(member, words);
-                    }
-                    _ => gather(member, words),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| gather(item, words)),
-        _ => {}
     }
 }
 

@@ -1,14 +1,17 @@
 //! What standards are found by: words of names, titles, data elements and texts.
 
 use super::{View, ViewError};
-use guiju_model::{MatchedIn, Metadata, SearchHit, StandardId, VersionInfo};
-use std::collections::{BTreeMap, BTreeSet};
+use guiju_model::{MatchedIn, StandardId, StandardInfo, search};
+use std::collections::BTreeMap;
 
-/// What a version can be found by, beside its name and titles.
-#[derive(Clone, Debug, Default)]
-pub struct Words {
-    pub data_elements: Vec<String>,
-    pub text: Vec<String>,
+/// A standard in which every word of a query is found.
+#[derive(Clone, Debug)]
+pub struct Match {
+    pub standard: StandardInfo,
+    /// The worst of the best places of these words.
+    pub matched_in: MatchedIn,
+    /// The first word that stands no better.
+    pub token: String,
 }
 
 impl View {
@@ -18,71 +21,37 @@ impl View {
         query: &str,
         count: usize,
         keep: impl Fn(&StandardId) -> bool,
-    ) -> Result<Vec<SearchHit>, ViewError> {
-        let mut found: Option<BTreeMap<String, u8>> = None;
-        for token in tokens(query) {
+    ) -> Result<Vec<Match>, ViewError> {
+        let mut found: Option<BTreeMap<String, (u8, String)>> = None;
+        for token in search::tokens(query) {
             let mut here: BTreeMap<String, u8> = BTreeMap::new();
             for item in self.keys(&format!("t/{token}")) {
                 let (key, rank) = item?;
                 let Some((_, standard)) = key.split_once('|') else { continue };
-                let rank = rank.first().copied().unwrap_or(3);
+                let rank = rank.first().copied().unwrap_or(u8::MAX);
                 here.entry(standard.to_owned()).and_modify(|known| *known = rank.min(*known)).or_insert(rank);
             }
             found = Some(match found {
-                None => here,
+                None => here.into_iter().map(|(name, rank)| (name, (rank, token.clone()))).collect(),
                 Some(known) => {
-                    let both = known
-                        .into_iter()
-                        .filter_map(|(name, rank)| here.get(&name).map(|other| (name, rank.max(*other))));
+                    let both = known.into_iter().filter_map(|(name, worst)| {
+                        let rank = *here.get(&name)?;
+                        Some((name, if rank > worst.0 { (rank, token.clone()) } else { worst }))
+                    });
                     both.collect()
                 }
             });
         }
         let found = found.unwrap_or_default().into_iter();
-        let found = found.filter_map(|(name, rank)| Some((rank, name.parse::<StandardId>().ok()?)));
-        let mut ranked: Vec<(u8, StandardId)> = found.filter(|(_, name)| keep(name)).collect();
+        let found = found.filter_map(|(name, (rank, token))| Some((rank, name.parse::<StandardId>().ok()?, token)));
+        let mut ranked: Vec<(u8, StandardId, String)> = found.filter(|(_, name, _)| keep(name)).collect();
         ranked.sort();
         let mut hits = Vec::new();
-        for (rank, name) in ranked.into_iter().take(count) {
+        for (rank, name, token) in ranked.into_iter().take(count) {
             let Some(standard) = self.standard(&name)? else { continue };
-            let matched_in =
-                [MatchedIn::Name, MatchedIn::Title, MatchedIn::DataElement, MatchedIn::Text][usize::from(rank.min(3))];
-            let excerpt = standard.abstract_zh.chars().take(80).collect();
-            hits.push(SearchHit { standard, matched_in, excerpt });
+            let matched_in = MatchedIn::ALL.get(usize::from(rank)).copied().unwrap_or(MatchedIn::Text);
+            hits.push(Match { standard, matched_in, token });
         }
         Ok(hits)
     }
-}
-
-/// Words of a text: runs of letters and digits; of Han characters, each and each pair.
-fn tokens(text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let is_han = |c: char| ('\u{3400}'..='\u{9fff}').contains(&c) || c >= '\u{20000}';
-    for run in text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()) {
-        let letters: Vec<char> = run.chars().take(64).collect();
-        match letters.iter().any(|c| is_han(*c)) {
-            false => drop(found.insert(letters.into_iter().collect())),
-            true if letters.len() == 1 => drop(found.insert(letters.into_iter().collect())),
-            true => found.extend(letters.windows(2).map(|pair| pair.iter().collect::<String>())),
-        }
-    }
-    found
-}
-
-pub(super) fn tokens_of(info: &VersionInfo, metadata: &Metadata, words: &Words) -> BTreeMap<String, u8> {
-    let mut found = BTreeMap::new();
-    let mut add = |text: &str, rank: u8| {
-        for token in tokens(text) {
-            let known = found.entry(token).or_insert(rank);
-            *known = rank.min(*known);
-        }
-    };
-    words.text.iter().take(2_000).for_each(|text| add(text, 3));
-    add(&metadata.abstract_zh, 3);
-    add(&metadata.abstract_en, 3);
-    words.data_elements.iter().for_each(|text| add(text, 2));
-    add(&metadata.title_zh, 1);
-    add(&metadata.title_en, 1);
-    add(&info.standard.to_string(), 0);
-    found
 }

@@ -1,7 +1,9 @@
 //! Standards and their versions: what is published, what refers to what, and their status.
 
-use super::{Ends, View, ViewError, Words, json, search::tokens_of};
-use guiju_model::{Dependency, Digest, Kind, Metadata, StandardId, StandardInfo, Status, Term, VersionInfo, Waiver};
+use super::{Ends, View, ViewError, json};
+use guiju_model::{
+    Dependency, Digest, Kind, Metadata, StandardId, StandardInfo, Status, Term, VersionInfo, Waiver, Words,
+};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,7 +58,8 @@ impl View {
             let key = format!("r/{}|{standard}|{}", dependency.standard, info.version);
             changes.insert(key.into_bytes(), Vec::new());
         }
-        for (token, rank) in tokens_of(info, metadata, words) {
+        for (token, place) in words.tokens() {
+            let rank = place as u8;
             let key = format!("t/{token}|{standard}").into_bytes();
             // Most words stay from version to version, and a row is sooner read than written.
             if is_first || changes.contains_key(&key) || self.get(&key)?.is_none_or(|known| *known != [rank]) {

@@ -19,6 +19,7 @@ mod manifest; // the parts of a version, and its digest
 mod metadata; // standard.toml: who answers for a standard
 mod reference; // namespace/name@requirement: what is asked for
 mod role; // who may do what
+pub mod search; // what a standard is found by
 mod term; // which version governs on a day
 mod words; // kind, status, severity, quality dimension, share class, security level
 mod yaml; // YAML read as JSON, with the line of each value
@@ -37,6 +38,7 @@ pub use manifest::{Content, Dependency, FileError, Manifest, Package, contract_d
 pub use metadata::{Metadata, MetadataError, Properties, Reading};
 pub use reference::{Reference, ReferenceError, Selector};
 pub use role::{Grant, GrantInfo, Principal, Role, Scope, Step, TokenInfo};
+pub use search::Words;
 pub use term::{Dates, Term, TermError, in_force};
 pub use words::{Dimension, Kind, MatchedIn, SecurityLevel, Severity, ShareClass, Status, WordError};
 pub use yaml::{Yaml, YamlError, read_json_or_yaml};

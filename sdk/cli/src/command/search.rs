@@ -7,10 +7,10 @@ use crate::{
 use serde_json::json;
 use std::io::Write;
 
-/// Find standards by name, title, data element or any text
+/// Find standards by name, title, data element (as senders call it, too) or any text
 #[derive(Debug, clap::Args)]
 pub struct SearchArgs {
-    /// Words in any script; all must be found
+    /// Words in any script; each must begin a word of what the standard says
     #[arg(required = true)]
     words: Vec<String>,
     /// One JSON object a line

@@ -1,0 +1,186 @@
+//! What a standard is found by: words of its name, its titles, its data elements and all else that is said of it.
+//!
+//! # Invariants
+//! - A registry's index and a program's own shelf are searched by this alone, so that the same words find the same standards.
+//! - Every word of a query must begin a word of the standard, wherever that stands; of Han characters, which have no spaces between
+//!   words, each pair that follow each other.
+
+use crate::{Digest, Manifest, MatchedIn, Metadata, read_json_or_yaml};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Texts of one kind that are looked at; a schema may have more.
+const TEXTS_MAX: usize = 2_000;
+/// Characters of a word; what is behind them does not tell it apart.
+const WORD_CHARS_MAX: usize = 64;
+
+/// What is said of a version, by the place where it is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    name: String,
+    titles: Vec<String>,
+    /// With their synonyms: what senders call them.
+    data_elements: Vec<String>,
+    text: Vec<String>,
+}
+
+impl Words {
+    /// Of a version: what its metadata say, and its schema, or the schemas and operations of its contract; `file` gives a file of it.
+    pub fn of<E>(
+        manifest: &Manifest,
+        metadata: &Metadata,
+        file: impl Fn(&str, &Digest) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Self, E> {
+        let Metadata { title_zh, title_en, abstract_zh, abstract_en, owner, basis, .. } = metadata;
+        let mut words = Self {
+            name: manifest.standard.to_string(),
+            titles: vec![title_zh.clone(), title_en.clone()],
+            data_elements: Vec::new(),
+            text: vec![abstract_zh.clone(), abstract_en.clone(), owner.clone(), basis.join(" ")],
+        };
+        for name in ["schema.json", "openapi.yaml", "openapi.json"] {
+            let Some(digest) = manifest.files.get(name) else { continue };
+            if let Ok(document) = read_json_or_yaml(&file(name, digest)?.unwrap_or_default()) {
+                words.gather(&document.value);
+            }
+        }
+        Ok(words)
+    }
+
+    fn gather(&mut self, value: &Value) {
+        let Value::Object(members) = value else {
+            return value.as_array().into_iter().flatten().for_each(|item| self.gather(item));
+        };
+        for (name, member) in members {
+            match (name.as_str(), member) {
+                ("dataElement", Value::String(text)) => self.data_elements.push(text.clone()),
+                ("synonyms", Value::Array(texts)) => {
+                    self.data_elements.extend(texts.iter().filter_map(Value::as_str).map(str::to_owned));
+                }
+                ("title" | "titleZh" | "description" | "summary" | "operationId", Value::String(text)) => {
+                    self.text.push(text.clone());
+                }
+                ("properties", Value::Object(all)) => {
+                    self.data_elements.extend(all.keys().cloned());
+                    self.gather(member);
+                }
+                _ => self.gather(member),
+            }
+        }
+    }
+
+    fn texts(&self, place: MatchedIn) -> &[String] {
+        let texts = match place {
+            MatchedIn::Name => std::slice::from_ref(&self.name),
+            MatchedIn::Title => &self.titles,
+            MatchedIn::DataElement => &self.data_elements,
+            MatchedIn::Text => &self.text,
+        };
+        &texts[..texts.len().min(TEXTS_MAX)]
+    }
+
+    /// Each word of it, with the best place where it stands.
+    pub fn tokens(&self) -> BTreeMap<String, MatchedIn> {
+        let mut found = BTreeMap::new();
+        for place in MatchedIn::ALL {
+            for token in self.texts(*place).iter().flat_map(|text| tokens(text)) {
+                found.entry(token).or_insert(*place);
+            }
+        }
+        found
+    }
+
+    /// A few words around one of a query, in a text of that place; none where it does not stand there.
+    pub fn excerpt(&self, token: &str, place: MatchedIn) -> Option<String> {
+        let holds =
+            |text: &&String| tokens(text).range(token.to_owned()..).next().is_some_and(|at| at.starts_with(token));
+        self.texts(place).iter().find(holds).map(|text| around(text, token))
+    }
+}
+
+/// Where a query is found among the words of a standard: the worst of the best places of its words, and the first word that stands no
+/// better; none where one is missing.
+pub fn matched(query: &str, tokens_of: &BTreeMap<String, MatchedIn>) -> Option<(MatchedIn, String)> {
+    let places = tokens(query).into_iter().map(|token| {
+        let with = tokens_of.range(token.clone()..).take_while(|(word, _)| word.starts_with(&token));
+        with.map(|(_, place)| *place).min().map(|place| (place, token))
+    });
+    // Of equals the first: a later one takes its place only where it is worse.
+    let places = places.collect::<Option<Vec<_>>>()?.into_iter();
+    places.reduce(|worst, next| if next.0 > worst.0 { next } else { worst })
+}
+
+/// Words of a text: runs of letters and digits; of Han characters each pair, and the last by itself, so that each begins one.
+pub fn tokens(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for run in text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()) {
+        let letters: Vec<char> = run.chars().collect();
+        for part in letters.chunk_by(|one, other| is_han(*one) == is_han(*other)) {
+            if is_han(part[0]) {
+                found.extend(part.windows(2).map(|pair| pair.iter().collect::<String>()));
+                found.extend(part.last().map(char::to_string));
+            } else {
+                found.insert(part.iter().take(WORD_CHARS_MAX).collect());
+            }
+        }
+    }
+    found
+}
+
+fn is_han(c: char) -> bool {
+    ('\u{3400}'..='\u{9fff}').contains(&c) || c >= '\u{20000}'
+}
+
+/// A few words around the first place where one stands, on one line.
+fn around(text: &str, token: &str) -> String {
+    const AROUND: usize = 30;
+    let letters: Vec<char> = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+    let lower = text.to_lowercase();
+    let begins = |at: &usize| !lower[..*at].ends_with(char::is_alphanumeric) || token.starts_with(is_han);
+    let at =
+        lower.match_indices(token).map(|(at, _)| at).find(begins).or_else(|| lower.find(token)).unwrap_or_default();
+    let before = lower[..at].chars().count().min(letters.len());
+    let (from, to) = (before.saturating_sub(AROUND), (before + token.chars().count() + AROUND).min(letters.len()));
+    let cut = |is_cut: bool| if is_cut { "…" } else { "" };
+    format!("{}{}{}", cut(from > 0), letters[from..to].iter().collect::<String>().trim(), cut(to < letters.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_character_of_a_word_without_spaces_is_found() {
+        let all: Vec<String> = tokens("GB18030编码 House-Code 姓").into_iter().collect();
+        assert_eq!(all, ["code", "gb18030", "house", "姓", "码", "编码"]);
+    }
+
+    #[test]
+    fn an_excerpt_stands_where_the_word_does() {
+        let text =
+            "The household register, which is kept by the police, and what a person is called in it: a full name";
+        assert_eq!(around(text, "name"), "…person is called in it: a full name");
+        assert_eq!(around("姓名\n（曾用名）", "曾用"), "姓名 （曾用名）");
+        assert_eq!(around("ethnic and thin", "thin"), "ethnic and thin");
+    }
+
+    #[test]
+    fn all_words_of_a_query_must_stand_somewhere() {
+        let words = Words {
+            name: "bj.population/person".into(),
+            titles: vec!["人口基础信息".into(), "Person".into()],
+            data_elements: vec!["cert_no".into(), "公民身份号码".into()],
+            text: vec!["who lives here".into()],
+        };
+        let all = words.tokens();
+        let place = |query: &str| matched(query, &all).map(|(place, _)| place);
+        assert_eq!(place("person"), Some(MatchedIn::Name));
+        assert_eq!(place("人口 基础"), Some(MatchedIn::Title));
+        assert_eq!(place("身份号码"), Some(MatchedIn::DataElement));
+        assert_eq!(place("person liv"), Some(MatchedIn::Text));
+        assert_eq!((place("person water"), place(" ")), (None, None));
+        let (place, token) = matched("person 号码", &all).unwrap();
+        assert_eq!(words.excerpt(&token, place).as_deref(), Some("公民身份号码"));
+        assert_eq!(words.excerpt("water", place), None);
+    }
+}
