@@ -29,6 +29,21 @@ struct Online {
     registry: Registry,
 }
 
+impl Online {
+    /// The same as [`refused`], and where there was no answer, who did not give it.
+    fn refused(&self, error: RegistryError) -> Failure {
+        if error.is_no_registry() {
+            return Failure::new(format!("what answers at {} is no registry", self.registry.url()))
+                .at(error)
+                .hint("look at the address and the port; a proxy on the way must let HTTP/2 through");
+        }
+        let Some(why) = error.silence() else { return refused(error) };
+        let hint = "try again, or name another of its servers with --registry; a check goes on without it, by what is pinned and \
+                    fetched, with --offline";
+        Failure::new(format!("the registry at {} gave no answer", self.registry.url())).at(why).hint(hint)
+    }
+}
+
 /// A version with all that is known of it.
 pub struct Found {
     pub bundle: Bundle,
@@ -122,7 +137,7 @@ impl<'c> Shelf<'c> {
         what: impl FnOnce(Registry) -> F,
     ) -> Result<T, Failure> {
         let online = self.online()?;
-        online.runtime.block_on(what(online.registry.clone())).map_err(refused)
+        online.runtime.block_on(what(online.registry.clone())).map_err(|error| online.refused(error))
     }
 
     /// Who asks, as the registry knows them.
@@ -257,7 +272,7 @@ impl<'c> Shelf<'c> {
         let online = self.online()?;
         let bundle = online.runtime.block_on(online.registry.bundle(&wanted)).map_err(|error| match error {
             error if error.is_not_found() => self.not_published(resolution),
-            error => refused(error),
+            error => online.refused(error),
         })?;
         if let Err(error) = bundle.contents().try_for_each(|content| self.cache.put(content)) {
             // What was fetched can be used all the same; it will have to be fetched again.

@@ -15,7 +15,10 @@ use guiju_proto::{
 use guiju_tlog::{LogFault, RotationError};
 use guiju_validator::CompileError;
 use prost::Message;
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 use tonic::{
     Code, Status, Streaming,
     codec::CompressionEncoding,
@@ -26,6 +29,10 @@ use tonic_types::StatusExt;
 
 const MESSAGE_BYTES: usize = 3 << 20;
 const TRIES: u32 = 5;
+/// After this long nothing is asked again: a registry whose cluster is gone takes its time to say so.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A registry over whose connection nothing comes is asked whether it is there, and has so long to say.
+const SILENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(15));
 /// The longest that a registry may say to wait.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -75,6 +82,23 @@ impl RegistryError {
             Self::Refused(status) => Some(status),
             _ => None,
         }
+    }
+
+    /// Why there was no answer, where it was asked and did not answer; that may be since what it needs itself does not.
+    pub fn silence(&self) -> Option<String> {
+        let status = self.status()?;
+        let is_transport = std::error::Error::source(status).is_some();
+        match status.code() {
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {}
+            Code::Unknown | Code::Internal if is_transport => {}
+            _ => return None,
+        }
+        Some(if is_transport { root_cause(status) } else { status.message().to_owned() })
+    }
+
+    /// Whether what answered speaks HTTP, and no gRPC: another server, or a proxy on the way.
+    pub fn is_no_registry(&self) -> bool {
+        self.status().is_some_and(|status| status.message().starts_with("grpc-status header missing"))
     }
 
     /// Whether there is no such standard or version.
@@ -238,6 +262,8 @@ impl Registry {
         }
         let endpoint = endpoint
             .connect_timeout(Duration::from_secs(5))
+            .http2_keep_alive_interval(SILENCE.0)
+            .keep_alive_timeout(SILENCE.1)
             .timeout(options.timeout.unwrap_or(Duration::from_secs(60)));
         let channel = endpoint
             .connect()
@@ -538,9 +564,13 @@ fn version(info: Option<wire::VersionInfo>) -> Result<VersionInfo, RegistryError
 
 /// Asks again, after growing pauses, where the registry did not answer; only for what is safe to repeat.
 pub(crate) async fn again<T, F: Future<Output = Result<T, Status>>>(ask: impl Fn() -> F) -> Result<T, Status> {
-    let mut pause = Duration::from_millis(50);
+    let (begun, mut pause) = (Instant::now(), Duration::from_millis(50));
     for _ in 1..TRIES {
-        match ask().await {
+        let answer = ask().await;
+        if begun.elapsed() >= PATIENCE {
+            return answer;
+        }
+        match answer {
             Err(status) if matches!(status.code(), Code::Unavailable | Code::Aborted) => {
                 tokio::time::sleep(pause).await
             }
