@@ -1,6 +1,6 @@
 //! Why there is no answer, in the house form: what happened, where, what to do.
 
-use crate::terminal::Paint;
+use crate::terminal::{Paint, plain};
 use std::{
     fmt::Display,
     io::{self, ErrorKind},
@@ -67,10 +67,12 @@ impl Failure {
 
     pub fn print(&self, paint: Paint) {
         let Self::Said { message, places, hint } = self else { return };
-        eprintln!("{} {message}", paint.error("error:"));
-        places.iter().for_each(|place| eprintln!("  {place}"));
+        // What others named or wrote may stand in any of them; lines are ours.
+        let lines = |text: &str| text.split('\n').map(plain).collect::<Vec<_>>().join("\n");
+        eprintln!("{} {}", paint.error("error:"), lines(message));
+        places.iter().for_each(|place| eprintln!("  {}", lines(place)));
         if let Some(hint) = hint {
-            eprintln!("{} {hint}", paint.help("hint:"));
+            eprintln!("{} {}", paint.help("hint:"), lines(hint));
         }
     }
 }
@@ -79,6 +81,7 @@ pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "there is no such file".into(),
         ErrorKind::PermissionDenied => "permission is denied".into(),
+        ErrorKind::AlreadyExists => "there is a file of that name".into(),
         ErrorKind::IsADirectory => "it is a folder".into(),
         ErrorKind::StorageFull => "the disk is full".into(),
         ErrorKind::FileTooLarge => "the file would be larger than this system allows".into(),

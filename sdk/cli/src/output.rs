@@ -3,6 +3,7 @@
 //! # Invariants
 //! - Every form is written as the records come, in memory that does not grow with them.
 //! - Every form carries the same counts, and they add up: records = conforming + failing + unreadable.
+//! - In forms that people look at, no character of a file or of its name moves their cursor, paints, or passes for a line of ours.
 
 mod github; // workflow commands: annotations on the lines of a pull request
 mod json; // one document, or one line a record
@@ -12,12 +13,13 @@ mod text; // for people
 
 use crate::{
     failure::Failure,
-    terminal::{Lang, Paint},
+    terminal::{Lang, Paint, plain},
 };
 use clap::ValueEnum;
+use guiju::receipt::Counts;
 use guiju_model::{Digest, Finding, Report, Severity, StandardId};
 use semver::Version;
-use std::{collections::BTreeMap, io};
+use std::{borrow::Cow, collections::BTreeMap, io};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Form {
@@ -60,17 +62,11 @@ pub struct Seen<'a> {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    pub records: u64,
-    pub conforming: u64,
-    pub failing: u64,
-    pub unreadable: u64,
-    pub errors: u64,
-    pub warnings: u64,
-    pub infos: u64,
+    pub counts: Counts,
     pub files: u64,
     /// Inputs that could not be judged at all.
     pub failures: u64,
-    /// Listed findings by code.
+    /// Listed findings by code, each with the worst severity that it had.
     pub codes: BTreeMap<String, (Severity, u64)>,
 }
 
@@ -105,21 +101,23 @@ pub fn of<'w>(form: Form, style: Style, out: impl io::Write + 'w) -> Box<dyn Out
 impl Tally {
     /// Counts what was found.
     pub fn add(&mut self, seen: &Seen<'_>, is_readable: bool) {
-        let report = seen.report;
+        let (report, counts) = (seen.report, &mut self.counts);
         if seen.is_record {
-            self.records += 1;
+            counts.records += 1;
             match (is_readable, report.conforms()) {
-                (false, _) => self.unreadable += 1,
-                (true, true) => self.conforming += 1,
-                (true, false) => self.failing += 1,
+                (false, _) => counts.unreadable += 1,
+                (true, true) => counts.conforming += 1,
+                (true, false) => counts.failing += 1,
             }
         }
-        self.errors += report.errors;
-        self.warnings += report.warnings;
-        self.infos += report.infos;
+        counts.errors += report.errors;
+        counts.warnings += report.warnings;
+        counts.infos += report.infos;
         for Finding { code, severity, .. } in &report.findings {
             match self.codes.get_mut(code.as_ref()) {
-                Some((_, count)) => *count += 1,
+                Some((worst, count)) => {
+                    (*worst, *count) = ((*worst).min(*severity), *count + 1);
+                }
                 None => drop(self.codes.insert(code.to_string(), (*severity, 1))),
             }
         }
@@ -127,16 +125,11 @@ impl Tally {
 
     /// Takes the counts of one file into those of all.
     pub fn merge(&mut self, file: &Self) {
-        self.records += file.records;
-        self.conforming += file.conforming;
-        self.failing += file.failing;
-        self.unreadable += file.unreadable;
-        self.errors += file.errors;
-        self.warnings += file.warnings;
-        self.infos += file.infos;
+        self.counts += file.counts;
         self.files += 1;
         for (code, (severity, count)) in &file.codes {
-            self.codes.entry(code.clone()).or_insert((*severity, 0)).1 += count;
+            let (worst, all) = self.codes.entry(code.clone()).or_insert((*severity, 0));
+            (*worst, *all) = ((*worst).min(*severity), *all + count);
         }
     }
 
@@ -160,22 +153,28 @@ impl Tally {
 }
 
 /// Where a finding lies, as a person would look it up: `people.csv:14`, `meters.ndjson:3:17`.
-fn place(file: &str, finding: &Finding) -> String {
+pub fn place(file: &str, finding: &Finding) -> String {
+    let file = plain(file);
     match &finding.place {
         Some(guiju_model::Place::Text { line, column, .. }) => format!("{file}:{line}:{column}"),
         Some(guiju_model::Place::Cell { line, .. }) => format!("{file}:{line}"),
-        None => file.to_owned(),
+        None => file.into_owned(),
     }
+}
+
+/// What was found, and what may help.
+fn said(finding: &Finding, lang: Lang) -> (Cow<'_, str>, Option<Cow<'_, str>>) {
+    (plain(lang.of(&finding.message)), finding.suggestion.as_ref().map(|help| plain(lang.of(help))))
 }
 
 /// The field of a finding in the sender's words: the header of a table, the pointer of a document.
 fn field(finding: &Finding, lang: Lang) -> Option<String> {
     match &finding.place {
         Some(guiju_model::Place::Cell { column, .. }) if !column.is_empty() => {
-            Some(format!("{} {column}", lang.pick("column", "列")))
+            Some(format!("{} {}", lang.pick("column", "列"), plain(column)))
         }
         _ if finding.path.is_empty() => None,
-        _ => Some(finding.path.clone()),
+        _ => Some(plain(&finding.path).into_owned()),
     }
 }
 

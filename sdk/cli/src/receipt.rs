@@ -8,7 +8,7 @@ use crate::{
 };
 use guiju::{
     Validator,
-    receipt::{Counts, Receipt, ReceiptError},
+    receipt::{Receipt, ReceiptError},
     tlog::{SigningKey, VerifierKey},
 };
 use guiju_model::{Date, Digest, Digesting};
@@ -62,9 +62,7 @@ impl Promise {
         total: &Tally,
         context: &Context,
     ) -> Result<(), Failure> {
-        let &Tally { records, conforming, failing, unreadable, errors, warnings, infos, .. } = total;
-        let counts = Counts { records, conforming, failing, unreadable, errors, warnings, infos };
-        let receipt = Receipt::of(validator, self.seen.digest(), counts, true);
+        let receipt = Receipt::of(validator, self.seen.digest(), total.counts, true);
         let receipt = Receipt { entry, reference_date, ..receipt };
         let note = receipt.signed(&self.key).map_err(|error| Failure::new(error.to_string()))?;
         fs::write(&self.path, note.to_string())

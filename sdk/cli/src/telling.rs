@@ -98,8 +98,8 @@ impl<'t> Telling<'t> {
             let line = self.records.line(record);
             finding.place = Some(place(&finding, record, line, self.columns.as_ref()));
             if finding.severity == Severity::Error && self.records.refuse(record) {
-                self.tally.conforming -= 1;
-                self.tally.failing += 1;
+                self.tally.counts.conforming -= 1;
+                self.tally.counts.failing += 1;
             }
             if let Some(sink) = &mut self.sink {
                 sink.tell(number, line, std::slice::from_ref(&finding))?;

@@ -24,7 +24,7 @@ use guiju_model::{Date, Digest, StandardId};
 use guiju_tlog::{Note, NoteError, SigningKey, VerifierKey};
 use guiju_validator::Validator;
 use semver::Version;
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::AddAssign, str::FromStr};
 
 const HEAD: &str = "guiju/receipt/v1";
 
@@ -57,6 +57,18 @@ pub struct Counts {
     pub errors: u64,
     pub warnings: u64,
     pub infos: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.conforming += other.conforming;
+        self.failing += other.failing;
+        self.unreadable += other.unreadable;
+        self.errors += other.errors;
+        self.warnings += other.warnings;
+        self.infos += other.infos;
+    }
 }
 
 /// What was done about rules between records.

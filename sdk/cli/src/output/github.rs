@@ -1,7 +1,7 @@
 //! Workflow commands of GitHub Actions: annotations on the lines of a pull request.
 
-use super::{Output, Seen, Style, Subject, Tally, field, line};
-use crate::failure::Failure;
+use super::{Output, Seen, Style, Subject, Tally, field, line, said, text};
+use crate::{failure::Failure, terminal::plain};
 use guiju_model::{Place, Severity};
 use std::io::{self, Write};
 
@@ -35,8 +35,9 @@ impl<W: Write> Output for Github<W> {
             };
             let (file, line, code) = (property(&subject.file), line(finding), property(&finding.code));
             let field = field(finding, lang).map(|field| format!("{field}: ")).unwrap_or_default();
-            let help = finding.suggestion.as_ref().map(|help| format!("\n{}", lang.of(help))).unwrap_or_default();
-            let message = data(&format!("{field}{}{help}", lang.of(&finding.message)));
+            let (message, help) = said(finding, lang);
+            let help = help.map(|help| format!("\n{help}")).unwrap_or_default();
+            let message = data(&format!("{field}{message}{help}"));
             writeln!(self.out, "::{command} file={file},line={line}{column},title={code}::{message}")?;
         }
         Ok(())
@@ -48,15 +49,11 @@ impl<W: Write> Output for Github<W> {
 
     fn failed(&mut self, file: &str, failure: &Failure) -> io::Result<()> {
         let Failure::Said { message, .. } = failure else { return Ok(()) };
-        writeln!(self.out, "::error file={},title=not judged::{}", property(file), data(message))
+        writeln!(self.out, "::error file={},title=not judged::{}", property(file), data(&plain(message)))
     }
 
     fn finish(&mut self, total: &Tally) -> io::Result<()> {
-        let Tally { records, conforming, failing, unreadable, .. } = total;
-        writeln!(
-            self.out,
-            "{records} records: {conforming} conform, {failing} do not, {unreadable} could not be read"
-        )?;
+        writeln!(self.out, "{}", text::in_words(&total.counts, self.style.lang))?;
         self.out.flush()
     }
 }
@@ -66,5 +63,5 @@ fn data(text: &str) -> String {
 }
 
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    data(&plain(text)).replace(':', "%3A").replace(',', "%2C")
 }

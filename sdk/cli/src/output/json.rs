@@ -2,6 +2,7 @@
 
 use super::{Output, Seen, Subject, Tally};
 use crate::failure::Failure;
+use guiju::receipt::Counts;
 use guiju_model::{Finding, Place, Text};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
@@ -166,10 +167,10 @@ fn text(text: &Text) -> Value {
 
 fn counts(tally: &Tally) -> Value {
     let codes: Map<String, Value> = tally.codes.iter().map(|(code, (_, count))| (code.clone(), json!(count))).collect();
+    let Counts { records, conforming, failing, unreadable, errors, warnings, infos } = tally.counts;
     json!({
-        "records": tally.records, "conforming": tally.conforming, "failing": tally.failing,
-        "unreadable": tally.unreadable, "errors": tally.errors, "warnings": tally.warnings, "infos": tally.infos,
-        "codes": codes,
+        "records": records, "conforming": conforming, "failing": failing, "unreadable": unreadable,
+        "errors": errors, "warnings": warnings, "infos": infos, "codes": codes,
     })
 }
 

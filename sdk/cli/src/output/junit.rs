@@ -1,7 +1,7 @@
 //! JUnit XML: a test suite a file, a test case a finding code, so that a file of a million records stays readable.
 
-use super::{Output, Seen, Style, Subject, Tally, field, place};
-use crate::failure::Failure;
+use super::{Output, Seen, Style, Subject, Tally, field, place, said};
+use crate::{failure::Failure, terminal::plain};
 use guiju_model::Severity;
 use std::{
     collections::BTreeMap,
@@ -59,10 +59,11 @@ impl<W: Write> Output for Junit<W> {
         for finding in &seen.report.findings {
             let new = || Case { severity: finding.severity, count: 0, lines: Vec::new() };
             let case = self.cases.entry(finding.code.to_string()).or_insert_with(new);
+            case.severity = case.severity.min(finding.severity);
             case.count += 1;
             if show == 0 || case.count <= show {
                 let field = field(finding, lang).map(|field| format!(", {field}")).unwrap_or_default();
-                case.lines.push(format!("{}{field}: {}", place(&subject.file, finding), lang.of(&finding.message)));
+                case.lines.push(format!("{}{field}: {}", place(&subject.file, finding), said(finding, lang).0));
             }
         }
         Ok(())
@@ -70,20 +71,21 @@ impl<W: Write> Output for Junit<W> {
 
     fn close(&mut self, subject: &Subject, tally: &Tally) -> io::Result<()> {
         let Subject { file, against, digest, .. } = subject;
+        let (file, counts) = (plain(file), &tally.counts);
         let cases = std::mem::take(&mut self.cases);
         let failures = cases.values().filter(|case| case.severity == Severity::Error).count();
-        let (suite, tests) = (xml(file), cases.len() + 1);
+        let (suite, tests) = (xml(&file), cases.len() + 1);
         writeln!(
             self.out,
             "  <testsuite name=\"{suite}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\">"
         )?;
         let properties = [
-            ("standard", against.clone()),
+            ("standard", plain(against).into_owned()),
             ("digest", digest.to_string()),
-            ("records", tally.records.to_string()),
-            ("conforming", tally.conforming.to_string()),
-            ("failing", tally.failing.to_string()),
-            ("unreadable", tally.unreadable.to_string()),
+            ("records", counts.records.to_string()),
+            ("conforming", counts.conforming.to_string()),
+            ("failing", counts.failing.to_string()),
+            ("unreadable", counts.unreadable.to_string()),
         ];
         writeln!(self.out, "    <properties>")?;
         for (name, value) in properties {
@@ -100,8 +102,8 @@ impl<W: Write> Output for Junit<W> {
     fn failed(&mut self, file: &str, failure: &Failure) -> io::Result<()> {
         let Failure::Said { message, places, hint } = failure else { return Ok(()) };
         self.begin()?;
-        let (suite, message) = (xml(file), xml(message));
-        let more = xml(&places.iter().chain(hint).cloned().collect::<Vec<_>>().join("\n"));
+        let (suite, message) = (xml(&plain(file)), xml(&plain(message)));
+        let more = xml(&places.iter().chain(hint).map(|line| plain(line)).collect::<Vec<_>>().join("\n"));
         writeln!(self.out, "  <testsuite name=\"{suite}\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\">")?;
         writeln!(
             self.out,

@@ -1,7 +1,7 @@
 //! SARIF 2.1.0, one run. Results are written as they come; the rules they name, known only then, follow.
 
-use super::{Output, Seen, Style, Subject, Tally};
-use crate::failure::Failure;
+use super::{Output, Seen, Style, Subject, Tally, said};
+use crate::{failure::Failure, terminal::plain};
 use guiju_model::{Finding, Place, Severity};
 use guiju_validator::codes;
 use serde_json::{Value, json};
@@ -26,18 +26,18 @@ impl<W: Write> Sarif<W> {
 
     fn result(&self, subject: &Subject, record: u64, finding: &Finding) -> Value {
         let lang = self.style.lang;
-        let mut message = lang.of(&finding.message).to_owned();
-        if let Some(suggestion) = &finding.suggestion {
-            message = format!("{message}; {}", lang.of(suggestion));
-        }
-        let logical = json!([{"fullyQualifiedName": finding.path, "kind": "member"}]);
+        let message = match said(finding, lang) {
+            (message, Some(help)) => format!("{message}; {help}"),
+            (message, None) => message.into_owned(),
+        };
+        let logical = json!([{"fullyQualifiedName": plain(&finding.path), "kind": "member"}]);
         let physical = json!({"artifactLocation": {"uri": uri(&subject.file)}, "region": region(finding)});
         json!({
             "ruleId": finding.code, "level": level(finding.severity), "message": {"text": message},
             "locations": [{"physicalLocation": physical, "logicalLocations": logical}],
             "properties": {
-                "record": record, "rule": finding.rule, "dimension": finding.dimension.as_str(),
-                "standard": subject.against,
+                "record": record, "rule": plain(&finding.rule), "dimension": finding.dimension.as_str(),
+                "standard": plain(&subject.against),
             },
         })
     }
@@ -81,7 +81,7 @@ impl<W: Write> Output for Sarif<W> {
     fn failed(&mut self, file: &str, failure: &Failure) -> io::Result<()> {
         if let Failure::Said { message, .. } = failure {
             let place = json!([{"physicalLocation": {"artifactLocation": {"uri": uri(file)}}}]);
-            self.notifications.push(json!({"level": "error", "message": {"text": message}, "locations": place}));
+            self.notifications.push(json!({"level": "error", "message": {"text": plain(message)}, "locations": place}));
         }
         Ok(())
     }
@@ -97,8 +97,8 @@ impl<W: Write> Output for Sarif<W> {
             "name": "guiju", "version": env!("CARGO_PKG_VERSION"), "rules": self.rules(total),
         });
         let counts = json!({
-            "records": total.records, "conforming": total.conforming, "failing": total.failing,
-            "unreadable": total.unreadable,
+            "records": total.counts.records, "conforming": total.counts.conforming,
+            "failing": total.counts.failing, "unreadable": total.counts.unreadable,
         });
         writeln!(
             self.out,

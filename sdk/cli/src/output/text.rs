@@ -1,10 +1,11 @@
 //! For people: grouped by file and record, capped for each code, with totals and what to do next.
 
-use super::{Output, Seen, Style, Subject, Tally, field, place};
+use super::{Output, Seen, Style, Subject, Tally, field, place, said};
 use crate::{
     failure::Failure,
     terminal::{Lang, plain},
 };
+use guiju::receipt::Counts;
 use guiju_model::{Finding, Severity};
 use std::{
     collections::BTreeMap,
@@ -28,17 +29,18 @@ impl<W: Write> Text<W> {
         let Style { lang, paint, .. } = self.style;
         let head = format!("{}[{}]", severity(finding.severity, lang), finding.code);
         let field = field(finding, lang).map(|field| format!(", {field}")).unwrap_or_default();
-        let told = format!("{}{field}: {}", place(file, finding), lang.of(&finding.message));
-        writeln!(self.out, "{} {}", paint.severity(finding.severity, &head), plain(&told))?;
+        let (message, help) = said(finding, lang);
+        let place = place(file, finding);
+        writeln!(self.out, "{} {place}{field}: {message}", paint.severity(finding.severity, &head))?;
         if let Some(value) = &finding.value {
             writeln!(self.out, "  {}{}", lang.pick("value: ", "值："), plain(value))?;
         }
         if !finding.rule.is_empty() {
-            let rule = format!("{}{}", lang.pick("rule: ", "规则："), finding.rule);
+            let rule = format!("{}{}", lang.pick("rule: ", "规则："), plain(&finding.rule));
             writeln!(self.out, "  {}", paint.quiet(&rule))?;
         }
-        if let Some(suggestion) = &finding.suggestion {
-            writeln!(self.out, "  {}{}", paint.help(lang.pick("help: ", "建议：")), plain(lang.of(suggestion)))?;
+        if let Some(help) = help {
+            writeln!(self.out, "  {}{help}", paint.help(lang.pick("help: ", "建议：")))?;
         }
         Ok(())
     }
@@ -101,9 +103,9 @@ impl<W: Write> Output for Text<W> {
             writeln!(self.out)?;
         }
         let Style { lang, paint, .. } = self.style;
-        let Subject { file, against: standard, .. } = subject;
+        let (file, standard) = (plain(&subject.file), plain(&subject.against));
         let against = lang.pick("against", "依据");
-        writeln!(self.out, "{} {against} {standard}", paint.strong(file))?;
+        writeln!(self.out, "{} {against} {standard}", paint.strong(&file))?;
         writeln!(self.out, "  {}", counts(tally, self.style))?;
         self.codes(tally)
     }
@@ -132,8 +134,17 @@ impl<W: Write> Output for Text<W> {
 }
 
 fn counts(tally: &Tally, style: Style) -> String {
-    let Tally { records, conforming, failing, unreadable, .. } = tally;
-    let text = match style.lang {
+    let text = in_words(&tally.counts, style.lang);
+    match tally.counts.errors {
+        0 => style.paint.good(&text),
+        _ => style.paint.strong(&text),
+    }
+}
+
+/// How many records there were of each sort.
+pub fn in_words(counts: &Counts, lang: Lang) -> String {
+    let Counts { records, conforming, failing, unreadable, .. } = counts;
+    match lang {
         Lang::Zh => {
             format!("{records} 条记录：{conforming} 条符合，{failing} 条不符合，{unreadable} 条无法读取")
         }
@@ -147,10 +158,6 @@ fn counts(tally: &Tally, style: Style) -> String {
                 "{records} {records_word}: {conforming} {conform}, {failing} {do_not}, {unreadable} could not be read"
             )
         }
-    };
-    match tally.errors {
-        0 => style.paint.good(&text),
-        _ => style.paint.strong(&text),
     }
 }
 

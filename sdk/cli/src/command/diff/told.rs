@@ -1,7 +1,10 @@
 //! A verdict in words, as JSON, as Markdown.
 
 use super::{Allowed, Came, Compared, corpus::Replayed};
-use crate::{context::Context, terminal::Lang};
+use crate::{
+    context::Context,
+    terminal::{Lang, plain},
+};
 use guiju_compat::{Bump, Change, Fit, Inclusion, Line, Verdict, Witness, in_chinese};
 use guiju_model::{Kind, Severity};
 use serde_json::{Value, json};
@@ -45,12 +48,17 @@ pub fn text(
         writeln!(out, "{severity} {}", headline(compared, lang))?;
         for change in &compared.verdict.changes {
             let bump = change.bump.map_or(lang.pick("undecided", "未定"), |bump| named(bump, lang));
-            writeln!(out, "  [{}] {} {}: {}", bump, change.code, at(change, lang), lang.of(&change.message))?;
+            writeln!(out, "  [{}] {} {}: {}", bump, change.code, at(change, lang), plain(lang.of(&change.message)))?;
             if let Some(witness) = &change.witness {
                 writeln!(out, "    {}", shown(witness, change, &compared.verdict, lang))?;
             }
             if change.bump != Some(Bump::Patch) && !lang.of(&change.remedy).is_empty() {
-                writeln!(out, "    {} {}", paint.help(lang.pick("instead:", "改法：")), lang.of(&change.remedy))?;
+                writeln!(
+                    out,
+                    "    {} {}",
+                    paint.help(lang.pick("instead:", "改法：")),
+                    plain(lang.of(&change.remedy))
+                )?;
             }
         }
         for (line, proof) in directions(compared, lang) {
@@ -355,7 +363,7 @@ pub fn markdown(out: &mut impl Write, compared: &[Compared], came: &Came, lang: 
         }
         for change in &compared.verdict.changes {
             let bump = change.bump.map_or(lang.pick("undecided", "未定"), |bump| named(bump, lang));
-            let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+            let cell = |text: &str| plain(&text.replace('\n', " ")).replace('|', "\\|");
             let (place, message) = (cell(&at(change, lang)), cell(lang.of(&change.message)));
             writeln!(out, "| {bump} | `{}` | {place} | {message} |", change.code)?;
         }
@@ -364,7 +372,7 @@ pub fn markdown(out: &mut impl Write, compared: &[Compared], came: &Came, lang: 
             let Some(witness) = &change.witness else { continue };
             writeln!(out, "<details><summary><code>{}</code> {}</summary>\n", change.code, at(change, lang))?;
             writeln!(out, "```json\n{}\n```\n", record(witness))?;
-            writeln!(out, "{}\n", lang.of(&change.remedy))?;
+            writeln!(out, "{}\n", plain(lang.of(&change.remedy)))?;
             writeln!(out, "</details>\n")?;
         }
         for (line, proof) in directions(compared, lang) {
