@@ -23,7 +23,7 @@ pub mod rows;
 #[path = "../fuzz/targets/schema.rs"]
 mod schema;
 #[path = "../fuzz/targets/table.rs"]
-mod table;
+pub mod table;
 #[path = "../fuzz/targets/tile.rs"]
 mod tile;
 #[path = "../fuzz/targets/token.rs"]

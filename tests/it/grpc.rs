@@ -374,8 +374,59 @@ async fn chunks_may_be_of_any_format_and_cut_anywhere() {
     let with_bom = vec![header(Format::Ndjson, true), ask(Ask::Chunk("\u{feff}{\"card\": \"A\"}\n".into()))];
     let answers = streamed(&server, with_bom).await.expect("answers");
     assert!(matches!(&answers[0].message, Some(Told::Input(finding)) if finding.code == "bom-present"), "{answers:?}");
+    // Quotes that are around nothing, lines in another encoding, one column twice: told as by every other road.
+    let told: [(Vec<u8>, conformance::Encoding, &[&str]); 4] = [
+        (
+            "证号\nA\n\"a\"b\nc\"d\n".into(),
+            conformance::Encoding::Unspecified,
+            &["", "csv-quote-stray", "csv-quote-stray"],
+        ),
+        (
+            [b"card\n\xe7\x94\xb2\n".as_slice(), &gb18030("乙丙")].concat(),
+            conformance::Encoding::Unspecified,
+            &["", "encoding-mixed"],
+        ),
+        (
+            [b"card\nA\n".as_slice(), &gb18030("女\n")].concat(),
+            conformance::Encoding::Gb18030,
+            &["encoding-gb18030", "", ""],
+        ),
+        (
+            b"card,CARD\nA,B\n".to_vec(),
+            conformance::Encoding::Unspecified,
+            &["csv-header-duplicate", "required-missing"],
+        ),
+    ];
+    for (bytes, encoding, wanted) in told {
+        let Some(Ask::Header(first)) = header(Format::Csv, false).message else { unreachable!("a header") };
+        let first = Ask::Header(CheckStreamHeader { encoding: encoding.into(), ..first });
+        let messages =
+            [ask(first)].into_iter().chain(bytes.chunks(2).map(|chunk| ask(Ask::Chunk(chunk.to_vec().into()))));
+        let answers = streamed(&server, messages.collect()).await.expect("answers");
+        let codes = answers.iter().filter_map(|answer| match &answer.message {
+            Some(Told::Input(finding)) => Some(finding.code.as_str()),
+            Some(Told::Record(record)) => {
+                let findings = &record.report.as_ref().expect("a report").findings;
+                Some(findings.first().map_or("", |finding| &finding.code))
+            }
+            _ => None,
+        });
+        assert_eq!(codes.collect::<Vec<_>>(), wanted);
+    }
+    let unknown = CheckStreamHeader { reference: "bj.library/card".into(), encoding: 9, ..Default::default() };
+    refused(streamed(&server, vec![ask(Ask::Header(unknown))]).await, Code::InvalidArgument, "MALFORMED_FIELD");
     let spreadsheet = vec![header(Format::Csv, true), ask(Ask::Chunk(b"PK\x03\x04\x14\0\x06\0".to_vec().into()))];
     refused(streamed(&server, spreadsheet).await, Code::InvalidArgument, "UNREADABLE_INPUT");
+}
+
+/// 甲乙丙女 and ASCII in GB 18030.
+fn gb18030(text: &str) -> Vec<u8> {
+    let known = [("甲", [0xBC, 0xD7]), ("乙", [0xD2, 0xD2]), ("丙", [0xB1, 0xFB]), ("女", [0xC5, 0xAE])];
+    let of = |c: char| match known.iter().find(|(known, _)| known.starts_with(c)) {
+        Some((_, bytes)) => bytes.to_vec(),
+        None => vec![c as u8],
+    };
+    text.chars().flat_map(of).collect()
 }
 
 #[tokio::test]

@@ -21,7 +21,14 @@ const DAY: &str = "2026-11-01";
 fn header(reference: &str, format: Format) -> CheckStreamRequest {
     let options = Some(CheckOptions { reference_date: DAY.into(), ..Default::default() });
     let (reference, format) = (reference.into(), format.into());
-    ask(Ask::Header(CheckStreamHeader { reference, options, format, failing_only: true, with_receipt: true }))
+    ask(Ask::Header(CheckStreamHeader {
+        reference,
+        options,
+        format,
+        failing_only: true,
+        with_receipt: true,
+        ..Default::default()
+    }))
 }
 
 /// The receipt of a stream: it comes with the last message and with no other.

@@ -4,7 +4,7 @@ mod stream; // one stream: pump, worker, answers
 
 use super::{Answer, Service, answers::Answers, reference};
 use crate::{registry::Registry, status::Refusal};
-use guiju::readers::{Format, ReadOptions};
+use guiju::readers::{Encoding, Format, ReadOptions};
 use guiju_model::{Digesting, Report};
 use guiju_proto::{
     conformance::{self as wire, conformance_server::Conformance},
@@ -54,7 +54,8 @@ impl Conformance for Service {
         let idle = self.settings.stream_idle_timeout;
         let header = stream::header(stream::next(&mut messages, idle).await?)?;
         let (reference, options) = (reference(&header.reference)?, check_options(header.options.clone())?);
-        let read = ReadOptions { format: format(header.format)?, jobs: 1, check: options };
+        let (format, encoding) = (format(header.format)?, encoding(header.encoding)?);
+        let read = ReadOptions { format, encoding, jobs: 1, check: options };
         let caller = self.meant(&deed, reference.standard()).await?;
         // For who may check alone: others would take it away from them.
         let place = self.place(&self.check_streams, &deed, "check_streams_max")?;
@@ -105,6 +106,17 @@ fn check_options(given: Option<wire::CheckOptions>) -> Result<CheckOptions, Refu
         }
     };
     Ok(CheckOptions { reference_date, findings_max, with_values: given.with_values, ..CheckOptions::default() })
+}
+
+/// None: found out from the first bytes beyond ASCII.
+fn encoding(number: i32) -> Result<Option<Encoding>, Refusal> {
+    let unknown =
+        |_| ConvertError::new("header.encoding", format!("{number} is none of the values of its enumeration"));
+    Ok(match wire::Encoding::try_from(number).map_err(unknown)? {
+        wire::Encoding::Unspecified => None,
+        wire::Encoding::Utf8 => Some(Encoding::Utf8),
+        wire::Encoding::Gb18030 => Some(Encoding::Gb18030),
+    })
 }
 
 /// None: found out from the first bytes.

@@ -9,8 +9,12 @@ use crate::{
     settings::{CheckSection, FILE, Settings},
 };
 use glob::{MatchOptions, Pattern};
+use guiju::readers::Encoding;
 use guiju_model::Reference;
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 /// One input, and the standard that it is checked against.
 #[derive(Clone, Debug)]
@@ -23,6 +27,8 @@ pub struct Job {
     pub standard: Option<Reference>,
     /// Files of the data sets that its records refer to.
     pub with: Vec<Partner>,
+    /// As `guiju.toml` names it for the file.
+    pub encoding: Option<Encoding>,
 }
 
 /// A data set that records refer to.
@@ -57,15 +63,15 @@ pub fn jobs(
     }
     let mut jobs = Vec::new();
     for (name, path) in expand(named)? {
-        let (standard, with) = match (&standard, has_schema) {
-            (_, true) => (None, Vec::new()),
-            (Some(standard), _) => (Some(standard.clone()), Vec::new()),
-            (None, _) => {
-                let section = section_of(&name, path.as_deref(), settings)?;
-                (Some(settings.reference(&section.standard)?), partners(section, settings)?)
-            }
+        let section = path.as_deref().map(|path| section_of(path, settings)).transpose()?.flatten();
+        let (standard, with) = match (&standard, has_schema, section) {
+            (_, true, _) => (None, Vec::new()),
+            (Some(standard), ..) => (Some(standard.clone()), Vec::new()),
+            (None, _, Some(section)) => (Some(settings.reference(&section.standard)?), partners(section, settings)?),
+            (None, _, None) => return Err(without_standard(&name, path.as_deref())),
         };
-        jobs.push(Job { name, path, standard, with });
+        let encoding = section.and_then(|section| section.encoding);
+        jobs.push(Job { name, path, standard, with, encoding });
     }
     Ok(given(jobs))
 }
@@ -137,29 +143,35 @@ fn of_settings(settings: &Settings) -> Result<Vec<Job>, Failure> {
     for section in &settings.check {
         let (standard, with) = (settings.reference(&section.standard)?, partners(section, settings)?);
         let job = |path: PathBuf| {
-            let (name, with) = (shown(&path), with.clone());
-            Job { name, path: Some(path), standard: Some(standard.clone()), with }
+            let (name, with, encoding) = (shown(&path), with.clone(), section.encoding);
+            Job { name, path: Some(path), standard: Some(standard.clone()), with, encoding }
         };
         jobs.extend(matching_in_section(&section.files, settings)?.into_iter().map(job));
     }
     Ok(jobs)
 }
 
-/// The section of `guiju.toml` that a file is of.
-fn section_of<'s>(name: &str, path: Option<&Path>, settings: &'s Settings) -> Result<&'s CheckSection, Failure> {
-    let hint = "say which with --standard, for example --standard bj.population/person; `guiju list` shows all";
-    let Some(path) = path else {
-        return Err(Failure::new("which standard should standard input be checked against?").hint(hint));
-    };
+/// The first section of `guiju.toml` that a file belongs to.
+fn section_of<'s>(path: &Path, settings: &'s Settings) -> Result<Option<&'s CheckSection>, Failure> {
     for section in &settings.check {
         for written in &section.files {
             let pattern = settings.folder.join(written).to_string_lossy().into_owned();
             if glob(&pattern)?.matches_path_with(path, EXACT) {
-                return Ok(section);
+                return Ok(Some(section));
             }
         }
     }
-    Err(Failure::new(format!("which standard should `{name}` be checked against?")).hint(hint))
+    Ok(None)
+}
+
+/// What to say of a file for which nothing names a standard.
+fn without_standard(name: &str, path: Option<&Path>) -> Failure {
+    let hint = "say which with --standard, for example --standard bj.population/person; `guiju list` shows all";
+    match path {
+        Some(path) if !path.exists() => Failure::file("read", name, &ErrorKind::NotFound.into()),
+        Some(_) => Failure::new(format!("which standard should `{name}` be checked against?")).hint(hint),
+        None => Failure::new("which standard should standard input be checked against?").hint(hint),
+    }
 }
 
 fn expand(named: &[String]) -> Result<Vec<(String, Option<PathBuf>)>, Failure> {

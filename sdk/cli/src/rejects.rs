@@ -3,14 +3,14 @@
 //! # Invariants
 //! - Records are copied byte for byte from the source, in its encoding and with its line ends, and each goes to exactly one
 //!   of the two files; the header of a table, and what stands before the first record, goes to both.
-//! - Items of a JSON array are copied as they stand; between them stands a line end.
+//! - Items of a JSON array are copied as they stand, in UTF-8; between them stands a line end.
 //! - The source is read once more beside the check, or after it where rules between records may still refuse one that was
 //!   read long ago: memory does not grow with it.
 //! - No input is ever written over.
 //! - Where one of the three files cannot be written to its end, none of them is left: half a table looks like a whole one.
 
 use crate::{failure::Failure, inputs::Job, terminal::Lang};
-use guiju::readers::Checked;
+use guiju::readers::{self, Checked, Format, ReadOptions};
 use guiju_model::{Finding, Place};
 use std::{
     collections::HashSet,
@@ -76,7 +76,8 @@ impl Rejects {
         Ok(Self { folder: folder.to_owned(), lang, taken: HashSet::new(), inputs })
     }
 
-    pub fn open(&mut self, job: &Job) -> Result<Sink, Failure> {
+    /// `options`: how the input is read.
+    pub fn open(&mut self, job: &Job, options: &ReadOptions) -> Result<Sink, Failure> {
         let (source, spooled) = match &job.path {
             Some(path) => (File::open(path).map_err(|error| Failure::file("read", path.display(), &error))?, None),
             None => {
@@ -104,7 +105,11 @@ impl Rejects {
             is_conforming: None,
             unfinished,
         };
-        sink.mode = sink.look().map_err(|error| Failure::file("read", &job.name, &error))?;
+        // Of what is no text nothing is told, and so nothing copied.
+        if readers::format_of(&mut sink.source, options).is_ok_and(|format| format == Format::JsonArray) {
+            sink.mode = Mode::Array;
+        }
+        sink.source.rewind().map_err(|error| Failure::file("read", &job.name, &error))?;
         Ok(sink)
     }
 
@@ -192,15 +197,6 @@ impl Sink {
     /// For standard input, what was kept of it.
     pub fn spooled(&mut self) -> Option<File> {
         self.spooled.take()
-    }
-
-    fn look(&mut self) -> io::Result<Mode> {
-        let head = self.source.fill_buf()?;
-        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-        // Lines that are each an array begin with one that ends on its line.
-        let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let is_lines = serde_json::from_slice::<serde::de::IgnoredAny>(first).is_ok() && text.len() > first.len() + 1;
-        Ok(if text.first() == Some(&b'[') && !is_lines { Mode::Array } else { Mode::Lines })
     }
 
     /// Writes a record to where it belongs.

@@ -5,6 +5,7 @@
 //! - Paths and globs are relative to the folder that the file lies in.
 
 use crate::{failure::Failure, terminal::Lang};
+use guiju::readers::Encoding;
 use guiju_model::{Date, Reference};
 use guiju_validator::near::nearest;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -53,6 +54,9 @@ pub struct CheckSection {
     /// Data sets that the records refer to: a glob, or several, by standard.
     #[serde(default, deserialize_with = "many_by_name")]
     pub with: BTreeMap<String, Vec<String>>,
+    /// `utf-8` or `gb18030`; without it, seen from the content.
+    #[serde(default, deserialize_with = "encoding")]
+    pub encoding: Option<Encoding>,
 }
 
 impl Settings {
@@ -138,6 +142,10 @@ fn lang<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Lang>, D::Error> {
         "en" => Ok(Some(Lang::En)),
         other => Err(D::Error::custom(format!("`{other}` is not a language; write en or zh"))),
     }
+}
+
+fn encoding<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Encoding>, D::Error> {
+    String::deserialize(input)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 fn date<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Date>, D::Error> {

@@ -11,7 +11,7 @@ mod split; // items of an array, one after another
 mod table; // rows to records, findings back to cells
 mod text; // UTF-8 from whatever came
 
-pub use detect::Format;
+pub use detect::{Encoding, Format};
 pub use table::{Columns, Row};
 
 use crate::Standard;
@@ -35,6 +35,8 @@ use table::{Cells, Table};
 pub struct ReadOptions {
     /// None: found out from the first bytes.
     pub format: Option<Format>,
+    /// None: found out from the first bytes beyond ASCII.
+    pub encoding: Option<Encoding>,
     /// Workers; 0: one for each core.
     pub jobs: usize,
     pub check: CheckOptions,
@@ -43,7 +45,7 @@ pub struct ReadOptions {
 /// What is told while reading, in order.
 #[derive(Debug)]
 pub enum Told<'t> {
-    /// About the input as a whole: its encoding, its header.
+    /// About the input as a whole: its encoding, its header. Where it is ASCII to begin with, its encoding is told at the end.
     Input(Finding),
     Record(Checked<'t>),
 }
@@ -100,6 +102,11 @@ pub enum ReadError {
     Stopped,
 }
 
+/// How the records of an input follow each other, by its first 64 KiB, or somewhat more.
+pub fn format_of(input: impl Read, options: &ReadOptions) -> Result<Format, ReadError> {
+    Ok(text::open(input, options)?.format)
+}
+
 /// Checks everything in an input. `each` is called in order and may end it.
 pub fn check(
     input: impl Read + Send,
@@ -107,7 +114,7 @@ pub fn check(
     options: &ReadOptions,
     mut each: impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Totals, ReadError> {
-    let text::Opened { reader, format, findings } = text::open(input, options.format)?;
+    let text::Opened { reader, format, findings, encoding } = text::open(input, options)?;
     let mut totals = Totals::default();
     for finding in findings {
         totals.count(&finding);
@@ -127,8 +134,9 @@ pub fn check(
     let mut base = Base { index: 0, line: u64::from(matches!(source, Source::Lines(_))), blank_lines: 0 };
     let table = match (format, &mut source) {
         (Format::Csv, Source::Lines(blocks)) => match header(blocks, form, &mut base)? {
-            Some(header) => {
-                let (table, findings) = Table::new(&header, validator);
+            Some((header, place)) => {
+                let read = Table::new(&header, place, validator, encoding.clone());
+                let (table, findings) = read.map_err(|fault| ReadError::Refused(Box::new(fault)))?;
                 form.delimiters = table.delimiters();
                 blocks.take_form(form);
                 for finding in findings {
@@ -144,7 +152,8 @@ pub fn check(
         _ => None,
     };
     let clean = validator.empty_report();
-    let judge = Judge { validator, table: table.as_ref(), options: &options.check, form, clean: &clean };
+    let judge =
+        Judge { validator, table: table.as_ref(), options: &options.check, form, clean: &clean, encoding: &encoding };
     let jobs = match options.jobs {
         0 => thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
@@ -153,33 +162,42 @@ pub fn check(
         totals.take(&checked);
         each(Told::Record(checked))
     };
-    match jobs {
-        1 => alone(&mut source, &judge, &mut base, &mut tell)?,
-        jobs => {
-            // What a first batch holds all of is done before threads would be there.
-            let mut first = Batch::default();
-            if source.next(&mut first, false)? {
-                judge.worker().finish(&mut first, &mut base, &mut tell)?;
-            }
-            if !source.is_over() {
-                together(&mut source, &judge, jobs, &mut base, &mut tell)?;
-            }
+    let read = match jobs {
+        1 => alone(&mut source, &judge, &mut base, &mut tell),
+        jobs => first_then_together(&mut source, &judge, jobs, &mut base, &mut tell),
+    };
+    if let Some(finding) = encoding.late_finding().filter(|_| !matches!(read, Err(ReadError::Stopped))) {
+        totals.count(&finding);
+        if each(Told::Input(finding)).is_break() {
+            return Err(ReadError::Stopped);
         }
     }
+    read?;
     totals.blank_lines = base.blank_lines;
     totals.bytes = source.bytes();
     Ok(totals)
 }
 
-/// The first row that holds anything.
-fn header(blocks: &mut Blocks<impl Read>, form: Form, base: &mut Base) -> Result<Option<Vec<u8>>, ReadError> {
+/// The first row that holds anything, its line, and where it begins.
+fn header(
+    blocks: &mut Blocks<impl Read>,
+    form: Form,
+    base: &mut Base,
+) -> Result<Option<(Vec<u8>, (u64, u64))>, ReadError> {
     let (mut block, mut raws) = (Block::default(), Vec::new());
     while blocks.first(&mut block)? {
         block.split(form, &mut raws);
+        let first_line = base.line;
         base.pass(&block);
-        if let Some(raw) = raws.pop() {
-            return Ok(Some(block.bytes()[raw.bytes].to_vec()));
-        }
+        let Some(Raw { line, column, offset, bytes, fault }) = raws.pop() else { continue };
+        let line = first_line + line;
+        return match fault {
+            None => Ok(Some((block.bytes()[bytes].to_vec(), (line, offset)))),
+            Some(fault) => {
+                let place = Some(Place::Text { line, column, offset });
+                Err(ReadError::Refused(Box::new(Finding { place, ..*fault })))
+            }
+        };
     }
     Ok(None)
 }
@@ -359,6 +377,21 @@ impl Batch {
     }
 }
 
+/// What a first batch holds all of is done before threads would be there.
+fn first_then_together(
+    source: &mut Source<impl Read + Send>,
+    judge: &Judge<'_>,
+    jobs: usize,
+    base: &mut Base,
+    tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    let mut first = Batch::default();
+    if source.next(&mut first, false)? {
+        judge.worker().finish(&mut first, base, tell)?;
+    }
+    if source.is_over() { Ok(()) } else { together(source, judge, jobs, base, tell) }
+}
+
 fn alone(
     source: &mut Source<impl Read>,
     judge: &Judge<'_>,
@@ -469,6 +502,7 @@ struct Judge<'j> {
     form: Form,
     /// The report on a record in which nothing was found.
     clean: &'j Report,
+    encoding: &'j text::Decided,
 }
 
 /// One who judges, with what is kept from record to record.
@@ -524,7 +558,7 @@ impl Worker<'_> {
     }
 
     fn judge_one(&mut self, raw: &Raw, bytes: &[u8], index: u64) -> table::Found {
-        let Judge { validator, table, options, .. } = *self.judge;
+        let Judge { validator, table, options, encoding, .. } = *self.judge;
         match (&raw.fault, table) {
             (Some(fault), _) => {
                 let mut report = validator.empty_report();
@@ -539,7 +573,14 @@ impl Worker<'_> {
                 let Some(mut report) = self.checker.tell_within(bytes, raw.bytes.clone(), options) else {
                     return (None, true);
                 };
-                report.findings.iter_mut().for_each(|finding| shift(finding, raw.line, raw.column, raw.offset));
+                for finding in &mut report.findings {
+                    if let ("utf8-invalid", Some(Place::Text { offset, .. })) = (&*finding.code, &finding.place) {
+                        let fault = encoding.fault(&bytes[raw.bytes.clone()], *offset as usize);
+                        *finding =
+                            Finding { place: finding.place.take(), rule: std::mem::take(&mut finding.rule), ..fault };
+                    }
+                    shift(finding, raw.line, raw.column, raw.offset);
+                }
                 let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
                 (Some(report), is_readable)
             }

@@ -42,6 +42,12 @@ fn too_large(message: String) -> Fault {
     Fault::new("schema-too-large", "", message)
 }
 
+/// `place`: where in the text, if that is known.
+pub(crate) fn too_deep(place: &str) -> Fault {
+    let message = format!("{place}the schema is nested more than {DEPTH_MAX} deep; take parts of it out into `$defs`");
+    Fault::new("schema-too-deep", "", message)
+}
+
 /// The shape of one document.
 pub(crate) fn shape(document: &Value) -> Result<(), Fault> {
     let mut nodes = 0;
@@ -49,8 +55,7 @@ pub(crate) fn shape(document: &Value) -> Result<(), Fault> {
     while let Some((value, depth)) = pending.pop() {
         nodes += 1;
         if depth > DEPTH_MAX {
-            let message = format!("the schema is nested more than {DEPTH_MAX} deep; take parts of it out into `$defs`");
-            return Err(Fault::new("schema-too-deep", "", message));
+            return Err(too_deep(""));
         }
         match value {
             Value::Object(members) => pending.extend(members.values().map(|member| (member, depth + 1))),

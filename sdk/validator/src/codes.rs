@@ -72,12 +72,14 @@ pub fn finding_in_words(code: &'static str, path: &str, args: &[(&str, &str, &st
 
 /// Whether a finding says that there is no record to judge: the text is not JSON, too large, or cannot be decoded.
 pub fn is_unreadable(code: &str) -> bool {
-    const CODES: [&str; 12] = [
+    const CODES: [&str; 14] = [
         "json-empty",
         "json-malformed",
         "json-too-deep",
         "record-too-large",
         "utf8-invalid",
+        "gb18030-invalid",
+        "encoding-mixed",
         "surrogate-lone",
         "control-character",
         "number-not-a-number",

@@ -164,6 +164,9 @@ fn read(schema: &[u8]) -> Result<Value, Vec<Fault>> {
             Place::Text { line, column, .. } => format!("line {line}, column {column}: "),
             Place::Cell { .. } => String::new(),
         };
+        if code == "json-too-deep" {
+            return bounds::too_deep(&place);
+        }
         Fault::new("schema-malformed", "", format!("{place}{}", codes::finding(code, "", &args).message.en))
     };
     match document {

@@ -1,10 +1,10 @@
-//! Any bytes as a file of records. The first chooses the format, the second how many bytes come at once.
+//! Any bytes as a file of records. The first chooses the format and the encoding, the second how many bytes come at once.
 //!
 //! Whatever comes, and however it comes, is told in order and alike; every record is counted once, and counts add up.
 
 use guiju::{
     CompileOptions, Validator,
-    readers::{Format, ReadOptions, Told, Totals, check},
+    readers::{Encoding, Format, ReadOptions, Told, Totals, check},
 };
 use guiju_model::Severity;
 use std::{io::Read, ops::ControlFlow, sync::LazyLock};
@@ -21,7 +21,7 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
 });
 
 /// Gives at most so many bytes at once.
-struct Drip<'a>(&'a [u8], usize);
+pub struct Drip<'a>(pub &'a [u8], pub usize);
 
 impl Read for Drip<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -35,17 +35,18 @@ impl Read for Drip<'_> {
 pub fn run(data: &[u8]) {
     let [choice, at_once, input @ ..] = data else { return };
     let formats = [None, Some(Format::Json), Some(Format::Ndjson), Some(Format::JsonArray), Some(Format::Csv)];
+    let encodings = [None, Some(Encoding::Utf8), Some(Encoding::Gb18030)];
     let format = formats[usize::from(*choice) % formats.len()];
-    let (told, totals) = told(input, input.len().max(1), 1, format);
-    let drip = usize::from(*at_once) + 1;
-    assert_eq!((&told, &totals), (&self::told(input, drip, 1, format).0, &totals), "it depends on how bytes come");
-    let (again, other) = self::told(input, drip, 3, format);
-    assert_eq!((&told, &totals), (&again, &other), "it depends on the number of workers");
+    let encoding = encodings[usize::from(*choice) / formats.len() % encodings.len()];
+    let (drip, options) = (usize::from(*at_once) + 1, ReadOptions { format, encoding, ..ReadOptions::default() });
+    let whole = told(input, input.len().max(1), 1, &options);
+    assert_eq!(whole, told(input, drip, 1, &options), "it depends on how bytes come");
+    assert_eq!(whole, told(input, drip, 3, &options), "it depends on the number of workers");
 }
 
 /// What is told, as text, and the totals, which are held against it.
-fn told(input: &[u8], at_once: usize, jobs: usize, format: Option<Format>) -> (Vec<String>, Result<Totals, String>) {
-    let options = ReadOptions { format, jobs, ..ReadOptions::default() };
+fn told(input: &[u8], at_once: usize, jobs: usize, options: &ReadOptions) -> (Vec<String>, Result<Totals, String>) {
+    let options = ReadOptions { jobs, ..options.clone() };
     let (mut lines, mut seen) = (Vec::new(), Totals::default());
     let totals = check(Drip(input, at_once), &VALIDATOR, &options, |told| {
         lines.push(format!("{told:?}"));

@@ -12,7 +12,8 @@ use crate::{
 };
 use guiju::{
     CheckOptions, CompileOptions, Validator,
-    readers::{self, Format, ReadError, ReadOptions, Told},
+    readers::{self, Encoding, Format, ReadError, ReadOptions, Told},
+    receipt::Counts,
 };
 use guiju_model::{BundleError, Date, Kind, Reference, Severity};
 use std::{
@@ -33,7 +34,8 @@ Examples:
   guiju check --standard bj.house/house houses.csv --with bj.house/building=buildings.csv
   guiju check                    everything that the [[check]] sections of guiju.toml name
 
-What a file is (JSON, NDJSON, a JSON array, CSV; UTF-8 or GB 18030) is seen from its content, not its name.
+What a file is (JSON, NDJSON, a JSON array, CSV; UTF-8 or GB 18030) is seen from its content, not its name; --format
+and --encoding say so where the content does not.
 A record that cannot be read as one counts as such and does not conform. Rules between records (keys, sums, series)
 are judged over each file; those about another data set, where it is given with --with.";
 
@@ -56,6 +58,9 @@ pub struct CheckArgs {
     /// json, ndjson, json-array or csv [default: seen from the content]
     #[arg(long)]
     format: Option<Format>,
+    /// utf-8 or gb18030 [default: that of [[check]] in guiju.toml, or seen from the content]
+    #[arg(long)]
+    encoding: Option<Encoding>,
     /// How to tell what was found
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     output: Form,
@@ -138,7 +143,7 @@ pub fn run(args: CheckArgs, context: &Context) -> Answer {
     }
     Ok(match &total {
         Tally { failures: 1.., .. } => Verdict::NotJudged,
-        Tally { errors: 1.., .. } => Verdict::DoesNot,
+        Tally { counts: Counts { errors: 1.., .. }, .. } => Verdict::DoesNot,
         _ => Verdict::Conforms,
     })
 }
@@ -150,7 +155,7 @@ fn options(args: &CheckArgs, context: &Context) -> ReadOptions {
         with_values: args.values,
         ..CheckOptions::default()
     };
-    ReadOptions { format: args.format, jobs: args.jobs, check }
+    ReadOptions { format: args.format, encoding: args.encoding, jobs: args.jobs, check }
 }
 
 fn of_schema(path: &Path) -> Result<Rc<Validator>, Failure> {
@@ -218,7 +223,7 @@ impl Bench<'_> {
         telling.partner(standard, None);
         let other = self.compiled(&partner.standard)?;
         let (mut unreadable, mut fault) = (0_u64, None);
-        let options = ReadOptions { format: None, ..options.clone() };
+        let options = ReadOptions { format: None, encoding: None, ..options.clone() };
         let read = readers::check(open(&partner.path)?, &other, &options, |told| {
             match told {
                 Told::Record(checked) if checked.is_readable => telling.partner(standard, Some(&checked.json())),
@@ -264,7 +269,8 @@ impl Bench<'_> {
             standard: job.standard.as_ref().map(|_| (validator.standard().clone(), validator.version().clone())),
             digest: validator.digest(),
         };
-        let mut sink = rejects.map(|rejects| rejects.open(job)).transpose()?;
+        let options = &ReadOptions { encoding: options.encoding.or(job.encoding), ..options.clone() };
+        let mut sink = rejects.map(|rejects| rejects.open(job, options)).transpose()?;
         let input: Box<dyn Read + Send> = match (&job.path, sink.as_mut().and_then(|sink| sink.spooled())) {
             (_, Some(spooled)) => Box::new(spooled),
             (Some(path), _) => Box::new(open(path)?),
@@ -330,7 +336,8 @@ pub(super) fn unread(name: &str, error: ReadError, context: &Context) -> Failure
         ReadError::Io(error) => Failure::file("read to its end", name, &error),
         ReadError::Refused(finding) => {
             let text = format!("`{name}` cannot be read: {}", context.lang.of(&finding.message));
-            let failure = Failure::new(text).at(format!("[{}]", finding.code));
+            let place = finding.place.as_ref().map(|_| format!("{} ", output::place(name, &finding)));
+            let failure = Failure::new(text).at(format!("{}[{}]", place.unwrap_or_default(), finding.code));
             let page = guiju_validator::codes::page(&finding.code);
             page.map_or_else(|| Failure::new(""), |page| failure.hint(super::explain::remedy(page, context.lang)))
         }

@@ -1,4 +1,4 @@
-//! What an input is, by its first bytes and never by its name.
+//! What an input is, by its bytes and never by its name.
 
 use std::{fmt, str::FromStr};
 
@@ -36,6 +36,35 @@ impl fmt::Display for Format {
             Self::Ndjson => "ndjson",
             Self::JsonArray => "json-array",
             Self::Csv => "csv",
+        })
+    }
+}
+
+/// How a text is written in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Utf8,
+    /// With GBK and GB 2312, which are parts of it.
+    Gb18030,
+}
+
+impl FromStr for Encoding {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "utf-8" => Ok(Self::Utf8),
+            "gb18030" => Ok(Self::Gb18030),
+            _ => Err(format!("`{text}` is not an encoding that is read; use utf-8 or gb18030")),
+        }
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Utf8 => "utf-8",
+            Self::Gb18030 => "gb18030",
         })
     }
 }

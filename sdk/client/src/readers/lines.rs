@@ -49,7 +49,8 @@ impl Quotes {
     }
 }
 
-fn before(bytes: &[u8], at: usize) -> Option<u8> {
+/// The byte before a place.
+pub(super) fn before(bytes: &[u8], at: usize) -> Option<u8> {
     at.checked_sub(1).map(|before| bytes[before])
 }
 

@@ -1,14 +1,24 @@
 //! Rows to records, and findings back to cells.
 //!
 //! A column means a field by its name, its path (`point.lon`), its title in either language or a synonym; letter case, width and
-//! surrounding space do not matter. A cell becomes what the field's type asks for where it has that form, else text, so that
+//! surrounding space do not matter. Where two columns mean the same field, or one a part of what the other means, neither is taken:
+//! which one counts is not known. A cell becomes what the field's type asks for where it has that form, else text, so that
 //! the standard's own rule says what is wrong.
 
-use super::lines::{DELIMITERS, Quotes};
+use super::{
+    lines::{DELIMITERS, Quotes, before},
+    text::Decided,
+};
 use guiju_model::{Date, Finding, Place, Report, Severity};
 use guiju_validator::{CheckOptions, Checker, Field, Quick, RowShape, Validator, codes};
-use serde_json::{Map, Value};
-use std::{cell::RefCell, fmt, sync::Arc};
+use serde_json::Value;
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
 
 pub(super) struct Table {
     delimiter: u8,
@@ -16,13 +26,14 @@ pub(super) struct Table {
     columns: Columns,
     /// Cells of the header, with those.
     width: usize,
-    /// The columns that are members of the record, in the order of their paths; none where two give the same field, or one a
-    /// part of what another gives.
-    members: Option<Vec<Member>>,
+    /// The columns that are members of the record, in the order of their paths.
+    members: Vec<Member>,
     /// Rows to the standard, where these members tell all of it.
     shape: Option<RowShape>,
     /// Whether some column has words for nothing.
     has_null_words: bool,
+    /// Which encoding the input is in.
+    encoding: Decided,
 }
 
 /// A column as a member of the record.
@@ -65,7 +76,7 @@ impl Row<'_> {
         self.table.read(self.source, &mut cells);
         cells.trim(self.source);
         self.table.spell(self.source, &mut cells);
-        self.table.write(self.source, &cells)
+        self.table.write(&cells)
     }
 }
 
@@ -104,56 +115,72 @@ impl Table {
         &DELIMITERS[at..=at]
     }
 
-    /// Reads the header, and says which columns mean nothing or the same.
-    pub fn new(header: &[u8], validator: &Validator) -> (Self, Vec<Finding>) {
+    /// Reads the header, which stands on that line behind so many bytes, and says which columns mean nothing or the same; a fault
+    /// where it cannot be read.
+    pub fn new(
+        header: &[u8],
+        (line, offset): (u64, u64),
+        validator: &Validator,
+        encoding: Decided,
+    ) -> Result<(Self, Vec<Finding>), Finding> {
+        let in_text = |finding: Finding, at: usize| {
+            let column = text(&header[..at]).chars().count() as u64 + 1;
+            Finding { place: Some(Place::Text { line, column, offset: offset + at as u64 }), ..finding }
+        };
+        if let Err(error) = std::str::from_utf8(header) {
+            let at = error.valid_up_to();
+            return Err(in_text(encoding.fault(header, at), at));
+        }
         let delimiter = delimiter(header);
         let mut cells = Cells::default();
-        let header = String::from_utf8_lossy(header);
-        let header = header.as_bytes();
         cells.read(header, delimiter);
+        if cells.is_cut {
+            return Err(in_text(codes::finding("csv-carriage-return", "", &[]), 0));
+        }
         let width = cells.len();
+        let at = |finding: Finding, column: &str| {
+            let place = Some(Place::Cell { row: 0, line, column: column.to_owned() });
+            Finding { place, ..finding }
+        };
+        let strays = if cells.is_unquoted { strays(header, delimiter) } else { Vec::new() };
+        let mut findings: Vec<Finding> =
+            strays.into_iter().map(|stray| at(stray.finding(""), &text(cells.get(header, stray.cell)))).collect();
         cells.drop_empty_end(header, 0);
-        let mut findings = Vec::new();
+        let names = Names::of(validator.fields());
         let mut columns: Vec<Column> = Vec::new();
         for cell in cells.iter(header) {
             let cell = &*text(cell);
-            let field = field(cell, validator.fields());
-            let at = |mut finding: Finding| {
-                finding.place = Some(Place::Cell { row: 0, line: 1, column: cell.to_owned() });
-                finding
-            };
-            match &field {
-                None if cell.trim().is_empty() => {}
-                None => findings.push(at(codes::finding("csv-header-unknown", "", &[("name", cell.trim())]))),
-                Some(known) => {
-                    let same = columns
-                        .iter()
-                        .find(|column| column.field.as_ref().is_some_and(|field| field.pointer == known.pointer));
-                    if let Some(same) = same {
-                        let both = format!("`{}`, `{}`", same.header.trim(), cell.trim());
-                        let name = known.pointer.trim_start_matches('/');
-                        findings.push(at(codes::finding(
-                            "csv-header-duplicate",
-                            &known.pointer,
-                            &[("columns", &both), ("name", name)],
-                        )));
-                    }
-                }
+            let field = names.field(cell).cloned();
+            if field.is_none() && !cell.trim().is_empty() {
+                findings.push(at(codes::finding("csv-header-unknown", "", &[("name", cell.trim())]), cell));
             }
             let holds_code = field.as_ref().is_some_and(holds_code);
             columns.push(Column { header: cell.to_owned(), field, holds_code });
         }
-        findings.extend(missing(&columns, validator));
+        findings.extend(missing(&columns, validator).into_iter().map(|finding| in_text(finding, 0)));
         // Rows without one field would be judged as empty records, which may conform.
         if !validator.fields().is_empty() && columns.iter().all(|column| column.field.is_none()) {
             let unknown = findings.iter_mut().filter(|finding| finding.code == "csv-header-unknown");
             unknown.for_each(|finding| finding.severity = Severity::Error);
         }
+        let doubled = doubled(&columns);
+        for (first, second) in &doubled {
+            let [one, other] = [first, second].map(|column| &columns[*column]);
+            let pointers = [one, other].map(|column| column.field.as_ref().map_or("", |field| field.pointer.as_str()));
+            let pointer = if pointers[0].len() <= pointers[1].len() { pointers[0] } else { pointers[1] };
+            let both = format!("`{}`, `{}`", one.header.trim(), other.header.trim());
+            let words = [("columns", both.as_str()), ("name", pointer.trim_start_matches('/'))];
+            findings.push(at(codes::finding("csv-header-duplicate", pointer, &words), &other.header));
+        }
+        for column in doubled.into_iter().flat_map(|(first, second)| [first, second]) {
+            columns[column].field = None;
+        }
         let members = members(&columns);
-        let paths = members.iter().flatten().map(|member| member.path.clone()).collect::<Vec<_>>();
-        let shape = members.as_ref().and_then(|_| validator.row_shape(&paths));
+        let paths = members.iter().map(|member| member.path.clone()).collect::<Vec<_>>();
+        let shape = validator.row_shape(&paths);
         let has_null_words = columns.iter().any(Column::has_null_words);
-        (Self { delimiter, columns: Columns(columns.into()), width, members, shape, has_null_words }, findings)
+        let columns = Columns(columns.into());
+        Ok((Self { delimiter, columns, width, members, shape, has_null_words, encoding }, findings))
     }
 
     /// A row as a record, for whoever wants to see that.
@@ -181,18 +208,32 @@ impl Table {
     ) -> Found {
         let validator = checker.validator();
         let place = |column: &str| Some(Place::Cell { row: index + 1, line, column: column.to_owned() });
+        let unread = |finding: Finding, column: &str| {
+            let mut report = validator.empty_report();
+            report.push(Finding { place: place(column), ..finding }, options.findings_max);
+            (Some(report), false)
+        };
         if let Err(error) = simdutf8::compat::from_utf8(row) {
-            let byte = format!("0x{:02X}", row[error.valid_up_to()]);
-            let finding = codes::finding("utf8-invalid", "", &[("byte", &byte)]);
-            return (Some(self.unread(finding, place(""), validator, options)), false);
+            let at = error.valid_up_to();
+            let column = self.columns.0.get(cell_at(row, at, self.delimiter));
+            return unread(self.encoding.fault(row, at), column.map_or("", |column| column.header.trim()));
         }
         self.read(row, cells);
+        if cells.is_cut {
+            return unread(codes::finding("csv-carriage-return", "", &[]), "");
+        }
         if cells.len() != self.columns.0.len() {
             let (found, expected) = (cells.len().to_string(), self.columns.0.len().to_string());
-            let finding = codes::finding("csv-ragged-row", "", &[("found", &found), ("expected", &expected)]);
-            return (Some(self.unread(finding, place(""), validator, options)), false);
+            return unread(codes::finding("csv-ragged-row", "", &[("found", &found), ("expected", &expected)]), "");
         }
         let mut own = Vec::new();
+        if cells.is_unquoted {
+            // Behind the last column there is at most space in quotes.
+            own.extend(strays(row, self.delimiter).into_iter().filter_map(|stray| {
+                let Column { header, field, .. } = self.columns.0.get(stray.cell)?;
+                Some((stray.finding(field.as_ref().map_or("", |field| &field.pointer)), header))
+            }));
+        }
         cells.trim(row);
         // Of most rows one look tells that no cell is an exponent, and of most tables the header that none is a null word.
         let may_have_exponents = memchr::memchr_iter(b'+', row).any(|at| matches!(row[..at].last(), Some(b'E' | b'e')));
@@ -215,7 +256,7 @@ impl Table {
         let told = match quick {
             Quick::Clean => None,
             Quick::Told(report) => Some(report),
-            Quick::Unsure => checker.tell(&self.write(row, cells), options),
+            Quick::Unsure => checker.tell(&self.write(cells), options),
         };
         let told = told.filter(|report| report.errors + report.warnings + report.infos > 0);
         if own.is_empty() && told.is_none() {
@@ -230,19 +271,15 @@ impl Table {
         }
         let found = std::mem::take(&mut report.findings);
         let mut whole = Report { errors: 0, warnings: 0, infos: 0, ..report.clone() };
-        let own = own.into_iter().map(|(mut finding, header)| {
-            finding.place = place(header);
-            finding
-        });
-        let (listed, kept) = (report.errors + report.warnings + report.infos, found.len() as u64);
-        own.chain(found).for_each(|finding| whole.push(finding, options.findings_max));
-        // Findings past the limit were counted already.
-        if listed > kept {
-            let count = |severity| whole.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
-            whole.errors = whole.errors.max(report.errors).max(count(guiju_model::Severity::Error));
-            whole.warnings = whole.warnings.max(report.warnings);
-            whole.infos = whole.infos.max(report.infos);
+        for (finding, header) in own {
+            whole.push(Finding { place: place(header.trim()), ..finding }, options.findings_max);
         }
+        // Findings past the limit were counted already.
+        whole.errors += report.errors;
+        whole.warnings += report.warnings;
+        whole.infos += report.infos;
+        let room = options.findings_max.saturating_sub(whole.findings.len());
+        whole.findings.extend(found.into_iter().take(room));
         (Some(whole), true)
     }
 
@@ -253,7 +290,7 @@ impl Table {
         values.clear();
         // Of rows without these, texts stand in JSON as they are.
         let is_all_plain = !cells.is_unquoted && is_plain(row);
-        for Member { column, kind, has_null_words, .. } in self.members.iter().flatten() {
+        for Member { column, kind, has_null_words, .. } in &self.members {
             let (cell, from) = (cells.get(row, *column), spelled.len());
             let field = || self.columns.0[*column].field.as_ref();
             if cell.is_empty() || *has_null_words && field().is_some_and(|field| is_null_word(field, cell)) {
@@ -278,8 +315,7 @@ impl Table {
     }
 
     /// The record of a row whose cells are spelled.
-    fn write(&self, row: &[u8], cells: &Cells) -> Vec<u8> {
-        let Some(members) = &self.members else { return self.put_together(row, cells) };
+    fn write(&self, cells: &Cells) -> Vec<u8> {
         let mut json = Vec::with_capacity(2 * cells.spelled.len() + 64);
         let mut open: &[String] = &[];
         let name = |json: &mut Vec<u8>, name: &[u8]| {
@@ -290,7 +326,7 @@ impl Table {
         };
         json.push(b'{');
         for (Member { path, spelled, .. }, (from, to)) in
-            members.iter().zip(&cells.values).filter(|(_, (_, to))| *to > 0)
+            self.members.iter().zip(&cells.values).filter(|(_, (_, to))| *to > 0)
         {
             let above = &path[..path.len() - 1];
             let same = open.iter().zip(above).take_while(|(one, other)| one == other).count();
@@ -307,30 +343,6 @@ impl Table {
         json.push(b'}');
         json
     }
-
-    /// The same for any columns.
-    fn put_together(&self, row: &[u8], cells: &Cells) -> Vec<u8> {
-        let mut record = Value::Object(Map::new());
-        for (column, cell) in self.columns.0.iter().zip(cells.iter(row)) {
-            if let Some(field) = column.field.as_ref().filter(|field| !cell.is_empty() && !is_null_word(field, cell)) {
-                put(&mut record, &field.pointer, value(&text(cell), field));
-            }
-        }
-        serde_json::to_vec(&record).unwrap_or_default()
-    }
-
-    fn unread(
-        &self,
-        mut finding: Finding,
-        place: Option<Place>,
-        validator: &Validator,
-        options: &CheckOptions,
-    ) -> Report {
-        finding.place = place;
-        let mut report = validator.empty_report();
-        report.push(finding, options.findings_max);
-        report
-    }
 }
 
 /// The fields that every record has and no column gives; a column may give a member of a nested field instead.
@@ -346,11 +358,51 @@ fn missing(columns: &[Column], validator: &Validator) -> Vec<Finding> {
         let name = field.pointer.trim_start_matches('/');
         let [en, zh] = [&field.title_en, &field.title_zh].map(|title| title.as_deref().unwrap_or(name));
         let words = [("name", name, name), ("title", en, zh)];
-        let mut finding = codes::finding_in_words("csv-header-missing", &field.pointer, &words);
-        finding.place = Some(Place::Text { line: 1, column: 1, offset: 0 });
-        finding
+        codes::finding_in_words("csv-header-missing", &field.pointer, &words)
     };
     required.map(told).collect()
+}
+
+/// Columns that give the same field as an earlier one, or a part of it, or that of which it is a part: the earlier one, and the column.
+fn doubled(columns: &[Column]) -> Vec<(usize, usize)> {
+    let (mut first, mut found): (BTreeMap<&str, usize>, BTreeSet<(usize, usize)>) = Default::default();
+    for (at, column) in columns.iter().enumerate() {
+        let Some(field) = &column.field else { continue };
+        let pointer = field.pointer.as_str();
+        let above = pointer.match_indices('/').skip(1).filter_map(|(end, _)| first.get(&pointer[..end]));
+        let below = format!("{pointer}/");
+        let below = first.range(below.as_str()..).take_while(|(other, _)| other.starts_with(&below));
+        let same = first.get(pointer);
+        found.extend(above.chain(below.map(|(_, at)| at)).chain(same).map(|earlier| (at, *earlier)));
+        first.entry(pointer).or_insert(at);
+    }
+    found.into_iter().map(|(at, earlier)| (earlier, at)).collect()
+}
+
+/// Fields by what a header may call them.
+struct Names<'v> {
+    names: HashMap<String, &'v Field>,
+    /// In either language, and synonyms; a name of another field goes before them.
+    titles: HashMap<String, &'v Field>,
+}
+
+impl<'v> Names<'v> {
+    fn of(fields: &'v [Field]) -> Self {
+        let (mut names, mut titles) = (HashMap::new(), HashMap::new());
+        for field in fields.iter().filter(|field| !field.pointer.is_empty()) {
+            let name = plain(&field.pointer.trim_start_matches('/').replace('/', "."));
+            names.entry(name).or_insert(field);
+            for title in field.title_zh.iter().chain(&field.title_en).chain(&field.synonyms) {
+                titles.entry(plain(title)).or_insert(field);
+            }
+        }
+        Self { names, titles }
+    }
+
+    fn field(&self, header: &str) -> Option<&'v Field> {
+        let wanted = Some(plain(header)).filter(|wanted| !wanted.is_empty())?;
+        self.names.get(&wanted).or_else(|| self.titles.get(&wanted)).copied()
+    }
 }
 
 impl Columns {
@@ -401,6 +453,8 @@ pub(super) struct Cells {
     /// Where they stand, in the row or in `unquoted`.
     spans: Vec<(usize, usize)>,
     is_unquoted: bool,
+    /// Whether they end at a carriage return in the middle of the row.
+    is_cut: bool,
     /// The cells of a row that has quotes, without them.
     unquoted: Vec<u8>,
     ends: Vec<usize>,
@@ -412,6 +466,7 @@ pub(super) struct Cells {
 impl Cells {
     fn read(&mut self, row: &[u8], delimiter: u8) {
         self.spans.clear();
+        self.is_cut = false;
         self.is_unquoted = memchr::memchr3(b'"', b'\r', b'\n', row).is_some();
         if self.is_unquoted {
             let known = DELIMITERS.iter().position(|known| *known == delimiter).unwrap_or_default();
@@ -428,7 +483,7 @@ impl Cells {
 
     fn unquote(&mut self, row: &[u8], delimiter: u8, reader: &mut csv_core::Reader) {
         reader.reset();
-        let Self { spans, unquoted, ends, .. } = self;
+        let Self { spans, unquoted, ends, is_cut, .. } = self;
         // Quotes only take bytes away, and each cell but the last ends with a delimiter.
         unquoted.resize(row.len(), 0);
         ends.resize(1 + memchr::memchr_iter(delimiter, row).count(), 0);
@@ -437,6 +492,7 @@ impl Cells {
             // Without a line end, a row ends where nothing more comes.
             ended += reader.read_record(&[], &mut unquoted[written..], &mut ends[ended..]).3;
         }
+        *is_cut = row[read..].iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
         let mut from = 0;
         spans.extend(ends[..ended].iter().map(|end| (std::mem::replace(&mut from, *end), *end)));
     }
@@ -475,7 +531,63 @@ impl Cells {
     }
 }
 
-fn members(columns: &[Column]) -> Option<Vec<Member>> {
+/// Where a quote in a row is neither around a cell nor doubled within one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stray {
+    cell: usize,
+    /// Behind it the cell goes on, so that it is not known what was in quotes; otherwise it is a character of a cell without quotes.
+    is_closing: bool,
+}
+
+impl Stray {
+    fn finding(self, path: &str) -> Finding {
+        let (severity, en, zh) = match self.is_closing {
+            true => (Severity::Error, "text follows where the quoted cell should end", "引号闭合之后还有文字"),
+            false => (Severity::Warning, "it was kept as a character", "已按普通字符保留"),
+        };
+        Finding { severity, ..codes::finding_in_words("csv-quote-stray", path, &[("read", en, zh)]) }
+    }
+}
+
+/// The first of each cell.
+fn strays(row: &[u8], delimiter: u8) -> Vec<Stray> {
+    let (mut found, mut quotes, mut cell, mut seen) = (Vec::<Stray>::new(), Quotes::default(), 0, 0);
+    for at in memchr::memchr_iter(b'"', row) {
+        if !quotes.are_open {
+            cell += memchr::memchr_iter(delimiter, &row[seen..at]).count();
+        }
+        seen = at;
+        let is_closing = quotes.are_open;
+        quotes.meet(at as u64, before(row, at), &[delimiter]);
+        let behind = &row[at + 1..];
+        // Space behind a cell is trimmed, in quotes or not.
+        let goes_on = || {
+            behind.iter().find(|byte| **byte != b' ').is_some_and(|byte| !matches!(byte, b'\r') && *byte != delimiter)
+        };
+        let is_stray = match (is_closing, quotes.are_open) {
+            (true, _) => behind.first() != Some(&b'"') && goes_on(),
+            (false, is_opening) => !is_opening,
+        };
+        if is_stray && found.last().is_none_or(|last| last.cell != cell) {
+            found.push(Stray { cell, is_closing });
+        }
+    }
+    found
+}
+
+/// The cell in which a byte of a row lies.
+fn cell_at(row: &[u8], at: usize, delimiter: u8) -> usize {
+    let (mut quotes, mut cell) = (Quotes::default(), 0);
+    for stop in memchr::memchr2_iter(b'"', delimiter, &row[..at]) {
+        match row[stop] {
+            b'"' => quotes.meet(stop as u64, before(row, stop), &[delimiter]),
+            _ => cell += usize::from(!quotes.are_open),
+        }
+    }
+    cell
+}
+
+fn members(columns: &[Column]) -> Vec<Member> {
     let mut members = Vec::new();
     for (column, Column { field, .. }) in columns.iter().enumerate() {
         let Some(field) = field else { continue };
@@ -494,14 +606,13 @@ fn members(columns: &[Column]) -> Option<Vec<Member>> {
             () => Kind::Other,
         };
         let path = tokens(&field.pointer);
-        let spelled = spelled_name(path.last()?);
+        let Some(last) = path.last() else { continue };
+        let spelled = spelled_name(last);
         let has_null_words = !field.null_words.is_empty();
         members.push(Member { column, path, spelled, kind, has_null_words });
     }
     members.sort_by(|a, b| a.path.cmp(&b.path));
-    // Of two columns for one field the later one counts.
-    let is_apart = members.windows(2).all(|pair| !pair[1].path.starts_with(&pair[0].path));
-    is_apart.then_some(members)
+    members
 }
 
 fn spelled_name(name: &str) -> Vec<u8> {
@@ -514,7 +625,7 @@ fn tokens(pointer: &str) -> Vec<String> {
 }
 
 /// A cell of a row, which is known to be UTF-8; quotes are taken off whole, so that what is left is.
-fn text(cell: &[u8]) -> std::borrow::Cow<'_, str> {
+fn text(cell: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(cell)
 }
 
@@ -552,16 +663,6 @@ fn spell_texts(cell: &[u8], spelled: &mut Vec<u8>) {
         spell_text(item.as_bytes(), spelled);
     }
     spelled.push(b']');
-}
-
-fn field(header: &str, fields: &[Field]) -> Option<Field> {
-    let wanted = plain(header);
-    let is_name = |field: &&Field| plain(&field.pointer.trim_start_matches('/').replace('/', ".")) == wanted;
-    let is_title = |field: &&Field| {
-        let titles = field.title_zh.iter().chain(&field.title_en).chain(&field.synonyms);
-        titles.into_iter().any(|title| plain(title) == wanted)
-    };
-    fields.iter().find(is_name).or_else(|| fields.iter().find(is_title)).cloned()
 }
 
 /// Without letter case, width, and space.
@@ -689,20 +790,32 @@ fn is_exponent(cell: &[u8]) -> bool {
         }
 }
 
-/// Sets a value at a pointer, making the objects on the way.
-fn put(record: &mut Value, pointer: &str, value: Value) {
-    let mut at = record;
-    for token in tokens(pointer) {
-        let Value::Object(members) = at else { return };
-        at = members.entry(token).or_insert_with(|| Value::Object(Map::new()));
-    }
-    *at = value;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use guiju_validator::CompileOptions;
+    use serde_json::Map;
+
+    /// Sets a value at a pointer, making the objects on the way.
+    fn put(record: &mut Value, pointer: &str, value: Value) {
+        let mut at = record;
+        for token in tokens(pointer) {
+            let Value::Object(members) = at else { return };
+            at = members.entry(token).or_insert_with(|| Value::Object(Map::new()));
+        }
+        *at = value;
+    }
+
+    /// A record as a value, member by member.
+    fn put_together(table: &Table, row: &[u8], cells: &Cells) -> Vec<u8> {
+        let mut record = Value::Object(Map::new());
+        for (column, cell) in table.columns.0.iter().zip(cells.iter(row)) {
+            if let Some(field) = column.field.as_ref().filter(|field| !cell.is_empty() && !is_null_word(field, cell)) {
+                put(&mut record, &field.pointer, value(&text(cell), field));
+            }
+        }
+        serde_json::to_vec(&record).unwrap_or_default()
+    }
 
     #[test]
     fn a_row_is_written_as_it_would_be_put_together() {
@@ -711,10 +824,10 @@ mod tests {
             "boolean"}, "all": {"type": "array", "items": {"type": "number"}}, "any": {}, "code": {"type": ["string", "null"]},
             "at": {"type": "object", "properties": {"lon": {"type": "number"}, "deep": {"properties": {"b": {}, "a": {}}}}}}}"#;
         let validator = Validator::compile_schema(schema, &CompileOptions::default()).unwrap();
-        let (table, findings) =
-            Table::new("size,at.deep.b,name,on,at.lon,count,is,all,any,code,at.deep.a,nobody".as_bytes(), &validator);
+        let header = "size,at.deep.b,name,on,at.lon,count,is,all,any,code,at.deep.a,nobody";
+        let (table, findings) = Table::new(header.as_bytes(), (1, 0), &validator, Decided::default()).unwrap();
         assert_eq!(findings.len(), 1, "{findings:?}");
-        assert!(table.members.is_some() && table.shape.is_some(), "every column is a member");
+        assert!(table.members.len() == 11 && table.shape.is_some(), "every column is a member");
         let words = [
             "", " ", "-", "0", "-0", "007", "1.50", "1e5", "1E+5", ".5", "5.", "--1", "true", "TRUE", "2024/2/9",
             "a\"\"b",
@@ -729,7 +842,7 @@ mod tests {
             assert_eq!(cells.len(), 12);
             cells.trim(row);
             table.spell(row, &mut cells);
-            let (one, other) = (table.write(row, &cells), table.put_together(row, &cells));
+            let (one, other) = (table.write(&cells), put_together(&table, row, &cells));
             assert_eq!(String::from_utf8(one), String::from_utf8(other));
         }
     }
@@ -746,6 +859,44 @@ mod tests {
             let trimmed: Vec<String> = quick.iter(row).map(|cell| text(cell).trim().to_owned()).collect();
             quick.trim(row);
             assert_eq!(quick.iter(row).map(text).collect::<Vec<_>>(), trimmed);
+        }
+    }
+
+    #[test]
+    fn quotes_that_are_around_nothing_are_told() {
+        let told = |row: &str| {
+            let found = strays(row.as_bytes(), b',');
+            found.into_iter().map(|Stray { cell, is_closing }| (cell, is_closing)).collect::<Vec<_>>()
+        };
+        for row in [
+            "",
+            "a,b",
+            "\"a\",\"b\"",
+            "\"\"",
+            "\"a\"\"b\",\"\"\"\"",
+            "\"a,\nb\" ,c",
+            "a,\"b\"\r",
+            "\"open,\"\"",
+            ",\"\",",
+        ] {
+            assert_eq!(told(row), [], "{row}");
+        }
+        assert_eq!(told("a,5\" pipe"), [(1, false)]);
+        assert_eq!(told("\"a\"b,c\"d\"e,\"f"), [(0, true), (1, false)]);
+        assert_eq!(told("\"a,b\" \"c\", \"d\""), [(0, true), (1, false)]);
+        assert_eq!(told("\"a\"\"\"b"), [(0, true)]);
+    }
+
+    #[test]
+    fn of_columns_for_one_field_none_is_taken() {
+        let schema = br#"{"properties": {"a": {"title": "one"}, "b": {"properties": {"c": {"properties": {"d": {}}}}}, "e": {}}}"#;
+        let validator = Validator::compile_schema(schema, &CompileOptions::default()).unwrap();
+        for (header, told, left) in
+            [("a,ONE,e,a", 2, 1), ("b,b.c.d,e", 1, 1), ("b.c.d,a,b.c", 1, 1), ("b.c.d,b,b.c,e", 3, 1), ("a,b,e", 0, 3)]
+        {
+            let (table, findings) = Table::new(header.as_bytes(), (1, 0), &validator, Decided::default()).unwrap();
+            let codes = findings.iter().filter(|finding| finding.code == "csv-header-duplicate").count();
+            assert_eq!((codes, table.members.len()), (told, left), "{header}: {findings:?}");
         }
     }
 }
