@@ -2,13 +2,14 @@
 
 use crate::{
     Registry, RegistryError,
+    readers::Encoding,
     receipt::{Counts, Receipt, ReceiptError},
 };
 use guiju_model::{Date, Finding, Reference, Report};
 use guiju_proto::{
     conformance::{
-        CheckOptions, CheckStreamHeader, CheckStreamRequest, Format, Progress, check_stream_request::Message as In,
-        check_stream_response::Message as Out,
+        self as wire, CheckOptions, CheckStreamHeader, CheckStreamRequest, Format, Progress,
+        check_stream_request::Message as In, check_stream_response::Message as Out,
     },
     convert::ConvertError,
 };
@@ -29,6 +30,8 @@ pub struct StreamOptions {
     pub with_values: bool,
     /// The registry signs what it found.
     pub with_receipt: bool,
+    /// None: found out from the first bytes beyond ASCII.
+    pub encoding: Option<Encoding>,
 }
 
 /// What a registry tells while it checks.
@@ -91,7 +94,7 @@ impl Registry {
         I: IntoIterator<Item = B, IntoIter: Send + 'static>,
         B: Into<Bytes> + 'static,
     {
-        let StreamOptions { reference_date, findings_max, with_values, with_receipt } = *options;
+        let StreamOptions { reference_date, findings_max, with_values, with_receipt, encoding } = *options;
         let header = CheckStreamHeader {
             reference: reference.to_string(),
             options: Some(CheckOptions {
@@ -102,6 +105,12 @@ impl Registry {
             format: Format::Unspecified.into(),
             failing_only: true,
             with_receipt,
+            encoding: match encoding {
+                None => wire::Encoding::Unspecified,
+                Some(Encoding::Utf8) => wire::Encoding::Utf8,
+                Some(Encoding::Gb18030) => wire::Encoding::Gb18030,
+            }
+            .into(),
         };
         let message = |message| CheckStreamRequest { message: Some(message) };
         let chunks = pieces.into_iter().flat_map(|piece| chunks(piece.into()));
