@@ -257,7 +257,7 @@ impl Edit {
             match token {
                 // What follows is a name.
                 "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
-                    drop(tokens.next())
+                    _ = tokens.next();
                 }
                 "not" | "if" | "oneOf" | "contains" if tokens.clone().next().is_some() => {
                     let Text { en, zh } = &self.detail;

@@ -76,8 +76,6 @@ static LANGUAGES: LazyLock<HashMap<&'static str, Language>> = LazyLock::new(|| {
     ];
     let wider = [
         ("cn-datetime", format!("^{date}[Tt]{time}$")),
-        ("date-time", format!("^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt]{time}$")),
-        ("time", format!("^{time}$")),
         ("cn-resident-id", around(&id)),
         ("cn-resident-id-15-or-18", around(&format!("{DIGIT}{{15}}|{id}"))),
         ("cn-permanent-resident-id", around(&format!("{LETTER}{{3}}{DIGIT}{{12}}|{id}"))),
@@ -168,24 +166,26 @@ mod tests {
 
     #[test]
     fn a_format_has_no_text_beyond_its_pattern() {
-        let (texts, mut patterns) = (texts(), Patterns::default());
+        let (texts, mut patterns, mut wrong) = (texts(), Patterns::default(), Vec::new());
         for (format, language) in LANGUAGES.iter() {
             let mut count = 0;
             for text in &texts {
                 let matches = patterns.is_match(&language.pattern, text).expect("it compiles");
-                match has(format, text) {
-                    true => assert!(matches, "{text:?} has {format}"),
-                    false => assert!(!(matches && language.is_exact), "{text:?} has no {format}"),
-                }
                 count += usize::from(matches);
+                match has(format, text) {
+                    true if !matches => wrong.push(format!("{text:?} has {format}")),
+                    false if matches && language.is_exact => wrong.push(format!("{text:?} has no {format}")),
+                    _ => {}
+                }
             }
             assert!(count > 0, "nothing is {format}");
         }
         for format in REFUSE_NOTHING {
-            assert_eq!(texts.iter().find(|text| !has(format, text)), None, "{format}");
+            wrong.extend(texts.iter().find(|text| !has(format, text)).map(|text| format!("{text:?} has no {format}")));
         }
         for format in formats::names().filter(|format| !refuses_nothing(format)) {
             assert!(texts.iter().any(|text| !has(format, text)), "{format} refuses nothing");
         }
+        assert!(wrong.is_empty(), "{}: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
     }
 }
