@@ -175,11 +175,9 @@ impl Condition {
                 let (one, other) = if left <= right { (left, right) } else { (right, left) };
                 (Subject::Parity(one, other), Test::Holds)
             }
-            op => match Op::of(op)? {
-                op => match comparison(written, op)? {
-                    Some(found) => found,
-                    None => return words(),
-                },
+            op => match comparison(written, Op::of(op)?)? {
+                Some(found) => found,
+                None => return words(),
             },
         };
         Some(Self { subject, test })
