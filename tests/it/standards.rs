@@ -64,6 +64,20 @@ fn every_code_list_shows_both_kinds_of_examples() {
     }
 }
 
+/// Whoever holds a version is told what the next one changed.
+#[test]
+fn every_later_version_says_what_it_changed() {
+    let of = |standard: &StandardId| {
+        let own = SHELF.versions.iter().filter(|(package, _)| package.standard == *standard);
+        own.map(|(package, _)| package.version.clone()).collect::<BTreeSet<Version>>()
+    };
+    for (standard, metadata) in &SHELF.metadata {
+        let later: Vec<Version> = of(standard).into_iter().skip(1).collect();
+        let told: Vec<Version> = metadata.changes.keys().cloned().collect();
+        assert_eq!(told, later, "{standard}: `changes` of standard.toml against its later versions");
+    }
+}
+
 /// Each mistake that an example shows names what it is about, so that the page of findings can be read alone.
 #[test]
 fn every_failing_record_says_in_words_what_is_wrong() {
@@ -183,6 +197,11 @@ fn confirmations(package: &Package) -> String {
     rules_between(package).into_iter().for_each(|line| text += &line);
     metadata.sources.iter().for_each(|source| text += &format!("- Source: {source}\n"));
     metadata.doubts.iter().for_each(|doubt| text += &format!("- Doubt: {doubt}\n"));
+    metadata
+        .changes
+        .iter()
+        .rev()
+        .for_each(|(version, told)| text += &format!("- {version}: {} {}\n", told.en, told.zh));
     text
 }
 

@@ -35,7 +35,7 @@ pub use id::{IdError, Name, Namespace, StandardId};
 pub use info::{SearchHit, StandardInfo, VersionInfo, Waiver};
 pub use links::{Link, LinkError, links};
 pub use manifest::{Content, Dependency, FileError, Manifest, Package, contract_document, document_name};
-pub use metadata::{Metadata, MetadataError, Properties, Reading};
+pub use metadata::{Metadata, MetadataError, Properties, Reading, Told};
 pub use reference::{Reference, ReferenceError, Selector};
 pub use role::{Grant, GrantInfo, Principal, Role, Scope, Step, TokenInfo};
 pub use search::Words;

@@ -1,7 +1,9 @@
 //! `standard.toml`: who answers for a standard and how it may be used.
 
 use crate::{Kind, SecurityLevel, ShareClass, StandardId};
+use semver::Version;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What holds for all versions of a standard. Read from `standard.toml`, kept by the registry beside the versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,9 +43,20 @@ pub struct Metadata {
     /// What an owner must confirm before relying on it.
     #[serde(default)]
     pub doubts: Vec<String>,
+    /// What each version changed, by its number, for whoever holds the one before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changes: BTreeMap<Version, Told>,
     /// How versions are compared.
     #[serde(default)]
     pub reading: Reading,
+}
+
+/// A sentence or two, in both languages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Told {
+    pub en: String,
+    pub zh: String,
 }
 
 /// The named transformations under which versions are compared.

@@ -141,6 +141,11 @@ update_cycle = "Y"            # RT, D, W, M, Q, Y, N: real time to yearly, or no
 basis = []                    # GB/T numbers with their years, "GB/T 2260-2007"
 sources = ["where the facts come from ({en})"]
 doubts = []                   # what whoever relies on it should know is not certain
+
+# What each later version changed, for whoever holds the one before:
+# [changes."0.2.0"]
+# en = "The day of setting up is mandatory."
+# zh = "设立日期改为必填。"
 "#;
 
 const RECORD: &str = r##"{

@@ -75,6 +75,10 @@ fn head(out: &mut impl Write, found: &Found, context: &Context) -> Result<(), Fa
     line("kind", "类型", manifest.kind.as_str())?;
     line("digest", "摘要", &found.content().digest().to_string())?;
     line("versions", "版本", &found.versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))?;
+    let told = found.metadata.as_ref().and_then(|metadata| metadata.changes.get(&manifest.version));
+    if let Some(told) = told {
+        line("changed", "变更", lang.pick(&told.en, &told.zh))?;
+    }
     for info in &found.infos {
         let successor = if info.successor.is_empty() { String::new() } else { format!("; use {}", info.successor) };
         line(
