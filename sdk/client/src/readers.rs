@@ -134,9 +134,9 @@ pub fn check(
     let mut base = Base { index: 0, line: u64::from(matches!(source, Source::Lines(_))), blank_lines: 0 };
     let table = match (format, &mut source) {
         (Format::Csv, Source::Lines(blocks)) => match header(blocks, form, &mut base)? {
-            Some((header, place)) => {
-                let read = Table::new(&header, place, validator, encoding.clone());
-                let (table, findings) = read.map_err(|fault| ReadError::Refused(Box::new(fault)))?;
+            Some(Header { text, line, offset }) => {
+                let read = Table::new(&text, (line, offset), validator, encoding.clone());
+                let (table, findings) = read.map_err(ReadError::Refused)?;
                 form.delimiters = table.delimiters();
                 blocks.take_form(form);
                 for finding in findings {
@@ -178,12 +178,14 @@ pub fn check(
     Ok(totals)
 }
 
-/// The first row that holds anything, its line, and where it begins.
-fn header(
-    blocks: &mut Blocks<impl Read>,
-    form: Form,
-    base: &mut Base,
-) -> Result<Option<(Vec<u8>, (u64, u64))>, ReadError> {
+/// The first row that holds anything.
+struct Header {
+    text: Vec<u8>,
+    line: u64,
+    offset: u64,
+}
+
+fn header(blocks: &mut Blocks<impl Read>, form: Form, base: &mut Base) -> Result<Option<Header>, ReadError> {
     let (mut block, mut raws) = (Block::default(), Vec::new());
     while blocks.first(&mut block)? {
         block.split(form, &mut raws);
@@ -192,7 +194,7 @@ fn header(
         let Some(Raw { line, column, offset, bytes, fault }) = raws.pop() else { continue };
         let line = first_line + line;
         return match fault {
-            None => Ok(Some((block.bytes()[bytes].to_vec(), (line, offset)))),
+            None => Ok(Some(Header { text: block.bytes()[bytes].to_vec(), line, offset })),
             Some(fault) => {
                 let place = Some(Place::Text { line, column, offset });
                 Err(ReadError::Refused(Box::new(Finding { place, ..*fault })))

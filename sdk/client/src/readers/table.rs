@@ -122,20 +122,20 @@ impl Table {
         (line, offset): (u64, u64),
         validator: &Validator,
         encoding: Decided,
-    ) -> Result<(Self, Vec<Finding>), Finding> {
+    ) -> Result<(Self, Vec<Finding>), Box<Finding>> {
         let in_text = |finding: Finding, at: usize| {
             let column = text(&header[..at]).chars().count() as u64 + 1;
             Finding { place: Some(Place::Text { line, column, offset: offset + at as u64 }), ..finding }
         };
         if let Err(error) = std::str::from_utf8(header) {
             let at = error.valid_up_to();
-            return Err(in_text(encoding.fault(header, at), at));
+            return Err(in_text(encoding.fault(header, at), at).into());
         }
         let delimiter = delimiter(header);
         let mut cells = Cells::default();
         cells.read(header, delimiter);
         if cells.is_cut {
-            return Err(in_text(codes::finding("csv-carriage-return", "", &[]), 0));
+            return Err(in_text(codes::finding("csv-carriage-return", "", &[]), 0).into());
         }
         let width = cells.len();
         let at = |finding: Finding, column: &str| {
