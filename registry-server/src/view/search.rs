@@ -1,8 +1,17 @@
 //! What standards are found by: words of names, titles, data elements and texts.
 
 use super::{View, ViewError};
-use guiju_model::{MatchedIn, StandardId, StandardInfo, search};
-use std::collections::BTreeMap;
+use guiju_model::{
+    MatchedIn, StandardId, StandardInfo,
+    search::{Query, Tokens},
+};
+
+/// Under this and its name, the words of a standard, in one row: more of them would be rows to count at each start.
+const TOKENS: &str = "t/";
+
+pub(super) fn tokens_key(standard: &StandardId) -> Vec<u8> {
+    format!("{TOKENS}{standard}").into_bytes()
+}
 
 /// A standard in which every word of a query is found.
 #[derive(Clone, Debug)]
@@ -22,34 +31,21 @@ impl View {
         count: usize,
         keep: impl Fn(&StandardId) -> bool,
     ) -> Result<Vec<Match>, ViewError> {
-        let mut found: Option<BTreeMap<String, (u8, String)>> = None;
-        for token in search::tokens(query) {
-            let mut here: BTreeMap<String, u8> = BTreeMap::new();
-            for item in self.keys(&format!("t/{token}")) {
-                let (key, rank) = item?;
-                let Some((_, standard)) = key.split_once('|') else { continue };
-                let rank = rank.first().copied().unwrap_or(u8::MAX);
-                here.entry(standard.to_owned()).and_modify(|known| *known = rank.min(*known)).or_insert(rank);
+        let query = Query::of(query);
+        let mut ranked = Vec::new();
+        for item in self.keys(TOKENS) {
+            let (key, text) = item?;
+            let text = String::from_utf8_lossy(&text);
+            let Some((matched_in, token)) = query.matched(&Tokens::kept(&text)) else { continue };
+            let Ok(name) = key[TOKENS.len()..].parse::<StandardId>() else { continue };
+            if keep(&name) {
+                ranked.push((matched_in, name, token.to_owned()));
             }
-            found = Some(match found {
-                None => here.into_iter().map(|(name, rank)| (name, (rank, token.clone()))).collect(),
-                Some(known) => {
-                    let both = known.into_iter().filter_map(|(name, worst)| {
-                        let rank = *here.get(&name)?;
-                        Some((name, if rank > worst.0 { (rank, token.clone()) } else { worst }))
-                    });
-                    both.collect()
-                }
-            });
         }
-        let found = found.unwrap_or_default().into_iter();
-        let found = found.filter_map(|(name, (rank, token))| Some((rank, name.parse::<StandardId>().ok()?, token)));
-        let mut ranked: Vec<(u8, StandardId, String)> = found.filter(|(_, name, _)| keep(name)).collect();
         ranked.sort();
         let mut hits = Vec::new();
-        for (rank, name, token) in ranked.into_iter().take(count) {
+        for (matched_in, name, token) in ranked.into_iter().take(count) {
             let Some(standard) = self.standard(&name)? else { continue };
-            let matched_in = MatchedIn::ALL.get(usize::from(rank)).copied().unwrap_or(MatchedIn::Text);
             hits.push(Match { standard, matched_in, token });
         }
         Ok(hits)

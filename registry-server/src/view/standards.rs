@@ -1,8 +1,9 @@
 //! Standards and their versions: what is published, what refers to what, and their status.
 
-use super::{Ends, View, ViewError, json};
+use super::{Ends, View, ViewError, json, search};
 use guiju_model::{
     Dependency, Digest, Kind, Metadata, StandardId, StandardInfo, Status, Term, VersionInfo, Waiver, Words,
+    search::Tokens,
 };
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,6 @@ impl View {
         let standard = info.standard.to_string();
         let key = standard_key(&info.standard);
         let old: Option<StandardRow> = self.changed(changes, &key)?;
-        let is_first = old.is_none();
         let mut versions = old.map(|row| row.versions).unwrap_or_default();
         versions.insert(info.version.to_string(), (info.digest.to_string(), info.status));
         changes.insert(key, json(&StandardRow { metadata: metadata.clone(), versions }));
@@ -58,13 +58,15 @@ impl View {
             let key = format!("r/{}|{standard}|{}", dependency.standard, info.version);
             changes.insert(key.into_bytes(), Vec::new());
         }
-        for (token, place) in words.tokens() {
-            let rank = place as u8;
-            let key = format!("t/{token}|{standard}").into_bytes();
-            // Most words stay from version to version, and a row is sooner read than written.
-            if is_first || changes.contains_key(&key) || self.get(&key)?.is_none_or(|known| *known != [rank]) {
-                changes.insert(key, vec![rank]);
-            }
+        let key = search::tokens_key(&info.standard);
+        let old = match changes.get(&key) {
+            Some(row) => Some(row.clone()),
+            None => self.get(&key)?.map(|row| row.to_vec()),
+        };
+        let old = old.map(|row| String::from_utf8_lossy(&row).into_owned()).unwrap_or_default();
+        let tokens = Tokens::kept(&old).with([words]);
+        if tokens.as_str() != old {
+            changes.insert(key, tokens.as_str().into());
         }
         Ok(())
     }

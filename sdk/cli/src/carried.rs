@@ -1,9 +1,12 @@
 //! Listing and searching the standards that the program carries, as a registry would.
 
 use crate::embedded;
-use guiju_model::{Catalog, Digest, Kind, Metadata, Namespace, SearchHit, StandardId, StandardInfo, Words, search};
+use guiju_model::{
+    Catalog, Digest, Kind, Metadata, Namespace, SearchHit, StandardId, StandardInfo, Words,
+    search::{Query, Tokens},
+};
 use semver::Version;
-use std::{collections::BTreeMap, convert::Infallible};
+use std::convert::Infallible;
 
 /// Standards in order of their names.
 pub fn list(namespace: Option<&Namespace>, kind: Option<Kind>) -> Vec<StandardInfo> {
@@ -18,8 +21,9 @@ pub fn metadata(standard: &StandardId) -> Option<Metadata> {
 
 /// Standards in which every word is found, best place first, then in order of their names.
 pub fn search(query: &str) -> Vec<SearchHit> {
+    let query = Query::of(query);
     let mut hits: Vec<SearchHit> =
-        embedded::archive().standards().filter_map(|standard| hit(standard, query)).collect();
+        embedded::archive().standards().filter_map(|standard| hit(standard, &query)).collect();
     hits.sort_by_key(|hit| hit.matched_in);
     hits
 }
@@ -44,7 +48,7 @@ fn latest(versions: &[(Version, Digest)]) -> Option<(Version, Digest)> {
     versions.iter().max().cloned()
 }
 
-fn hit(standard: &StandardId, query: &str) -> Option<SearchHit> {
+fn hit(standard: &StandardId, query: &Query) -> Option<SearchHit> {
     let (archive, metadata) = (embedded::archive(), metadata(standard)?);
     let mut versions = archive.versions(standard);
     versions.sort_by(|one, other| other.cmp(one));
@@ -54,11 +58,7 @@ fn hit(standard: &StandardId, query: &str) -> Option<SearchHit> {
         Words::of(&content.manifest, &metadata, file).ok()
     });
     let words: Vec<Words> = words.collect();
-    let mut tokens = BTreeMap::new();
-    for (token, place) in words.iter().flat_map(Words::tokens) {
-        tokens.entry(token).and_modify(|known| *known = place.min(*known)).or_insert(place);
-    }
-    let (matched_in, token) = search::matched(query, &tokens)?;
-    let excerpt = words.iter().find_map(|words| words.excerpt(&token, matched_in))?;
+    let (matched_in, token) = query.matched(&Tokens::of(&words))?;
+    let excerpt = words.iter().find_map(|words| words.excerpt(token, matched_in))?;
     Some(SearchHit { standard: summary(standard)?, matched_in, excerpt })
 }

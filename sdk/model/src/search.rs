@@ -7,7 +7,10 @@
 
 use crate::{Digest, Manifest, MatchedIn, Metadata, read_json_or_yaml};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Texts of one kind that are looked at; a schema may have more.
 const TEXTS_MAX: usize = 2_000;
@@ -79,15 +82,11 @@ impl Words {
         &texts[..texts.len().min(TEXTS_MAX)]
     }
 
-    /// Each word of it, with the best place where it stands.
-    pub fn tokens(&self) -> BTreeMap<String, MatchedIn> {
-        let mut found = BTreeMap::new();
-        for place in MatchedIn::ALL {
-            for token in self.texts(*place).iter().flat_map(|text| tokens(text)) {
-                found.entry(token).or_insert(*place);
-            }
-        }
-        found
+    fn tokens(&self) -> impl Iterator<Item = (String, MatchedIn)> + '_ {
+        let of = |place: &'static MatchedIn| {
+            self.texts(*place).iter().flat_map(|text| tokens(text)).map(|token| (token, *place))
+        };
+        MatchedIn::ALL.iter().flat_map(of)
     }
 
     /// A few words around one of a query, in a text of that place; none where it does not stand there.
@@ -98,16 +97,74 @@ impl Words {
     }
 }
 
-/// Where a query is found among the words of a standard: the worst of the best places of its words, and the first word that stands no
-/// better; none where one is missing.
-pub fn matched(query: &str, tokens_of: &BTreeMap<String, MatchedIn>) -> Option<(MatchedIn, String)> {
-    let places = tokens(query).into_iter().map(|token| {
-        let with = tokens_of.range(token.clone()..).take_while(|(word, _)| word.starts_with(&token));
-        with.map(|(_, place)| *place).min().map(|place| (place, token))
-    });
-    // Of equals the first: a later one takes its place only where it is worse.
-    let places = places.collect::<Option<Vec<_>>>()?.into_iter();
-    places.reduce(|worst, next| if next.0 > worst.0 { next } else { worst })
+/// Words with the best place of each, as one text: a registry keeps one for each standard, and looks through all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens<'t>(Cow<'t, str>);
+
+impl<'t> Tokens<'t> {
+    /// Of versions of one standard.
+    pub fn of<'w>(versions: impl IntoIterator<Item = &'w Words>) -> Tokens<'static> {
+        Tokens::default().with(versions)
+    }
+
+    /// What [`Tokens::as_str`] gave.
+    pub fn kept(text: &'t str) -> Self {
+        Self(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same with the words of further versions.
+    pub fn with<'w>(&self, versions: impl IntoIterator<Item = &'w Words>) -> Tokens<'static> {
+        let kept = self.0.split_terminator('\n').skip(1).filter_map(|line| line.split_once('|'));
+        let mut all: BTreeMap<String, MatchedIn> =
+            kept.filter_map(|(token, place)| Some((token.to_owned(), place_of(place)?))).collect();
+        for (token, place) in versions.into_iter().flat_map(Words::tokens) {
+            all.entry(token).and_modify(|known| *known = place.min(*known)).or_insert(place);
+        }
+        let lines = all.into_iter().map(|(token, place)| format!("\n{token}|{}", place as u8));
+        Tokens(lines.collect::<String>().into())
+    }
+
+    /// The best place of the words that begin so; `line` is that beginning after a line feed.
+    fn best(&self, line: &str) -> Option<MatchedIn> {
+        let places = self.0.match_indices(line).map(|(at, _)| &self.0[at + line.len()..]);
+        places.filter_map(|rest| place_of(rest.split_once('|')?.1.get(..1)?)).min()
+    }
+}
+
+impl Default for Tokens<'_> {
+    fn default() -> Self {
+        Self("".into())
+    }
+}
+
+fn place_of(digit: &str) -> Option<MatchedIn> {
+    MatchedIn::ALL.get(digit.parse::<usize>().ok()?).copied()
+}
+
+/// What is searched for: words that all must be found.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// Each after a line feed.
+    lines: Vec<String>,
+}
+
+impl Query {
+    pub fn of(text: &str) -> Self {
+        Self { lines: tokens(text).into_iter().map(|token| format!("\n{token}")).collect() }
+    }
+
+    /// Where it is found among the words of a standard: the worst of the best places of its words, and the first word that stands
+    /// no better; none where one is missing.
+    pub fn matched(&self, among: &Tokens<'_>) -> Option<(MatchedIn, &str)> {
+        let places = self.lines.iter().map(|line| among.best(line).map(|place| (place, &line[1..])));
+        // Of equals the first: a later one takes its place only where it is worse.
+        let places = places.collect::<Option<Vec<_>>>()?.into_iter();
+        places.reduce(|worst, next| if next.0 > worst.0 { next } else { worst })
+    }
 }
 
 /// Words of a text: runs of letters and digits; of Han characters each pair, and the last by itself, so that each begins one.
@@ -172,15 +229,17 @@ mod tests {
             data_elements: vec!["cert_no".into(), "公民身份号码".into()],
             text: vec!["who lives here".into()],
         };
-        let all = words.tokens();
-        let place = |query: &str| matched(query, &all).map(|(place, _)| place);
+        let all = Tokens::of([&words]);
+        assert_eq!(Tokens::kept(all.as_str()).with([&words]), all, "nothing is added twice");
+        let place = |query: &str| Query::of(query).matched(&all).map(|(place, _)| place);
         assert_eq!(place("person"), Some(MatchedIn::Name));
         assert_eq!(place("人口 基础"), Some(MatchedIn::Title));
         assert_eq!(place("身份号码"), Some(MatchedIn::DataElement));
         assert_eq!(place("person liv"), Some(MatchedIn::Text));
         assert_eq!((place("person water"), place(" ")), (None, None));
-        let (place, token) = matched("person 号码", &all).unwrap();
-        assert_eq!(words.excerpt(&token, place).as_deref(), Some("公民身份号码"));
+        let query = Query::of("person 号码");
+        let (place, token) = query.matched(&all).unwrap();
+        assert_eq!(words.excerpt(token, place).as_deref(), Some("公民身份号码"));
         assert_eq!(words.excerpt("water", place), None);
     }
 }
