@@ -197,7 +197,20 @@ fn around(text: &str, token: &str) -> String {
     let at =
         lower.match_indices(token).map(|(at, _)| at).find(begins).or_else(|| lower.find(token)).unwrap_or_default();
     let before = lower[..at].chars().count().min(letters.len());
-    let (from, to) = (before.saturating_sub(AROUND), (before + token.chars().count() + AROUND).min(letters.len()));
+    let after = (before + token.chars().count()).min(letters.len());
+    let (mut from, mut to) = (before.saturating_sub(AROUND), (after + AROUND).min(letters.len()));
+    // No word is told in part, but for those of Han characters, which have no ends to be seen.
+    let in_word = |at: usize| {
+        at > 0
+            && at < letters.len()
+            && [letters[at - 1], letters[at]].iter().all(|c| c.is_alphanumeric() && !is_han(*c))
+    };
+    while from < before && in_word(from) {
+        from += 1;
+    }
+    while to > after && in_word(to) {
+        to -= 1;
+    }
     let cut = |is_cut: bool| if is_cut { "…" } else { "" };
     format!("{}{}{}", cut(from > 0), letters[from..to].iter().collect::<String>().trim(), cut(to < letters.len()))
 }
@@ -216,7 +229,7 @@ mod tests {
     fn an_excerpt_stands_where_the_word_does() {
         let text =
             "The household register, which is kept by the police, and what a person is called in it: a full name";
-        assert_eq!(around(text, "name"), "…person is called in it: a full name");
+        assert_eq!(around(text, "name"), "…is called in it: a full name");
         assert_eq!(around("姓名\n（曾用名）", "曾用"), "姓名 （曾用名）");
         assert_eq!(around("ethnic and thin", "thin"), "ethnic and thin");
     }
