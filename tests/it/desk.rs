@@ -18,8 +18,11 @@ use std::{
 };
 
 const PEOPLE: [&str; 7] = ["ann", "bo", "chen", "dai", "en", "fu", "root"];
-/// The first has a quorum of its own from the start.
-const SPACES: [&str; 2] = ["bj.water", "bj.power"];
+/// Where standards are drafted. A quorum holds in all of them from the start, set where nobody approves: on the last.
+const SPACES: [&str; 4] = ["bj.water", "bj.power", "bj.water.city", "bj"];
+const WHOLE: usize = 3;
+/// Where roles are held: the same, and everywhere.
+const SCOPES: [&str; 5] = ["bj.water", "bj.power", "bj.water.city", "bj", "*"];
 const ROLES: [Role; 5] = [Role::Author, Role::Approver, Role::Manager, Role::Operator, Role::Auditor];
 
 #[derive(Clone, Debug)]
@@ -36,14 +39,20 @@ enum Action {
     PublishDirectly { space: usize },
     Quorum { space: usize, quorum: u32 },
     AgreeQuorum { space: usize, quorum: u32 },
-    AgreeApprover { to: usize, space: usize, comes: bool },
-    Grant { to: usize, role: usize, space: usize },
-    Revoke { to: usize, role: usize, space: usize },
+    AgreeApprover { to: usize, scope: usize, comes: bool },
+    AgreeToken { to: usize, role: usize, scope: usize },
+    AgreeRevokeToken { to: usize },
+    Grant { to: usize, role: usize, scope: usize },
+    Revoke { to: usize, role: usize, scope: usize },
+    Token { to: usize, role: usize, scope: usize },
+    RevokeToken { to: usize },
 }
 
 fn arb_action() -> impl Strategy<Value = (usize, Action)> {
     let proposal = || 0usize..4;
     let space = || 0usize..SPACES.len();
+    let (to, scope) = (|| 0..PEOPLE.len() - 1, || 0usize..SCOPES.len());
+    let role = || prop_oneof![1 => 0..ROLES.len(), 1 => Just(1usize)];
     let what = prop_oneof![
         3 => space().prop_map(|space| Action::Draft { space }),
         1 => proposal().prop_map(|proposal| Action::Revise { proposal }),
@@ -58,10 +67,13 @@ fn arb_action() -> impl Strategy<Value = (usize, Action)> {
         2 => space().prop_map(|space| Action::PublishDirectly { space }),
         2 => (space(), 0u32..4).prop_map(|(space, quorum)| Action::Quorum { space, quorum }),
         4 => (space(), 0u32..4).prop_map(|(space, quorum)| Action::AgreeQuorum { space, quorum }),
-        5 => (0..PEOPLE.len() - 1, space(), any::<bool>())
-            .prop_map(|(to, space, comes)| Action::AgreeApprover { to, space, comes }),
-        4 => (0..PEOPLE.len() - 1, 0..ROLES.len(), space()).prop_map(|(to, role, space)| Action::Grant { to, role, space }),
-        2 => (0..PEOPLE.len() - 1, 0..ROLES.len(), space()).prop_map(|(to, role, space)| Action::Revoke { to, role, space }),
+        5 => (to(), scope(), any::<bool>()).prop_map(|(to, scope, comes)| Action::AgreeApprover { to, scope, comes }),
+        3 => (to(), role(), scope()).prop_map(|(to, role, scope)| Action::AgreeToken { to, role, scope }),
+        2 => to().prop_map(|to| Action::AgreeRevokeToken { to }),
+        5 => (to(), role(), scope()).prop_map(|(to, role, scope)| Action::Grant { to, role, scope }),
+        3 => (to(), role(), scope()).prop_map(|(to, role, scope)| Action::Revoke { to, role, scope }),
+        5 => (to(), role(), scope()).prop_map(|(to, role, scope)| Action::Token { to, role, scope }),
+        2 => to().prop_map(|to| Action::RevokeToken { to }),
     ];
     // Whoever holds no role tries as often as those who do.
     (0..PEOPLE.len(), what)
@@ -70,15 +82,49 @@ fn arb_action() -> impl Strategy<Value = (usize, Action)> {
 /// What the registry is expected to know.
 #[derive(Default)]
 struct Model {
-    roles: BTreeSet<(usize, Role, usize)>,
-    /// Index of the entry by which somebody became an approver.
-    approver_since: BTreeMap<(usize, usize), u64>,
-    quorums: [u32; SPACES.len()],
+    /// Who holds which role under what, and the index of the entry that gave it.
+    roles: BTreeMap<(usize, Role, usize), u64>,
+    quorums: [Option<u32>; SPACES.len()],
     /// Who agreed to a change of a committee, and by which entry.
     agreed: BTreeMap<String, BTreeMap<usize, u64>>,
-    /// Index of the last change of each committee.
-    committee_since: [u64; SPACES.len()],
+    /// Index of the last entry that changed who approves under a scope, or its quorum.
+    changed: BTreeMap<usize, u64>,
+    /// Whose each token is, what it is for, and whether another made it.
+    tokens: Vec<HeldToken>,
     proposals: Vec<Known>,
+}
+
+struct HeldToken {
+    id: String,
+    of: usize,
+    role: Role,
+    scope: usize,
+    made: u64,
+    is_by_another: bool,
+    is_revoked: bool,
+}
+
+/// What somebody does to a committee, in words that the registry reads.
+enum Deed {
+    Quorum {
+        space: usize,
+        quorum: u32,
+    },
+    Approver {
+        scope: usize,
+    },
+    /// With what it is for as an approver, if anything.
+    Token {
+        of: usize,
+        scope: Option<usize>,
+        is_new: bool,
+    },
+}
+
+/// Whether all of a scope is within another.
+fn within(inner: usize, outer: usize) -> bool {
+    let (inner, outer) = (SCOPES[inner], SCOPES[outer]);
+    outer == "*" || inner == outer || inner.starts_with(&format!("{outer}."))
 }
 
 struct Known {
@@ -97,7 +143,7 @@ struct Known {
 impl Model {
     fn holds(&self, who: usize, role: Role, space: usize) -> bool {
         let is_root = PEOPLE[who] == "root" && role == Role::Manager;
-        is_root || self.roles.contains(&(who, role, space))
+        is_root || self.roles.keys().any(|held| (held.0, held.1) == (who, role) && within(space, held.2))
     }
 
     fn sees_drafts(&self, who: usize, space: usize) -> bool {
@@ -112,19 +158,82 @@ impl Model {
     }
 
     fn voted_then(&self, who: usize, known: &Known) -> bool {
-        let since = self.approver_since.get(&(who, known.space));
-        self.holds(who, Role::Approver, known.space) && since.is_some_and(|since| *since < known.submitted.0)
+        self.roles.iter().any(|(held, since)| {
+            (held.0, held.1) == (who, Role::Approver) && within(known.space, held.2) && *since < known.submitted.0
+        })
     }
 
-    /// Whether a committee has agreed to what would change it.
-    fn has_agreed(&self, space: usize, change: &str) -> bool {
-        let members = (0..PEOPLE.len()).filter(|who| self.holds(*who, Role::Approver, space)).count();
-        let none = BTreeMap::new();
-        let agreed = self.agreed.get(change).unwrap_or(&none).iter();
-        let counted = agreed
-            .filter(|(who, index)| self.holds(**who, Role::Approver, space) && **index > self.committee_since[space]);
-        counted.count() >= members.min(self.quorums[space] as usize)
+    fn quorum(&self, space: usize) -> u32 {
+        quorum_in(&self.quorums, space)
     }
+
+    fn seats(&self, who: usize) -> impl Iterator<Item = usize> {
+        self.roles.keys().filter(move |held| (held.0, held.1) == (who, Role::Approver)).map(|held| held.2)
+    }
+
+    /// Every namespace in which other approvers would decide, or as many of them would not be enough any more.
+    fn touched(&self, deed: &Deed) -> Vec<usize> {
+        let there = |space: &usize| match deed {
+            Deed::Quorum { space: at, quorum } => {
+                let mut then = self.quorums;
+                then[*at] = Some(*quorum);
+                within(*space, *at) && quorum_in(&then, *space) < self.quorum(*space)
+            }
+            Deed::Approver { scope } => within(*space, *scope),
+            Deed::Token { of, scope, .. } => {
+                scope.is_some_and(|scope| within(*space, scope)) || self.seats(*of).any(|seat| within(*space, seat))
+            }
+        };
+        let decides = |space: &usize| self.quorum(*space) > 0 && self.members(*space) > 0;
+        (0..SPACES.len()).filter(there).filter(decides).collect()
+    }
+
+    fn members(&self, space: usize) -> usize {
+        (0..PEOPLE.len()).filter(|who| self.holds(*who, Role::Approver, space)).count()
+    }
+
+    /// Whether all have agreed whom a change touches.
+    fn has_agreed(&self, deed: &Deed, change: &str) -> bool {
+        let none = BTreeMap::new();
+        let used = match deed {
+            Deed::Token { of, is_new: true, .. } => {
+                let given = self.tokens.iter().filter(|token| token.of == *of && token.is_by_another);
+                given.map(|token| token.made).max()
+            }
+            _ => None,
+        };
+        self.touched(deed).into_iter().all(|space| {
+            let touches = |scope: usize| within(space, scope) || within(scope, space);
+            let changed = self.changed.iter().filter(|(scope, _)| touches(**scope)).map(|(_, index)| *index).max();
+            let agreed = self.agreed.get(change).unwrap_or(&none).iter();
+            let counted = agreed.filter(|(who, index)| {
+                self.holds(**who, Role::Approver, space) && Some(**index) > changed && Some(**index) > used
+            });
+            counted.count() >= self.members(space).min(self.quorum(space) as usize)
+        })
+    }
+
+    fn may_agree(&self, who: usize, deed: &Deed) -> bool {
+        self.touched(deed).into_iter().any(|space| self.holds(who, Role::Approver, space))
+    }
+
+    /// Whether nobody ever made a token by which somebody could approve anything near what it approves.
+    fn is_first(&self, of: usize, scope: usize) -> bool {
+        let near = |held: usize| self.seats(of).any(|seat| within(seat, held) || within(held, seat));
+        let mut earlier = self.tokens.iter().filter(|token| token.of == of && token.role == Role::Approver);
+        self.seats(of).any(|seat| within(scope, seat)) && !earlier.any(|token| near(token.scope))
+    }
+
+    /// The last token of somebody, revoked or not.
+    fn last_token(&self, of: usize) -> Option<usize> {
+        self.tokens.iter().rposition(|token| token.of == of)
+    }
+}
+
+/// What was said of the nearest namespace.
+fn quorum_in(quorums: &[Option<u32>; SPACES.len()], space: usize) -> u32 {
+    let said = (0..SPACES.len()).filter(|at| within(space, *at) && quorums[*at].is_some());
+    said.max_by_key(|at| SPACES[*at].len()).and_then(|at| quorums[at]).unwrap_or(0)
 }
 
 fn package(standard: &str, drafts: u32) -> Package {
@@ -163,25 +272,24 @@ fn driven(actions: &[(usize, Action)]) -> Result<(), TestCaseError> {
     registry.bootstrap(person(PEOPLE.len() - 1), None, "first", false).unwrap();
     let root = registry.caller(person(PEOPLE.len() - 1)).unwrap();
     let mut model = Model::default();
-    let change = |operation: String, to: usize, role: Role, space: usize| RoleChange {
+    let change = |operation: String, to: usize, role: Role, scope: usize| RoleChange {
         operation_id: operation,
         principal: person(to),
-        grant: format!("{role}:{}", SPACES[space]).parse::<Grant>().unwrap(),
+        grant: format!("{role}:{}", SCOPES[scope]).parse::<Grant>().unwrap(),
         reason: "as agreed".into(),
     };
     for (to, role) in
         [(0, Role::Author), (1, Role::Approver), (2, Role::Approver), (3, Role::Approver), (4, Role::Manager)]
     {
-        for space in 0..SPACES.len() {
-            let given = registry.grant(&root, change(format!("start-{to}-{space}"), to, role, space)).unwrap();
-            model.roles.insert((to, role, space));
-            if role == Role::Approver {
-                model.approver_since.insert((to, space), given.0.granted.log_index);
-            }
+        let scopes = if role == Role::Manager { WHOLE..WHOLE + 1 } else { 0..2 };
+        for scope in scopes {
+            let given = registry.grant(&root, change(format!("start-{to}-{scope}"), to, role, scope)).unwrap();
+            model.roles.insert((to, role, scope), given.0.granted.log_index);
         }
     }
-    let set = registry.set_quorum(&root, "first-quorum".into(), SPACES[0].parse().unwrap(), 2, "law".into());
-    (model.quorums[0], model.committee_since) = (2, [set.unwrap(); SPACES.len()]);
+    let set = registry.set_quorum(&root, "first-quorum".into(), SPACES[WHOLE].parse().unwrap(), 2, "law".into());
+    model.quorums[WHOLE] = Some(2);
+    model.changed.insert(WHOLE, set.unwrap());
     for (number, (who, action)) in actions.iter().enumerate() {
         let (who, operation) = (*who, format!("op-{number}"));
         let caller = registry.caller(person(who)).unwrap();
@@ -230,6 +338,14 @@ fn step(
         prop_assert_eq!(answer.is_ok(), allowed, "{} {:?}: {:?}", PEOPLE[who], action, answer);
         Ok(answer.ok())
     };
+    let agreed = |change: String, deed: Deed, model: &mut Model| {
+        let answer = registry.agree(caller, operation.into(), change.parse().unwrap(), "agreed".into());
+        prop_assert_eq!(answer.is_ok(), model.may_agree(who, &deed), "{} {}: {:?}", PEOPLE[who], change, answer);
+        if let Ok((index, _)) = answer {
+            model.agreed.entry(change).or_default().insert(who, index);
+        }
+        Ok(())
+    };
     match *action {
         Action::Draft { space } => {
             let standard = format!("{}/s-{}", SPACES[space], operation);
@@ -266,7 +382,7 @@ fn step(
                 .acting(Role::Manager, &namespace)
                 .map_err(PublishError::from)
                 .and_then(|caller| registry.publish(&caller, submission));
-            let allowed = model.holds(who, Role::Manager, space) && model.quorums[space] == 0;
+            let allowed = model.holds(who, Role::Manager, space) && model.quorum(space) == 0;
             prop_assert_eq!(
                 answer.is_ok(),
                 allowed,
@@ -280,58 +396,104 @@ fn step(
         Action::Quorum { space, quorum } => {
             let answer =
                 registry.set_quorum(caller, operation.into(), SPACES[space].parse().unwrap(), quorum, "agreed".into());
-            let is_lower = quorum < model.quorums[space];
-            let is_agreed = !is_lower || model.has_agreed(space, &format!("quorum {} {quorum}", SPACES[space]));
-            prop_assert_eq!(answer.is_ok(), model.holds(who, Role::Manager, space) && is_agreed, "{:?}", answer);
+            // Whoever manages a part takes nothing back that was said of the whole.
+            let takes_back = |at: usize| within(space, at) && model.quorums[at].is_some_and(|wanted| quorum < wanted);
+            let manages = model.holds(who, Role::Manager, space)
+                && (0..SPACES.len()).filter(|at| takes_back(*at)).all(|at| model.holds(who, Role::Manager, at));
+            let change = format!("quorum {} {quorum}", SPACES[space]);
+            let allowed = manages && model.has_agreed(&Deed::Quorum { space, quorum }, &change);
+            prop_assert_eq!(answer.is_ok(), allowed, "{} {:?}: {:?}", PEOPLE[who], action, answer);
             if let Ok(index) = answer {
-                (model.quorums[space], model.committee_since[space]) = (quorum, index);
+                model.quorums[space] = Some(quorum);
+                model.changed.insert(space, index);
             }
             return Ok(());
         }
         Action::AgreeQuorum { space, quorum } => {
             let change = format!("quorum {} {quorum}", SPACES[space]);
-            let answer = registry.agree(caller, operation.into(), change.parse().unwrap(), "agreed".into());
-            let is_lower = quorum < model.quorums[space];
-            prop_assert_eq!(answer.is_ok(), model.holds(who, Role::Approver, space) && is_lower, "{:?}", answer);
-            if let Ok((index, _)) = answer {
-                model.agreed.entry(change).or_default().insert(who, index);
-            }
-            return Ok(());
+            return agreed(change, Deed::Quorum { space, quorum }, model);
         }
-        Action::AgreeApprover { to, space, comes } => {
-            let change =
-                format!("{} {} approver:{}", if comes { "grant" } else { "revoke" }, PEOPLE[to], SPACES[space]);
-            let answer = registry.agree(caller, operation.into(), change.parse().unwrap(), "agreed".into());
-            let allowed = model.holds(who, Role::Approver, space) && model.quorums[space] > 0;
-            prop_assert_eq!(answer.is_ok(), allowed, "{:?}", answer);
-            if let Ok((index, _)) = answer {
-                model.agreed.entry(change).or_default().insert(who, index);
-            }
-            return Ok(());
+        Action::AgreeApprover { to, scope, comes } => {
+            let verb = if comes { "grant" } else { "revoke" };
+            let change = format!("{verb} {} approver:{}", PEOPLE[to], SCOPES[scope]);
+            return agreed(change, Deed::Approver { scope }, model);
+        }
+        Action::AgreeToken { to, role, scope } => {
+            let change = format!("token {} {}:{}", PEOPLE[to], ROLES[role], SCOPES[scope]);
+            let approves = (ROLES[role] == Role::Approver).then_some(scope);
+            return agreed(change, Deed::Token { of: to, scope: approves, is_new: true }, model);
+        }
+        Action::AgreeRevokeToken { to } => {
+            let Some(at) = model.last_token(to) else { return Ok(()) };
+            let change = format!("revoke-token {} {}", PEOPLE[to], model.tokens[at].id);
+            return agreed(change, Deed::Token { of: to, scope: None, is_new: false }, model);
         }
         // Who may give what to whom has a test of its own; here it only happens, and a committee is not changed over its head.
-        Action::Grant { to, role, space } => {
-            if let Ok((info, is_new)) = registry.grant(caller, change(operation.into(), to, ROLES[role], space)) {
-                prop_assert!(model.holds(who, Role::Manager, space));
+        Action::Grant { to, role, scope } => {
+            if let Ok((info, is_new)) = registry.grant(caller, change(operation.into(), to, ROLES[role], scope)) {
+                prop_assert!(model.holds(who, Role::Manager, scope));
                 if is_new && ROLES[role] == Role::Approver {
-                    let change = format!("grant {} approver:{}", PEOPLE[to], SPACES[space]);
-                    prop_assert!(model.has_agreed(space, &change), "{change}");
-                    model.approver_since.insert((to, space), info.granted.log_index);
-                    model.committee_since[space] = info.granted.log_index;
+                    let change = format!("grant {} approver:{}", PEOPLE[to], SCOPES[scope]);
+                    prop_assert!(model.has_agreed(&Deed::Approver { scope }, &change), "{change}");
+                    model.changed.insert(scope, info.granted.log_index);
                 }
-                model.roles.insert((to, ROLES[role], space));
+                model.roles.insert((to, ROLES[role], scope), info.granted.log_index);
             }
             return Ok(());
         }
-        Action::Revoke { to, role, space } => {
-            if let Ok(info) = registry.revoke(caller, change(operation.into(), to, ROLES[role], space)) {
-                prop_assert!(model.holds(who, Role::Manager, space));
+        Action::Revoke { to, role, scope } => {
+            if let Ok(info) = registry.revoke(caller, change(operation.into(), to, ROLES[role], scope)) {
+                prop_assert!(model.holds(who, Role::Manager, scope));
                 if ROLES[role] == Role::Approver {
-                    let change = format!("revoke {} approver:{}", PEOPLE[to], SPACES[space]);
-                    prop_assert!(model.has_agreed(space, &change), "{change}");
-                    model.committee_since[space] = info.revoked.unwrap().log_index;
+                    let change = format!("revoke {} approver:{}", PEOPLE[to], SCOPES[scope]);
+                    prop_assert!(model.has_agreed(&Deed::Approver { scope }, &change), "{change}");
+                    model.changed.insert(scope, info.revoked.unwrap().log_index);
                 }
-                model.roles.remove(&(to, ROLES[role], space));
+                model.roles.remove(&(to, ROLES[role], scope));
+            }
+            return Ok(());
+        }
+        Action::Token { to, role, scope } => {
+            let (role, grant) = (ROLES[role], format!("{}:{}", ROLES[role], SCOPES[scope]));
+            let request = TokenRequest {
+                operation_id: operation.into(),
+                principal: PEOPLE[to].parse().unwrap(),
+                grants: vec![grant.parse().unwrap()],
+                life: std::time::Duration::from_secs(3600),
+                reason: "as agreed".into(),
+            };
+            let approves = (role == Role::Approver).then_some(scope);
+            let deed = Deed::Token { of: to, scope: approves, is_new: true };
+            let holds = who == to && model.holds(who, role, scope);
+            let is_own = who == to && (approves.is_none() || holds);
+            let asks = !is_own && !approves.is_some_and(|scope| model.is_first(to, scope));
+            let is_agreed = !asks || model.has_agreed(&deed, &format!("token {} {grant}", PEOPLE[to]));
+            let answer = registry.create_token(caller, request);
+            if role != Role::Auditor && role != Role::Operator {
+                let allowed = (holds || model.holds(who, Role::Manager, scope)) && is_agreed;
+                prop_assert_eq!(answer.is_ok(), allowed, "{} {:?}: {:?}", PEOPLE[who], action, answer);
+            }
+            if let Ok(made) = answer {
+                prop_assert!(is_agreed, "{} {:?}", PEOPLE[who], action);
+                let (made, id) = (made.info.created.log_index, made.info.id);
+                if approves.is_some() && who != to {
+                    model.changed.insert(scope, made);
+                }
+                let is_by_another = who != to;
+                model.tokens.push(HeldToken { id, of: to, role, scope, made, is_by_another, is_revoked: false });
+            }
+            return Ok(());
+        }
+        Action::RevokeToken { to } => {
+            let Some(at) = model.last_token(to) else { return Ok(()) };
+            let HeldToken { id, scope, is_revoked, .. } = &model.tokens[at];
+            let deed = Deed::Token { of: to, scope: None, is_new: false };
+            let is_agreed = who == to || model.has_agreed(&deed, &format!("revoke-token {} {id}", PEOPLE[to]));
+            let allowed = who == to || (model.holds(who, Role::Manager, *scope) && is_agreed);
+            let answer = registry.revoke_token(caller, operation.into(), id, "as agreed".into());
+            if !is_revoked {
+                prop_assert_eq!(answer.is_ok(), allowed, "{} {:?}: {:?}", PEOPLE[who], action, answer);
+                model.tokens[at].is_revoked = allowed;
             }
             return Ok(());
         }
@@ -369,9 +531,10 @@ fn step(
         Action::Submit { .. } => {
             let allowed = holds(Role::Author) && stage == Stage::Draft;
             if let Some(standing) = expect(take(id, Move::Submit), allowed)? {
+                let quorum = model.quorum(space);
                 let known = &mut model.proposals[index];
                 (known.stage, known.digest) = (Stage::Review, standing.proposal.digest.clone());
-                known.submitted = (standing.proposal.submitted().unwrap(), model.quorums[space]);
+                known.submitted = (standing.proposal.submitted().unwrap(), quorum);
             }
         }
         Action::Comment { is_objection, .. } => {
@@ -413,7 +576,7 @@ fn step(
             }
         }
         Action::Publish { .. } => {
-            let enough = model.counted(known) >= model.quorums[space].max(known.submitted.1).max(1) as usize;
+            let enough = model.counted(known) >= model.quorum(space).max(known.submitted.1).max(1) as usize;
             let published = stage == Stage::Published && model.sees_drafts(who, space);
             let allowed =
                 published || (holds(Role::Manager) && stage == Stage::Review && known.open.is_empty() && enough);
@@ -838,6 +1001,127 @@ fn a_committee_is_not_changed_over_its_head() {
     registry.set_quorum_by_hand("bj.water".parse().unwrap(), 0, "the committee is dissolved".into()).unwrap();
     registry.revoke(&dai, role(next(), "bo", "approver:bj.water")).unwrap();
     registry.grant(&dai, role(next(), "puppet", "approver:bj.water")).unwrap();
+}
+
+/// The quorum is set above the namespace in which those sit who decide. By no road does a manager of the whole decide alone.
+#[test]
+fn a_quorum_set_above_a_committee_is_not_in_its_managers_hand() {
+    type Road<'r> = (&'r str, Box<dyn Fn(&Registry, &Caller) -> Result<(), PublishError>>);
+    let role = |operation: &str, who: &str, grant: &str| RoleChange {
+        operation_id: operation.into(),
+        principal: who.parse().unwrap(),
+        grant: grant.parse().unwrap(),
+        reason: "as agreed".into(),
+    };
+    let token = |operation: &str, who: &str, grant: &str| TokenRequest {
+        operation_id: operation.into(),
+        principal: who.parse().unwrap(),
+        grants: vec![grant.parse().unwrap()],
+        life: std::time::Duration::from_secs(60),
+        reason: "as agreed".into(),
+    };
+    let roads: Vec<Road<'_>> = vec![
+        (
+            "quorum bj 0",
+            Box::new(|registry, boss| {
+                registry.set_quorum(boss, "x".into(), "bj".parse().unwrap(), 0, "in a hurry".into()).map(drop)
+            }),
+        ),
+        (
+            "quorum bj.water 0",
+            Box::new(|registry, boss| {
+                registry.set_quorum(boss, "x".into(), "bj.water".parse().unwrap(), 0, "in a hurry".into()).map(drop)
+            }),
+        ),
+        (
+            "grant s1 approver:bj",
+            Box::new(move |registry, boss| registry.grant(boss, role("x", "s1", "approver:bj")).map(drop)),
+        ),
+        (
+            "grant a approver:bj",
+            Box::new(move |registry, boss| registry.grant(boss, role("x", "a", "approver:bj")).map(drop)),
+        ),
+        (
+            "token a approver:bj.water",
+            Box::new(move |registry, boss| registry.create_token(boss, token("x", "a", "approver:bj.water")).map(drop)),
+        ),
+        (
+            "token a manager:bj",
+            Box::new(move |registry, boss| registry.create_token(boss, token("x", "a", "manager:bj")).map(drop)),
+        ),
+        (
+            "token a reader:bj",
+            Box::new(move |registry, boss| registry.create_token(boss, token("x", "a", "reader:bj")).map(drop)),
+        ),
+        ("revoke a approver:bj.water", {
+            Box::new(move |registry, boss| registry.revoke(boss, role("x", "a", "approver:bj.water")).map(drop))
+        }),
+    ];
+    for (change, road) in &roads {
+        let folder = tempfile::tempdir().unwrap();
+        let roles = [
+            ("boss", "manager:bj"),
+            ("ann", "author:bj.water"),
+            ("a", "approver:bj.water"),
+            ("b", "approver:bj.water"),
+            // A committee of one beside them, and one in a part, decide nothing for them.
+            ("c", "approver:bj.power"),
+            ("d", "approver:bj.water.city"),
+        ];
+        let registry = managed(folder.path(), &roles);
+        let boss = as_(&registry, "boss");
+        registry.create_token(&boss, token("ta", "a", "approver:bj.water")).unwrap();
+        registry.set_quorum(&boss, "q".into(), "bj".parse().unwrap(), 2, "law".into()).unwrap();
+        let id = registry.draft(&as_(&registry, "ann"), offer("draft", None, "bj.water/a", 1)).unwrap().proposal.id;
+        registry.take_move(&as_(&registry, "ann"), "submit".into(), id, Move::Submit, "because".into()).unwrap();
+        for agreeing in ["nobody", "c", "d", "a", "b"] {
+            let refused = road(&registry, &boss);
+            assert!(
+                matches!(&refused, Err(PublishError::Desk(DeskError::CommitteeFirst { change: asked, .. })) if asked == change),
+                "{change} before {agreeing}: {refused:?}"
+            );
+            if agreeing != "nobody" {
+                // Where it changes nothing for c or d they are not asked.
+                let change = change.parse().unwrap();
+                let said = registry.agree(&as_(&registry, agreeing), format!("y-{agreeing}"), change, "so".into());
+                assert!(said.is_ok() || ["c", "d"].contains(&agreeing), "{said:?}");
+            }
+        }
+        road(&registry, &boss).unwrap_or_else(|why| panic!("{change}: {why}"));
+    }
+}
+
+/// Credentials of lesser roles, made by a manager before somebody became an approver, do not act for the approver afterwards.
+#[test]
+fn an_earlier_token_of_a_lesser_role_makes_and_revokes_none_of_an_approver() {
+    let folder = tempfile::tempdir().unwrap();
+    let roles = [("boss", "manager:bj"), ("a", "manager:bj"), ("a", "approver:bj.water")];
+    let registry = managed(folder.path(), &roles);
+    let boss = as_(&registry, "boss");
+    let token = |operation: &str, grant: &str| TokenRequest {
+        operation_id: operation.into(),
+        principal: "a".parse().unwrap(),
+        grants: vec![grant.parse().unwrap()],
+        life: std::time::Duration::from_secs(60),
+        reason: "as agreed".into(),
+    };
+    let kept = registry.create_token(&boss, token("kept", "manager:bj")).unwrap();
+    registry.set_quorum(&boss, "q".into(), "bj".parse().unwrap(), 1, "law".into()).unwrap();
+    let first = registry.create_token(&boss, token("first", "approver:bj.water")).unwrap();
+    let [forged, own] = [&kept, &first].map(|made| registry.bearer(made.secret.text()).unwrap());
+    let asks = |refused: Result<(), PublishError>| {
+        assert!(matches!(refused, Err(PublishError::Desk(DeskError::CommitteeFirst { .. }))), "{refused:?}");
+    };
+    for (number, by) in [&forged, &boss].into_iter().enumerate() {
+        asks(registry.create_token(by, token(&format!("x{number}"), "approver:bj.water")).map(drop));
+        asks(registry.revoke_token(by, format!("r{number}"), &first.info.id, "so".into()).map(drop));
+    }
+    asks(registry.revoke_token(&boss, "r".into(), &kept.info.id, "so".into()).map(drop));
+    // The approver does all that alone.
+    let second = registry.create_token(&own, token("second", "approver:bj.water")).unwrap();
+    for (operation, id) in [("k", &kept.info.id), ("s", &second.info.id), ("f", &first.info.id)] {
+        registry.revoke_token(&own, operation.into(), id, "mine".into()).unwrap();
+    }
 }
 
 /// Who approves a digest approves the days and the words beside it that were read, too.

@@ -391,7 +391,10 @@ impl Registry {
                 caller.may_give(grant)?;
             }
         }
-        if principal != caller.principal() && !self.is_first_token(principal, grants)? {
+        // With credentials by which one does not approve, one is another: somebody else may have made them.
+        let approves = |grant: &Grant| grant.role != Role::Approver || caller.may_over(grant.role, &grant.scope);
+        let is_own = principal == caller.principal() && grants.iter().all(approves);
+        if !is_own && !self.is_first_token(principal, grants)? {
             let change = CommitteeChange::Token { principal: principal.clone(), grants: grants.to_vec() };
             self.committee_agrees(&caller, &change)?;
         }
@@ -412,29 +415,46 @@ impl Registry {
         if principal.as_str().contains(':') {
             return Ok(false);
         }
-        let (held, tokens) = (self.view().grants()?, self.view().tokens()?);
-        let is_first = |grant: &Grant| {
-            let given = held.iter().filter(|info| info.principal == *principal && info.revoked.is_none());
-            let given = given.filter(|info| info.grant.role == grant.role && info.grant.scope.contains(&grant.scope));
-            let Some(since) = given.map(|info| info.granted.log_index).min() else { return false };
-            let touches = |other: &Grant| {
-                let (scope, there) = (&other.scope, &grant.scope);
-                other.role == grant.role && (scope.contains(there) || there.contains(scope))
-            };
-            let made = tokens.iter().filter(|token| token.principal == *principal && token.created.log_index > since);
-            !made.into_iter().any(|token| token.grants.iter().any(touches))
-        };
-        Ok(grants.iter().filter(|grant| grant.role == Role::Approver).all(is_first))
+        let seats = self.holdings()?.1.seats(principal);
+        let asked: Vec<&Scope> = approved(grants).collect();
+        let holds = |scope: &&Scope| seats.iter().any(|seat| seat.contains(scope));
+        if asked.is_empty() || !asked.iter().all(holds) {
+            return Ok(false);
+        }
+        // One that was ever made, by whomever and before whatever role; also where the role is another one than that of the token.
+        let is_near = |scope: &Scope| seats.iter().any(|seat| seat.contains(scope) || scope.contains(seat));
+        let tokens = self.view().tokens()?;
+        let mut earlier = tokens.iter().filter(|token| token.principal == *principal);
+        Ok(!earlier.any(|token| approved(&token.grants).any(is_near)))
     }
 
     fn may_revoke_token(&self, caller: &Caller, id: &str) -> Result<(), PublishError> {
         let caller = self.now(caller)?;
         let token = self.seen_token(&caller, id)?.ok_or_else(|| AccessError::UnknownToken(id.into()))?;
-        if token.principal != *caller.principal() {
+        let is_own = token.principal == *caller.principal();
+        if !is_own {
             token.grants.iter().try_for_each(|grant| caller.may_give(grant))?;
+        }
+        // By what it revokes somebody approves there; with lesser credentials one is another.
+        let seats = self.holdings()?.1.seats(&token.principal);
+        let approves = |scope: &Scope| {
+            let there = seats.iter().filter_map(|seat| match seat.contains(scope) {
+                true => Some(scope),
+                false => scope.contains(seat).then_some(seat),
+            });
+            there.into_iter().all(|scope| caller.may_over(Role::Approver, scope))
+        };
+        if !(is_own && approved(&token.grants).all(approves)) {
+            let change = CommitteeChange::RevokeToken { principal: token.principal, id: id.into() };
+            self.committee_agrees(&caller, &change)?;
         }
         Ok(())
     }
+}
+
+/// What is approved under by what one holds.
+fn approved(grants: &[Grant]) -> impl Iterator<Item = &Scope> {
+    grants.iter().filter(|grant| grant.role == Role::Approver).map(|grant| &grant.scope)
 }
 
 impl Caller {

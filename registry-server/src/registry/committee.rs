@@ -1,8 +1,11 @@
 //! Who decides under a namespace is not changed over the heads of those who decide.
 //!
 //! # Invariants
-//! - Where a quorum holds, it is lowered, and an approver is added, taken away, or given a token by another, only once as many
-//!   approvers have agreed as it asks for; all of them, where there are fewer. The first token of an approver comes with the role.
+//! - A committee is who approves under one namespace, with the quorum that holds there, whether it was set there or above. Where a
+//!   quorum is lowered, or an approver comes or goes, every committee at or under that place is asked which it would change: as many of
+//!   each must agree as its own quorum asks for; all of them, where there are fewer. Nobody is asked where nobody approves yet.
+//! - A token of an approver, for whatever role, that another makes or revokes, changes the committees that the approver is in. Their
+//!   agreement is not asked for the first one by which somebody approves: it comes with the role.
 //! - What was agreed to holds for one change: it is void once that committee changes, and after [`AGREED_FOR_MS`].
 //! - Whoever has the data folder in hand, with the server stopped, may set a quorum past all that, by an entry.
 
@@ -14,6 +17,14 @@ use std::collections::BTreeSet;
 /// 30 days.
 const AGREED_FOR_MS: u64 = 30 * 24 * 3600 * 1000;
 const CHANGE_BYTES_MAX: usize = 4096;
+
+/// Who decides under a namespace.
+struct Committee {
+    namespace: Namespace,
+    quorum: u32,
+    /// At least one.
+    members: BTreeSet<Principal>,
+}
 
 /// How far a change has come with one committee.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +61,9 @@ impl Registry {
 
     fn may_agree(&self, caller: &Caller, change: &CommitteeChange) -> Result<(), PublishError> {
         let committees = self.committees(change)?;
-        let Some((first, _)) = committees.first() else {
+        let Some(first) = committees.first() else {
             // Before it is known whether there is a committee, whoever is no approver there is told only that.
-            for scope in change.scopes() {
+            for scope in self.scopes_of(change)? {
                 if let Scope::Under(namespace) = scope {
                     self.acts(caller, Role::Approver, &namespace)?;
                 }
@@ -60,9 +71,9 @@ impl Registry {
             return Err(DeskError::NothingToAgree { change: change.to_string() }.into());
         };
         let holds = |namespace: &Namespace| self.acts(caller, Role::Approver, namespace);
-        match committees.iter().any(|(namespace, _)| holds(namespace).is_ok()) {
+        match committees.iter().any(|committee| holds(&committee.namespace).is_ok()) {
             true => Ok(()),
-            false => holds(first),
+            false => holds(&first.namespace),
         }
     }
 
@@ -97,44 +108,71 @@ impl Registry {
         if committees.is_empty() {
             return Ok(Vec::new());
         }
-        let ((_, holdings), view, now) = (self.holdings()?, self.view(), (self.clock_ms)());
+        let (view, now) = (self.view(), (self.clock_ms)());
         let said = view.agreed_to(&change.to_string())?;
+        let used = self.token_since(change)?;
         let mut found = Vec::new();
-        for (namespace, quorum) in committees {
-            let (since, members) = (view.committee_since(&namespace)?, holdings.approvers(&namespace));
+        for Committee { namespace, quorum, members } in committees {
+            let since = view.committee_since(&namespace)?.max(used);
             let holds = |name: &str| name.parse::<Principal>().is_ok_and(|name| members.contains(&name));
             let counts = said
                 .iter()
                 .filter(|one| one.index >= since && now.saturating_sub(one.time_ms) < AGREED_FOR_MS && holds(&one.by));
             let agreed_by: BTreeSet<String> = counts.map(|one| one.by.clone()).collect();
             let wanted = members.len().min(quorum as usize);
-            found.push(Agreement {
-                change: change.clone(),
-                namespace,
-                wanted,
-                agreed_by: agreed_by.into_iter().collect(),
-            });
+            let (change, agreed_by) = (change.clone(), agreed_by.into_iter().collect());
+            found.push(Agreement { change, namespace, wanted, agreed_by });
         }
         Ok(found)
     }
 
-    /// The committees that a change touches, each with its quorum: where a quorum holds, and would be lowered or have other approvers.
-    fn committees(&self, change: &CommitteeChange) -> Result<Vec<(Namespace, u32)>, StoreError> {
-        let view = self.view();
-        if let CommitteeChange::Quorum { namespace, quorum } = change {
-            let now = view.quorum(namespace)?;
-            return Ok(if *quorum < now { vec![(namespace.clone(), now)] } else { Vec::new() });
+    /// The size of the log when somebody got a token from another last: what was agreed to of another token is used up by it.
+    fn token_since(&self, change: &CommitteeChange) -> Result<u64, StoreError> {
+        let CommitteeChange::Token { principal, .. } = change else { return Ok(0) };
+        let tokens = self.view().tokens()?.into_iter();
+        let given =
+            tokens.filter(|token| token.principal == *principal && token.created.by != token.principal.as_str());
+        Ok(given.map(|token| token.created.log_index + 1).max().unwrap_or(0))
+    }
+
+    /// Under what a change touches committees.
+    pub(super) fn scopes_of(&self, change: &CommitteeChange) -> Result<Vec<Scope>, StoreError> {
+        let mut scopes = change.scopes();
+        if let Some(principal) = change.token_of() {
+            scopes.extend(self.holdings()?.1.seats(principal));
         }
-        let (mut found, all) = (Vec::new(), view.all_quorums()?);
-        for scope in change.scopes() {
-            if let Scope::Under(namespace) = &scope {
-                found.push((namespace.clone(), view.quorum(namespace)?));
+        Ok(scopes)
+    }
+
+    /// The committees that a change touches: where a quorum holds, and would be lowered or have other approvers.
+    fn committees(&self, change: &CommitteeChange) -> Result<Vec<Committee>, StoreError> {
+        let (view, (_, holdings), scopes) = (self.view(), self.holdings()?, self.scopes_of(change)?);
+        // Who approves, and what quorum holds, differs from the namespace above only where somebody approves or a quorum was set. So
+        // these are all the committees under a scope, and under any other namespace the nearest of them decides.
+        let mut places = BTreeSet::new();
+        for (namespace, _) in view.all_quorums()? {
+            places.insert(namespace);
+        }
+        for scope in holdings.all_seats().chain(&scopes) {
+            if let Scope::Under(namespace) = scope {
+                places.insert(namespace.clone());
             }
-            found.extend(all.iter().filter(|(namespace, _)| scope.covers(namespace)).cloned());
         }
-        found.retain(|(_, quorum)| *quorum > 0);
-        found.sort();
-        found.dedup();
+        places.retain(|place| scopes.iter().any(|scope| scope.covers(place)));
+        let mut found = Vec::new();
+        for namespace in places {
+            let Some((set_at, quorum)) = view.quorums(&namespace)?.into_iter().next() else { continue };
+            if let CommitteeChange::Quorum { namespace: changed, quorum: wanted } = change {
+                let has_its_own = set_at != *changed && set_at.is_under(changed);
+                if has_its_own || *wanted >= quorum {
+                    continue;
+                }
+            }
+            let members = holdings.approvers(&namespace);
+            if quorum > 0 && !members.is_empty() {
+                found.push(Committee { namespace, quorum, members });
+            }
+        }
         Ok(found)
     }
 

@@ -37,6 +37,17 @@ impl Holdings {
         there.map(|(principal, ..)| principal.clone()).collect()
     }
 
+    /// What somebody approves under.
+    pub(super) fn seats(&self, principal: &Principal) -> Vec<Scope> {
+        let own = self.approvers.iter().filter(|(who, ..)| who == principal);
+        own.map(|(_, scope, _)| scope.clone()).collect()
+    }
+
+    /// All that anybody approves under.
+    pub(super) fn all_seats(&self) -> impl Iterator<Item = &Scope> {
+        self.approvers.iter().map(|(_, scope, _)| scope)
+    }
+
     /// Whether somebody approves under a namespace, and did so when the log had so many entries.
     pub(super) fn approves_since(&self, principal: &Principal, namespace: &Namespace, size: u64) -> bool {
         let holds = |(who, scope, given): &(Principal, Scope, u64)| {
@@ -281,13 +292,18 @@ impl Registry {
                 _ => false,
             },
             Some(Event::QuorumSet(event)) => event.namespace.parse().is_ok_and(|name| caller.sees_some(&name)),
-            Some(Event::CommitteeAgreed(event)) => event.change.parse::<CommitteeChange>().is_ok_and(|change| {
-                let decides = |scope: &Scope| match scope {
-                    Scope::Under(namespace) => caller.may_see_drafts(namespace),
-                    Scope::All => caller.may_look_after(scope),
-                };
-                change.scopes().iter().all(decides)
-            }),
+            Some(Event::CommitteeAgreed(event)) => match event.change.parse::<CommitteeChange>() {
+                Ok(change) => {
+                    let decides = |scope: &Scope| match scope {
+                        Scope::Under(namespace) => caller.may_see_drafts(namespace),
+                        Scope::All => caller.may_look_after(scope),
+                    };
+                    let scopes = self.scopes_of(&change)?;
+                    // Whose token it is may approve nothing any more.
+                    !scopes.is_empty() && scopes.iter().all(decides)
+                }
+                Err(_) => false,
+            },
             Some(Event::RoleGranted(event)) => look_after(scope(&event.scope)),
             Some(Event::RoleRevoked(event)) => look_after(scope(&event.scope)),
             Some(Event::TokenCreated(event)) => {

@@ -20,12 +20,15 @@ pub enum CommitteeChange {
     Grant { principal: Principal, grant: Grant },
     /// An approver less.
     Revoke { principal: Principal, grant: Grant },
-    /// A token by which somebody acts as an approver, made by another; with all that it is for, in order.
+    /// A token of somebody who is an approver, or by which it acts as one, made by another; with all that it is for, in order.
     Token { principal: Principal, grants: Vec<Grant> },
+    /// The end of a token of an approver, by another.
+    RevokeToken { principal: Principal, id: String },
 }
 
 impl CommitteeChange {
-    /// Under what approvers come or go, or a quorum changes; nothing where no approver has to do with it.
+    /// Under what approvers come or go, or a quorum changes, as far as the change itself says it: what is done to a token touches
+    /// whatever its principal approves, too.
     pub fn scopes(&self) -> Vec<Scope> {
         let of = |grants: &[Grant]| {
             let approvers = grants.iter().filter(|grant| grant.role == Role::Approver);
@@ -35,6 +38,15 @@ impl CommitteeChange {
             Self::Quorum { namespace, .. } => vec![Scope::Under(namespace.clone())],
             Self::Grant { grant, .. } | Self::Revoke { grant, .. } => of(std::slice::from_ref(grant)),
             Self::Token { grants, .. } => of(grants),
+            Self::RevokeToken { .. } => Vec::new(),
+        }
+    }
+
+    /// Whose token it is about.
+    pub fn token_of(&self) -> Option<&Principal> {
+        match self {
+            Self::Token { principal, .. } | Self::RevokeToken { principal, .. } => Some(principal),
+            Self::Quorum { .. } | Self::Grant { .. } | Self::Revoke { .. } => None,
         }
     }
 }
@@ -46,7 +58,8 @@ impl FromStr for CommitteeChange {
         let why = || {
             format!(
                 "`{text}` is no change of a committee: write `quorum NAMESPACE NUMBER`, `grant NAME approver:NAMESPACE`, \
-                 `revoke NAME approver:NAMESPACE`, or `token NAME approver:NAMESPACE` with all else that the token is for"
+                 `revoke NAME approver:NAMESPACE`, `token NAME ROLE:NAMESPACE` with all else that the token is for, or \
+                 `revoke-token NAME ID`"
             )
         };
         let plain = |error: IdError| error.to_string();
@@ -66,10 +79,18 @@ impl FromStr for CommitteeChange {
                 grants.dedup();
                 Self::Token { principal: name.parse().map_err(plain)?, grants }
             }
+            ("revoke-token", [id]) if is_id(id) => {
+                Self::RevokeToken { principal: name.parse().map_err(plain)?, id: (*id).to_owned() }
+            }
             _ => return Err(why()),
         };
-        if change.scopes().is_empty() { Err(why()) } else { Ok(change) }
+        if change.scopes().is_empty() && change.token_of().is_none() { Err(why()) } else { Ok(change) }
     }
+}
+
+/// As ids of tokens are spelled.
+fn is_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl fmt::Display for CommitteeChange {
@@ -82,6 +103,7 @@ impl fmt::Display for CommitteeChange {
                 write!(f, "token {principal}")?;
                 grants.iter().try_for_each(|grant| write!(f, " {grant}"))
             }
+            Self::RevokeToken { principal, id } => write!(f, "revoke-token {principal} {id}"),
         }
     }
 }
@@ -94,7 +116,14 @@ mod tests {
     fn a_change_has_one_spelling() {
         let token: CommitteeChange = "token li reader:bj approver:bj.water reader:bj".parse().unwrap();
         assert_eq!(token.to_string(), "token li reader:bj approver:bj.water");
-        for text in ["quorum bj.water 0", "grant li approver:*", "revoke li approver:bj", "token li approver:bj"] {
+        for text in [
+            "quorum bj.water 0",
+            "grant li approver:*",
+            "revoke li approver:bj",
+            "token li approver:bj",
+            "token li reader:bj",
+            "revoke-token li 0123456789abcdef",
+        ] {
             assert_eq!(text.parse::<CommitteeChange>().unwrap().to_string(), text);
         }
         for text in [
@@ -103,6 +132,8 @@ mod tests {
             "quorum bj x",
             "grant li manager:bj",
             "token li",
+            "revoke-token li 12",
+            "revoke-token li 0123456789ABCDEF",
             "give li approver:bj",
             "grant  li approver:bj",
         ] {
