@@ -3,15 +3,16 @@
 use crate::{
     context::Context,
     failure::{Failure, Verdict},
+    log::{LogArgs, believed, prove},
     output::Tally,
-    shelf::Shelf,
+    shelf::{Carried, Shelf},
 };
 use guiju::{
-    Validator,
+    Pin, Validator,
     receipt::{Receipt, ReceiptError},
     tlog::{SigningKey, VerifierKey},
 };
-use guiju_model::{Date, Digest, Digesting};
+use guiju_model::{Catalog, Date, Digest, Digesting, Reference, Resolution};
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
@@ -100,14 +101,18 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
+/// A receipt, and what it is held against.
+pub struct Claim<'c> {
+    pub path: &'c Path,
+    pub signer: Option<&'c VerifierKey>,
+    pub data: Option<&'c Path>,
+    /// Whether it is taken where its version cannot be held against anything.
+    pub is_version_open: bool,
+}
+
 /// Whether a receipt holds, and what differs where it does not.
-pub fn judged(
-    path: &Path,
-    signer: Option<&VerifierKey>,
-    data: Option<&Path>,
-    shelf: &Shelf<'_>,
-    context: &Context,
-) -> Result<Verdict, Failure> {
+pub fn judged(claim: &Claim<'_>, demands: &LogArgs, shelf: &Shelf<'_>, context: &Context) -> Result<Verdict, Failure> {
+    let Claim { path, signer, data, is_version_open } = *claim;
     let note = fs::read(path).map_err(|error| Failure::file("read", path.display(), &error))?;
     // A registry signs with the key of its log, and whoever has locked holds that.
     let signer = signer.or(shelf.lock.log().map(|log| &log.current_key)).ok_or_else(|| {
@@ -137,17 +142,103 @@ pub fn judged(
             faults.push(format!("`{}` is other data: {found} of {bytes} bytes", data.display()));
         }
     }
-    let pins = shelf.lock.pins().filter(|(_, pin)| {
-        (&pin.resolution.standard, &pin.resolution.version) == (&receipt.standard, &receipt.version)
-    });
-    for (_, pin) in pins.filter(|(_, pin)| pin.resolution.digest != receipt.digest).take(1) {
-        let found = pin.resolution.digest;
-        faults.push(format!("the lock has {} {} as {found}", receipt.standard, receipt.version));
+    let mut unchecked = Vec::new();
+    match known(&receipt, demands, shelf)? {
+        Known::As { place, digest, entry } => {
+            let version = format!("{} {}", receipt.standard, receipt.version);
+            if digest != receipt.digest {
+                faults.push(format!("{place} has {version} as {digest}"));
+            }
+            match (receipt.entry, entry) {
+                (Some(said), Some(found)) if said != found => {
+                    faults.push(format!("{place} has {version} as entry {found}, not {said}"));
+                }
+                (Some(said), None) => {
+                    unchecked.push(format!("entry {said} was NOT checked: {place} has {version} of no log"));
+                }
+                _ => {}
+            }
+        }
+        Known::Distrusted(failure) => {
+            failure.print(context.paint_error);
+            faults.push("the registry's log is not believed, so neither is what it says of the version".into());
+        }
+        Known::Nowhere(where_to_look) => {
+            unchecked.push(format!("the version was NOT checked, nor its entry: {where_to_look}"));
+        }
     }
-    let word = if faults.is_empty() { "ok  " } else { "FAIL" };
+    let verdict = match (faults.is_empty(), unchecked.is_empty() || is_version_open) {
+        (false, _) => Verdict::DoesNot,
+        (true, true) => Verdict::Conforms,
+        (true, false) => Verdict::NotJudged,
+    };
+    let word = match verdict {
+        Verdict::Conforms => "ok  ",
+        Verdict::DoesNot => "FAIL",
+        Verdict::NotJudged => "part",
+    };
     writeln!(out, "{word}  {}  signed by {signer}", path.display())?;
-    faults.iter().try_for_each(|fault| writeln!(out, "      {fault}"))?;
+    faults.iter().chain(&unchecked).try_for_each(|line| writeln!(out, "      {line}"))?;
     receipt.to_string().lines().skip(1).try_for_each(|line| writeln!(out, "  {line}"))?;
     out.flush()?;
-    Ok(if faults.is_empty() { Verdict::Conforms } else { Verdict::DoesNot })
+    Ok(verdict)
+}
+
+/// What is known of a version beside what a receipt says.
+enum Known {
+    As {
+        place: String,
+        digest: Digest,
+        entry: Option<u64>,
+    },
+    Distrusted(Failure),
+    /// With what to do about it.
+    Nowhere(String),
+}
+
+/// The lock, then the registry if one is to be asked, then the program.
+fn known(receipt: &Receipt, demands: &LogArgs, shelf: &Shelf<'_>) -> Result<Known, Failure> {
+    let Receipt { standard, version, .. } = receipt;
+    let is_meant = |pin: &Pin| (&pin.resolution.standard, &pin.resolution.version) == (standard, version);
+    // Where several references pin it, one that differs counts before one that does not, and one of a log before one of none.
+    let differs = |pin: &Pin| pin.resolution.digest != receipt.digest || pin.log_index != receipt.entry;
+    let pins = shelf.lock.pins().map(|(_, pin)| pin).filter(|pin| is_meant(pin));
+    if let Some(pin) =
+        pins.max_by_key(|pin| (pin.resolution.digest != receipt.digest, pin.log_index.is_some(), differs(pin)))
+    {
+        let place = "the lock".into();
+        return Ok(Known::As { place, digest: pin.resolution.digest, entry: pin.log_index });
+    }
+    if shelf.url().is_some() {
+        let wanted: Reference =
+            format!("{standard}@={version}").parse().map_err(|why| Failure::new(format!("{why}")))?;
+        let info = shelf.ask(|registry| async move {
+            match registry.resolve(&wanted).await {
+                Err(error) if error.is_not_found() => Ok(None),
+                answer => answer.map(Some),
+            }
+        })?;
+        let Some(info) = info else {
+            return Ok(Known::Nowhere("guiju.lock does not pin it, and the registry has no such version".into()));
+        };
+        let log = match believed(shelf, &demands.demands()?)? {
+            Ok(log) => log,
+            Err(failure) => return Ok(Known::Distrusted(failure)),
+        };
+        let resolution = Resolution { standard: standard.clone(), version: version.clone(), digest: info.digest };
+        let pin = Pin { resolution, log_index: Some(info.log_index) };
+        return Ok(match prove(shelf, &pin, &log)? {
+            Ok(_) => Known::As { place: "the registry".into(), digest: info.digest, entry: Some(info.log_index) },
+            Err(fault) => Known::Distrusted(Failure::new(fault.to_string())),
+        });
+    }
+    let carried = Carried.versions(standard).into_iter().find(|(other, _)| other == version);
+    Ok(match carried {
+        Some((_, digest)) => Known::As { place: "the program".into(), digest, entry: None },
+        None => Known::Nowhere(
+            "guiju.lock does not pin it; `guiju lock` it, name the registry that has it with --registry URL, or take it unchecked \
+             with --unchecked-version"
+                .into(),
+        ),
+    })
 }

@@ -6,7 +6,7 @@
 //! - What comes back is verified: each file against its manifest, each manifest against the digest that names it.
 
 use crate::{carried, connection, context::Context, embedded, failure::Failure};
-use guiju::{Cache, CompileError, Lock, LockError, Pin, Registry, RegistryError};
+use guiju::{Cache, Changed, CompileError, Lock, LockError, Pin, Registry, RegistryError};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Date, Digest, Kind, Metadata, Namespace, Principal, Reference, Resolution,
     ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, VersionInfo, resolve,
@@ -262,6 +262,16 @@ impl<'c> Shelf<'c> {
             if let Some((_, found)) = carried {
                 return Err(self.other_digest(resolution, &found));
             }
+            let changed = self.changed(digest);
+            if !changed.is_empty() {
+                let what = format!(
+                    "`{standard}` {version} is pinned, and what the cache held of it is not that: files were changed"
+                );
+                let failure = changed.into_iter().fold(Failure::new(what), Failure::at);
+                return Err(failure.hint(
+                    "find out who or what changed them (a failing disk, too); then run `guiju fetch` where the registry can be reached",
+                ));
+            }
             let failure = Failure::new(format!("`{standard}` {version} is pinned and not at hand")).at(digest);
             return Err(failure.hint(match self.context.shared.offline {
                 true => "run `guiju fetch` once without --offline",
@@ -279,6 +289,15 @@ impl<'c> Shelf<'c> {
             self.context.say(&format!("{} {error}", self.context.paint_error.severity(Severity::Warning, "warning:")));
         }
         Ok((bundle, true))
+    }
+
+    /// Which files of a version were found changed in the cache, and where they were put, in words.
+    pub fn changed(&self, digest: &Digest) -> Vec<String> {
+        let told = |Changed { path, moved_to }: Changed| match moved_to {
+            Some(aside) => format!("`{}` was changed, and was put aside as `{}`", path.display(), aside.display()),
+            None => format!("`{}` was changed, and is still there", path.display()),
+        };
+        self.cache.changed(digest).into_iter().map(told).collect()
     }
 
     fn other_digest(&self, pinned: &Resolution, found: &Digest) -> Failure {

@@ -3,7 +3,7 @@
 use guiju_model::{Content, Digest, Manifest};
 use guiju_tlog::Hash;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -14,6 +14,17 @@ use std::{
 pub enum CacheError {
     #[error("the cache folder `{}` cannot be written: {source}; name another one with GUIJU_CACHE", path.display())]
     Io { path: PathBuf, source: io::Error },
+}
+
+/// How the name ends of a file that was not what its name says.
+const ASIDE: &str = "damaged";
+
+/// A file of the cache that somebody, or a failing disk, has changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Changed {
+    pub path: PathBuf,
+    /// Where it was put; none where it could not be moved.
+    pub moved_to: Option<PathBuf>,
 }
 
 /// A folder of versions: `<digest>/manifest` and the files that judging needs, by their own digests.
@@ -40,7 +51,7 @@ impl Cache {
         &self.folder
     }
 
-    /// A version that is there and whole. A damaged file is set aside and counts as absent.
+    /// A version that is there and whole. A damaged file is set aside and counts as absent; [`Cache::changed`] tells of it.
     pub fn get(&self, digest: &Digest) -> Option<Content> {
         let bytes = self.blob(digest)?;
         let manifest = Manifest::from_canonical(&bytes).ok()?;
@@ -51,6 +62,31 @@ impl Cache {
         Some(Content { manifest, files })
     }
 
+    /// Which files of a version, and of those that it refers to, were found changed and are not there any more, or are still there.
+    pub fn changed(&self, digest: &Digest) -> Vec<Changed> {
+        let (mut found, mut wanted, mut seen) = (Vec::new(), vec![*digest], BTreeSet::new());
+        while let Some(digest) = wanted.pop() {
+            if !seen.insert(digest) {
+                continue;
+            }
+            let (path, aside) = (self.path(&digest), self.path(&digest).with_extension(ASIDE));
+            let bytes = fs::read(&path).ok().filter(|bytes| Digest::of(bytes) == digest);
+            match bytes.map(|bytes| Manifest::from_canonical(&bytes)) {
+                Some(Ok(manifest)) => {
+                    let files = manifest.files.iter().filter(|(name, _)| !name.starts_with("examples/"));
+                    wanted.extend(files.map(|(_, file)| *file));
+                    wanted.extend(manifest.dependencies.iter().map(|dependency| dependency.digest));
+                }
+                Some(Err(_)) => {}
+                None if path.exists() => found.push(Changed { path, moved_to: None }),
+                None if aside.exists() => found.push(Changed { path, moved_to: Some(aside) }),
+                None => {}
+            }
+        }
+        found.sort();
+        found
+    }
+
     fn blob(&self, digest: &Digest) -> Option<Vec<u8>> {
         let path = self.path(digest);
         let bytes = fs::read(&path).ok()?;
@@ -58,7 +94,7 @@ impl Cache {
             return Some(bytes);
         }
         // Whoever looks later may want to know what was there; nobody may take it for what it is not.
-        let _ = fs::rename(&path, path.with_extension("damaged"));
+        let _ = fs::rename(&path, path.with_extension(ASIDE));
         None
     }
 
@@ -93,8 +129,11 @@ impl Cache {
 
     fn write(&self, bytes: &[u8]) -> Result<(), CacheError> {
         let path = self.path(&Digest::of(bytes));
-        if path.exists() {
-            return Ok(());
+        if let Ok(found) = fs::read(&path) {
+            if found == bytes {
+                return Ok(());
+            }
+            let _ = fs::rename(&path, path.with_extension(ASIDE));
         }
         write_whole(&path, bytes).map_err(|source| CacheError::Io { path: self.folder.clone(), source })
     }

@@ -42,7 +42,7 @@ pub mod tree; // a folder of standards as authors keep it
 
 #[cfg(feature = "registry")]
 pub use access::{Denial, Identity, MadeToken, Secret};
-pub use cache::{Cache, CacheError};
+pub use cache::{Cache, CacheError, Changed};
 #[cfg(feature = "registry")]
 pub use credentials::{Token, TokenError};
 pub use folder::{Folder, FolderError};

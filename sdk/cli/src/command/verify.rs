@@ -6,6 +6,7 @@ use crate::{
     shelf::Shelf,
 };
 use guiju::{HeldLog, Pin, prove_pin_offline, tlog::VerifierKey};
+use guiju_model::Severity;
 use std::{io::Write, path::PathBuf};
 
 /// Prove that what guiju.lock pins is what the registry's committee published
@@ -26,12 +27,21 @@ pub struct VerifyArgs {
     /// The data that the receipt should be of
     #[arg(long, value_name = "FILE", requires = "receipt")]
     data: Option<PathBuf>,
+    /// Take a receipt whose version, or place in the log, can be held against nothing here; without it the exit code is 2
+    #[arg(long, requires = "receipt")]
+    unchecked_version: bool,
 }
 
 pub fn run(args: VerifyArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
     if let Some(receipt) = &args.receipt {
-        return receipt::judged(receipt, args.receipt_signer.as_ref(), args.data.as_deref(), &shelf, context);
+        let claim = receipt::Claim {
+            path: receipt,
+            signer: args.receipt_signer.as_ref(),
+            data: args.data.as_deref(),
+            is_version_open: args.unchecked_version,
+        };
+        return receipt::judged(&claim, &args.log, &shelf, context);
     }
     let pins: Vec<(&str, &Pin)> = shelf.lock.pins().collect();
     if pins.is_empty() {
@@ -49,6 +59,15 @@ pub fn run(args: VerifyArgs, context: &Context) -> Answer {
         },
         (false, held) => held.cloned(),
     };
+    let is_told_whom = args.log.demands()?.policy.is_some();
+    if is_online && shelf.lock.log().is_none() && !is_told_whom && pins.iter().any(|(_, pin)| pin.log_index.is_some()) {
+        let (word, path) = (context.paint_error.severity(Severity::Warning, "warning:"), shelf.lock.path());
+        context.say(&format!(
+            "{word} `{}` holds nothing of the registry's log, so whatever key and history it serves now is believed; commit the \
+             lock with its line `log` (`guiju lock` writes it), or name the log's key with --log-policy",
+            path.display()
+        ));
+    }
     let mut out = context.out();
     let mut verdict = Verdict::Conforms;
     for (reference, pin) in pins {
@@ -77,7 +96,10 @@ fn judged(
     is_online: bool,
 ) -> Result<Result<String, String>, Failure> {
     // Every digest is computed again on the way.
-    shelf.exactly(&pin.resolution)?;
+    if let Err(failure) = shelf.exactly(&pin.resolution) {
+        let changed = shelf.changed(&pin.resolution.digest);
+        return if is_online || changed.is_empty() { Err(failure) } else { Ok(Err(changed.join("; "))) };
+    }
     let Some(index) = pin.log_index else { return Ok(Ok("the content is whole; it is of no log".into())) };
     let Some(log) = log else {
         let failure = Failure::new(format!("`{}` holds no checkpoint", shelf.lock.path().display()));
