@@ -2,7 +2,7 @@
 
 use super::{ConvertError, parsed, required, word, words};
 use crate::conformance::{self as wire, finding::Place as WirePlace};
-use guiju_model::{Date, Dimension, Finding, Place, Report, Severity, Text};
+use guiju_model::{Date, Dimension, Finding, Place, Report, Severity, Text, Unlisted};
 
 words!(wire::Severity, Severity, { Error, Warning, Info });
 words!(wire::Dimension, Dimension, { Normativity, Completeness, Accuracy, Consistency, Timeliness, Accessibility });
@@ -92,7 +92,23 @@ impl From<Report> for wire::Report {
             errors: report.errors,
             warnings: report.warnings,
             infos: report.infos,
+            unlisted: report.unlisted.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<Unlisted> for wire::Unlisted {
+    fn from(Unlisted { code, severity, count }: Unlisted) -> Self {
+        Self { code: code.into_owned(), severity: wire::Severity::from(severity).into(), count }
+    }
+}
+
+impl TryFrom<wire::Unlisted> for Unlisted {
+    type Error = ConvertError;
+
+    fn try_from(wire::Unlisted { code, severity, count }: wire::Unlisted) -> Result<Self, ConvertError> {
+        let severity = word::<wire::Severity, _>("severity", severity)?;
+        Ok(Self { code: code.into(), severity, count })
     }
 }
 
@@ -104,6 +120,10 @@ impl TryFrom<wire::Report> for Report {
         let findings = findings.map(|(at, finding)| {
             finding.try_into().map_err(|fault: ConvertError| fault.within(format_args!("findings[{at}]")))
         });
+        let unlisted = report.unlisted.into_iter().enumerate();
+        let unlisted = unlisted.map(|(at, unlisted)| {
+            unlisted.try_into().map_err(|fault: ConvertError| fault.within(format_args!("unlisted[{at}]")))
+        });
         Ok(Self {
             standard: parsed("standard", &report.standard)?,
             version: parsed("version", &report.version)?,
@@ -112,6 +132,7 @@ impl TryFrom<wire::Report> for Report {
             errors: report.errors,
             warnings: report.warnings,
             infos: report.infos,
+            unlisted: unlisted.collect::<Result<_, _>>()?,
         })
     }
 }

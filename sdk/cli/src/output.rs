@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! - Every form is written as the records come, in memory that does not grow with them.
-//! - Every form carries the same counts, and they add up: records = conforming + failing + unreadable.
+//! - Every form carries the same counts, and they add up: records = conforming + failing + unreadable; those by code are the
+//!   errors, warnings and infos, whether findings are listed or not.
 //! - In forms that people look at, no character of a file or of its name moves their cursor, paints, or passes for a line of ours.
 
 mod github; // workflow commands: annotations on the lines of a pull request
@@ -17,7 +18,7 @@ use crate::{
 };
 use clap::ValueEnum;
 use guiju::receipt::Counts;
-use guiju_model::{Digest, Finding, Report, Severity, StandardId};
+use guiju_model::{Digest, Finding, Report, Severity, StandardId, Unlisted};
 use semver::Version;
 use std::{borrow::Cow, collections::BTreeMap, io};
 
@@ -66,7 +67,7 @@ pub struct Tally {
     pub files: u64,
     /// Inputs that could not be judged at all.
     pub failures: u64,
-    /// Listed findings by code, each with the worst severity that it had.
+    /// All findings by code, listed or not, each with the worst severity that it had.
     pub codes: BTreeMap<String, (Severity, u64)>,
 }
 
@@ -113,12 +114,12 @@ impl Tally {
         counts.errors += report.errors;
         counts.warnings += report.warnings;
         counts.infos += report.infos;
-        for Finding { code, severity, .. } in &report.findings {
+        let listed = report.findings.iter().map(|Finding { code, severity, .. }| (code, *severity, 1));
+        let unlisted = report.unlisted.iter().map(|Unlisted { code, severity, count }| (code, *severity, *count));
+        for (code, severity, more) in listed.chain(unlisted) {
             match self.codes.get_mut(code.as_ref()) {
-                Some((worst, count)) => {
-                    (*worst, *count) = ((*worst).min(*severity), *count + 1);
-                }
-                None => drop(self.codes.insert(code.to_string(), (*severity, 1))),
+                Some((worst, count)) => (*worst, *count) = ((*worst).min(severity), *count + more),
+                None => drop(self.codes.insert(code.to_string(), (severity, more))),
             }
         }
     }

@@ -52,6 +52,16 @@ pub struct Report {
     pub errors: u64,
     pub warnings: u64,
     pub infos: u64,
+    /// What is counted and not listed, by code and severity in the order of the first; with those listed, all that was found.
+    pub unlisted: Vec<Unlisted>,
+}
+
+/// Findings of one code and severity beyond those that a report lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlisted {
+    pub code: Cow<'static, str>,
+    pub severity: Severity,
+    pub count: u64,
 }
 
 impl Report {
@@ -65,20 +75,34 @@ impl Report {
         self.errors + self.warnings + self.infos > self.findings.len() as u64
     }
 
-    /// Counts a finding that is not listed.
-    pub fn count(&mut self, severity: Severity) {
-        match severity {
-            Severity::Error => self.errors += 1,
-            Severity::Warning => self.warnings += 1,
-            Severity::Info => self.infos += 1,
-        }
+    /// Counts findings that are not listed.
+    pub fn count(&mut self, unlisted: Unlisted) {
+        *self.of(unlisted.severity) += unlisted.count;
+        self.leave(unlisted);
     }
 
     /// Takes one more finding into the report; past `findings_max` it is counted, not kept.
     pub fn push(&mut self, finding: Finding, findings_max: usize) {
-        self.count(finding.severity);
+        *self.of(finding.severity) += 1;
         if self.findings.len() < findings_max {
             self.findings.push(finding);
+        } else {
+            self.leave(Unlisted { code: finding.code, severity: finding.severity, count: 1 });
+        }
+    }
+
+    fn of(&mut self, severity: Severity) -> &mut u64 {
+        match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+            Severity::Info => &mut self.infos,
+        }
+    }
+
+    fn leave(&mut self, Unlisted { code, severity, count }: Unlisted) {
+        match self.unlisted.iter_mut().find(|known| known.code == code && known.severity == severity) {
+            Some(known) => known.count += count,
+            None => self.unlisted.push(Unlisted { code, severity, count }),
         }
     }
 }

@@ -30,7 +30,7 @@ pub use code_list::{Code, CodeList, CodeListError, CodeRow};
 pub use committee::CommitteeChange;
 pub use date::{Date, DateError};
 pub use digest::{Digest, DigestError, Digesting};
-pub use finding::{Finding, Place, Report, Text};
+pub use finding::{Finding, Place, Report, Text, Unlisted};
 pub use id::{IdError, Name, Namespace, StandardId};
 pub use info::{SearchHit, StandardInfo, VersionInfo, Waiver};
 pub use links::{Link, LinkError, links};

@@ -104,6 +104,10 @@ impl Hit {
         }
     }
 
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub fn severity(&self) -> Severity {
         self.severity
     }

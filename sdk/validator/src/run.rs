@@ -10,7 +10,7 @@ use crate::{
     program::{Doubt, Memory, Program, Row, Sign, Span, StateId, Step, What, Within},
     survey::{SchemaId, Way},
 };
-use guiju_model::{CodeList, Date, Digest, Finding, Report, StandardId};
+use guiju_model::{CodeList, Date, Digest, Finding, Report, StandardId, Unlisted};
 use semver::Version;
 use serde_json::{Value, json};
 use std::{borrow::Cow, collections::HashSet, ops::Range, sync::OnceLock};
@@ -122,7 +122,16 @@ impl Validator {
     /// A report without findings yet, for what readers find before there is a record.
     pub fn empty_report(&self) -> Report {
         let Subject { standard, version, digest } = self.subject.clone();
-        Report { standard, version, digest, findings: Vec::new(), errors: 0, warnings: 0, infos: 0 }
+        Report {
+            standard,
+            version,
+            digest,
+            findings: Vec::new(),
+            errors: 0,
+            warnings: 0,
+            infos: 0,
+            unlisted: Vec::new(),
+        }
     }
 
     /// Checks one JSON document. The same bytes and options give the same report, byte for byte.
@@ -200,7 +209,8 @@ impl Validator {
                 if report.findings.len() < options.findings_max {
                     report.push(Finding { place: Some(place.clone()), ..finding.clone() }, options.findings_max);
                 } else {
-                    report.count(finding.severity);
+                    let Finding { code, severity, .. } = finding;
+                    report.count(Unlisted { code: code.clone(), severity: *severity, count: 1 });
                 }
             }
         }
@@ -288,7 +298,7 @@ impl Validator {
             if report.findings.len() < options.findings_max {
                 report.push(teller.finding(hit), options.findings_max);
             } else {
-                report.count(hit.severity());
+                report.count(Unlisted { code: hit.code().into(), severity: hit.severity(), count: 1 });
             }
         }
     }

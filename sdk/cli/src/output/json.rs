@@ -3,7 +3,7 @@
 use super::{Output, Seen, Subject, Tally};
 use crate::failure::Failure;
 use guiju::receipt::Counts;
-use guiju_model::{Finding, Place, Text};
+use guiju_model::{Finding, Place, Text, Unlisted};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
@@ -122,14 +122,21 @@ fn named(subject: &Subject) -> Map<String, Value> {
 fn record(seen: &Seen<'_>) -> Map<String, Value> {
     let report = seen.report;
     let findings: Vec<Value> = report.findings.iter().map(finding).collect();
-    Map::from_iter([
+    let mut members = Map::from_iter([
         ("record".into(), json!(seen.record)),
         ("conforms".into(), json!(report.conforms())),
         ("errors".into(), json!(report.errors)),
         ("warnings".into(), json!(report.warnings)),
         ("infos".into(), json!(report.infos)),
         ("findings".into(), Value::Array(findings)),
-    ])
+    ]);
+    if report.is_cut() {
+        let unlisted = report.unlisted.iter().map(
+            |Unlisted { code, severity, count }| json!({"code": code, "severity": severity.as_str(), "count": count}),
+        );
+        members.insert("unlisted".into(), unlisted.collect());
+    }
+    members
 }
 
 /// A finding in JSON; members without a value are left out.

@@ -12,14 +12,8 @@ pub struct Junit<W> {
     out: W,
     style: Style,
     begun: bool,
-    /// What is shown of each code of the open file: severity, count, and lines up to the cap.
-    cases: BTreeMap<String, Case>,
-}
-
-struct Case {
-    severity: Severity,
-    count: u64,
-    lines: Vec<String>,
+    /// What is shown of each code of the open file, up to the cap.
+    cases: BTreeMap<String, Vec<String>>,
 }
 
 impl<W: Write> Junit<W> {
@@ -34,12 +28,12 @@ impl<W: Write> Junit<W> {
         writeln!(self.out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"guiju check\">")
     }
 
-    fn case(&mut self, suite: &str, code: &str, case: &Case) -> io::Result<()> {
-        let lines = xml(&case.lines.join("\n"));
+    fn case(&mut self, suite: &str, code: &str, (severity, count): (Severity, u64)) -> io::Result<()> {
+        let lines = xml(&self.cases.get(code).map(|lines| lines.join("\n")).unwrap_or_default());
         write!(self.out, "    <testcase classname=\"{suite}\" name=\"{}\">", xml(code))?;
-        match case.severity {
+        match severity {
             Severity::Error => {
-                let message = xml(&format!("{} × {code}", case.count));
+                let message = xml(&format!("{count} × {code}"));
                 write!(self.out, "<failure type=\"{}\" message=\"{message}\">{lines}</failure>", xml(code))?;
             }
             _ => write!(self.out, "<system-out>{lines}</system-out>")?,
@@ -57,13 +51,10 @@ impl<W: Write> Output for Junit<W> {
     fn seen(&mut self, subject: &Subject, seen: &Seen<'_>) -> io::Result<()> {
         let Style { lang, show, .. } = self.style;
         for finding in &seen.report.findings {
-            let new = || Case { severity: finding.severity, count: 0, lines: Vec::new() };
-            let case = self.cases.entry(finding.code.to_string()).or_insert_with(new);
-            case.severity = case.severity.min(finding.severity);
-            case.count += 1;
-            if show == 0 || case.count <= show {
+            let lines = self.cases.entry(finding.code.to_string()).or_default();
+            if show == 0 || (lines.len() as u64) < show {
                 let field = field(finding, lang).map(|field| format!(", {field}")).unwrap_or_default();
-                case.lines.push(format!("{}{field}: {}", place(&subject.file, finding), said(finding, lang).0));
+                lines.push(format!("{}{field}: {}", place(&subject.file, finding), said(finding, lang).0));
             }
         }
         Ok(())
@@ -72,9 +63,8 @@ impl<W: Write> Output for Junit<W> {
     fn close(&mut self, subject: &Subject, tally: &Tally) -> io::Result<()> {
         let Subject { file, against, digest, .. } = subject;
         let (file, counts) = (plain(file), &tally.counts);
-        let cases = std::mem::take(&mut self.cases);
-        let failures = cases.values().filter(|case| case.severity == Severity::Error).count();
-        let (suite, tests) = (xml(&file), cases.len() + 1);
+        let failures = tally.codes.values().filter(|(severity, _)| *severity == Severity::Error).count();
+        let (suite, tests) = (xml(&file), tally.codes.len() + 1);
         writeln!(
             self.out,
             "  <testsuite name=\"{suite}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\">"
@@ -93,8 +83,8 @@ impl<W: Write> Output for Junit<W> {
         }
         writeln!(self.out, "    </properties>")?;
         writeln!(self.out, "    <testcase classname=\"{suite}\" name=\"every record was read and judged\"/>")?;
-        for (code, case) in &cases {
-            self.case(&suite, code, case)?;
+        for (code, case) in &tally.codes {
+            self.case(&suite, code, *case)?;
         }
         writeln!(self.out, "  </testsuite>")
     }

@@ -269,17 +269,12 @@ impl Table {
         if own.is_empty() {
             return (Some(report), true);
         }
-        let found = std::mem::take(&mut report.findings);
-        let mut whole = Report { errors: 0, warnings: 0, infos: 0, ..report.clone() };
+        let mut whole = validator.empty_report();
         for (finding, header) in own {
             whole.push(Finding { place: place(header.trim()), ..finding }, options.findings_max);
         }
-        // Findings past the limit were counted already.
-        whole.errors += report.errors;
-        whole.warnings += report.warnings;
-        whole.infos += report.infos;
-        let room = options.findings_max.saturating_sub(whole.findings.len());
-        whole.findings.extend(found.into_iter().take(room));
+        report.findings.into_iter().for_each(|finding| whole.push(finding, options.findings_max));
+        report.unlisted.into_iter().for_each(|unlisted| whole.count(unlisted));
         (Some(whole), true)
     }
 
