@@ -36,7 +36,7 @@ use guiju_model::{
     Package, Reading, Reference, ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, Term,
     TermError, Text, VersionInfo, Words, resolve,
 };
-use guiju_validator::{CompileError, ExampleFault, Lint, Validator, judge_examples, lint};
+use guiju_validator::{CompileError, ExampleFault, Lint, NotCheckable, Validator, judge_examples, lint};
 use judge::Plea;
 pub use judge::{Findings, Narrowing};
 use semver::Version;
@@ -237,8 +237,8 @@ pub enum AskError {
     Resolve(#[from] ResolveError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    #[error("records cannot be checked against `{standard}`: it is a {kind}")]
-    NotCheckable { standard: StandardId, kind: Kind },
+    #[error(transparent)]
+    NotCheckable(#[from] NotCheckable),
     #[error(transparent)]
     Compile(#[from] CompileError),
     #[error("{} on {day}", governing::not_in_force(wanted, in_force))]
@@ -886,11 +886,9 @@ impl Registry {
     /// The compiled standard that a reference means, compiled once.
     pub fn validator(&self, reference: &Reference) -> Result<Arc<Validator>, AskError> {
         let info = self.resolve(reference)?;
+        NotCheckable::refuse(&info.standard, info.kind)?;
         if let Some(validator) = self.compiled.get(&info.digest) {
             return Ok(validator);
-        }
-        if !matches!(info.kind, Kind::Record | Kind::Profile | Kind::CodeList) {
-            return Err(AskError::NotCheckable { standard: info.standard, kind: info.kind });
         }
         Ok(self.compiled.of(&Bundle::gather(self.load(&info.digest, false)?, self)?)?)
     }

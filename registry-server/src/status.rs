@@ -314,9 +314,7 @@ impl From<AskError> for Refusal {
             AskError::NotInForce { wanted, in_force, .. } => {
                 Self::new(Reason::NotInForce, message).with("in_force", listed(&in_force)).about("version", wanted)
             }
-            AskError::NotCheckable { standard, .. } => {
-                Self::new(Reason::NotCheckable, message).about("standard", standard)
-            }
+            AskError::NotCheckable(error) => Self::new(Reason::NotCheckable, message).about("standard", error.standard),
             AskError::BeyondEnd { size, .. } => Self::new(Reason::BeyondLog, message).with("log_size", size),
             AskError::Store(error) => error.into(),
             // What was published had a whole bundle and compiled: a fault here is ours.

@@ -134,6 +134,10 @@ fn references_are_resolved_and_dependents_are_known() {
     assert!(error.contains("did you mean `bj.common/types`"), "{error}");
     let dependents = registry.dependents(&Caller::open(), &"bj.common/types".parse().unwrap(), true).unwrap();
     assert_eq!(dependents.len(), 1);
+    let error = registry.validator(&"bj.common/types".parse().unwrap()).err().unwrap().to_string();
+    let why =
+        "records cannot be checked against `bj.common/types`: data elements are definitions; name the record standard";
+    assert_eq!(error, why);
     let validator = registry.validator(&"bj.population/person".parse().unwrap()).unwrap();
     let report = validator.check(r#"{"name":"abcd"}"#.as_bytes(), &Default::default());
     assert_eq!((report.errors, report.findings[0].rule.as_str()), (1, "bj.common/types@1.0.0#/$defs/Name/maxLength"));

@@ -1,7 +1,7 @@
 //! A standard at hand: compiled once, checking any number of records.
 
 use guiju_model::{Bundle, Digest, Report, StandardId};
-use guiju_validator::{CheckOptions, CompileError, CompileOptions, Validator};
+use guiju_validator::{CheckOptions, CompileError, CompileOptions, NotCheckable, Validator};
 use semver::Version;
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ pub struct Standard {
 
 impl Standard {
     pub fn compile(bundle: &Bundle) -> Result<Self, CompileError> {
+        let manifest = &bundle.root().manifest;
+        NotCheckable::refuse(&manifest.standard, manifest.kind)?;
         Ok(Self::new(Validator::compile(bundle, &CompileOptions::default())?))
     }
 

@@ -71,6 +71,44 @@ impl fmt::Display for CompileError {
     }
 }
 
+/// Why no record can be checked against a standard: it is of a kind that describes none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotCheckable {
+    pub standard: StandardId,
+    pub kind: Kind,
+}
+
+impl NotCheckable {
+    /// Refuses a standard of such a kind. Every road from a record to its report begins here.
+    pub fn refuse(standard: &StandardId, kind: Kind) -> Result<(), Self> {
+        match kind {
+            Kind::Record | Kind::Profile | Kind::CodeList => Ok(()),
+            Kind::Elements | Kind::Contract => Err(Self { standard: standard.clone(), kind }),
+        }
+    }
+
+    fn why(&self) -> &'static str {
+        match self.kind {
+            Kind::Elements => "data elements are definitions; name the record standard",
+            _ => "a contract describes an interface; name a record, a profile or a code list",
+        }
+    }
+}
+
+impl Error for NotCheckable {}
+
+impl fmt::Display for NotCheckable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "records cannot be checked against `{}`: {}", self.standard, self.why())
+    }
+}
+
+impl From<NotCheckable> for CompileError {
+    fn from(error: NotCheckable) -> Self {
+        Self { subject: error.standard.to_string(), faults: vec![Fault::new("not-checkable", "", error.why())] }
+    }
+}
+
 /// What findings are attributed to.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
@@ -93,7 +131,8 @@ impl Retrieve for Documents {
 }
 
 impl Validator {
-    /// Compiles a version with all it depends on.
+    /// Compiles a version with all it depends on. One of data elements compiles, as its author and what refers to it need;
+    /// whether records may be checked against a version is for [`NotCheckable::refuse`].
     pub fn compile(bundle: &Bundle, options: &CompileOptions) -> Result<Self, CompileError> {
         let manifest = &bundle.root().manifest;
         let subject =
@@ -106,11 +145,7 @@ impl Validator {
                 let list = code_list(bundle.root()).map_err(|fault| failed(vec![fault]))?;
                 Ok(Self::of_list(subject, list))
             }
-            Kind::Contract => Err(failed(vec![Fault::new(
-                "not-a-record",
-                "",
-                "a contract describes an interface; records are checked against a record, a profile or a code list",
-            )])),
+            Kind::Contract => Err(NotCheckable { standard: subject.standard, kind: manifest.kind }.into()),
             Kind::Record | Kind::Profile | Kind::Elements => {
                 let sources = gather(bundle).map_err(failed)?;
                 let root = uri(&subject.standard, &subject.version);

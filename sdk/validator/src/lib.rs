@@ -40,7 +40,7 @@ pub mod openapi; // contracts that are OpenAPI documents
 pub mod record; // how rules see a record
 pub mod rules; // what must hold between fields
 
-pub use compile::{CompileError, CompileOptions, Fault};
+pub use compile::{CompileError, CompileOptions, Fault, NotCheckable};
 pub use examples::{ExampleFault, judge_examples, render_findings};
 pub use lint::{Lint, LintRule, PLACEHOLDERS, lint, rules as lint_rules};
 pub use run::{CheckOptions, Checker, Field, Quick, RowShape, Validator};

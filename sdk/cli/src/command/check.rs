@@ -16,6 +16,7 @@ use guiju::{
     receipt::Counts,
 };
 use guiju_model::{BundleError, Date, Kind, Reference, Severity};
+use guiju_validator::NotCheckable;
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -194,6 +195,8 @@ impl Bench<'_> {
             Some(day) => self.shelf.as_of(reference, day)?.0,
             None => self.shelf.bundle(reference)?,
         };
+        let manifest = &bundle.root().manifest;
+        NotCheckable::refuse(&manifest.standard, manifest.kind).map_err(|error| Failure::new(error.to_string()))?;
         let validator =
             Validator::compile(&bundle, &CompileOptions::default()).map_err(|error| not_compiled(&error))?;
         let validator = Rc::new(validator);
