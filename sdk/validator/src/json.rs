@@ -33,6 +33,9 @@ pub(crate) struct Document<'s> {
 /// What the engine may ask of any record, and for each value more of it.
 const FUEL: u64 = 4 << 20;
 const FUEL_PER_VALUE: u64 = 1 << 10;
+/// What one error takes of it. The engine keeps each, with its place, until it has all: a branch that fails under branches that fail
+/// is kept as often as there are ways to it.
+const FUEL_PER_ERROR: u64 = 1 << 8;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -494,8 +497,12 @@ impl<'s> Document<'s> {
     }
 
     fn spend(&self) -> bool {
+        self.spend_on(1)
+    }
+
+    fn spend_on(&self, cost: u64) -> bool {
         let left = self.fuel.get();
-        self.fuel.set(left.saturating_sub(1));
+        self.fuel.set(left.saturating_sub(cost));
         left > 0
     }
 
@@ -940,6 +947,7 @@ impl<'a> EngineNode<'a, Tree> for Node<'a> {
     /// would otherwise hold it as many times.
     fn lazy_value(&self) -> jsonschema_value::LazyInstance<'a> {
         const NOTHING: &Value = &Value::Null;
+        self.document.spend_on(FUEL_PER_ERROR);
         jsonschema_value::LazyInstance::from(NOTHING)
     }
 

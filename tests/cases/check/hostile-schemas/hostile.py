@@ -19,6 +19,16 @@ def any_of():
     return {"anyOf": [branch | {"maxProperties": n + 1} for n in range(8)] + [{"type": "integer"}]}
 
 
+def refusing():
+    branch = {"properties": {"a": {"$ref": "#/$defs/n"}}}
+    return {"$defs": {"n": {"anyOf": [branch, branch], "required": ["b"]}}, "$ref": "#/$defs/n"}
+
+
+def expressions():
+    of = lambda op: {"properties": {"op": {"const": op}, "args": {"items": {"$ref": "#"}}}, "required": ["op", "args"]}
+    return {"type": "object", "anyOf": [of("and"), of("or"), {"properties": {"text": {"type": "string"}}, "required": ["text"]}]}
+
+
 def pattern(text):
     return {"properties": {"a": {"pattern": text}}}
 
@@ -30,6 +40,8 @@ def large(count):
 schemas = {
     "all-of-doubling": doubling(60),
     "any-of-recursive": any_of(),
+    "any-of-refusing": refusing(),
+    "expressions": expressions(),
     "any-of-in-place": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
     "nested-1000": nested(1000),
     "pattern-nested-repeat": pattern("^(a+)+$b"),
