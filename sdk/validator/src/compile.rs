@@ -4,6 +4,7 @@ use crate::{
     bounds, codes,
     dataset::DataSetRules,
     json::{self, Places, Tree},
+    multiple,
     own::{self, KEYWORD},
     plain,
     plan::{Engine, Plan},
@@ -313,6 +314,9 @@ fn build(
             .with_keyword(KEYWORD, move |_, value, _| {
                 own::keyword(&owns, value)
                     .ok_or_else(|| ValidationError::custom("`x-guiju` stands where no schema is read"))
+            })
+            .with_keyword(multiple::KEYWORD, |_, value, _| {
+                multiple::keyword(value).ok_or_else(|| ValidationError::custom("`multipleOf` wants a number above 0"))
             })
             .build(schema)
             .map_err(|error| {

@@ -3,6 +3,7 @@
 use crate::{
     codes,
     json::{Document, Node, Places, TextFault, Twice, array_index, escape, unescape},
+    multiple,
     near::nearest,
     own::Remark,
     plan::Plan,
@@ -184,7 +185,7 @@ pub(crate) fn hits(plan: &Plan, document: &Document<'_>, error: ValidationError<
         Why::Minimum { limit: least } => limit("too-small", least),
         Why::ExclusiveMaximum { limit: most } => limit("not-below", most),
         Why::ExclusiveMinimum { limit: least } => limit("not-above", least),
-        Why::MultipleOf { multiple_of } => limit("not-multiple", multiple_of),
+        Why::Custom { keyword, message } if keyword == multiple::KEYWORD => limit("not-multiple", message),
         Why::MaxItems { limit: most } => limit("too-many-items", most),
         Why::MinItems { limit: least } => limit("too-few-items", least),
         Why::MaxProperties { limit: most } => limit("too-many-fields", most),

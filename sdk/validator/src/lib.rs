@@ -22,6 +22,7 @@ mod examples; // a standard's examples, held against what they announce
 mod explain; // from what the engine says to findings
 mod json; // a record read strictly, with places
 mod lint; // what an author should mend
+mod multiple; // multipleOf, exact
 mod own; // our vocabulary where it stands in a schema
 mod pattern; // regular expressions in linear time
 mod plain; // schemas that need no second look
