@@ -184,6 +184,10 @@ pub enum NormalError {
 const NODES_MAX: usize = 200_000;
 /// Conditions over which `unevaluated…` is unfolded: 2^6 cases at most.
 const CONDITIONS_MAX: usize = 6;
+/// How many `unevaluated…` are unfolded one within another.
+const UNFOLDING_MAX: usize = 8;
+/// Schemas that are read again, to unfold all the `unevaluated…` of a document.
+const REREAD_MAX: u32 = 20_000;
 
 /// A schema document with what it may refer to.
 pub struct Document<'a> {
@@ -507,6 +511,8 @@ impl Graph {
             identity: None,
             dynamic: BTreeMap::new(),
             scope: BTreeMap::new(),
+            unfolding: Vec::new(),
+            reread_left: REREAD_MAX,
         };
         reader.index(document.root, "", 0);
         for (uri, other) in document.others {
@@ -542,12 +548,15 @@ struct Reader<'g, 'd> {
     open: HashMap<String, Option<u32>>,
     done: HashMap<String, Id>,
     base: String,
-    /// The text of the whole document, made where something opaque depends on more than its own words.
+    /// The digest of the whole document, made where something opaque depends on more than its own words.
     identity: Option<String>,
     /// Names that a resource offers to dynamic references.
     dynamic: BTreeMap<String, BTreeSet<String>>,
     /// For each such name, the outermost resource on the way here that offers it.
     scope: BTreeMap<String, String>,
+    /// The schemas whose `unevaluated…` are being unfolded, outermost first, with which of the two keywords.
+    unfolding: Vec<(&'d Map<String, Value>, &'static str)>,
+    reread_left: u32,
 }
 
 /// What `$recursiveAnchor` offers: no anchor has this name.
@@ -781,21 +790,27 @@ impl<'d> Reader<'_, 'd> {
     }
 
     /// Opaque, and equal only to the same place of the same document: what its words mean hangs on the rest.
-    fn opaque_here(&mut self, keyword: &str, pointer: &str, types: Types) -> Id {
+    fn opaque_here(&mut self, keyword: &str, members: &Map<String, Value>, pointer: &str, types: Types) -> Id {
         let document = self.document;
         let whole = || {
             let others: Vec<String> =
                 document.others.iter().map(|(uri, other)| format!("{uri} {}", exact::key(other))).collect();
-            format!("{:?} {} {others:?}", document.draft, exact::key(document.root))
+            let whole = format!("{:?} {} {others:?}", document.draft, exact::key(document.root));
+            Digest::of(whole.as_bytes()).to_string()
         };
         let identity = self.identity.get_or_insert_with(whole);
-        let key = format!("{keyword} {pointer} {} {identity}", self.base);
+        // The branches of a condition are read under one pointer: the words tell them apart.
+        let words = Digest::of(Value::Object(members.clone()).to_string().as_bytes());
+        let key = format!("{keyword} {pointer} {} {:?} {words} {identity}", self.base, self.scope);
         self.graph.add(Node::Opaque { key, types })
     }
 
     fn schema(&mut self, schema: &'d Value, pointer: &str) -> Result<Id, NormalError> {
         if self.graph.nodes.len() > NODES_MAX {
             return Err(NormalError::TooLarge);
+        }
+        if !self.unfolding.is_empty() {
+            self.reread_left = self.reread_left.saturating_sub(1);
         }
         let members = match schema {
             Value::Bool(truth) => return Ok(self.graph.truth(*truth)),
@@ -1148,12 +1163,22 @@ impl<'d> Reader<'_, 'd> {
             let place = format!("{pointer}/{keyword}");
             let rest = self.schema(schema, &place)?;
             let of_items = keyword == "unevaluatedItems";
-            let evaluated = self.evaluated(members, of_items, pointer, 0)?;
+            // What it leaves to be judged may hang, through a reference, on what itself leaves: that has no end.
+            let again = |(other, own): &(&Map<String, Value>, &str)| std::ptr::eq(*other, members) && *own == keyword;
+            let evaluated = match self.unfolding.iter().any(again) || self.unfolding.len() >= UNFOLDING_MAX {
+                true => None,
+                false => {
+                    self.unfolding.push((members, keyword));
+                    let evaluated = self.evaluated(members, of_items, pointer, 0);
+                    self.unfolding.pop();
+                    evaluated?
+                }
+            };
             parts.push(match evaluated {
                 Some(evaluated) if evaluated.conditions() <= CONDITIONS_MAX => self.unfold(evaluated, rest, of_items),
                 _ => {
                     let types = if of_items { Types::ARRAY } else { Types::OBJECT };
-                    self.opaque_here(keyword, &place, types)
+                    self.opaque_here(keyword, members, &place, types)
                 }
             });
         }
@@ -1168,7 +1193,11 @@ impl<'d> Reader<'_, 'd> {
         pointer: &str,
         depth: usize,
     ) -> Result<Option<Evaluated>, NormalError> {
-        if depth > 16 || members.contains_key("$dynamicRef") || members.contains_key("$recursiveRef") {
+        if depth > 16
+            || self.reread_left == 0
+            || members.contains_key("$dynamicRef")
+            || members.contains_key("$recursiveRef")
+        {
             return Ok(None);
         }
         let mut found = Evaluated::default();
