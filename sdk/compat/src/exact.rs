@@ -43,6 +43,24 @@ pub fn number(value: &BigRational) -> Option<Number> {
     None
 }
 
+/// Ways to write a number that is given in plain digits: so, with more places, with an exponent that changes nothing, and with
+/// one that moves the point.
+pub const SPELLINGS: [fn(&str) -> String; 4] = [
+    str::to_owned,
+    |plain| if plain.contains('.') { format!("{plain}0") } else { format!("{plain}.0") },
+    |plain| format!("{plain}e0"),
+    |plain| {
+        let (sign, digits) = plain.strip_prefix('-').map_or(("", plain), |digits| ("-", digits));
+        let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
+        let (first, rest) = whole.split_at(1);
+        format!(
+            "{sign}{first}.{rest}{places}{}e{}",
+            if rest.is_empty() && places.is_empty() { "0" } else { "" },
+            rest.len()
+        )
+    },
+];
+
 fn spell(digits: &BigInt, places: u32) -> String {
     let negative = *digits < BigInt::zero();
     let text = digits.magnitude().to_string();
@@ -119,5 +137,11 @@ mod tests {
             Some("-0.125".into())
         );
         assert_eq!(number(&BigRational::new(BigInt::from(1), BigInt::from(3))), None);
+        for plain in ["0", "1", "-20240101", "12.5", "-0.125"] {
+            let read = |text: &str| serde_json::from_str::<Value>(text).expect("a number");
+            for written in SPELLINGS.map(|spell| spell(plain)) {
+                assert_eq!(key(&read(&written)), key(&read(plain)), "{written}");
+            }
+        }
     }
 }

@@ -343,9 +343,14 @@ impl Replay<'_> {
 
     /// Whether a value is surely none of the branch.
     fn is_refuted(&mut self, branch: &Branch, value: &Value) -> bool {
+        let others = if value.is_object() || value.is_array() { spelled_otherwise(value) } else { Vec::new() };
         !self.values.types(value).has(branch.types)
             || branch.literals.iter().any(|literal| {
-                self.values.is(self.graph, node_of(*literal), value, 0).is_some_and(|is| is != is_positive(*literal))
+                // A schema has one judgement for all the ways in which the numbers of a value may be written.
+                std::iter::once(value).chain(&others).all(|value| {
+                    let is = self.values.is(self.graph, node_of(*literal), value, 0);
+                    is.is_some_and(|is| is != is_positive(*literal))
+                })
             })
             || value.as_str().is_some_and(|text| {
                 let dated = branch.literals.iter().filter_map(|literal| match self.graph.node(node_of(*literal)) {
@@ -886,6 +891,36 @@ impl Replay<'_> {
         }
         if possible < object.least { Ok(()) } else { refuse("an object that nothing refutes") }
     }
+}
+
+/// The value with its numbers written with an exponent, and with more places; none where it holds no number.
+fn spelled_otherwise(value: &Value) -> Vec<Value> {
+    fn walk(value: &mut Value, has_numbers: &mut bool, with_exponent: bool) {
+        match value {
+            Value::Number(number) => {
+                let text = number.to_string();
+                let written = match (with_exponent, text.contains('.')) {
+                    _ if text.contains(['e', 'E']) => text,
+                    (true, _) => format!("{text}e0"),
+                    (false, true) => format!("{text}0"),
+                    (false, false) => format!("{text}.0"),
+                };
+                *has_numbers = true;
+                if let Ok(written) = written.parse() {
+                    *number = written;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| walk(item, has_numbers, with_exponent)),
+            Value::Object(members) => members.values_mut().for_each(|member| walk(member, has_numbers, with_exponent)),
+            _ => {}
+        }
+    }
+    let other = |with_exponent| {
+        let (mut value, mut has_numbers) = (value.clone(), false);
+        walk(&mut value, &mut has_numbers, with_exponent);
+        has_numbers.then_some(value)
+    };
+    [other(true), other(false)].into_iter().flatten().collect()
 }
 
 /// Of a subject's situations only those within the bound are left.

@@ -519,12 +519,22 @@ impl<'g> Solver<'g> {
         let is_nested = value.is_array() || value.is_object();
         match self.judged(value.clone(), leaf) {
             // The same value may hold numbers that are written in another way.
-            None if self.values.tells_spelling && is_nested => {
+            None if is_nested => {
                 self.values.any_spelling = true;
                 let refuted = self.judged(value.clone(), leaf).is_none();
                 self.values.any_spelling = false;
-                let why = "a number that may be written with a fraction";
-                (!refuted).then(|| Outcome::Maybe(with_fractions(value), why.into()))
+                if refuted {
+                    return None;
+                }
+                let mut best = Best::default();
+                let tried = exact::SPELLINGS.map(|spell| respelled(value.clone(), spell));
+                for outcome in tried.into_iter().filter_map(|value| self.judged(value, leaf)) {
+                    if best.take(outcome) {
+                        break;
+                    }
+                }
+                let open = || Outcome::Unknown("a number that may be written in another way".into());
+                Some(best.answer.unwrap_or_else(open))
             }
             judged => judged,
         }
@@ -699,15 +709,17 @@ pub(crate) fn plain(place: &str) -> String {
     if document.is_empty() { pointer.to_owned() } else { format!("{document}#{pointer}") }
 }
 
-/// The same value with every integer in it written with a fraction.
-fn with_fractions(value: Value) -> Value {
+/// The same value with every number in it written in another way.
+fn respelled(value: Value, spell: fn(&str) -> String) -> Value {
     match value {
-        Value::Number(number) if type_of(&Value::Number(number.clone())) == Types::INTEGER => {
-            format!("{number}.0").parse().map_or(Value::Number(number), Value::Number)
+        Value::Number(number) => {
+            let plain = exact::rational(&number).as_ref().and_then(exact::number);
+            let written = plain.and_then(|plain| spell(&plain.to_string()).parse().ok());
+            Value::Number(written.unwrap_or(number))
         }
-        Value::Array(items) => items.into_iter().map(with_fractions).collect(),
+        Value::Array(items) => items.into_iter().map(|item| respelled(item, spell)).collect(),
         Value::Object(members) => {
-            Value::Object(members.into_iter().map(|(name, member)| (name, with_fractions(member))).collect())
+            Value::Object(members.into_iter().map(|(name, member)| (name, respelled(member, spell))).collect())
         }
         other => other,
     }

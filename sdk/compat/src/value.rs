@@ -111,7 +111,11 @@ impl Values {
     /// What cannot be looked into can sometimes be tried.
     fn is_opaque(&mut self, graph: &Graph, key: &str, value: &Value) -> Option<bool> {
         if let Some(rule) = graph.rule(key) {
-            return Some(rule.check(value).is_empty());
+            // `1.0` is the same value as `1` and another text.
+            let is_number = |field: &str| value.pointer(field).is_some_and(Value::is_number);
+            let tells =
+                self.any_spelling && rule.tell_spelling() && rule.fields().any(|(_, at)| is_number(at.as_str()));
+            return (!tells).then(|| rule.check(value).is_empty());
         }
         let schema = graph.content(key)?;
         let build = || jsonschema::options().offline().with_draft(Draft::Draft7).build(schema).ok();

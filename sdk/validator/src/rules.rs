@@ -106,6 +106,11 @@ impl Rules {
         self.rules.iter().enumerate().filter_map(breach).collect()
     }
 
+    /// Whether a number may be judged otherwise where it is written otherwise, `1.0` for `1`.
+    pub fn tell_spelling(&self) -> bool {
+        self.rules.iter().any(|rule| rule.when.iter().chain(&rule.then).any(Condition::tells_spelling))
+    }
+
     /// In order; unique here, and to be unique in the standard.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| &*rule.head.id)

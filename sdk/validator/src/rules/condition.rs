@@ -219,6 +219,19 @@ impl Condition {
         }
     }
 
+    /// Whether a number may be judged otherwise where it is written otherwise, `1.0` for `1`.
+    pub fn tells_spelling(&self) -> bool {
+        match self {
+            Self::Compare { left, right, reading, .. } => {
+                left.tells_spelling() || right.tells_spelling() || reading.is_some_and(Reading::tells_spelling)
+            }
+            Self::In { left, .. } => left.tells_spelling(),
+            Self::Prefix { .. } => true,
+            Self::SameParity { left, right } => left.tells_spelling() || right.tells_spelling(),
+            Self::Present { .. } | Self::OneOf { .. } => false,
+        }
+    }
+
     /// Where to report that it does not hold: the first field of the left side.
     pub fn at(&self) -> &str {
         self.fields().first().map_or("", |field| field.as_str())

@@ -125,6 +125,11 @@ impl Operand {
         }
     }
 
+    /// Whether of a number more than its value counts: how it is written.
+    pub fn tells_spelling(&self) -> bool {
+        matches!(self, Self::Field { part: Some(_), .. }) || self.reading().is_some_and(Reading::tells_spelling)
+    }
+
     pub fn literals(&self) -> &[Literal] {
         match self {
             Self::Literal(literal) => std::slice::from_ref(literal),
@@ -387,6 +392,10 @@ fn length<'a>(record: &'a dyn Record, pointer: &Pointer) -> Result<Value<'a>, Mi
 }
 
 impl Reading {
+    pub fn tells_spelling(self) -> bool {
+        matches!(self, Self::Text | Self::Date | Self::Datetime)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
