@@ -40,7 +40,13 @@ impl Online {
         let Some(why) = error.silence() else { return refused(error) };
         let hint = "try again, or name another of its servers with --registry; a check goes on without it, by what is pinned and \
                     fetched, with --offline";
-        Failure::new(format!("the registry at {} gave no answer", self.registry.url())).at(why).hint(hint)
+        let url = self.registry.url();
+        // A server that wants TLS closes on whoever speaks to it in clear, and does not say why.
+        let may_want_tls = url.starts_with("http:")
+            && ["broken pipe", "frame with invalid size", "reset"].iter().any(|word| why.contains(word));
+        let hint =
+            if may_want_tls { format!("where it speaks TLS, write https://; else {hint}") } else { hint.to_owned() };
+        Failure::new(format!("the registry at {url} gave no answer")).at(why).hint(hint)
     }
 }
 

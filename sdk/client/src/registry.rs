@@ -43,7 +43,7 @@ pub enum RegistryError {
     Url { url: String, why: String },
     #[error("{url} is not reached over TLS, so the token would travel in clear; write https://, or say that it may")]
     Clear { url: String },
-    #[error("the registry at {url} does not answer: {why}; is it running, and is the address right?")]
+    #[error("the registry at {url} does not answer: {why}; {}", remedy(url, why))]
     Unreachable { url: String, why: String },
     #[error("{}", .0.message())]
     Refused(Box<Status>),
@@ -602,4 +602,15 @@ fn root_cause(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+/// What to do about a connection that did not come about. TLS says why only in words.
+fn remedy(url: &str, why: &str) -> &'static str {
+    if why.contains("peer certificate") {
+        "its certificate is not trusted: name that of the authority which signed it (`--authority` of the program)"
+    } else if url.starts_with("http:") && why.contains("frame with invalid size") {
+        "it may speak TLS: write https://"
+    } else {
+        "is it running, and is the address right?"
+    }
 }
