@@ -24,6 +24,14 @@ pub struct ListArgs {
 pub fn run(args: ListArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
     let found = shelf.list(args.namespace.as_ref(), args.kind)?;
+    if found.is_empty() && args.namespace.is_none() && args.kind.is_none() {
+        let mut out = context.out();
+        if !args.json {
+            writeln!(out, "there are no standards in {} yet", shelf.place())?;
+        }
+        out.flush()?;
+        return Ok(Verdict::Conforms);
+    }
     if found.is_empty() {
         let what =
             args.namespace.map_or("no standards".into(), |namespace| format!("no standards under `{namespace}`"));
