@@ -34,6 +34,7 @@ pub fn run() -> Result<ExitCode, Fault> {
     }
     let given = settings::Given::collect(matches)?;
     if name == "settings" {
+        given.settings()?;
         return print(given.lines());
     }
     let mut settings = given.settings()?;

@@ -23,6 +23,8 @@ fn settings_have_an_order() {
     assert_eq!(line("connections_max"), "connections_max = \"8\"  # GUIJU_CONNECTIONS_MAX");
     assert_eq!(line("log_level"), format!("log_level = \"warn\"  # `log_level` in {}", file.display()));
     assert_eq!(line("data"), "data = \"guiju-data\"  # default");
+    let told = refuses(server_command(&["settings"]).env("GUIJU_LISTEN", "zzz"));
+    assert!(told.contains("GUIJU_LISTEN") && told.contains("zzz"), "{told}");
 }
 
 /// Runs `serve` with what must be refused.
