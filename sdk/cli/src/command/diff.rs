@@ -7,7 +7,7 @@ use crate::{
     sides::{self, Asked, Sides, Standards},
 };
 use clap::ValueEnum;
-use guiju_compat::{Budget, Bump, Fit, Side, Verdict as Comparison, compare};
+use guiju_compat::{Budget, Bump, Fit, Inclusion, Side, Verdict as Comparison, compare};
 use guiju_model::{Date, Properties};
 use std::{io::Write, path::PathBuf};
 
@@ -92,6 +92,15 @@ pub struct Compared {
     pub with_proof: bool,
 }
 
+impl Compared {
+    /// Whether records of the corpus break although it is proved that none can. One of the two is wrong, unless each version
+    /// reads the row of a table with types of its own; the row breaks all the same.
+    pub fn is_contradicted(&self) -> bool {
+        let breaks = self.replayed.as_ref().is_some_and(|replayed| replayed.broken > 0);
+        breaks && matches!(self.verdict.old_in_new, Inclusion::Included(_))
+    }
+}
+
 pub fn run(args: DiffArgs, context: &Context) -> Answer {
     let properties = args.reading.map(|reading| match reading {
         Writers::Strict => Properties::Strict,
@@ -130,6 +139,7 @@ pub fn run(args: DiffArgs, context: &Context) -> Answer {
     }
     out.flush()?;
     let exit = |compared: &Compared| match compared.fit {
+        _ if compared.is_contradicted() => Verdict::DoesNot,
         _ if compared.replayed.as_ref().is_some_and(|replayed| replayed.unreadable > 0) => Verdict::NotJudged,
         Fit::Enough | Fit::Ample => Verdict::Conforms,
         Fit::TooSmall | Fit::Forbidden => Verdict::DoesNot,

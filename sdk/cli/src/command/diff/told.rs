@@ -41,6 +41,7 @@ pub fn text(
     }
     for compared in compared {
         let severity = match compared.fit {
+            _ if compared.is_contradicted() => paint.error(lang.pick("error:", "错误：")),
             Fit::Enough | Fit::Ample => paint.good(lang.pick("fine:", "可以：")),
             Fit::TooSmall | Fit::Forbidden => paint.error(lang.pick("error:", "错误：")),
             Fit::Unknown => paint.severity(Severity::Warning, lang.pick("undecided:", "未能判定：")),
@@ -68,6 +69,9 @@ pub fn text(
         if let Some(replayed) = &compared.replayed {
             writeln!(out, "  {}", corpus(replayed, lang))?;
         }
+        if compared.is_contradicted() {
+            writeln!(out, "  {}", lang.pick(CONTRADICTED.0, CONTRADICTED.1))?;
+        }
         writeln!(out, "  {}", reading(&compared.verdict, lang))?;
     }
     Ok(())
@@ -82,6 +86,15 @@ fn said_added(added: &str, lang: Lang) -> String {
     let en = format!("`{added}` was added");
     lang.pick(&en, &format!("新增 `{added}`")).to_owned()
 }
+
+/// Said where the records of a corpus show a proof to be wrong.
+const CONTRADICTED: (&str, &str) = (
+    "these records break although it is proved that none can: take the new version as breaking, \
+     and report this as a defect of guiju with both schemas and one such record (of a table: each version may read \
+     a cell with another type, and then neither is wrong)",
+    "证明称没有记录会不再合格，而这些记录确已不合格：请视新版本为不兼容，并将两版模式与其中一条记录作为 guiju 的缺陷报告\
+     （若为表格：两版可能以不同类型读取同一单元格，则二者均无误）",
+);
 
 fn headline(compared: &Compared, lang: Lang) -> String {
     let Compared { verdict, fit, required, .. } = compared;
@@ -264,7 +277,7 @@ fn proof(inclusion: &Inclusion, compared: &Compared) -> impl Iterator<Item = Lin
 }
 
 fn corpus(replayed: &Replayed, lang: Lang) -> String {
-    let Replayed { file, records, unreadable, both, neither, broken, gained, first_broken } = replayed;
+    let Replayed { file, records, unreadable, both, neither, broken, gained, first_broken, .. } = replayed;
     let first: Vec<String> = first_broken.iter().map(u64::to_string).collect();
     let first = first.join(", ");
     let en = format!(
@@ -303,9 +316,13 @@ fn as_json(compared: &Compared) -> Value {
         "new_in_old": inclusion(&verdict.new_in_old, compared),
         "changes": verdict.changes.iter().map(change).collect::<Vec<_>>(),
     });
-    if let Some(Replayed { file, records, unreadable, both, neither, broken, gained, first_broken }) = replayed {
+    if let Some(replayed) = replayed {
+        let Replayed { file, records, unreadable, both, neither, broken, gained, first_broken, .. } = replayed;
         document["corpus"] = json!({"file": file, "records": records, "unreadable": unreadable, "both": both,
             "neither": neither, "broken": broken, "gained": gained, "first_broken": first_broken});
+        if compared.is_contradicted() {
+            document["contradicted"] = json!(true);
+        }
     }
     document
 }
@@ -385,6 +402,9 @@ pub fn markdown(out: &mut impl Write, compared: &[Compared], came: &Came, lang: 
         }
         if let Some(replayed) = &compared.replayed {
             writeln!(out, "- {}", corpus(replayed, lang))?;
+        }
+        if compared.is_contradicted() {
+            writeln!(out, "- {}", lang.pick(CONTRADICTED.0, CONTRADICTED.1))?;
         }
         writeln!(out, "- {}\n", reading(&compared.verdict, lang))?;
     }
