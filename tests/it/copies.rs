@@ -272,14 +272,17 @@ async fn a_copy_that_was_cut_short_is_made_again() {
                 let mut child = target
                     .command(command, &more)
                     .stdout(Stdio::null())
-                    .stderr(Stdio::null())
+                    .stderr(Stdio::piped())
                     .spawn()
                     .expect("it starts");
                 tokio::time::sleep(Duration::from_millis(step)).await;
                 child.kill().expect("killed");
-                if child.wait().expect("ended").success() {
+                let ended = child.wait_with_output().expect("ended");
+                if ended.status.success() {
                     break;
                 }
+                let why = String::from_utf8_lossy(&ended.stderr);
+                assert_eq!(ended.status.code(), None, "it gave up, where it was to go on: {why}");
                 cut_short += 1;
                 step += 10 + step / 2;
                 assert!(step < 60_000, "it never ends");
