@@ -326,7 +326,7 @@ fn source(settings: &Settings) -> Result<Box<dyn Log>, Fault> {
 }
 
 /// Makes a log of a copy, once that has been found whole: in a data folder, or on a cluster. It may be cut short anywhere and run
-/// again. What it made, and where.
+/// again; behind the last step the journal is there, and that is what it says then. What it made, and where.
 fn arrive(settings: &Settings, copy: &dyn Log) -> Result<(Carried, String), Fault> {
     let data = &settings.data;
     match settings.engine {

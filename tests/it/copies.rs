@@ -282,6 +282,10 @@ async fn a_copy_that_was_cut_short_is_made_again() {
                     break;
                 }
                 let why = String::from_utf8_lossy(&ended.stderr);
+                // The one before was killed behind its last step.
+                if why.contains("holds something already: `journal`\n") {
+                    break;
+                }
                 assert_eq!(ended.status.code(), None, "it gave up, where it was to go on: {why}");
                 cut_short += 1;
                 step += 10 + step / 2;
