@@ -854,14 +854,19 @@ impl Replay<'_> {
                     _ => drop(besides.insert(*literal)),
                 }
             }
-            // Of the others that are ruled out, those in the region may still be had.
+            // Of the others that are ruled out, those in the region may still be had, unless they are not as the goal asks.
             let mut names = 0;
             for value in others.into_iter().flatten() {
                 let Some(name) = graph.value(*value).as_str() else { continue };
                 let in_region = object.patterns.iter().enumerate().all(|(at, pattern)| {
                     self.values.patterns.is_match(pattern, name).is_none_or(|is| is == (region >> at & 1 == 1))
                 });
-                names += usize::from(in_region && !object.declared.contains(name));
+                let name_value = Value::from(name);
+                let fits = besides.iter().all(|literal| {
+                    let is = self.values.is(graph, node_of(*literal), &name_value, 0);
+                    is.is_none_or(|is| is == is_positive(*literal))
+                });
+                names += usize::from(in_region && fits && !object.declared.contains(name));
             }
             if is_about_names {
                 found.push((besides, names));
