@@ -7,7 +7,7 @@
 //! What has no exact form here becomes `Opaque`: it equals itself and nothing else is known of it.
 
 use crate::{conditions::Clause, exact, formats};
-use guiju_model::{CodeList, Date, Digest};
+use guiju_model::{CodeList, Date, Digest, pointer};
 use guiju_validator::rules::Rules;
 use jsonschema::Draft;
 use num_rational::BigRational;
@@ -302,8 +302,8 @@ impl Graph {
     /// That there is a field at the pointer, and that it has one of these values.
     pub fn field(&mut self, pointer: &str, values: &[Value]) -> Id {
         let mut id = self.values(values.iter());
-        for token in pointer.split('/').skip(1).collect::<Vec<_>>().into_iter().rev() {
-            let name = token.replace("~1", "/").replace("~0", "~");
+        for name in pointer::tokens(pointer).rev() {
+            let name = name.into_owned();
             let (rest, required) = (self.truth(true), self.add(Node::Required(name.clone())));
             let member = self.add(Node::Properties { named: vec![(name, id)], patterns: Vec::new(), rest });
             id = self.all(vec![required, member]);
@@ -726,10 +726,9 @@ impl<'d> Reader<'_, 'd> {
         }
         let mut schema = *self.resources.get(resource)?;
         let mut base = resource.to_owned();
-        for token in fragment.split('/').skip(1) {
-            let token = unescape(token).replace("~1", "/").replace("~0", "~");
+        for token in pointer::tokens(fragment) {
             schema = match schema {
-                Value::Object(members) => members.get(&token)?,
+                Value::Object(members) => members.get(&*token)?,
                 Value::Array(items) => items.get(token.parse::<usize>().ok()?)?,
                 _ => return None,
             };
@@ -1083,7 +1082,7 @@ impl<'d> Reader<'_, 'd> {
         }
         let mut read = |keyword: &str, all: Option<&'d Map<String, Value>>| -> Result<Vec<(String, Id)>, NormalError> {
             let each = |(name, schema): (&'d String, &'d Value)| {
-                Ok((name.clone(), self.schema(schema, &format!("{pointer}/{keyword}/{}", escape(name)))?))
+                Ok((name.clone(), self.schema(schema, &format!("{pointer}/{keyword}/{}", pointer::escape(name)))?))
             };
             all.into_iter().flatten().map(each).collect()
         };
@@ -1349,10 +1348,6 @@ fn collect_references(schema: &Value, found: &mut Vec<String>) -> Option<()> {
         _ => {}
     }
     Some(())
-}
-
-pub(crate) fn escape(token: &str) -> String {
-    token.replace('~', "~0").replace('/', "~1")
 }
 
 /// Percent-decoding of a fragment.
