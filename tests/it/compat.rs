@@ -13,7 +13,7 @@ use guiju_proto::registry as wire;
 use proptest::{prelude::*, test_runner::Config};
 use prost::Message;
 use semver::Version;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -283,40 +283,51 @@ const EDITS: &[Edit] = &[
     ("one more", |schema| *schema = json!({"allOf": [schema.clone(), {"required": ["zz_more"]}]}), true, false),
 ];
 
-/// Schemas as real ones are, from the shipped standards: fields, formats and patterns, without what refers elsewhere.
-pub fn real() -> Vec<Value> {
+/// Record schemas that ship, in the order of their names. A profile is what it narrows, and that stands elsewhere.
+fn shipped() -> Vec<Value> {
     fn walk(folder: &Path, found: &mut Vec<Value>) {
-        for entry in fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
+        let mut paths: Vec<_> = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        for path in paths {
             if path.is_dir() {
                 walk(&path, found);
             } else if path.ends_with("schema.json") {
-                let mut schema: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-                // A profile is what it narrows, and that stands elsewhere.
+                let schema: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
                 if schema["x-guiju"].get("profileOf").is_none() {
-                    plain(&mut schema);
                     found.push(schema);
                 }
             }
         }
     }
-    fn plain(value: &mut Value) {
-        match value {
-            Value::Object(members) => {
-                let elsewhere = members.get("$ref").and_then(Value::as_str).is_some_and(|to| !to.starts_with('#'));
-                if elsewhere {
-                    members.insert("$ref".into(), json!("#/$defs/Elsewhere"));
-                }
-                members.remove("x-guiju");
-                members.values_mut().for_each(plain);
-            }
-            Value::Array(items) => items.iter_mut().for_each(plain),
-            _ => {}
-        }
-    }
     let mut found = Vec::new();
     walk(&root().join("standards"), &mut found);
+    found
+}
+
+/// Changes each object of a schema, told whether it refers to another standard.
+fn change_objects(value: &mut Value, change: &impl Fn(&mut Map<String, Value>, bool)) {
+    match value {
+        Value::Object(members) => {
+            let elsewhere = members.get("$ref").and_then(Value::as_str).is_some_and(|to| !to.starts_with('#'));
+            change(members, elsewhere);
+            let schemas = members.iter_mut().filter(|(name, _)| *name != "x-guiju");
+            schemas.for_each(|(_, member)| change_objects(member, change));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| change_objects(item, change)),
+        _ => {}
+    }
+}
+
+/// Schemas as real ones are, from the shipped standards: fields, formats and patterns, without what refers elsewhere.
+pub fn real() -> Vec<Value> {
+    let mut found = shipped();
     for schema in &mut found {
+        change_objects(schema, &|members, elsewhere| {
+            if elsewhere {
+                members.insert("$ref".into(), json!("#/$defs/Elsewhere"));
+            }
+            members.remove("x-guiju");
+        });
         schema["$defs"]["Elsewhere"] = json!({"maxLength": 9});
     }
     found
@@ -450,40 +461,18 @@ fn edits_of_rules_with_a_known_effect_are_judged_so() {
 
 /// Standards that ship, with their rules and without what stands in other standards.
 fn real_with_rules() -> Vec<Value> {
-    fn walk(folder: &Path, found: &mut Vec<Value>) {
-        let mut paths: Vec<_> = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
-        paths.sort();
-        for path in paths {
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.ends_with("schema.json") {
-                let mut schema: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-                let has_rules = schema.pointer("/x-guiju/rules").is_some();
-                if has_rules && schema["x-guiju"].get("profileOf").is_none() {
-                    plain(&mut schema);
-                    found.push(schema);
-                }
+    let mut found = shipped();
+    found.retain(|schema| schema.pointer("/x-guiju/rules").is_some());
+    for schema in &mut found {
+        change_objects(schema, &|members, elsewhere| {
+            if elsewhere {
+                members.remove("$ref");
             }
-        }
-    }
-    fn plain(value: &mut Value) {
-        match value {
-            Value::Object(members) => {
-                let elsewhere = members.get("$ref").and_then(Value::as_str).is_some_and(|to| !to.starts_with('#'));
-                if elsewhere {
-                    members.remove("$ref");
-                }
-                if let Some(own) = members.get_mut("x-guiju").and_then(Value::as_object_mut) {
-                    own.retain(|name, _| matches!(name.as_str(), "rules" | "vocabulary"));
-                }
-                members.iter_mut().filter(|(name, _)| *name != "x-guiju").for_each(|(_, member)| plain(member));
+            if let Some(own) = members.get_mut("x-guiju").and_then(Value::as_object_mut) {
+                own.retain(|name, _| matches!(name.as_str(), "rules" | "vocabulary"));
             }
-            Value::Array(items) => items.iter_mut().for_each(plain),
-            _ => {}
-        }
+        });
     }
-    let mut found = Vec::new();
-    walk(&root().join("standards"), &mut found);
     assert!(found.len() > 5, "{} standards with rules", found.len());
     found
 }
