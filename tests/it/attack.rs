@@ -69,9 +69,7 @@ fn places(schema: &Value) -> Vec<String> {
                     "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
                     Value::Object(all),
                 ) => {
-                    found.extend(
-                        all.keys().map(|name| format!("{below}/{}", name.replace('~', "~0").replace('/', "~1"))),
-                    );
+                    found.extend(all.keys().map(|name| format!("{below}/{}", guiju_model::pointer::escape(name))));
                 }
                 ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(all)) => {
                     found.extend((0..all.len()).map(|index| format!("{below}/{index}")));

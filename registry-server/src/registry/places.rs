@@ -5,7 +5,7 @@
 //! - of a `.proto` file the full name of what it declares: `bj.house.v1.Building.floors`
 //! - of other text, and of the two before, a line or several, from 1: `L12`, `L12-L20`; what is kept of JSON has one line
 
-use guiju_model::{CodeList, read_json_or_yaml};
+use guiju_model::{CODE_LIST_COLUMNS, CodeList, pointer, read_json_or_yaml};
 use protox::file::File;
 use serde_json::Value;
 
@@ -34,15 +34,10 @@ fn lines(text: &str) -> Option<(usize, usize)> {
 }
 
 fn is_code(bytes: &[u8], place: &str) -> bool {
-    const COLUMNS: [&str; 8] = ["code", "name_zh", "name_en", "parent", "valid_from", "valid_to", "alias", "note"];
-    let parts: Option<Vec<String>> = place.strip_prefix('/').map(|rest| {
-        let plain = |part: &str| part.replace("~1", "/").replace("~0", "~");
-        rest.split('/').map(plain).collect()
-    });
     let is_listed = |code: &str| CodeList::parse(bytes).is_ok_and(|list| list.get(code).is_some());
-    match parts.as_deref() {
-        Some([code]) => is_listed(code),
-        Some([code, column]) => COLUMNS.contains(&column.as_str()) && is_listed(code),
+    match &pointer::tokens(place).collect::<Vec<_>>()[..] {
+        [code] => is_listed(code),
+        [code, column] => CODE_LIST_COLUMNS.contains(&&**column) && is_listed(code),
         _ => false,
     }
 }

@@ -5,11 +5,11 @@
 
 use crate::{
     doubt::in_chinese,
-    normal::{Id, escape},
+    normal::Id,
     solve::{Literal, fails, holds},
     verdict::{Bump, Found, Ids, Inclusion, Judge, Way, Witness},
 };
-use guiju_model::Text;
+use guiju_model::{Text, pointer};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{
@@ -331,7 +331,7 @@ impl Finder {
         for keyword in DEFINITIONS {
             for (name, part) in map(one, keyword) {
                 if let Some(next) = other.get(*keyword).and_then(|all| all.get(name)) {
-                    let below = format!("/{keyword}/{}", escape(name));
+                    let below = format!("/{keyword}/{}", pointer::escape(name));
                     self.schema(part, next, &format!("{old_at}{below}"), &format!("{new_at}{below}"));
                 }
             }
@@ -372,7 +372,7 @@ impl Finder {
     ) {
         let names: BTreeSet<&String> = map(one, keyword).chain(map(other, keyword)).map(|(name, _)| name).collect();
         for name in names {
-            let below = format!("/{keyword}/{}", escape(name));
+            let below = format!("/{keyword}/{}", pointer::escape(name));
             let (old_place, new_place) = (format!("{old_at}{below}"), format!("{new_at}{below}"));
             let of = |members: &Map<String, Value>| members.get(keyword).and_then(|all| all.get(name)).cloned();
             match (of(one), of(other)) {
@@ -445,7 +445,7 @@ impl Finder {
                     if MAPS.contains(keyword) && old.keys().eq(new.keys()) =>
                 {
                     for (name, part) in old {
-                        let below = format!("/{}", escape(name));
+                        let below = format!("/{}", pointer::escape(name));
                         let next = &new[name];
                         self.schema(part, next, &format!("{old_place}{below}"), &format!("{new_place}{below}"));
                     }
@@ -566,7 +566,7 @@ fn with_definitions(old: &Value, new: &Value) -> Value {
     for keyword in DEFINITIONS {
         let Some(Value::Object(all)) = new.get(*keyword) else { continue };
         for (name, part) in all {
-            let pointer = format!("/{keyword}/{}", escape(name));
+            let pointer = format!("/{keyword}/{}", pointer::escape(name));
             if base.pointer(&pointer).is_none() {
                 put(&mut base, &pointer, Some(part.clone()));
             }
@@ -584,7 +584,7 @@ pub(crate) fn put(document: &mut Value, pointer: &str, value: Option<Value>) {
         return;
     };
     let mut at = document;
-    for token in parent.split('/').skip(1).map(unescaped) {
+    for token in pointer::tokens(parent) {
         at = match at {
             Value::Object(members) => members.entry(token).or_insert_with(|| Value::Object(Map::new())),
             Value::Array(items) => match token.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
@@ -595,8 +595,8 @@ pub(crate) fn put(document: &mut Value, pointer: &str, value: Option<Value>) {
         };
     }
     match (at, value) {
-        (Value::Object(members), Some(value)) => drop(members.insert(unescaped(last), value)),
-        (Value::Object(members), None) => drop(members.remove(&unescaped(last))),
+        (Value::Object(members), Some(value)) => drop(members.insert(pointer::unescape(last).into_owned(), value)),
+        (Value::Object(members), None) => drop(members.remove(&*pointer::unescape(last))),
         (Value::Array(items), Some(value)) => {
             if let Some(item) = last.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
                 *item = value;
@@ -604,8 +604,4 @@ pub(crate) fn put(document: &mut Value, pointer: &str, value: Option<Value>) {
         }
         _ => {}
     }
-}
-
-fn unescaped(token: &str) -> String {
-    token.replace("~1", "/").replace("~0", "~")
 }

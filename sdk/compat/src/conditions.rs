@@ -10,11 +10,12 @@
 
 use crate::{
     exact,
-    normal::{Graph, Id, Node, Types, escape},
+    normal::{Graph, Id, Node, Types},
     solve::{Literal, is_positive, node_of},
     value::type_of,
 };
-use guiju_model::Date;
+use guiju_model::{Date, pointer};
+use guiju_validator::rules::{Comparison, Reading};
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::Zero;
@@ -60,33 +61,14 @@ enum Subject {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Test {
-    Compare(Op, Tolerance),
+    Compare(Comparison, Tolerance),
     /// Beside one literal.
-    Beside(Op, Key),
+    Beside(Comparison, Key),
     In(BTreeSet<Key>),
     NotIn(BTreeSet<Key>),
     Text(String),
     Holds,
     Fails,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Op {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Reading {
-    Text,
-    Integer,
-    Decimal,
-    Date,
-    Datetime,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -175,7 +157,7 @@ impl Condition {
                 let (one, other) = if left <= right { (left, right) } else { (right, left) };
                 (Subject::Parity(one, other), Test::Holds)
             }
-            op => match comparison(written, Op::of(op)?)? {
+            op => match comparison(written, Comparison::of(op)?)? {
                 Some(found) => found,
                 None => return words(),
             },
@@ -184,48 +166,8 @@ impl Condition {
     }
 }
 
-impl Op {
-    fn of(op: &str) -> Option<Self> {
-        Some(match op {
-            "eq" => Self::Eq,
-            "ne" => Self::Ne,
-            "lt" => Self::Lt,
-            "le" => Self::Le,
-            "gt" => Self::Gt,
-            "ge" => Self::Ge,
-            _ => return None,
-        })
-    }
-
-    /// The same with its sides exchanged.
-    fn turned(self) -> Self {
-        match self {
-            Self::Eq | Self::Ne => self,
-            Self::Lt => Self::Gt,
-            Self::Le => Self::Ge,
-            Self::Gt => Self::Lt,
-            Self::Ge => Self::Le,
-        }
-    }
-
-    fn admits(self, order: Ordering) -> bool {
-        match self {
-            Self::Eq => order.is_eq(),
-            Self::Ne => order.is_ne(),
-            Self::Lt => order.is_lt(),
-            Self::Le => order.is_le(),
-            Self::Gt => order.is_gt(),
-            Self::Ge => order.is_ge(),
-        }
-    }
-
-    fn is_order(self) -> bool {
-        !matches!(self, Self::Eq | Self::Ne)
-    }
-}
-
 /// The inner `None`: a comparison that is known by its words alone.
-fn comparison(written: &Value, op: Op) -> Option<Option<(Subject, Test)>> {
+fn comparison(written: &Value, op: Comparison) -> Option<Option<(Subject, Test)>> {
     let ((left, left_reading), (right, right_reading)) =
         (operand(written.get("left")?)?, operand(written.get("right")?)?);
     let mut reading = left_reading.or(right_reading);
@@ -260,8 +202,8 @@ fn comparison(written: &Value, op: Op) -> Option<Option<(Subject, Test)>> {
         }
         let known = among(one.clone(), reading, std::slice::from_ref(&literal));
         return Some(match (known, op) {
-            (Some((subject @ Subject::Among(_), keys)), Op::Eq) => Some((subject, Test::In(keys))),
-            (Some((subject @ Subject::Among(_), keys)), Op::Ne) => Some((subject, Test::NotIn(keys))),
+            (Some((subject @ Subject::Among(_), keys)), Comparison::Eq) => Some((subject, Test::In(keys))),
+            (Some((subject @ Subject::Among(_), keys)), Comparison::Ne) => Some((subject, Test::NotIn(keys))),
             (Some((subject @ Subject::Line(..), keys)), op) => {
                 keys.into_iter().next().map(|key| (subject, Test::Beside(op, key)))
             }
@@ -323,12 +265,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 fn operand(written: &Value) -> Option<(Operand, Option<Reading>)> {
     let reading = match written.get("as").and_then(Value::as_str) {
         None => None,
-        Some("text") => Some(Reading::Text),
-        Some("integer") => Some(Reading::Integer),
-        Some("decimal") => Some(Reading::Decimal),
-        Some("date") => Some(Reading::Date),
-        Some("datetime") => Some(Reading::Datetime),
-        Some(_) => return None,
+        Some(text) => Some(text.parse().ok()?),
     };
     let of = |text: String, kind: Kind, fields: Vec<String>| Some((Operand { text, kind, fields }, reading));
     let (name, value) = written.as_object()?.iter().find(|(name, _)| !matches!(name.as_str(), "as" | "part"))?;
@@ -479,8 +416,8 @@ impl<'g> Fields<'g> {
         let mut fields = Self { graph, whole: Vec::new(), required: BTreeSet::new(), forbidden: BTreeSet::new() };
         for literal in literals {
             match (graph.node(node_of(*literal)), is_positive(*literal)) {
-                (Node::Required(name), true) => drop(fields.required.insert(format!("/{}", escape(name)))),
-                (Node::Required(name), false) => drop(fields.forbidden.insert(format!("/{}", escape(name)))),
+                (Node::Required(name), true) => drop(fields.required.insert(format!("/{}", pointer::escape(name)))),
+                (Node::Required(name), false) => drop(fields.forbidden.insert(format!("/{}", pointer::escape(name)))),
                 (Node::Properties { .. }, true) => fields.whole.push(node_of(*literal)),
                 _ => {}
             }
@@ -492,7 +429,7 @@ impl<'g> Fields<'g> {
     fn types(&self, pointer: &str) -> Types {
         // Further down there may be an array, whose items go by numbers.
         let Some(name) = pointer.strip_prefix('/').filter(|rest| !rest.contains('/')) else { return Types::ALL };
-        let name = name.replace("~1", "/").replace("~0", "~");
+        let name = pointer::unescape(name);
         self.whole.iter().fold(Types::ALL, |types, id| match self.graph.node(*id) {
             Node::Properties { named, .. } => {
                 let own = named.iter().filter(|(own, _)| *own == name);
@@ -587,8 +524,8 @@ impl Test {
                 holds(op.admits(if op.is_order() { *in_order } else { *compared }))
             }
             (Self::Compare(op, _) | Self::Beside(op, _), Situation::Unlike) => match op {
-                Op::Eq => Holds::No,
-                Op::Ne => Holds::Yes,
+                Comparison::Eq => Holds::No,
+                Comparison::Ne => Holds::Yes,
                 _ => Holds::Unjudged,
             },
             (Self::Compare(op, tolerance), Situation::Apart { order, is_zero, absolute, second, first }) => {
@@ -608,12 +545,12 @@ impl Test {
                 };
                 let (is_below, is_above) = (*order == Ordering::Less, *order == Ordering::Greater);
                 holds(match op {
-                    Op::Eq => distance.is_le(),
-                    Op::Ne => distance.is_gt(),
-                    Op::Lt => is_below || distance.is_lt(),
-                    Op::Le => is_below || distance.is_le(),
-                    Op::Gt => is_above || distance.is_lt(),
-                    Op::Ge => is_above || distance.is_le(),
+                    Comparison::Eq => distance.is_le(),
+                    Comparison::Ne => distance.is_gt(),
+                    Comparison::Lt => is_below || distance.is_lt(),
+                    Comparison::Le => is_below || distance.is_le(),
+                    Comparison::Gt => is_above || distance.is_lt(),
+                    Comparison::Ge => is_above || distance.is_le(),
                 })
             }
             (Self::Beside(op, key), Situation::Line(place)) => {
@@ -692,11 +629,11 @@ impl Maker<'_> {
             (Subject::Pair(one, other, None), _) if self.fields.is_number(one) && self.fields.is_number(other) => {
                 found(Subject::Apart(one.clone(), other.clone()), test.clone())
             }
-            (Subject::Line(operand, None), Test::In(_) | Test::Beside(Op::Eq | Op::Ne, _))
+            (Subject::Line(operand, None), Test::In(_) | Test::Beside(Comparison::Eq | Comparison::Ne, _))
                 if self.among.contains(operand) =>
             {
                 let test = match test {
-                    Test::Beside(Op::Eq, key) => Test::In([key.clone()].into()),
+                    Test::Beside(Comparison::Eq, key) => Test::In([key.clone()].into()),
                     Test::Beside(_, key) => Test::NotIn([key.clone()].into()),
                     other => other.clone(),
                 };

@@ -10,7 +10,7 @@ use crate::{
     text::Patterns,
     value::Days,
 };
-use guiju_model::{Date, Finding, Kind};
+use guiju_model::{Date, Finding, Kind, pointer};
 use semver::Version;
 use serde_json::{Map, Value, json};
 use std::{fmt, rc::Rc, sync::Arc};
@@ -584,7 +584,7 @@ fn on_day(graph: &mut Graph, pointer: &str, day: Date, must_be: bool) -> Id {
     }
     let mut id = graph.values(spellings.iter());
     for token in pointer.split('/').skip(1).collect::<Vec<_>>().into_iter().rev() {
-        let name = token.replace("~1", "/").replace("~0", "~");
+        let name = pointer::unescape(token).into_owned();
         let rest = graph.truth(true);
         id = graph.add(Node::Properties { named: vec![(name, id)], patterns: Vec::new(), rest });
     }
@@ -636,7 +636,7 @@ fn pointers(value: &Value) -> Vec<String> {
         let pointer = found[index].clone();
         match value.pointer(&pointer) {
             Some(Value::Object(members)) => {
-                found.extend(members.keys().map(|name| format!("{pointer}/{}", crate::normal::escape(name))));
+                found.extend(members.keys().map(|name| format!("{pointer}/{}", pointer::escape(name))));
             }
             Some(Value::Array(items)) => found.extend((0..items.len()).map(|item| format!("{pointer}/{item}"))),
             _ => {}
@@ -650,7 +650,7 @@ fn smaller(value: &Value, pointer: &str) -> Vec<Value> {
     let mut found = Vec::new();
     if let Some((parent, last)) = pointer.rsplit_once('/') {
         let mut without = value.clone();
-        let last = last.replace("~1", "/").replace("~0", "~");
+        let last = pointer::unescape(last).into_owned();
         let removed = match without.pointer_mut(parent) {
             Some(Value::Object(members)) => members.remove(&last).is_some(),
             Some(Value::Array(items)) => last.parse::<usize>().is_ok_and(|index| {

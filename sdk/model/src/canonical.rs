@@ -37,7 +37,7 @@ fn check_numbers(value: &Value, pointer: &mut String) -> Result<(), CanonicalErr
         }),
         Value::Object(members) => members.iter().try_for_each(|(name, item)| {
             pointer.push('/');
-            pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+            pointer.push_str(&crate::pointer::escape(name));
             check_numbers(item, pointer)?;
             pointer.truncate(length);
             Ok(())

@@ -4,7 +4,8 @@ use crate::{CanonicalError, Date, canonical_csv};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::{collections::HashMap, ops::Range, sync::OnceLock};
 
-const HEADER: [&str; 8] = ["code", "name_zh", "name_en", "parent", "valid_from", "valid_to", "alias", "note"];
+pub const CODE_LIST_COLUMNS: [&str; 8] =
+    ["code", "name_zh", "name_en", "parent", "valid_from", "valid_to", "alias", "note"];
 const ROWS_MAX: usize = 2_000_000;
 
 /// A code list. One code may have several rows: its meaning over time.
@@ -43,14 +44,14 @@ struct Index {
 
 #[derive(Clone, Debug)]
 struct Row {
-    cells: [(u32, u32); HEADER.len()],
+    cells: [(u32, u32); CODE_LIST_COLUMNS.len()],
     from: Option<Date>,
     to: Option<Date>,
     leaf: bool,
 }
 
 impl Row {
-    fn new(text: &str, cells: [(u32, u32); HEADER.len()], known: &mut Boundaries) -> Result<Self, String> {
+    fn new(text: &str, cells: [(u32, u32); CODE_LIST_COLUMNS.len()], known: &mut Boundaries) -> Result<Self, String> {
         let cell = |column: usize| span(text, cells[column]);
         if cell(0).is_empty() || cell(0) != cell(0).trim() {
             return Err("`code` is empty or has space around it".into());
@@ -102,7 +103,7 @@ pub struct Code<'a> {
 pub enum CodeListError {
     #[error("line {line}: {why}")]
     Row { line: u64, why: String },
-    #[error("the first line must be `{}`", HEADER.join(","))]
+    #[error("the first line must be `{}`", CODE_LIST_COLUMNS.join(","))]
     Header,
     #[error("it has no codes")]
     Empty,
@@ -124,12 +125,12 @@ impl CodeList {
         let is_plain = !bytes.iter().fold(false, |any, byte| any | (*byte == b'"') | (*byte == b'\r'));
         let text = std::str::from_utf8(bytes).ok().filter(|text| is_plain && text.len() <= u32::MAX as usize)?;
         let (header, _) = text.split_once('\n')?;
-        header.split(',').eq(HEADER).then_some(())?;
+        header.split(',').eq(CODE_LIST_COLUMNS).then_some(())?;
         let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
         let mut rows = Vec::with_capacity(lines.min(ROWS_MAX));
         let (mut known, mut at) = (Boundaries::default(), header.len() + 1);
         while at < bytes.len() {
-            let (mut cells, mut count, mut from) = ([(0, 0); HEADER.len()], 0, at);
+            let (mut cells, mut count, mut from) = ([(0, 0); CODE_LIST_COLUMNS.len()], 0, at);
             loop {
                 let is_end = bytes.get(at).is_none_or(|byte| *byte == b'\n');
                 if is_end || bytes[at] == b',' {
@@ -141,7 +142,7 @@ impl CodeList {
                     break;
                 }
             }
-            (count == HEADER.len() && rows.len() < ROWS_MAX).then_some(())?;
+            (count == CODE_LIST_COLUMNS.len() && rows.len() < ROWS_MAX).then_some(())?;
             rows.push(Row::new(text, cells, &mut known).ok()?);
         }
         let list = Self { text: text.to_owned(), rows, index: Index::default(), words: OnceLock::new() };
@@ -159,7 +160,7 @@ impl CodeList {
             match reader.read_record(&mut record) {
                 Err(error) => return Err(CodeListError::Row { line, why: error.to_string() }),
                 Ok(false) => break,
-                Ok(true) if first && record.iter().eq(HEADER) => first = false,
+                Ok(true) if first && record.iter().eq(CODE_LIST_COLUMNS) => first = false,
                 Ok(true) if first => return Err(CodeListError::Header),
                 Ok(true) if list.rows.len() == ROWS_MAX => return Err(CodeListError::TooLarge),
                 Ok(true) => list.take(&record, &mut known).map_err(|why| CodeListError::Row { line, why })?,
@@ -172,7 +173,7 @@ impl CodeList {
     }
 
     fn take(&mut self, record: &csv::StringRecord, known: &mut Boundaries) -> Result<(), String> {
-        let mut cells = [(0, 0); HEADER.len()];
+        let mut cells = [(0, 0); CODE_LIST_COLUMNS.len()];
         for (cell, text) in cells.iter_mut().zip(record) {
             *cell = (self.text.len() as u32, text.len() as u32);
             self.text.push_str(text);
@@ -247,8 +248,8 @@ impl CodeList {
     }
 
     pub fn to_canonical(&self) -> Result<Vec<u8>, CanonicalError> {
-        let row = |row: CodeRow<'_>| (0..HEADER.len()).map(|column| row.cell(column).to_owned()).collect();
-        canonical_csv(&HEADER, self.rows().map(row))
+        let row = |row: CodeRow<'_>| (0..CODE_LIST_COLUMNS.len()).map(|column| row.cell(column).to_owned()).collect();
+        canonical_csv(&CODE_LIST_COLUMNS, self.rows().map(row))
     }
 }
 

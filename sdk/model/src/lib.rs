@@ -17,6 +17,7 @@ mod info; // what a registry tells of what it holds
 mod links; // what a document refers to
 mod manifest; // the parts of a version, and its digest
 mod metadata; // standard.toml: who answers for a standard
+pub mod pointer; // names as JSON Pointers write them
 mod reference; // namespace/name@requirement: what is asked for
 mod role; // who may do what
 pub mod search; // what a standard is found by
@@ -26,7 +27,7 @@ mod yaml; // YAML read as JSON, with the line of each value
 
 pub use canonical::{CanonicalError, canonical_csv, canonical_json};
 pub use catalog::{Bundle, BundleError, Catalog, Resolution, ResolveError, resolve};
-pub use code_list::{Code, CodeList, CodeListError, CodeRow};
+pub use code_list::{CODE_LIST_COLUMNS, Code, CodeList, CodeListError, CodeRow};
 pub use committee::CommitteeChange;
 pub use date::{Date, DateError};
 pub use digest::{Digest, DigestError, Digesting};

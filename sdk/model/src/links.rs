@@ -59,7 +59,7 @@ fn walk(value: &Value, pointer: &mut String, found: &mut Vec<Link>) -> Result<()
                     continue;
                 }
                 pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                pointer.push_str(&crate::pointer::escape(name));
                 match (name.as_str(), member) {
                     ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(uri)) => {
                         schema_reference(uri, pointer, found)?

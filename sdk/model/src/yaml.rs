@@ -210,7 +210,7 @@ impl Reader {
             Some(Open { value: Value::Array(items), pointer, .. }) => format!("{pointer}/{}", items.len()),
             Some(Open { key, pointer, .. }) => {
                 let key = key.as_deref().unwrap_or_default();
-                format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+                format!("{pointer}/{}", crate::pointer::escape(key))
             }
         }
     }

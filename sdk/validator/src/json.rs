@@ -8,6 +8,8 @@
 
 use crate::record::{Pointer, Record, Scalar};
 use guiju_model::Date;
+
+pub(crate) use guiju_model::pointer::{escape, unescape};
 use jsonschema::{
     JsonType,
     json::{Array, Json, JsonNumber, Node as EngineNode, NodeIdentity, Object},
@@ -834,20 +836,6 @@ fn plain(spelled: &str) -> Plain {
 pub(crate) fn array_index(token: &str) -> Option<usize> {
     let is_plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
     is_plain.then(|| token.parse().ok()).flatten()
-}
-
-pub(crate) fn escape(token: &str) -> Cow<'_, str> {
-    match token.contains(['~', '/']) {
-        true => Cow::Owned(token.replace('~', "~0").replace('/', "~1")),
-        false => Cow::Borrowed(token),
-    }
-}
-
-pub(crate) fn unescape(token: &str) -> Cow<'_, str> {
-    match token.contains('~') {
-        true => Cow::Owned(token.replace("~1", "/").replace("~0", "~")),
-        false => Cow::Borrowed(token),
-    }
 }
 
 impl Record for Node<'_> {

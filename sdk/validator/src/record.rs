@@ -71,7 +71,7 @@ impl Pointer {
 
 fn token(text: &str) -> Option<Box<str>> {
     let is_escaped = |rest: &str| rest.starts_with(['0', '1']);
-    text.split('~').skip(1).all(is_escaped).then(|| text.replace("~1", "/").replace("~0", "~").into())
+    text.split('~').skip(1).all(is_escaped).then(|| crate::json::unescape(text).into())
 }
 
 impl fmt::Display for Pointer {

@@ -14,6 +14,8 @@ mod operand; // a field, a literal, or what is computed of fields
 mod read; // JSON with every fault at its pointer
 mod say; // the sentence where the author gave none
 
+pub use condition::Comparison;
+pub use operand::Reading;
 pub use read::Fault;
 
 pub(crate) use condition::{Condition, Holds, Tolerance, all_hold, conditions, tolerance};

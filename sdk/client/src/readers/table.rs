@@ -9,7 +9,7 @@ use super::{
     lines::{DELIMITERS, Quotes, before},
     text::Decided,
 };
-use guiju_model::{Date, Finding, Place, Report, Severity};
+use guiju_model::{Date, Finding, Place, Report, Severity, pointer};
 use guiju_validator::{CheckOptions, Checker, Field, Quick, RowShape, Validator, codes};
 use serde_json::Value;
 use std::{
@@ -616,7 +616,7 @@ fn spelled_name(name: &str) -> Vec<u8> {
 
 /// The names on the way down a pointer.
 fn tokens(pointer: &str) -> Vec<String> {
-    pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect()
+    pointer::tokens(pointer).map(Cow::into_owned).collect()
 }
 
 /// A cell of a row, which is known to be UTF-8; quotes are taken off whole, so that what is left is.

@@ -8,9 +8,13 @@ use crate::{
     normal::{Id, Node, Types},
     value::type_of,
 };
+use guiju_model::pointer;
 use guiju_validator::rules::Rules;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Objects that are built while rules are being met.
 const TRIES_MAX: usize = 40;
@@ -104,7 +108,7 @@ impl Solver<'_> {
                     atoms.extend(parts.into_iter().map(holds));
                 }
                 None => {
-                    let name = unescaped(pointer.trim_start_matches('/'));
+                    let name = pointer::unescape(pointer.trim_start_matches('/')).into_owned();
                     atoms.push(fails(self.graph.add(Node::Required(name))));
                 }
             }
@@ -216,7 +220,7 @@ impl Solver<'_> {
     fn values_for(&mut self, leaf: &Leaf, condition: &Asked, field: &str, object: &Value) -> Vec<Option<Value>> {
         let mut schemas: Vec<Id> =
             leaf.atoms.iter().filter(|literal| is_positive(**literal)).map(|literal| node_of(*literal)).collect();
-        let tokens: Vec<String> = field.split('/').skip(1).map(unescaped).collect();
+        let tokens: Vec<String> = pointer::tokens(field).map(Cow::into_owned).collect();
         for token in &tokens {
             let mut below = Vec::new();
             for id in schemas {
@@ -469,10 +473,6 @@ fn applied(object: &Value, way: &Given) -> Value {
     let mut object = object.clone();
     way.iter().for_each(|(field, value)| put(&mut object, field, value.clone()));
     object
-}
-
-fn unescaped(token: &str) -> String {
-    token.replace("~1", "/").replace("~0", "~")
 }
 
 /// Of a subject's situations only those within the bound are left.

@@ -20,8 +20,9 @@ pub(crate) enum Condition {
     OneOf { fields: Vec<Pointer> },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comparison {
+/// How two values are compared, `op` in the standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Comparison {
     Eq,
     Ne,
     Lt,
@@ -188,7 +189,7 @@ impl Condition {
         match self {
             Self::Compare { op, left, right, reading, tolerance: None } => {
                 let (left, right) = (left.of(record)?, right.of(record)?);
-                op.admits(match op {
+                op.judges(match op {
                     Comparison::Eq | Comparison::Ne => compared(left, right, *reading)?,
                     _ => in_order(left, right, *reading)?,
                 })
@@ -250,7 +251,7 @@ impl Condition {
 }
 
 impl Comparison {
-    fn of(op: &str) -> Option<Self> {
+    pub fn of(op: &str) -> Option<Self> {
         Some(match op {
             "eq" => Self::Eq,
             "ne" => Self::Ne,
@@ -262,16 +263,39 @@ impl Comparison {
         })
     }
 
+    /// The same with its sides exchanged.
+    pub fn turned(self) -> Self {
+        match self {
+            Self::Eq | Self::Ne => self,
+            Self::Lt => Self::Gt,
+            Self::Le => Self::Ge,
+            Self::Gt => Self::Lt,
+            Self::Ge => Self::Le,
+        }
+    }
+
+    /// Whether it asks which is the greater.
+    pub fn is_order(self) -> bool {
+        !matches!(self, Self::Eq | Self::Ne)
+    }
+
+    pub fn admits(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Eq => ordering.is_eq(),
+            Self::Ne => ordering.is_ne(),
+            Self::Lt => ordering.is_lt(),
+            Self::Le => ordering.is_le(),
+            Self::Gt => ordering.is_gt(),
+            Self::Ge => ordering.is_ge(),
+        }
+    }
+
     /// Things of different kinds are not equal; which is the greater cannot be said.
-    fn admits(self, ordering: Option<Ordering>) -> Result<bool, Missing> {
-        match (self, ordering) {
-            (Self::Eq, ordering) => Ok(ordering == Some(Ordering::Equal)),
-            (Self::Ne, ordering) => Ok(ordering != Some(Ordering::Equal)),
-            (_, None) => Err(Missing::Unreadable),
-            (Self::Lt, Some(ordering)) => Ok(ordering.is_lt()),
-            (Self::Le, Some(ordering)) => Ok(ordering.is_le()),
-            (Self::Gt, Some(ordering)) => Ok(ordering.is_gt()),
-            (Self::Ge, Some(ordering)) => Ok(ordering.is_ge()),
+    fn judges(self, ordering: Option<Ordering>) -> Result<bool, Missing> {
+        match ordering {
+            Some(ordering) => Ok(self.admits(ordering)),
+            None if self.is_order() => Err(Missing::Unreadable),
+            None => Ok(self == Self::Ne),
         }
     }
 

@@ -32,8 +32,8 @@ pub(crate) enum Literal {
 }
 
 /// How a value is to be read, `as` in the standard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reading {
     Text,
     Integer,
     Decimal,

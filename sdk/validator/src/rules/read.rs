@@ -1,7 +1,7 @@
 //! JSON of our own vocabulary, read with every fault at its pointer and a remedy.
 
-use crate::near::nearest;
 use crate::record::Pointer;
+use crate::{json::escape, near::nearest};
 use serde_json::Value;
 use std::str::FromStr;
 
@@ -139,5 +139,5 @@ impl Reader {
 
 /// The pointer of a member.
 pub(crate) fn member(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+    format!("{pointer}/{}", escape(name))
 }
