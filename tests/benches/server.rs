@@ -4,7 +4,8 @@
 //!
 //! Starts the real server, release build, on loopback; prints publishes/s (durable, acknowledged) with 1, 16 and 64
 //! publishers, look-ups/s with p50 and p99, unary checks/s, and, empty and with N versions, the time
-//! from start to first answer and resident memory.
+//! from start to first answer and resident memory. Each rate is taken over a window of so many seconds; all versions that were
+//! published meanwhile count among the N.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
@@ -31,7 +32,7 @@ async fn main() {
         let at = arguments.iter().position(|argument| argument == name);
         at.and_then(|at| arguments.get(at + 1)).and_then(|text| text.parse().ok()).unwrap_or(default)
     };
-    let (versions, seconds) = (number("--versions", 2_000), number("--seconds", 2));
+    let (versions, seconds) = (number("--versions", 100_000), number("--seconds", 8));
     let folder = tempfile::tempdir().expect("a temporary folder");
     println!("| question | answer |\n|---|---:|");
     let server = Server::start(folder.path()).await;
@@ -50,10 +51,12 @@ async fn main() {
             "| of versions in series, nine in ten compared with the one before, {publishers} at once | {rate:.0}/s |"
         );
     }
-    publish(&server, 64, Stop::At(versions), &next, request).await;
-    let held = next.load(Relaxed);
+    let in_series = versions.saturating_sub(firsts.load(Relaxed));
+    publish(&server, 64, Stop::At(in_series), &next, request).await;
+    let in_series = next.load(Relaxed);
+    let held = firsts.load(Relaxed) + in_series;
     for callers in [4, 16] {
-        look_ups(&server, callers, held, Duration::from_secs(seconds)).await;
+        look_ups(&server, callers, (in_series, held), Duration::from_secs(seconds)).await;
     }
     checks(&server, Duration::from_secs(seconds)).await;
     println!("| resident memory, {held} versions, after all that | {} MiB |", server.resident_mib());
@@ -129,7 +132,7 @@ async fn publish(
 }
 
 /// Each caller asks again as soon as it is answered; every tenth asks for a range, the others for one exact version.
-async fn look_ups(server: &Server, callers: u64, versions: u64, duration: Duration) {
+async fn look_ups(server: &Server, callers: u64, (in_series, versions): (u64, u64), duration: Duration) {
     let begin = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for worker in 0..callers {
@@ -140,7 +143,10 @@ async fn look_ups(server: &Server, callers: u64, versions: u64, duration: Durati
             while begin.elapsed() < duration {
                 number = (number + 104_729) % versions;
                 let requirement = if times.len() % 10 == 0 { "^" } else { "=" };
-                let reference = format!("bench.load/s{}@{requirement}1.{}.0", number / 10, number % 10);
+                let reference = match number.checked_sub(in_series) {
+                    None => format!("bench.load/s{}@{requirement}1.{}.0", number / 10, number % 10),
+                    Some(first) => format!("bench.first/s{first}@{requirement}1.0.0"),
+                };
                 let asked = Instant::now();
                 client.resolve(ResolveRequest { reference, as_of: String::new() }).await.expect("the version is there");
                 times.push(asked.elapsed());
