@@ -1,6 +1,7 @@
 //! Patterns: those of ECMA-262 that can be matched in time linear in the text.
 
 use regex::{Regex, RegexBuilder};
+use regex_automata::nfa::thompson;
 
 const LENGTH_MAX: usize = 8_192;
 /// Sizes that a compiled pattern is tried in; the smallest that holds it is what it weighs.
@@ -14,6 +15,11 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
 /// About how many bytes a pattern needs once compiled.
 pub(crate) fn weigh(pattern: &str) -> Result<usize, String> {
     let translated = translate(pattern)?;
+    // All but the largest are judged by their states alone: what a search needs besides takes far longer to make.
+    let states = thompson::Config::new().nfa_size_limit(Some(SIZES[0]));
+    if thompson::Compiler::new().configure(states).build(&translated).is_ok() {
+        return Ok(SIZES[0]);
+    }
     let fits = |size: &&usize| build(pattern, &translated, **size).is_ok();
     match SIZES.iter().find(fits) {
         Some(size) => Ok(*size),
@@ -21,7 +27,8 @@ pub(crate) fn weigh(pattern: &str) -> Result<usize, String> {
     }
 }
 
-fn translate(pattern: &str) -> Result<String, String> {
+/// The same pattern in the words of the `regex` crate.
+pub(crate) fn translate(pattern: &str) -> Result<String, String> {
     match pattern.len() > LENGTH_MAX {
         true => Err(format!(
             "the pattern has {} bytes, at most {LENGTH_MAX} are taken; take it apart or use a code list",

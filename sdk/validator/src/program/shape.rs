@@ -42,15 +42,15 @@ struct Part {
 impl Matcher {
     /// Of a pattern as JSON Schema writes it. None where it has no meaning in linear time.
     pub fn compile(pattern: &str) -> Option<Self> {
-        let regex = crate::pattern::compile(pattern).ok()?;
-        let shape = regex_syntax::parse(regex.as_str()).ok().and_then(|hir| Shape::of(&hir));
+        let translated = crate::pattern::translate(pattern).ok()?;
+        let shape = regex_syntax::parse(&translated).ok().and_then(|hir| Shape::of(&hir));
         let is_simple = |shape: &Shape| shape.fixed().is_some() || shape.run().is_some();
         Some(match shape {
             Some(shape) if is_simple(&shape) => Self::Shape(shape),
-            shape => match (Automaton::of(regex.as_str()), shape) {
+            shape => match (Automaton::of(&translated), shape) {
                 (Some(automaton), _) => Self::Automaton(Arc::new(automaton)),
                 (None, Some(shape)) => Self::Shape(shape),
-                (None, None) => Self::Regex(Box::new(regex)),
+                (None, None) => Self::Regex(Box::new(crate::pattern::compile(pattern).ok()?)),
             },
         })
     }
