@@ -6,6 +6,7 @@
 mod archive;
 // The client's own source: as a dependency it would be built twice, with all that it needs.
 #[path = "../client/src/tree.rs"]
+#[allow(dead_code)]
 mod tree;
 
 use archive::{Archive, Packed, pack};
@@ -21,7 +22,7 @@ fn main() {
     for source in ["build.rs", "src/archive.rs", "../client/src/tree.rs"] {
         println!("cargo::rerun-if-changed={source}");
     }
-    let Tree { packages, metadata } = Tree::read(&root).unwrap_or_else(|error| panic!("{error}"));
+    let Tree { packages, metadata, .. } = Tree::read(&root).unwrap_or_else(|error| panic!("{error}"));
     let empty = Archive::default();
     let mut sealed = Tree::seal(packages, &empty);
     let faults: Vec<String> =

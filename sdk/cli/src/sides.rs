@@ -15,7 +15,7 @@ use guiju_model::{Bundle, BundleError, FileError, Kind, Metadata, Package, Prope
 use semver::Version;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -116,8 +116,9 @@ fn of_path(path: &Path, written: &str, asked: &Asked) -> Result<Sides, Failure> 
     if let Some(document) = document.filter(|_| is_bare) {
         return of_file(&document, written, &asked.over(None)).map(|side| Sides::One(Box::new(side)));
     }
-    let Tree { packages, metadata } = crate::command::test::read(folder)?;
-    let sealed = Tree::seal(packages, &Carried);
+    let tree = crate::command::test::read(folder)?;
+    let metadata = tree.metadata.clone();
+    let sealed = crate::command::test::sealed(tree)?;
     if let Some(fault) = sealed.unsealed.first() {
         let failure = Failure::new(format!("`{}` {}: {}", fault.standard, fault.version, fault.why));
         return Err(failure.at(format!("in {written}")));
@@ -252,13 +253,32 @@ fn checked_out(revision: &str, inside: &str) -> Result<CheckedOut, Failure> {
     // What stands above a version folder, or a schema in one, says what the standard is.
     let above = Path::new(inside).ancestors().skip(1).take(2);
     names.extend(above.map(|folder| folder.join("standard.toml").to_string_lossy().into_owned()));
-    for name in &names {
-        let Ok(bytes) = git(&["show", &format!("{revision}:./{name}")]) else { continue };
-        let path = home.path().join(name);
-        let written = fs::create_dir_all(path.parent().unwrap_or(home.path())).and_then(|()| fs::write(&path, bytes));
-        written.map_err(|error| Failure::file("written", path.display(), &error))?;
+    let path = home.path().join(inside);
+    let mut tried = BTreeSet::new();
+    while !names.is_empty() {
+        for name in std::mem::take(&mut names) {
+            let Ok(bytes) = git(&["show", &format!("{revision}:./{name}")]) else { continue };
+            let path = home.path().join(name);
+            let written =
+                fs::create_dir_all(path.parent().unwrap_or(home.path())).and_then(|()| fs::write(&path, bytes));
+            written.map_err(|error| Failure::file("written", path.display(), &error))?;
+        }
+        // What it refers to is looked for in the same tree, as it was then.
+        for folder in lacking(&path, home.path()).into_iter().filter(|folder| tried.insert(folder.clone())) {
+            let listed = git(&["ls-tree", "-r", "-z", "--name-only", revision, "--", &folder])?;
+            let listed = String::from_utf8_lossy(&listed).into_owned();
+            names.extend(listed.split('\0').filter(|name| !name.is_empty()).map(str::to_owned));
+        }
     }
-    Ok(CheckedOut { path: home.path().join(inside), _home: home })
+    Ok(CheckedOut { path, _home: home })
+}
+
+/// Folders of standards that what was checked out refers to and that are not there, from where it was checked out to.
+fn lacking(path: &Path, home: &Path) -> Vec<String> {
+    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
+    let (Ok(tree), Ok(home)) = (Tree::read(folder), fs::canonicalize(home)) else { return Vec::new() };
+    let lacking = tree.lacking().unwrap_or_default().into_iter();
+    lacking.filter_map(|path| Some(path.strip_prefix(&home).ok()?.to_string_lossy().into_owned())).collect()
 }
 
 fn git(arguments: &[&str]) -> Result<Vec<u8>, Failure> {

@@ -31,7 +31,7 @@ impl Folder {
 
     /// The same, where references may also lead to another catalog.
     pub fn read_beside(root: &Path, beside: Option<&dyn Catalog>) -> Result<Self, FolderError> {
-        let Tree { packages, metadata } = Tree::read(root)?;
+        let Tree { packages, metadata, .. } = Tree::read(root)?;
         let Sealed { versions, unsealed } = Tree::seal(packages, &Beside { metadata: &metadata, beside });
         if let Some(fault) = unsealed.into_iter().next() {
             return Err(FolderError::Seal { standard: fault.standard, version: fault.version, why: fault.why });

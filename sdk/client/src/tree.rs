@@ -1,7 +1,8 @@
 //! A folder of standards as authors keep it: `namespace/name/{standard.toml, version/…}`. The path is the identity.
 //!
 //! # Invariants
-//! - Whoever names a tree, one standard in it, or one version folder, gets the same packages for it.
+//! - Whoever names a tree, one standard in it, or one version folder, gets the same packages for it, and they are sealed with the
+//!   same others of that tree.
 //! - Versions are sealed in the order of their dependencies; each that cannot be is named with its reason.
 
 use guiju_model::{Bundle, Catalog, Content, Digest, Metadata, Package, StandardId, links};
@@ -20,6 +21,8 @@ pub struct Tree {
     pub packages: Vec<Package>,
     /// `standard.toml` as it stands, and what it says.
     pub metadata: BTreeMap<StandardId, (String, Metadata)>,
+    /// The tree that they lie in, where they are not all of it.
+    root: Option<PathBuf>,
 }
 
 /// Where and why a folder of standards cannot be read.
@@ -45,6 +48,12 @@ pub struct Sealed {
     pub unsealed: Vec<Unsealed>,
 }
 
+/// What lies beside some packages, and where what they refer to would lie that does not.
+struct Beside {
+    packages: Vec<Package>,
+    lacking: Vec<PathBuf>,
+}
+
 fn fault(path: &Path, why: impl ToString) -> TreeError {
     TreeError { path: path.to_owned(), why: why.to_string() }
 }
@@ -55,19 +64,51 @@ impl Tree {
         let path = &fs::canonicalize(path).map_err(|error| fault(path, error))?;
         let mut tree = Self::default();
         let above = path.parent().unwrap_or(path);
+        let around = |home: &Path| home.ancestors().nth(2).map(Path::to_owned);
         if path.join(METADATA).is_file() {
             tree.standard(path, None)?;
+            tree.root = around(path);
         } else if above.join(METADATA).is_file() {
             tree.standard(above, path.file_name().and_then(|name| name.to_str()))?;
+            tree.root = around(above);
         } else {
             for child in folders(path)? {
                 match child.join(METADATA).is_file() {
-                    true => tree.standard(&child, None)?,
+                    true => {
+                        tree.standard(&child, None)?;
+                        tree.root = around(&child);
+                    }
                     false => tree.namespace(&child)?,
                 }
             }
         }
         Ok(tree)
+    }
+
+    /// What the packages refer to, where it lies beside them in the tree that they are of, with what that refers to.
+    fn beside(&self) -> Result<Beside, TreeError> {
+        let (mut beside, mut lacking) = (Self::default(), Vec::new());
+        let Some(root) = &self.root else { return Ok(Beside { packages: Vec::new(), lacking }) };
+        let mut wanted: Vec<StandardId> = self.packages.iter().flat_map(referred).collect();
+        while let Some(standard) = wanted.pop() {
+            let home = root.join(standard.namespace().as_str()).join(standard.name().as_str());
+            if self.metadata.contains_key(&standard) || beside.metadata.contains_key(&standard) {
+                continue;
+            }
+            if !home.join(METADATA).is_file() {
+                lacking.push(home);
+                continue;
+            }
+            let before = beside.packages.len();
+            beside.standard(&home, None)?;
+            wanted.extend(beside.packages[before..].iter().flat_map(referred));
+        }
+        Ok(Beside { packages: beside.packages, lacking })
+    }
+
+    /// Where in the tree that they are of the packages look for what they refer to and do not find it.
+    pub fn lacking(&self) -> Result<Vec<PathBuf>, TreeError> {
+        Ok(self.beside()?.lacking)
     }
 
     fn namespace(&mut self, path: &Path) -> Result<(), TreeError> {
@@ -118,7 +159,16 @@ impl Tree {
         ordered
     }
 
-    /// Seals every version; what is not in the folder is looked for in `base`.
+    /// Seals every version that was read; what is not in the tree is looked for in `base`.
+    pub fn sealed(self, base: &dyn Catalog) -> Result<Sealed, TreeError> {
+        let beside = Self::seal(self.beside()?.packages, base);
+        let held = beside.versions.iter().map(|(_, bundle)| (bundle.digest(), bundle.root().clone())).collect();
+        let mut sealed = Self::seal(self.packages, &Shelved { base, held });
+        sealed.unsealed.splice(0..0, beside.unsealed);
+        Ok(sealed)
+    }
+
+    /// Seals every version; what is not among them is looked for in `base`.
     pub fn seal(packages: Vec<Package>, base: &dyn Catalog) -> Sealed {
         let mut catalog = Shelved { base, held: BTreeMap::new() };
         let (mut sealed, mut waiting) = (Sealed::default(), Self::ordered(packages));
@@ -164,10 +214,14 @@ pub fn refers_to(package: &Package, names: &BTreeSet<StandardId>) -> bool {
 }
 
 fn waits_for(package: &Package, names: &BTreeSet<StandardId>) -> Option<StandardId> {
+    referred(package).into_iter().find(|name| *name != package.standard && names.contains(name))
+}
+
+/// The standards that a package refers to.
+fn referred(package: &Package) -> Vec<StandardId> {
     let document = package.document().ok().flatten().unwrap_or_default();
     let links = links(package.kind, document).unwrap_or_default();
-    let mut others = links.iter().map(|link| link.reference.standard());
-    others.find(|name| **name != package.standard && names.contains(*name)).cloned()
+    links.iter().map(|link| link.reference.standard().clone()).collect()
 }
 
 /// The versions sealed so far over those of a base.

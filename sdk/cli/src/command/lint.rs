@@ -2,10 +2,9 @@ use crate::{
     command::test,
     context::Context,
     failure::{Answer, Verdict},
-    shelf::Carried,
     terminal::{Lang, counted},
 };
-use guiju::tree::{Sealed, Tree};
+use guiju::tree::Sealed;
 use guiju_model::{Bundle, Kind, Package, Severity, Text};
 use guiju_validator::{CompileOptions, Fault, Lint, Validator, lint, openapi::Api};
 use serde_json::json;
@@ -36,9 +35,9 @@ struct Counts {
 }
 
 pub fn run(args: LintArgs, context: &Context) -> Answer {
-    let Tree { packages, metadata } = test::read(&args.folder)?;
-    let all = packages.len();
-    let Sealed { versions, unsealed } = Tree::seal(packages, &Carried);
+    let tree = test::read(&args.folder)?;
+    let (all, metadata) = (tree.packages.len(), tree.metadata.clone());
+    let Sealed { versions, unsealed } = test::sealed(tree)?;
     let mut out = context.out();
     let mut counts = Counts::default();
     for fault in &unsealed {

@@ -45,7 +45,7 @@ pub struct ProposeArgs {
 }
 
 pub fn run(args: ProposeArgs, context: &Context) -> Answer {
-    let Tree { packages, metadata } = test::read(&args.folder)?;
+    let Tree { packages, metadata, .. } = test::read(&args.folder)?;
     let [package] = packages.as_slice() else {
         let failure = Failure::new(format!("`{}` has {} versions", args.folder.display(), packages.len()));
         return Err(failure.hint("name the folder of one version"));

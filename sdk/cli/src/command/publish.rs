@@ -79,7 +79,7 @@ enum Outcome {
 
 pub fn run(args: PublishArgs, context: &Context) -> Answer {
     let Some(folder) = &args.folder else { return proposed(&args, context) };
-    let Tree { packages, metadata } = test::read(folder)?;
+    let Tree { packages, metadata, .. } = test::read(folder)?;
     let shelf = Shelf::open(context)?;
     let url = shelf.url().map(str::to_owned);
     let all = packages.len();

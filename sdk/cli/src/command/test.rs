@@ -25,9 +25,9 @@ pub struct TestArgs {
 }
 
 pub fn run(args: TestArgs, context: &Context) -> Answer {
-    let Tree { packages, .. } = read(&args.folder)?;
-    let (versions, examples) = (packages.len(), packages.iter().map(examples).sum::<usize>());
-    let Sealed { versions: sealed, unsealed } = Tree::seal(packages, &Carried);
+    let tree = read(&args.folder)?;
+    let (versions, examples) = (tree.packages.len(), tree.packages.iter().map(examples).sum::<usize>());
+    let Sealed { versions: sealed, unsealed } = sealed(tree)?;
     let mut out = context.out();
     let mut failed = unsealed.len();
     let error = context.paint.error("error:");
@@ -41,7 +41,7 @@ pub fn run(args: TestArgs, context: &Context) -> Answer {
             writeln!(out, "{error} `{}` {}: {fault}", package.standard, package.version)?;
         }
     }
-    let held = versions - failed;
+    let held = versions.saturating_sub(failed);
     let does = if held == 1 { "does what it announces" } else { "do what they announce" };
     let does_not = if failed == 1 { "does not" } else { "do not" };
     let (versions, examples) = (counted(versions, "version"), counted(examples, "example"));
@@ -69,6 +69,11 @@ pub fn read(path: &Path) -> Result<Tree, Failure> {
             .hint("a standard lies in namespace/name/ with a standard.toml and a folder for each version")),
         false => Ok(folder),
     }
+}
+
+/// Seals what was read; what it refers to is looked for in the same tree, then in the program.
+pub fn sealed(tree: Tree) -> Result<Sealed, Failure> {
+    tree.sealed(&Carried).map_err(|error| Failure::new(error.why).at(error.path.display()))
 }
 
 fn examples(package: &Package) -> usize {
