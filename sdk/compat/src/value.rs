@@ -82,10 +82,7 @@ impl Values {
                     }
                 }
             },
-            Node::Enum(values) => {
-                let key = exact::key(value);
-                Some(values.iter().any(|index| exact::key(graph.value(*index)) == key))
-            }
+            Node::Enum(values) => Some(graph.is_among(value, values)),
             atom if !atom.speaks_of().has(type_of(value)) => Some(true),
             Node::Opaque { key, .. } => self.is_opaque(graph, key, value),
             atom => match value {
@@ -273,7 +270,7 @@ pub fn type_of(value: &Value) -> Types {
     match value {
         Value::Null => Types::NULL,
         Value::Bool(_) => Types::BOOLEAN,
-        Value::Number(number) => match exact::rational(number).is_none_or(|exact| exact.is_integer()) {
+        Value::Number(number) => match exact::is_integer(number) {
             true => Types::INTEGER,
             false => Types::FRACTION,
         },

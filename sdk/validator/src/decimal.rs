@@ -16,10 +16,11 @@ const DIGITS_MAX: i64 = 400;
 impl Decimal {
     /// None where the text is not a number, or one of more than 400 digits on a side of the point.
     pub fn parse(text: &str) -> Option<Self> {
-        let (number, exponent) = match text.split_once(['e', 'E']) {
-            Some((number, exponent)) => (number, exponent.parse::<i64>().ok()?),
-            None => (text, 0),
-        };
+        let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        if power.is_empty() || !power.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
         let (is_negative, digits) = match number.strip_prefix('-') {
             Some(digits) => (true, digits),
             None => (false, number),
@@ -35,6 +36,7 @@ impl Decimal {
         if kept.is_empty() {
             return Some(Self { mantissa: BigInt::ZERO, scale: 0 });
         }
+        let exponent = exponent.parse::<i64>().ok()?;
         let scale = (part.len() as i64).checked_sub(exponent)?.checked_sub((significant.len() - kept.len()) as i64)?;
         if scale > DIGITS_MAX || (kept.len() as i64).checked_sub(scale)? > DIGITS_MAX {
             return None;
