@@ -82,7 +82,7 @@ fn inclusion(inclusion: &Inclusion) -> wire::Inclusion {
     let answer = match inclusion {
         Inclusion::Included(proof) => Answer::ProvedInSteps(proof.steps),
         Inclusion::NotIncluded(found) => Answer::Witness(witness(found)),
-        Inclusion::Undecided(why) => Answer::UndecidedFor(why.clone()),
+        Inclusion::Undecided(why) => Answer::UndecidedFor(why.to_string()),
     };
     wire::Inclusion { answer: Some(answer) }
 }

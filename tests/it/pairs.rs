@@ -10,7 +10,7 @@ use crate::{
     attack,
     support::{expect_file, root},
 };
-use guiju_compat::{Budget, Bump, Inclusion, Side, UNCHECKED, compare};
+use guiju_compat::{Budget, Bump, Inclusion, Side, compare};
 use guiju_model::Properties;
 use serde::Deserialize;
 use serde_json::Value;
@@ -126,7 +126,7 @@ fn judge(file: &Path) -> Told {
                         told.wrong.push(format!("{name}: {record} shows nothing"));
                     }
                 }
-                Inclusion::Undecided(why) if why.starts_with(UNCHECKED) => told.wrong.push(format!("{name}: {why}")),
+                Inclusion::Undecided(why) if why.is_unchecked() => told.wrong.push(format!("{name}: {why}")),
                 Inclusion::Undecided(why) => told.undecided.push(format!("{name}: {why}")),
             }
         }
@@ -151,7 +151,7 @@ fn mutants(file: &Path, turns: u64, every: usize) -> (usize, usize, Vec<String>)
                 match inclusion {
                     Inclusion::Undecided(why) => {
                         undecided += 1;
-                        let is_refused = why.starts_with(UNCHECKED);
+                        let is_refused = why.is_unchecked();
                         wrong.extend(is_refused.then(|| format!("{}: {base} and {mutant}: {why}", pair.id)));
                     }
                     Inclusion::Included(proof) => {

@@ -4,7 +4,6 @@
 //! part nor the new version does, are what the part takes away; the other way round, what it gives.
 
 use crate::{
-    doubt::in_chinese,
     normal::Id,
     solve::{Literal, fails, holds},
     verdict::{Bump, Found, Ids, Inclusion, Judge, Way, Witness},
@@ -172,7 +171,7 @@ impl<'e> Part<'e> {
         let mut changed = base.clone();
         edit.set.iter().for_each(|(pointer, value)| put(&mut changed, pointer, value.clone()));
         let edited = judge.pair.read(judge.solver.graph, &changed, old).ok()?;
-        let written = judge.pair.read_written(judge.solver.graph, &changed, old).ok()?;
+        let written = judge.pair.written(judge.solver.graph, edited, &changed, old).ok()?;
         Some(Self { edit, edited, written })
     }
 }
@@ -215,15 +214,15 @@ fn judged(
             answer => answer,
         };
         match answer {
-            Found::None(_) => {}
+            Found::None(..) => {}
             Found::Witness(witness) => {
                 let mut change = Change::new(&code, places, detail, Some(bump));
                 change.witness = Some(*witness);
                 found.push(change);
             }
             Found::Unknown(why) => {
-                let en = format!("{} ({why})", detail.en);
-                let zh = format!("{}（{}）", detail.zh, in_chinese(&why));
+                let why = why.text();
+                let (en, zh) = (format!("{} ({})", detail.en, why.en), format!("{}（{}）", detail.zh, why.zh));
                 found.push(Change::new(&format!("undecided-{suffix}"), places, Text { en, zh }, None));
             }
         }

@@ -19,7 +19,7 @@ use guiju_validator::rules::{Comparison, Reading};
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::Zero;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
@@ -57,6 +57,8 @@ enum Subject {
     OneOf(Vec<String>),
     /// A condition by its words: it holds, or not, or is not judged.
     Words(String),
+    /// What never holds: that 0 is 1.
+    Never,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,6 +139,7 @@ impl Condition {
                 fields.sort();
                 (Subject::OneOf(fields), Test::Holds)
             }
+            "in" if *written == never() => (Subject::Never, Test::Holds),
             "in" => {
                 let (left, reading) = operand(written.get("left")?)?;
                 let literals = written.get("right")?.get("values")?.as_array()?;
@@ -164,6 +167,11 @@ impl Condition {
         };
         Some(Self { subject, test })
     }
+}
+
+/// A condition that no record meets.
+pub(crate) fn never() -> Value {
+    json!({"op": "in", "left": {"value": 0}, "right": {"values": [1]}})
 }
 
 /// The inner `None`: a comparison that is known by its words alone.
@@ -245,13 +253,13 @@ fn among(left: Operand, reading: Option<Reading>, literals: &[Value]) -> Option<
 }
 
 /// Whether a text may be equal to one that is written otherwise, as days and moments are; or is too long to look at.
-fn is_moment(text: &str) -> bool {
+pub(crate) fn is_moment(text: &str) -> bool {
     let is_long = text.len() > 10 && text.starts_with(|first: char| first.is_ascii_digit());
     text.parse::<Date>().is_ok() || is_long || text.len() > 300
 }
 
 /// The number that a text is where it is compared with one: `01` and `1E5` are codes.
-fn plain(text: &str) -> Option<BigRational> {
+pub(crate) fn plain(text: &str) -> Option<BigRational> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_code = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
     decimal(text).filter(|_| !is_code)
@@ -597,7 +605,7 @@ impl Subject {
                 vec![one, other]
             }
             Self::Line(one, _) | Self::Among(one) | Self::Begins(one) => vec![one],
-            Self::Present(_) | Self::OneOf(_) | Self::Words(_) => Vec::new(),
+            Self::Present(_) | Self::OneOf(_) | Self::Words(_) | Self::Never => Vec::new(),
         }
     }
 
@@ -696,11 +704,12 @@ impl Maker<'_> {
             Subject::Prefix(..) | Subject::Parity(..) | Subject::Present(_) | Subject::OneOf(_) | Subject::Words(_) => {
                 vec![Situation::Yes, Situation::No]
             }
+            Subject::Never => vec![Situation::No],
         };
         if found.is_empty() || found.len() > SITUATIONS_MAX {
             return Vec::new();
         }
-        if !matches!(subject, Subject::Present(_) | Subject::OneOf(_)) {
+        if !matches!(subject, Subject::Present(_) | Subject::OneOf(_) | Subject::Never) {
             found.push(Situation::Unread);
         }
         found

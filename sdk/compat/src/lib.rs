@@ -23,10 +23,11 @@
 
 mod change; // the parts of a difference, each with its code
 mod conditions; // rules between fields, and what one says of another
-mod doubt; // what defeats the engine, in Chinese
+mod doubt; // what defeats the engine, and where
 mod exact; // values compared as JSON Schema compares them
 mod formats; // what formats say of the shape of a text
 mod lists; // code lists, by codes and days
+mod meaning; // what rules say, in the parts that keywords are made of
 mod normal; // one form for every spelling of the same schema
 mod openapi; // contracts of requests and answers
 mod proof; // why there is no such value, step by step
@@ -40,10 +41,10 @@ mod value; // does a value at hand satisfy a part of a schema?
 mod verdict; // what follows for the next version number
 
 pub use change::{Change, Page, Subject, page, pages};
-pub use doubt::in_chinese;
+pub use doubt::{At, Cause, Doubt};
 pub use proof::Line;
 pub use side::Side;
-pub use verdict::{Budget, Bump, Fit, Inclusion, Proof, UNCHECKED, Verdict, Witness, compare, lies_in};
+pub use verdict::{Budget, Bump, Fit, Inclusion, Proof, Verdict, Witness, compare, lies_in};
 
 #[cfg(test)]
 mod tests {

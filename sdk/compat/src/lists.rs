@@ -5,6 +5,7 @@
 
 use crate::{
     change::Change,
+    doubt::Cause,
     side::{Side, lost_day},
     verdict::{Bump, Inclusion, Proof, Verdict, Witness},
 };
@@ -18,7 +19,7 @@ const TOLD_MAX: usize = 100;
 
 pub(crate) fn compare(old: &Side, new: &Side) -> Verdict {
     let (Some(one), Some(other)) = (&old.list, &new.list) else {
-        let why = Inclusion::Undecided("a code list without codes".into());
+        let why = Inclusion::Undecided(Cause::NoCodes.into());
         return Verdict::of(old, new, why.clone(), why, Vec::new());
     };
     let lost = lost(one, other, old, new, true);
@@ -27,7 +28,7 @@ pub(crate) fn compare(old: &Side, new: &Side) -> Verdict {
     {
         Some(witness) => Inclusion::NotIncluded(Box::new(witness)),
         None if changes.is_empty() => Inclusion::Included(Proof::compared(list.rows().len() as u64, list.rows().len())),
-        None => Inclusion::Undecided("the validator judges a lost code otherwise".into()),
+        None => Inclusion::Undecided(Cause::CodeJudgedOtherwise.into()),
     };
     let (old_in_new, new_in_old) = (inclusion(&lost, one), inclusion(&gained, other));
     let mut changes: Vec<Change> = lost.into_iter().chain(meanings(one, other)).chain(gained).collect();

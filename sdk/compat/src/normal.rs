@@ -6,8 +6,8 @@
 //!
 //! What has no exact form here becomes `Opaque`: it equals itself and nothing else is known of it.
 
-use crate::{conditions::Clause, exact, formats};
-use guiju_model::{CodeList, Date, Digest, pointer};
+use crate::{conditions::Clause, exact, formats, meaning::meaning};
+use guiju_model::{CodeList, Date, Digest, Text, pointer};
 use guiju_validator::rules::Rules;
 use jsonschema::Draft;
 use num_rational::BigRational;
@@ -181,6 +181,17 @@ pub enum NormalError {
     TooLarge,
 }
 
+impl NormalError {
+    pub(crate) fn text(&self) -> Text {
+        let zh = match self {
+            Self::Malformed { keyword, pointer } => format!("`{pointer}` 处的 `{keyword}` 形式不当"),
+            Self::Reference { reference, pointer } => format!("`{pointer}` 处的引用 `{reference}` 无所指"),
+            Self::TooLarge => format!("文档的组成部分多于 {NODES_MAX}"),
+        };
+        Text { en: self.to_string(), zh }
+    }
+}
+
 const NODES_MAX: usize = 200_000;
 /// Conditions over which `unevaluated…` is unfolded: 2^6 cases at most.
 const CONDITIONS_MAX: usize = 6;
@@ -267,6 +278,9 @@ pub struct Graph {
     rules: HashMap<String, Rule>,
     /// What texts must hold, likewise.
     contents: HashMap<String, Value>,
+    /// What rules mean in the parts that keywords are made of, of the nodes before `meant`.
+    meanings: HashMap<Id, Id>,
+    meant: usize,
 }
 
 /// A rule between fields, with one condition in `then`.
@@ -290,6 +304,42 @@ impl Graph {
             Node::Opaque { key, .. } => self.rules.get(key).map(|rule| &rule.written),
             _ => None,
         }
+    }
+
+    /// The node of a rule: `if`, and one condition in `then`.
+    pub fn add_rule(&mut self, written: Value) -> Id {
+        let clause = Clause::read(&written);
+        // Rules that say the same in other words are one.
+        let words = clause.as_ref().map_or_else(|| written.to_string(), |clause| format!("{clause:?}"));
+        let key = format!("rule {words}");
+        if !self.rules.contains_key(&key) {
+            let mut named = written.clone();
+            if let Value::Object(members) = &mut named {
+                members.insert("id".into(), "r".into());
+            }
+            if let Ok(rules) = Rules::compile(&Value::Array(vec![named]), "") {
+                self.rules.insert(key.clone(), Rule { rules, written, clause });
+            }
+        }
+        self.add(Node::Opaque { key, types: Types::OBJECT })
+    }
+
+    /// Adds what each rule means where that is more than the rule; whether any does.
+    pub fn give_meanings(&mut self) -> bool {
+        while self.meant < self.nodes.len().min(NODES_MAX) {
+            let id = self.meant as Id;
+            if let Some(written) = self.rule_of(id).cloned()
+                && let Some(meaning) = meaning(self, &written).filter(|meaning| *meaning != id)
+            {
+                self.meanings.insert(id, meaning);
+            }
+            self.meant += 1;
+        }
+        !self.meanings.is_empty()
+    }
+
+    pub fn meaning(&self, id: Id) -> Option<Id> {
+        self.meanings.get(&id).copied()
     }
 
     pub fn clause(&self, id: Id) -> Option<&Clause> {
@@ -357,6 +407,12 @@ impl Graph {
 
     pub fn value(&self, index: u32) -> &Value {
         &self.values[index as usize]
+    }
+
+    /// Whether the value is one of those at these places, which are in order.
+    pub fn is_among(&self, value: &Value, indices: &[u32]) -> bool {
+        let index = self.value_ids.get(&exact::key(value));
+        index.is_some_and(|index| indices.binary_search(index).is_ok())
     }
 
     pub fn target(&self, reference: u32) -> Id {
@@ -952,28 +1008,13 @@ impl<'d> Reader<'_, 'd> {
                 for then in rule.get("then").and_then(Value::as_array).into_iter().flatten() {
                     let when = rule.get("if").map(|when| ("if".to_owned(), when.clone()));
                     let then = ("then".to_owned(), Value::Array(vec![then.clone()]));
-                    let rule = self.rule(Value::Object(when.into_iter().chain([then]).collect()));
+                    let rule = self.graph.add_rule(Value::Object(when.into_iter().chain([then]).collect()));
                     self.graph.places.entry(rule).or_insert_with(|| (format!("{place}/rules/{index}"), is_new));
                     parts.push(rule);
                 }
             }
         }
         (!parts.is_empty()).then(|| self.graph.all(parts))
-    }
-
-    fn rule(&mut self, written: Value) -> Id {
-        let clause = Clause::read(&written);
-        // Rules that say the same in other words are one.
-        let words = clause.as_ref().map_or_else(|| written.to_string(), |clause| format!("{clause:?}"));
-        let key = format!("rule {words}");
-        let mut named = written.clone();
-        if let Value::Object(members) = &mut named {
-            members.insert("id".into(), "r".into());
-        }
-        if let Ok(rules) = Rules::compile(&Value::Array(vec![named]), "") {
-            self.graph.rules.entry(key.clone()).or_insert(Rule { rules, written, clause });
-        }
-        self.graph.add(Node::Opaque { key, types: Types::OBJECT })
     }
 
     /// That a text is a code of the list and, where that is asked, valid on the day.

@@ -19,6 +19,7 @@ mod schemas; // questions about schemas
 
 use crate::{
     change::Change,
+    doubt::{Cause, Doubt},
     side::Side,
     verdict::{Budget, Bump, Inclusion, Proof, Verdict, Witness},
 };
@@ -79,7 +80,7 @@ pub(crate) fn compare(old: &Side, new: &Side, one: &Contract, other: &Contract, 
     changes.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.code.cmp(&b.code)));
     let found = |bump: Option<Bump>| changes.iter().find(move |change| change.bump == bump);
     let shown = |bump| found(Some(bump)).and_then(|change| change.witness.clone());
-    let undecided = found(None).map(|change| change.message.en.clone());
+    let undecided = found(None).map(|change| Doubt::from(Cause::Change(change.message.clone())));
     let old_in_new = match (shown(Bump::Major), &undecided) {
         (Some(witness), _) => Inclusion::NotIncluded(Box::new(witness)),
         (None, Some(why)) => Inclusion::Undecided(why.clone()),
@@ -88,7 +89,7 @@ pub(crate) fn compare(old: &Side, new: &Side, one: &Contract, other: &Contract, 
     let widens = found(Some(Bump::Minor));
     let new_in_old = match (shown(Bump::Minor), widens.or(found(Some(Bump::Major))), undecided) {
         (Some(witness), ..) => Inclusion::NotIncluded(Box::new(witness)),
-        (None, Some(change), _) => Inclusion::Undecided(format!("{}: no single message shows it", change.code)),
+        (None, Some(change), _) => Inclusion::Undecided(Cause::NoMessage(change.code.clone()).into()),
         (None, None, Some(why)) => Inclusion::Undecided(why),
         (None, None, None) => Inclusion::Included(proof),
     };

@@ -74,6 +74,8 @@ pub(crate) struct Theorem {
     pub lemmas: Vec<Lemma>,
     /// Whether `1.0` may be told from `1`.
     pub tells_spelling: bool,
+    /// Whether rules count by what they mean, too.
+    pub takes_rules_apart: bool,
     pub draft: Draft,
 }
 

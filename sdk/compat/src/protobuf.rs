@@ -14,6 +14,7 @@ mod show; // a message that the new version reads otherwise
 
 use crate::{
     change::{Change, page, pages},
+    doubt::Cause,
     side::Side,
     verdict::{Bump, Inclusion, Proof, Verdict, Witness},
 };
@@ -39,13 +40,13 @@ pub(crate) fn compare(old: &Side, new: &Side, one: &Files, other: &Files) -> Ver
     let shown = changes.iter().filter(breaks).find_map(|change| change.witness.clone());
     let old_in_new = match (shown, changes.iter().find(breaks)) {
         (Some(witness), _) => Inclusion::NotIncluded(Box::new(witness)),
-        (None, Some(change)) => Inclusion::Undecided(format!("{}: no single message shows it", change.code)),
+        (None, Some(change)) => Inclusion::Undecided(Cause::NoMessage(change.code.clone()).into()),
         (None, None) => Inclusion::Included(Proof::compared(steps, parts)),
     };
     let is_same = plain(one) == plain(other);
     let new_in_old = match is_same {
         true => Inclusion::Included(Proof::compared(steps, parts)),
-        false => Inclusion::Undecided("the descriptors, which are not the same".into()),
+        false => Inclusion::Undecided(Cause::OtherDescriptors.into()),
     };
     let bump = changes.iter().filter_map(|change| change.bump).max();
     let bump = bump.unwrap_or(if is_same { Bump::Patch } else { Bump::Minor });

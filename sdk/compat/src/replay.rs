@@ -17,10 +17,14 @@ use crate::{
     text::{Patterns, Run},
     value::{Values, every},
 };
+use guiju_model::Text;
 use num_rational::BigRational;
 use num_traits::{One, ToPrimitive};
 use serde_json::Value;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt::Display,
+};
 
 /// Steps of checking before a proof is called too long to be checked.
 const WORK_MAX: u64 = 4_000_000;
@@ -34,21 +38,26 @@ const PATTERNS_MAX: usize = 10;
 const DEPTH_MAX: usize = 64;
 
 /// Whether the lemmas prove what they are said to; where not, which step does not hold.
-pub(crate) fn check(graph: &Graph, theorem: &Theorem, patterns: Patterns) -> Result<(), String> {
-    let Theorem { goal, lemmas, tells_spelling, draft } = theorem;
+pub(crate) fn check(graph: &Graph, theorem: &Theorem, patterns: Patterns) -> Checked {
+    let Theorem { goal, lemmas, tells_spelling, takes_rules_apart, draft } = theorem;
     let mut values = Values::new(*draft, *tells_spelling);
     (values.any_spelling, values.patterns) = (true, patterns);
-    let mut replay = Replay { graph, lemmas, values, possible: HashMap::new(), work_left: WORK_MAX };
-    let first = lemmas.first().ok_or("a proof without a lemma")?;
+    let (possible, takes_rules_apart) = (HashMap::new(), *takes_rules_apart);
+    let mut replay = Replay { graph, lemmas, values, possible, takes_rules_apart, work_left: WORK_MAX };
+    let first = lemmas.first().ok_or_else(|| said("a proof without a lemma", "没有引理的证明"))?;
     if !first.goal.iter().all(|literal| goal.contains(literal)) {
-        return Err("the first lemma is not about what is to be proved".into());
+        return refuse("the first lemma is not about what is to be proved", "首条引理与待证命题不符");
     }
     let is_known = |literal: &Literal| (node_of(*literal) as usize) < graph.len();
     if !lemmas.iter().all(|lemma| lemma.goal.iter().all(is_known)) {
-        return Err("a lemma about another schema".into());
+        return refuse("a lemma about another schema", "引理所涉模式不在此列");
     }
     for (number, lemma) in lemmas.iter().enumerate() {
-        replay.lemma(lemma).map_err(|why| format!("lemma {}: {why}", number + 1))?;
+        let numbered = |Text { en, zh }: Text| Text {
+            en: format!("lemma {}: {en}", number + 1),
+            zh: format!("引理 {}：{zh}", number + 1),
+        };
+        replay.lemma(lemma).map_err(numbered)?;
     }
     Ok(())
 }
@@ -58,6 +67,7 @@ struct Replay<'t> {
     lemmas: &'t [Lemma],
     values: Values,
     possible: HashMap<Literal, Types>,
+    takes_rules_apart: bool,
     work_left: u64,
 }
 
@@ -71,15 +81,27 @@ struct Branch {
     is_closed: bool,
 }
 
-type Checked = Result<(), String>;
+/// Why not, where a step does not hold.
+type Checked = Result<(), Text>;
 
-fn refuse<T>(why: &str) -> Result<T, String> {
-    Err(why.to_owned())
+fn said(en: &str, zh: &str) -> Text {
+    Text { en: en.to_owned(), zh: zh.to_owned() }
+}
+
+fn refuse<T>(en: &str, zh: &str) -> Result<T, Text> {
+    Err(said(en, zh))
+}
+
+fn not_refuted(value: impl Display) -> Text {
+    Text { en: format!("nothing refutes {value}"), zh: format!("未能排除 {value}") }
 }
 
 impl Replay<'_> {
     fn spend(&mut self, work: u64) -> Checked {
-        self.work_left = self.work_left.checked_sub(work).ok_or("the proof is too long to be checked")?;
+        self.work_left = self
+            .work_left
+            .checked_sub(work)
+            .ok_or_else(|| said("the proof is too long to be checked", "证明过长，无法复核"))?;
         Ok(())
     }
 
@@ -121,6 +143,9 @@ impl Replay<'_> {
                 // What speaks of some types is failed only by values of these.
                 (atom, false) => branch.types = branch.types.and(atom.speaks_of()),
             }
+            if let Some(meaning) = self.graph.meaning(node_of(literal)).filter(|_| self.takes_rules_apart) {
+                work.push(if is_positive(literal) { holds(meaning) } else { fails(meaning) });
+            }
             branch.is_closed |= branch.types.is_empty() || branch.values.as_ref().is_some_and(Vec::is_empty);
         }
     }
@@ -131,7 +156,7 @@ impl Replay<'_> {
             return Ok(());
         }
         match &rule.0 {
-            Step::Clash => refuse("there is no contradiction"),
+            Step::Clash => refuse("there is no contradiction", "并无矛盾"),
             Step::Forced(choices, then) => {
                 for choice in choices {
                     let mut ways = self.ways(&branch, *choice)?;
@@ -139,7 +164,7 @@ impl Replay<'_> {
                     match ways.as_slice() {
                         [] => return Ok(()),
                         [only] => self.assume(&mut branch, only),
-                        _ => return refuse("more than one way is open"),
+                        _ => return refuse("more than one way is open", "尚有不止一种可能"),
                     }
                     if branch.is_closed {
                         return Ok(());
@@ -150,12 +175,12 @@ impl Replay<'_> {
             Step::Cases(choice, cases) => {
                 let ways = self.ways(&branch, *choice)?;
                 if ways.len() != cases.len() {
-                    return refuse("there are not as many cases as ways");
+                    return refuse("there are not as many cases as ways", "情形与可能的数目不等");
                 }
                 for (way, case) in ways.iter().zip(cases) {
                     match case {
                         None if self.is_closed_at_sight(&branch, way) => {}
-                        None => return refuse("a case is not closed at sight"),
+                        None => return refuse("a case is not closed at sight", "有情形并非直接矛盾"),
                         Some(rule) => {
                             let mut branch = branch.clone();
                             self.assume(&mut branch, way);
@@ -169,7 +194,7 @@ impl Replay<'_> {
                 let all = [Types::NULL, Types::BOOLEAN, Types::NUMBER, Types::STRING, Types::ARRAY, Types::OBJECT];
                 let left: Vec<Types> = all.into_iter().filter(|types| branch.types.has(*types)).collect();
                 if left.len() != rules.len() {
-                    return refuse("a type is left out");
+                    return refuse("a type is left out", "遗漏了一种类型");
                 }
                 for (types, rule) in left.into_iter().zip(rules) {
                     let types = branch.types.and(types);
@@ -191,15 +216,19 @@ impl Replay<'_> {
         }
     }
 
-    fn of_type(&mut self, branch: &Branch, types: Types) -> Result<&mut Self, String> {
-        if branch.types.without(types).is_empty() { Ok(self) } else { refuse("a value of another type is left") }
+    fn of_type(&mut self, branch: &Branch, types: Types) -> Result<&mut Self, Text> {
+        if branch.types.without(types).is_empty() {
+            Ok(self)
+        } else {
+            refuse("a value of another type is left", "尚余其他类型的值")
+        }
     }
 
     /// All the ways to meet a choice that holds in the branch.
-    fn ways(&self, branch: &Branch, choice: Literal) -> Result<Vec<Vec<Literal>>, String> {
+    fn ways(&self, branch: &Branch, choice: Literal) -> Result<Vec<Vec<Literal>>, Text> {
         let is_known = (node_of(choice) as usize) < self.graph.len();
         if !(branch.literals.contains(&choice) || is_known && self.is_inequality(branch, choice)) {
-            return refuse("a choice that nothing asks for");
+            return refuse("a choice that nothing asks for", "无由而来的分支");
         }
         let each = |parts: &[Id], literal: fn(Id) -> Literal| parts.iter().map(|part| vec![literal(*part)]).collect();
         Ok(match (self.graph.node(node_of(choice)), is_positive(choice)) {
@@ -230,7 +259,7 @@ impl Replay<'_> {
                 }
                 ways
             }
-            _ => return refuse("a choice without ways"),
+            _ => return refuse("a choice without ways", "没有可能的分支"),
         })
     }
 
@@ -364,7 +393,9 @@ impl Replay<'_> {
     /// Whether the rules cannot be as the literals say: situations of their subjects are left out one after another, and where
     /// that comes to rest, one clause after another is followed each way.
     fn rules(&mut self, branch: &Branch) -> Checked {
-        let Some(board) = Board::of(self.graph, branch.literals.iter()) else { return refuse("no rule is broken") };
+        let Some(board) = Board::of(self.graph, branch.literals.iter()) else {
+            return refuse("no rule is broken", "没有被违反的规则");
+        };
         let mut left: Vec<Vec<bool>> = board.sizes.iter().map(|size| vec![true; *size]).collect();
         board.facts.iter().for_each(|fact| leave(&mut left, fact));
         self.situations(&board, left)
@@ -397,7 +428,7 @@ impl Replay<'_> {
                 }
             }
         }
-        let Some(split) = split else { return refuse("the rules can be so") };
+        let Some(split) = split else { return refuse("the rules can be so", "各规则可以同时如此") };
         for bound in split {
             let mut left = left.clone();
             leave(&mut left, bound);
@@ -410,7 +441,7 @@ impl Replay<'_> {
         for value in values {
             self.spend(1 + branch.literals.len() as u64)?;
             if !self.is_refuted(branch, value) {
-                return Err(format!("nothing refutes {value}"));
+                return Err(not_refuted(value));
             }
         }
         Ok(())
@@ -423,25 +454,25 @@ impl Replay<'_> {
             None if branch.types.without(Types::NULL.or(Types::BOOLEAN)).is_empty() => {
                 self.all_refuted(branch, &[Value::Null, Value::Bool(true), Value::Bool(false)])
             }
-            None => refuse("there are more than a few values"),
+            None => refuse("there are more than a few values", "值并非有限几个"),
         }
     }
 
     fn codes(&mut self, branch: &Branch, asked: Literal) -> Checked {
         if !branch.literals.contains(&asked) {
-            return refuse("a code list that nothing asks for");
+            return refuse("a code list that nothing asks for", "无由而来的代码表");
         }
         let graph = self.graph;
         let list = match (graph.node(node_of(asked)), is_positive(asked)) {
             (Node::Listed(index), true) => &graph.listed(*index).list,
             // Only of a code of the list it is said when it is valid.
             (Node::Dated(index), false) => &graph.dated(*index).list,
-            _ => return refuse("a code list that nothing asks for"),
+            _ => return refuse("a code list that nothing asks for", "无由而来的代码表"),
         };
         let mut last = None;
         for row in list.rows() {
             if last != Some(row.code()) && !self.is_refuted(branch, &Value::from(row.code())) {
-                return Err(format!("nothing refutes the code {}", row.code()));
+                return Err(not_refuted(row.code()));
             }
             last = Some(row.code());
         }
@@ -498,18 +529,19 @@ impl Replay<'_> {
                     let (first, last) = ((low / &step).ceil().to_integer(), (high / &step).floor().to_integer());
                     let count = (last - &first).to_i64().unwrap_or(i64::MAX);
                     if count >= NUMBERS_MAX {
-                        return refuse("too many numbers are left");
+                        return refuse("too many numbers are left", "余下的数过多");
                     }
                     (0..=count).map(|at| BigRational::from_integer(&first + at) * &step).collect()
                 }
                 (None, Some(low), Some(high)) if low == high => vec![low.clone()],
-                _ => return refuse("there is no end of numbers"),
+                _ => return refuse("there is no end of numbers", "数有无穷多个"),
             };
             for number in numbers.iter().filter(|number| number.is_integer() == whole) {
                 self.spend(1 + branch.literals.len() as u64)?;
-                let number = exact::number(number).ok_or("a number that cannot be written")?;
+                let number =
+                    exact::number(number).ok_or_else(|| said("a number that cannot be written", "无法写出的数"))?;
                 if !self.is_refuted(branch, &Value::Number(number.clone())) {
-                    return Err(format!("nothing refutes {number}"));
+                    return Err(not_refuted(number));
                 }
             }
         }
@@ -547,7 +579,11 @@ impl Replay<'_> {
         let listed: Vec<Value> = texts.iter().map(|text| Value::from(text.as_str())).collect();
         self.all_refuted(branch, &listed)?;
         known.extend(texts.iter().map(String::as_str));
-        let mut run = self.values.patterns.run(&patterns, &known).ok_or("a pattern has no automaton")?;
+        let mut run = self
+            .values
+            .patterns
+            .run(&patterns, &known)
+            .ok_or_else(|| said("a pattern has no automaton", "有模式无法构成自动机"))?;
         only_known(&mut run, &known, least, most, &mut self.work_left)
     }
 
@@ -609,7 +645,7 @@ impl Replay<'_> {
         let needed = occurring.saturating_add(array.broken.len() as u64 + if array.is_repeated { 2 } else { 0 });
         let last = array.most.min(array.least.max(declared.saturating_add(needed)));
         if last > ITEMS_MAX && array.least <= last {
-            return refuse("the arrays are too long to be looked at");
+            return refuse("the arrays are too long to be looked at", "数组过长，无法查看");
         }
         for count in array.least..=last {
             let each = |at: u64| array.items.iter().map(|items| holds(item(items, at as usize))).collect();
@@ -667,7 +703,7 @@ impl Replay<'_> {
             }
             return Ok(());
         }
-        refuse("an array that nothing refutes")
+        refuse("an array that nothing refutes", "有数组未被排除")
     }
 
     /// Whether more positions ask for the same than there are different values for it.
@@ -713,7 +749,7 @@ impl Replay<'_> {
         }
         object.patterns = patterns.into_iter().collect();
         if object.patterns.len() > PATTERNS_MAX {
-            return refuse("too many patterns of member names");
+            return refuse("too many patterns of member names", "成员名称的模式过多");
         }
         let mut chosen = Vec::new();
         for name in &object.required {
@@ -723,10 +759,13 @@ impl Replay<'_> {
     }
 
     /// A member with a declared name, and what its value must be.
-    fn named(&mut self, object: &Object, name: &str) -> Result<Member, String> {
+    fn named(&mut self, object: &Object, name: &str) -> Result<Member, Text> {
         let mut literals = BTreeSet::new();
         for (named, patterns, rest) in &object.members {
-            let applying = self.values.applying(named, patterns, *rest, name).ok_or("a pattern is out of reach")?;
+            let applying = self
+                .values
+                .applying(named, patterns, *rest, name)
+                .ok_or_else(|| said("a pattern is out of reach", "有模式超出能力"))?;
             literals.extend(applying.into_iter().map(holds));
         }
         Ok(Member { who: Who::Named(name.to_owned()), literals, name: BTreeSet::new() })
@@ -758,8 +797,10 @@ impl Replay<'_> {
             // What the member must be besides: one of these.
             let besides: Vec<Option<Literal>> = match (breaking, misnamed) {
                 (Some((named, patterns, rest)), _) => {
-                    let applying =
-                        self.values.applying(named, patterns, *rest, name).ok_or("a pattern is out of reach")?;
+                    let applying = self
+                        .values
+                        .applying(named, patterns, *rest, name)
+                        .ok_or_else(|| said("a pattern is out of reach", "有模式超出能力"))?;
                     applying.into_iter().map(|schema| Some(fails(schema))).collect()
                 }
                 (None, Some(names)) => match self.values.is(self.graph, *names, &Value::from(name.as_str()), 0) {
@@ -894,7 +935,7 @@ impl Replay<'_> {
                 possible = possible.saturating_add(names.map_or(u64::MAX, |names| names as u64));
             }
         }
-        if possible < object.least { Ok(()) } else { refuse("an object that nothing refutes") }
+        if possible < object.least { Ok(()) } else { refuse("an object that nothing refutes", "有对象未被排除") }
     }
 }
 
@@ -959,7 +1000,7 @@ fn item((prefix, rest): &(Vec<Id>, Id), position: usize) -> Id {
     prefix.get(position).copied().unwrap_or(*rest)
 }
 
-fn choices(length: usize, count: usize, work_left: &mut u64) -> Result<Vec<BTreeSet<usize>>, String> {
+fn choices(length: usize, count: usize, work_left: &mut u64) -> Result<Vec<BTreeSet<usize>>, Text> {
     let mut found = vec![BTreeSet::new()];
     for _ in 0..count {
         let mut next = Vec::new();
@@ -967,7 +1008,9 @@ fn choices(length: usize, count: usize, work_left: &mut u64) -> Result<Vec<BTree
             let from = chosen.last().map_or(0, |last: &usize| last + 1);
             next.extend((from..length).map(|position| chosen.iter().copied().chain([position]).collect()));
         }
-        *work_left = work_left.checked_sub(next.len() as u64).ok_or("the proof is too long to be checked")?;
+        *work_left = work_left
+            .checked_sub(next.len() as u64)
+            .ok_or_else(|| said("the proof is too long to be checked", "证明过长，无法复核"))?;
         found = next;
     }
     Ok(found)
@@ -1023,15 +1066,20 @@ fn only_known(run: &mut Run, known: &[&str], least: u64, most: u64, work_left: &
     // What has been read of a known text, while it may still be one.
     let is_start = |read: &[u8]| known.iter().any(|text| text.starts_with(read));
     let letters: Vec<u8> = run.letters().collect();
-    let begin = (run.start().ok_or("an automaton does not start")?, Some(Vec::new()));
+    let begin = (run.start().ok_or_else(|| said("an automaton does not start", "自动机无法启动"))?, Some(Vec::new()));
     let (mut level, mut seen, mut length) = (HashSet::from([begin]), HashSet::new(), 0u64);
     while !level.is_empty() && length <= most {
         let mut next = HashSet::new();
         for (states, read) in level {
-            *work_left = work_left.checked_sub(16).ok_or("the proof is too long to be checked")?;
+            *work_left = work_left
+                .checked_sub(16)
+                .ok_or_else(|| said("the proof is too long to be checked", "证明过长，无法复核"))?;
             let is_known = read.as_ref().is_some_and(|read: &Vec<u8>| known.contains(read.as_slice()));
-            if length >= least && !is_known && run.accepts(&states).ok_or("an automaton gave up")? {
-                return refuse("the patterns accept another text");
+            if length >= least
+                && !is_known
+                && run.accepts(&states).ok_or_else(|| said("an automaton gave up", "自动机放弃"))?
+            {
+                return refuse("the patterns accept another text", "各模式还接受其他文本");
             }
             // Beyond the least length nothing but the states counts: what comes later is longer.
             if length >= least && !seen.insert((states.clone(), read.clone())) {
@@ -1053,8 +1101,14 @@ fn only_known(run: &mut Run, known: &[&str], least: u64, most: u64, work_left: &
                         (false, 0x80..=0xBF) => pending - 1,
                         _ => continue,
                     };
-                    *work_left = work_left.checked_sub(1).ok_or("the proof is too long to be checked")?;
-                    let Some(states) = run.next(&states, letter).ok_or("an automaton gave up")? else { continue };
+                    *work_left = work_left
+                        .checked_sub(1)
+                        .ok_or_else(|| said("the proof is too long to be checked", "证明过长，无法复核"))?;
+                    let Some(states) =
+                        run.next(&states, letter).ok_or_else(|| said("an automaton gave up", "自动机放弃"))?
+                    else {
+                        continue;
+                    };
                     let read = read.clone().and_then(|mut read| {
                         read.push(letter);
                         is_start(&read).then_some(read)

@@ -289,6 +289,11 @@ impl<'s> Pair<'s> {
     /// it accepts.
     pub fn read_written(&self, graph: &mut Graph, root: &Value, side: &Side) -> Result<Id, NormalError> {
         let whole = self.read(graph, root, side)?;
+        self.written(graph, whole, root, side)
+    }
+
+    /// The same of a root document that was read.
+    pub fn written(&self, graph: &mut Graph, whole: Id, root: &Value, side: &Side) -> Result<Id, NormalError> {
         if side.closed.is_none() {
             return Ok(whole);
         }

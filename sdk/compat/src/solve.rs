@@ -20,6 +20,7 @@ mod string;
 pub(crate) use string::SAMPLES;
 
 use crate::{
+    doubt::{At, Cause, Doubt},
     exact,
     normal::{Graph, Id, Node, Types},
     proof::{Found, Step, Why},
@@ -61,11 +62,11 @@ pub(crate) enum Outcome {
     /// This one, by all that is known here.
     Sure(Value),
     /// This one, if what is opaque here agrees.
-    Maybe(Value, String),
+    Maybe(Value, Doubt),
     /// There is none, and why.
     Empty(Rc<Why>),
     /// The engine cannot say, and why.
-    Unknown(String),
+    Unknown(Doubt),
 }
 
 /// Nesting of values that are built or looked into: as deep as a schema may be.
@@ -73,9 +74,6 @@ const DEPTH_MAX: usize = 72;
 
 /// Days that are told of, on which a code would be as a question asks.
 const DAYS_MAX: usize = 16;
-
-/// Between what defeated the engine and where.
-const AT: &str = " at ";
 
 pub struct Solver<'g> {
     pub graph: &'g mut Graph,
@@ -91,6 +89,9 @@ pub struct Solver<'g> {
     samples: Vec<String>,
     /// Whether fields of a rule are being given values.
     pub(crate) trying_rules: bool,
+    /// Whether rules count by what they mean, too: more is found so, and there is more to look at.
+    takes_rules_apart: bool,
+    steps_max: u64,
     /// The first object since this was taken that something opaque refuted.
     refuted: Option<Value>,
     /// Days on which a code would be as it is asked to be.
@@ -139,7 +140,7 @@ impl Best {
         matches!(self.answer, Some(Outcome::Sure(_)))
     }
 
-    fn doubt(&mut self, why: impl Into<String>) {
+    fn doubt(&mut self, why: impl Into<Doubt>) {
         self.take(Outcome::Unknown(why.into()));
     }
 
@@ -165,6 +166,8 @@ impl<'g> Solver<'g> {
             possible: HashMap::new(),
             samples: Vec::new(),
             trying_rules: false,
+            takes_rules_apart: false,
+            steps_max,
             refuted: None,
             dated: BTreeSet::new(),
         }
@@ -188,8 +191,21 @@ impl<'g> Solver<'g> {
 
     /// Takes up the next question with a budget of its own.
     pub fn refill(&mut self, steps_max: u64) {
-        self.steps_left = steps_max;
+        (self.steps_left, self.steps_max) = (steps_max, steps_max);
         self.known.retain(|_, outcome| !matches!(outcome, Outcome::Unknown(_)));
+    }
+
+    /// From now on rules count by what they mean, too, or not; whether that says more. The budget is whole again.
+    pub fn take_rules_apart(&mut self, is_wanted: bool) -> bool {
+        if is_wanted && !self.graph.give_meanings() {
+            return false;
+        }
+        self.takes_rules_apart = is_wanted;
+        self.known.clear();
+        if is_wanted {
+            self.steps_left = self.steps_max;
+        }
+        true
     }
 
     /// Days on which codes would be as some question asked.
@@ -215,7 +231,7 @@ impl<'g> Solver<'g> {
             return Outcome::Empty(Rc::new(Why::Open));
         }
         if self.open.len() >= DEPTH_MAX {
-            return Outcome::Unknown(self.placed("values nested too deeply".into(), &goal));
+            return Outcome::Unknown(self.placed(Cause::NestedTooDeeply.into(), &goal));
         }
         let index = self.open.len();
         let outer = std::mem::replace(&mut self.relied_on, usize::MAX);
@@ -223,7 +239,7 @@ impl<'g> Solver<'g> {
         let types = if self.values.tells_spelling { Types::ALL } else { Types::ALL.without(Types::WRITTEN_FRACTION) };
         let branch = Branch { types, seen: BTreeSet::new(), work: goal.clone(), choices: Vec::new(), finite: None };
         let outcome = match self.branch(branch) {
-            Outcome::Unknown(why) if !why.contains(AT) => Outcome::Unknown(self.placed(why, &goal)),
+            Outcome::Unknown(why) if why.at.is_none() => Outcome::Unknown(self.placed(why, &goal)),
             outcome => outcome,
         };
         self.open.pop();
@@ -237,15 +253,17 @@ impl<'g> Solver<'g> {
     }
 
     /// What defeated the engine, with the place that it was looking at.
-    fn placed(&self, why: String, goal: &[Literal]) -> String {
+    fn placed(&self, mut why: Doubt, goal: &[Literal]) -> Doubt {
         let placed = |literal: &Literal| {
             let place = plain(self.graph.place(node_of(*literal))?);
             Some((place, keyword(self.graph.node(node_of(*literal)))))
         };
-        match goal.iter().filter_map(placed).max_by_key(|(place, _)| place.len()) {
-            Some((place, keyword)) => format!("{why}: {keyword}{AT}{}", if place.is_empty() { "/" } else { &place }),
-            None => why,
-        }
+        let deepest = goal.iter().filter_map(placed).max_by_key(|(place, _)| place.len());
+        why.at = deepest.map(|(place, keyword)| At {
+            keyword: Some(keyword.to_owned()),
+            place: if place.is_empty() { "/".to_owned() } else { place },
+        });
+        why
     }
 
     fn branch(&mut self, mut branch: Branch) -> Outcome {
@@ -261,7 +279,7 @@ impl<'g> Solver<'g> {
             }
             // A step is a look at a branch; one at many choices, or at a long one, is many.
             if self.steps_left == 0 {
-                return Outcome::Unknown("the work budget is used up".into());
+                return Outcome::Unknown(Cause::BudgetUsedUp.into());
             }
             let work = 1 + branch.choices.len() / 16 + branch.seen.len() / 256;
             self.steps_left = self.steps_left.saturating_sub(work as u64);
@@ -341,6 +359,11 @@ impl<'g> Solver<'g> {
                 // What speaks of one type is refuted only by a value of that type.
                 atom if !positive => branch.types = branch.types.and(atom.speaks_of()),
                 _ => {}
+            }
+            if self.takes_rules_apart
+                && let Some(meaning) = self.graph.meaning(node_of(literal))
+            {
+                branch.work.push(if positive { holds(meaning) } else { fails(meaning) });
             }
             if branch.types.is_empty() || branch.finite.as_ref().is_some_and(Vec::is_empty) {
                 return false;
@@ -515,7 +538,7 @@ impl<'g> Solver<'g> {
             Some(number) if !types.has(own) => Ok(Value::Number(number)),
             _ => Ok(value),
         };
-        let Ok(value) = written else { return Some(Outcome::Unknown("a number of many digits".into())) };
+        let Ok(value) = written else { return Some(Outcome::Unknown(Cause::ManyDigits.into())) };
         let is_nested = value.is_array() || value.is_object();
         match self.judged(value.clone(), leaf) {
             // The same value may hold numbers that are written in another way.
@@ -533,7 +556,7 @@ impl<'g> Solver<'g> {
                         break;
                     }
                 }
-                let open = || Outcome::Unknown("a number that may be written in another way".into());
+                let open = || Outcome::Unknown(Cause::Spelling.into());
                 Some(best.answer.unwrap_or_else(open))
             }
             judged => judged,
@@ -598,8 +621,8 @@ impl<'g> Solver<'g> {
     }
 
     fn is_excluded(&self, value: &Value, leaf: &Leaf) -> bool {
-        let key = exact::key(value);
-        leaf.excluded.iter().any(|index| exact::key(self.graph.value(*index)) == key)
+        let excluded: Vec<u32> = leaf.excluded.iter().copied().collect();
+        !excluded.is_empty() && self.graph.is_among(value, &excluded)
     }
 
     /// A candidate against the atoms of a leaf; none where one refutes it.
@@ -629,7 +652,7 @@ impl<'g> Solver<'g> {
     }
 
     /// A value with something opaque about it: many such things can be tried on the value now that it is there.
-    pub(crate) fn tried(&mut self, value: Value, why: String, leaf: &Leaf) -> Outcome {
+    pub(crate) fn tried(&mut self, value: Value, why: Doubt, leaf: &Leaf) -> Outcome {
         self.judged(value.clone(), leaf).unwrap_or_else(|| {
             self.refuted.get_or_insert(value);
             Outcome::Unknown(why)
@@ -642,20 +665,13 @@ impl<'g> Solver<'g> {
     }
 
     /// What a node is called where the engine has to say what defeated it.
-    fn name(&self, id: Id) -> String {
-        match self.graph.node(id) {
-            Node::Opaque { key, .. } => {
-                let keyword = key.split(' ').next().unwrap_or_default().to_owned();
-                self.graph.place(id).map_or(keyword.clone(), |place| format!("{keyword} at {}", plain(place)))
-            }
-            Node::Format(format) => format!("format `{format}`{}", self.at(id)),
-            Node::Pattern(pattern) => format!("pattern `{pattern}`{}", self.at(id)),
-            node => format!("{}{}", keyword(node), self.at(id)),
-        }
-    }
-
-    fn at(&self, id: Id) -> String {
-        self.graph.place(id).map_or(String::new(), |place| format!(" at {}", plain(place)))
+    fn name(&self, id: Id) -> Doubt {
+        let cause = match self.graph.node(id) {
+            Node::Format(format) => Cause::Format(format.clone()),
+            Node::Pattern(pattern) => Cause::Pattern(pattern.clone()),
+            node => Cause::Keyword(keyword(node).to_owned()),
+        };
+        Doubt { cause, at: self.graph.place(id).map(|place| At { keyword: None, place: plain(place) }) }
     }
 }
 
@@ -670,7 +686,7 @@ enum Decision {
 }
 
 /// What a node is called in a schema.
-fn keyword(node: &Node) -> &'static str {
+fn keyword(node: &Node) -> &str {
     match node {
         Node::True | Node::False | Node::All(_) | Node::Ref(_) => "schema",
         Node::Any(_) => "anyOf",
@@ -697,7 +713,7 @@ fn keyword(node: &Node) -> &'static str {
         Node::MinProperties(_) => "minProperties",
         Node::MaxProperties(_) => "maxProperties",
         Node::Names(_) => "propertyNames",
-        Node::Opaque { .. } => "a part of the schema",
+        Node::Opaque { key, .. } => key.split(' ').next().unwrap_or_default(),
     }
 }
 

@@ -6,6 +6,7 @@
 //! One byte stands for all that no automaton tells apart. Texts that are ruled out are followed byte by byte beside the
 //! automata, so that a byte of theirs stands for itself alone.
 
+use crate::doubt::Cause;
 use regex_automata::{
     Anchored, Input, MatchKind,
     hybrid::{
@@ -43,7 +44,7 @@ pub enum Strings {
         /// Whether there are no others.
         are_all: bool,
     },
-    Unknown(String),
+    Unknown(Cause),
 }
 
 /// Patterns compiled once, by their text.
@@ -86,12 +87,12 @@ impl Patterns {
         let matching = wanted.matching.iter().map(|pattern| (*pattern, true));
         let patterns: Vec<_> = matching.chain(wanted.failing.iter().map(|pattern| (*pattern, false))).collect();
         if let Some((pattern, _)) = patterns.iter().find(|(pattern, _)| self.get(pattern).is_none()) {
-            return Strings::Unknown(format!("pattern `{pattern}` has no automaton"));
+            return Strings::Unknown(Cause::NoAutomaton((*pattern).to_owned()));
         }
         let run = self.run(&patterns, &wanted.excluded);
         match run.and_then(|mut run| Some((run.start()?, run))) {
             Some((start, run)) => Search { run, wanted, excluded: Tree::of(&wanted.excluded), start }.run(count),
-            None => Strings::Unknown("an automaton could not be started".into()),
+            None => Strings::Unknown(Cause::AutomatonNotStarted),
         }
     }
 
@@ -123,7 +124,7 @@ fn plain(wanted: &Wanted<'_>, count: usize) -> Strings {
     let mut strings = Vec::new();
     let most = wanted.length_max.unwrap_or(u64::MAX);
     if wanted.length_min > 1 << 20 {
-        return Strings::Unknown(format!("a string of {} code points is too long to write down", wanted.length_min));
+        return Strings::Unknown(Cause::LongText(wanted.length_min));
     }
     let count = count + wanted.excluded.len();
     let mut length = wanted.length_min;
@@ -258,7 +259,7 @@ impl Search<'_> {
         let limit = self.wanted.length_max.unwrap_or(u64::MAX);
         let counted = self.wanted.length_min.min(LENGTH_MAX);
         if self.wanted.length_min > LENGTH_MAX {
-            return Strings::Unknown("a pattern together with a very long minimum length".into());
+            return Strings::Unknown(Cause::PatternOfGreatLength);
         }
         let letter = Letter { byte: 0, stands_for_others: false };
         let mut steps = vec![Step { states: self.start.clone(), prefix: 0, length: 0, from: 0, letter }];
@@ -293,11 +294,11 @@ impl Search<'_> {
                     continue;
                 }
                 let Some(states) = self.run.next(&states, letter.byte) else {
-                    return Strings::Unknown("an automaton gave up".into());
+                    return Strings::Unknown(Cause::AutomatonGaveUp);
                 };
                 let Some(states) = states else { continue };
                 if steps.len() >= STATES_MAX {
-                    return Strings::Unknown("the patterns together have too many states".into());
+                    return Strings::Unknown(Cause::ManyStates);
                 }
                 let prefix = self.excluded.next(prefix, letter.byte);
                 steps.push(Step { states, prefix, length, from: at, letter });

@@ -2,6 +2,8 @@
 
 use crate::{
     change::{self, Change},
+    doubt::{Cause, Doubt},
+    exact,
     normal::{Graph, Id, Node, NormalError},
     proof::{self, Line, Theorem, Why},
     replay,
@@ -10,13 +12,10 @@ use crate::{
     text::Patterns,
     value::Days,
 };
-use guiju_model::{Date, Finding, Kind, pointer};
+use guiju_model::{Date, Finding, Kind, Text, pointer};
 use semver::Version;
 use serde_json::{Map, Value, json};
 use std::{fmt, rc::Rc, sync::Arc};
-
-/// How a proof is told of that its own checker refuses.
-pub const UNCHECKED: &str = "a proof that its checker refuses: ";
 
 /// Records tried as a witness, for one question.
 const CANDIDATES_MAX: usize = 400;
@@ -127,9 +126,10 @@ impl Proof {
 
     /// Checks every step again, with nothing of the search: how many lemmas there were, or the step that does not hold. A
     /// proof by comparing has none.
-    pub fn replay(&self) -> Result<usize, String> {
+    pub fn replay(&self) -> Result<usize, Doubt> {
         let Some((graph, theorem)) = self.whole() else { return Ok(0) };
-        replay::check(graph, theorem, Patterns::default()).map(|()| theorem.lemmas.len())
+        let checked = replay::check(graph, theorem, Patterns::default());
+        checked.map(|()| theorem.lemmas.len()).map_err(|why| Cause::Unchecked(why).into())
     }
 
     /// The chain of rules, for people; empty where all was compared one by one.
@@ -150,7 +150,7 @@ pub enum Inclusion {
     Included(Proof),
     NotIncluded(Box<Witness>),
     /// What defeated the engine, and where.
-    Undecided(String),
+    Undecided(Doubt),
 }
 
 impl Inclusion {
@@ -224,10 +224,10 @@ impl Verdict {
         self.new_in_old.witness().is_some() || self.changes.iter().any(shows)
     }
 
-    /// What defeated the engine where it cannot say whether the new version breaks the old.
-    pub fn undecided(&self) -> Option<&str> {
+    /// What defeated the engine where it cannot say whether the new version breaks the old, in English.
+    pub fn undecided(&self) -> Option<String> {
         match &self.old_in_new {
-            Inclusion::Undecided(why) => Some(why),
+            Inclusion::Undecided(why) => Some(why.to_string()),
             _ => None,
         }
     }
@@ -254,7 +254,7 @@ impl Verdict {
         });
         let questions: Vec<String> = of_parts.collect();
         match (questions.is_empty(), self.undecided()) {
-            (true, Some(why)) => vec![why.to_owned()],
+            (true, Some(why)) => vec![why],
             _ => questions,
         }
     }
@@ -286,7 +286,6 @@ impl Verdict {
 
 /// Compares two versions: both directions, the bump that follows, and what was changed.
 pub fn compare(old: &Side, new: &Side, budget: &Budget) -> Verdict {
-    let undecided = |why: &str| Inclusion::Undecided(why.to_owned());
     match (&old.contract, &new.contract) {
         (Some(Contract::Protobuf(one)), Some(Contract::Protobuf(other))) => {
             return crate::protobuf::compare(old, new, one, other);
@@ -299,8 +298,8 @@ pub fn compare(old: &Side, new: &Side, budget: &Budget) -> Verdict {
     match (old.kind, new.kind) {
         (Kind::CodeList, Kind::CodeList) => crate::lists::compare(old, new),
         (Kind::Contract, _) | (_, Kind::Contract) | (Kind::CodeList, _) | (_, Kind::CodeList) => {
-            let why = "the kinds of the two cannot be compared with each other";
-            Verdict::of(old, new, undecided(why), undecided(why), Vec::new())
+            let undecided = || Inclusion::Undecided(Cause::OtherKind.into());
+            Verdict::of(old, new, undecided(), undecided(), Vec::new())
         }
         (Kind::Elements, Kind::Elements) => elements(old, new),
         _ => records(old, new, budget),
@@ -316,7 +315,8 @@ fn elements(old: &Side, new: &Side) -> Verdict {
         match changed {
             None => Inclusion::Included(Proof::compared(from.len() as u64, from.len())),
             Some((name, _)) => {
-                Inclusion::Undecided(format!("the data element at /$defs/{name}: it was changed or removed"))
+                let place = format!("/$defs/{}", pointer::escape(name));
+                Inclusion::Undecided(Doubt::at(Cause::ElementChanged(name.clone()), None, place))
             }
         }
     };
@@ -333,7 +333,7 @@ fn plain(schema: &Value) -> Value {
 }
 
 /// Rules over whole data sets: none may come that was not there, since no single record shows whom it breaks.
-fn data_set_rule(from: &Side, to: &Side) -> Option<String> {
+fn data_set_rule(from: &Side, to: &Side) -> Option<Doubt> {
     ["keys", "references", "dataset"].iter().find_map(|name| {
         let rules = |side: &Side| -> Vec<Value> {
             let all = side.root.get("x-guiju").and_then(|own| own.get(*name)).and_then(Value::as_array).cloned();
@@ -346,7 +346,7 @@ fn data_set_rule(from: &Side, to: &Side) -> Option<String> {
         };
         let known = rules(from);
         let is_new = rules(to).iter().any(|rule| !known.contains(rule));
-        is_new.then(|| format!("x-guiju/{name}: a rule between records, which no single record shows"))
+        is_new.then(|| Cause::BetweenRecords(name).into())
     })
 }
 
@@ -355,7 +355,7 @@ fn data_set_rule(from: &Side, to: &Side) -> Option<String> {
 pub fn lies_in(inner: &Side, outer: &Side, budget: &Budget) -> Inclusion {
     let contains_records = |kind: Kind| matches!(kind, Kind::Record | Kind::Profile);
     if !contains_records(inner.kind) || !contains_records(outer.kind) {
-        return Inclusion::Undecided("the kinds of the two cannot be compared with each other".into());
+        return Inclusion::Undecided(Cause::OtherKind.into());
     }
     let judged = with_judge(inner, outer, budget, |judge, ids| {
         let Ids { old, new, .. } = ids;
@@ -399,16 +399,16 @@ fn with_judge<T>(
     new: &Side,
     budget: &Budget,
     ask: impl FnOnce(&mut Judge<'_, '_>, Ids) -> T,
-) -> Result<(T, Arc<Graph>), String> {
+) -> Result<(T, Arc<Graph>), Doubt> {
     let pair = Pair::new(old, new);
     if let Some(uri) = pair.other_draft() {
-        return Err(format!("`$schema` at {uri}: it follows another draft than what refers to it"));
+        return Err(Doubt::at(Cause::OtherDraft, Some("$schema"), uri));
     }
     let mut graph = Graph::default();
-    let said = |error: NormalError| error.to_string();
-    let mut written = |side: &Side| pair.read_written(&mut graph, &side.root, side).map_err(said);
-    let (written_old, new_written) = (written(old)?, written(new)?);
+    let said = |error: NormalError| Doubt::from(Cause::Unread(error));
+    let written_old = pair.read_written(&mut graph, &old.root, old).map_err(said)?;
     let accepted = pair.read(&mut graph, &new.root, new).map_err(said)?;
+    let new_written = pair.written(&mut graph, accepted, &new.root, new).map_err(said)?;
     let ids = Ids { old: written_old, new: accepted, new_written };
     let solver = Solver::new(&mut graph, old.draft, budget.steps)
         .telling_spelling(pair.tells_spelling())
@@ -455,7 +455,7 @@ impl Judge<'_, '_> {
         let goal = vec![holds(one), fails(other)];
         let found = self.search(way, goal.clone(), None);
         match found {
-            Found::None(why) => self.proved(goal, &why),
+            Found::None(why, apart) => self.proved(goal, &why, apart),
             Found::Witness(witness) => Inclusion::NotIncluded(witness),
             Found::Unknown(why) => match self.on_days(way, &goal) {
                 Some(witness) => Inclusion::NotIncluded(witness),
@@ -465,25 +465,44 @@ impl Judge<'_, '_> {
     }
 
     /// A proof, which counts only once its checker has followed it.
-    fn proved(&mut self, goal: Vec<Literal>, why: &Rc<Why>) -> Inclusion {
+    fn proved(&mut self, goal: Vec<Literal>, why: &Rc<Why>, takes_rules_apart: bool) -> Inclusion {
         let steps = self.budget.steps - self.solver.steps_left();
         let (parts, tells_spelling, draft) = (self.solver.graph.len(), self.pair.tells_spelling(), self.pair.old.draft);
-        let lemmas = proof::lemmas(&goal, why).ok_or_else(|| "a lemma has no proof".to_owned());
+        let lemmas = proof::lemmas(&goal, why)
+            .ok_or_else(|| Text { en: "a lemma has no proof".into(), zh: "有引理未经证明".into() });
         let theorem = lemmas.and_then(|lemmas| {
-            let theorem = Theorem { goal, lemmas, tells_spelling, draft };
+            let theorem = Theorem { goal, lemmas, tells_spelling, takes_rules_apart, draft };
             replay::check(self.solver.graph, &theorem, self.solver.values.patterns.clone()).map(|()| theorem)
         });
         match theorem {
             Ok(theorem) => Inclusion::Included(Proof { steps, parts, theorem: Some(theorem), graph: None }),
-            Err(why) => Inclusion::Undecided(format!("{UNCHECKED}{why}")),
+            Err(why) => Inclusion::Undecided(Cause::Unchecked(why).into()),
         }
     }
 
     /// A record that `from` accepts, `to` refuses, and that is as the goal says besides.
     pub fn search(&mut self, way: Way<'_>, goal: Vec<Literal>, day: Option<Date>) -> Found {
+        let why = match self.searched(way, &goal, day) {
+            Found::Unknown(why) => why,
+            found => return found,
+        };
+        // What a rule says may stand in a keyword on the other side.
+        if !self.solver.take_rules_apart(true) {
+            return Found::Unknown(why);
+        }
+        let again = self.searched(way, &goal, day);
+        self.solver.take_rules_apart(false);
+        match again {
+            Found::None(why, _) => Found::None(why, true),
+            Found::Unknown(_) => Found::Unknown(why),
+            found => found,
+        }
+    }
+
+    fn searched(&mut self, way: Way<'_>, goal: &[Literal], day: Option<Date>) -> Found {
         let Way { from, to, .. } = way;
-        let (candidate, why) = match self.solver.solve(goal.clone()) {
-            Outcome::Empty(why) => return Found::None(why),
+        let (candidate, why) = match self.solver.solve(goal.to_vec()) {
+            Outcome::Empty(why) => return Found::None(why, false),
             Outcome::Unknown(why) => (None, why),
             Outcome::Sure(value) => {
                 let why = judged_otherwise(from, &value, day);
@@ -547,13 +566,13 @@ impl Judge<'_, '_> {
 }
 
 /// Where the validator and the engine are not of one mind about a value.
-fn judged_otherwise(from: &Side, value: &Value, day: Option<Date>) -> String {
+fn judged_otherwise(from: &Side, value: &Value, day: Option<Date>) -> Doubt {
     match from.findings(value, day).into_iter().next() {
         Some(finding) => {
             let keyword = finding.rule.rsplit('/').next().unwrap_or_default();
-            format!("a value that the validator refuses: {keyword} at {}", finding.rule)
+            Doubt::at(Cause::RefusedByValidator, Some(keyword), finding.rule.to_string())
         }
-        None => "a value that the validator accepts: schema at /".to_owned(),
+        None => Doubt::at(Cause::AcceptedByValidator, Some("schema"), "/"),
     }
 }
 
@@ -570,9 +589,10 @@ fn named_days(graph: &Graph, record: &Value, day: Option<Date>) -> Days {
 }
 
 pub(crate) enum Found {
-    None(Rc<Why>),
+    /// Why there is none, and whether rules counted by what they mean.
+    None(Rc<Why>, bool),
     Witness(Box<Witness>),
-    Unknown(String),
+    Unknown(Doubt),
 }
 
 /// That the field at the pointer names the day, where it is there; or that it is there besides.
@@ -666,6 +686,7 @@ fn smaller(value: &Value, pointer: &str) -> Vec<Value> {
     let plainer = match value.pointer(pointer) {
         Some(Value::Object(members)) if !members.is_empty() => vec![json!({})],
         Some(Value::Array(items)) if !items.is_empty() => vec![json!([])],
+        Some(Value::Number(number)) => exact::shorter(number).map(Value::Number).into_iter().collect(),
         Some(Value::String(text)) if text.chars().count() > 1 => {
             let half: String = text.chars().take(text.chars().count() / 2).collect();
             vec![json!(""), json!("a"), json!(half)]
@@ -680,4 +701,26 @@ fn smaller(value: &Value, pointer: &str) -> Vec<Value> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proof::Step;
+
+    /// A proof that says too little is not believed, and is told apart from what the engine could not find out.
+    #[test]
+    fn a_proof_that_its_checker_refuses_decides_nothing() {
+        let side = |schema: &str| Side::of_schema("schema", schema.as_bytes(), Default::default(), true).unwrap();
+        let (old, new) = (side(r#"{"type": "integer"}"#), side(r#"{"type": "number"}"#));
+        let claimed = |judge: &mut Judge<'_, '_>, ids: Ids| {
+            let goal = vec![holds(ids.old), fails(ids.new)];
+            let Outcome::Empty(found) = judge.solver.solve(goal.clone()) else { panic!("it lies inside") };
+            let backward = vec![holds(ids.new), fails(ids.old)];
+            [judge.proved(goal, &found, false), judge.proved(backward, &Step::Clash.why(), false)]
+        };
+        let ([sound, unsound], _) = with_judge(&old, &new, &Budget::default(), claimed).unwrap();
+        assert!(sound.is_included());
+        assert!(matches!(&unsound, Inclusion::Undecided(why) if why.is_unchecked()), "{unsound:?}");
+    }
 }

@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     change::Change,
-    doubt::in_chinese,
     verdict::{Budget, Bump, Inclusion, Proof, Witness},
 };
 use guiju_model::{Date, Text};
@@ -269,14 +268,7 @@ impl<'c> Differ<'c> {
                 Inclusion::Undecided(why) => {
                     let suffix = if from == Which::Old { "undecided-narrowed" } else { "undecided-widened" };
                     let bump = if is_break { None } else { Some(Bump::Minor) };
-                    self.tell(
-                        suffix,
-                        part.places.clone(),
-                        said(why.as_str(), in_chinese(why).as_str()),
-                        bump,
-                        part.label,
-                        |_| None,
-                    );
+                    self.tell(suffix, part.places.clone(), why.text(), bump, part.label, |_| None);
                     continue;
                 }
                 Inclusion::NotIncluded(witness) => witness,

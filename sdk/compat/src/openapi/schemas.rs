@@ -3,6 +3,7 @@
 use super::Contract;
 use crate::{
     change::Change,
+    doubt::{Cause, Doubt},
     side::Side,
     verdict::{Budget, Inclusion, compare, lies_in},
 };
@@ -133,9 +134,9 @@ impl<'c> Questions<'c> {
     }
 
     fn answered(&self, old: &Schema, new: &Schema, direction: Direction) -> Answer {
-        let undecided = |why: &str| Answer {
-            old_in_new: Inclusion::Undecided(why.to_owned()),
-            new_in_old: Inclusion::Undecided(why.to_owned()),
+        let undecided = |cause: Cause| Answer {
+            old_in_new: Inclusion::Undecided(Doubt::from(cause.clone())),
+            new_in_old: Inclusion::Undecided(Doubt::from(cause)),
             changes: Vec::new(),
         };
         if old.key == new.key {
@@ -145,12 +146,10 @@ impl<'c> Questions<'c> {
         }
         let (one, other) = match (&old.side, &new.side) {
             (Ok(one), Ok(other)) => (one, other),
-            (Err(why), _) | (_, Err(why)) => return undecided(why),
+            (Err(why), _) | (_, Err(why)) => return undecided(Cause::NotCompiled(why.clone())),
         };
         if self.answers.len() >= QUESTIONS_MAX {
-            return undecided(&format!(
-                "more than {QUESTIONS_MAX} schemas that were changed; compare the contract in parts"
-            ));
+            return undecided(Cause::ManySchemas(QUESTIONS_MAX));
         }
         let verdict = compare(one, other, self.budget);
         let turned = self.is_turned.then(|| compare(other, one, self.budget));

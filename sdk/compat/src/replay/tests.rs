@@ -7,6 +7,7 @@ use crate::{
     solve::{Literal, Outcome, Solver, fails, holds},
     text::Patterns,
 };
+use guiju_model::Text;
 use jsonschema::Draft;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, mem::discriminant};
@@ -99,10 +100,10 @@ fn proved(name: &str, old: &Value, new: &Value) -> (Graph, Theorem) {
     let (mut graph, goal) = graph_of(old, new);
     let Outcome::Empty(why) = solve(&mut graph, &goal) else { panic!("{name}: not proved") };
     let lemmas = lemmas(&goal, &why).expect("every lemma has a proof");
-    (graph, Theorem { goal, lemmas, tells_spelling: false, draft: Draft::Draft202012 })
+    (graph, Theorem { goal, lemmas, tells_spelling: false, takes_rules_apart: false, draft: Draft::Draft202012 })
 }
 
-fn follow(graph: &Graph, theorem: &Theorem) -> Result<(), String> {
+fn follow(graph: &Graph, theorem: &Theorem) -> Result<(), Text> {
     check(graph, theorem, Patterns::default())
 }
 

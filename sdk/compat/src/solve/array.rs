@@ -5,6 +5,7 @@
 
 use super::{Best, Leaf, Literal, Outcome, Solver, closed, fails, holds, is_positive, node_of};
 use crate::{
+    doubt::{Cause, Doubt},
     normal::{Id, Node},
     proof::Step,
 };
@@ -28,7 +29,7 @@ struct Shape {
     contains: Vec<(Id, u64, Option<u64>)>,
     unique: bool,
     repeated: bool,
-    doubt: Option<String>,
+    doubt: Option<Doubt>,
 }
 
 impl Shape {
@@ -133,7 +134,7 @@ impl Solver<'_> {
         let most = shape.max.map_or(most, |max| max.min(most));
         for length in shape.min..=most {
             if length > ITEMS_MAX {
-                best.doubt(format!("an array of {length} items"));
+                best.doubt(Cause::LongArray(length));
                 return false;
             }
             if self.of_length(length as usize, shape, leaf, best) {
@@ -151,7 +152,7 @@ impl Solver<'_> {
         let mut ways = vec![base];
         let mut is_cut = false;
         if self.steps_left == 0 {
-            best.doubt("the work budget is used up");
+            best.doubt(Cause::BudgetUsedUp);
             return false;
         }
         for broken in &shape.broken {
@@ -184,7 +185,7 @@ impl Solver<'_> {
         }
         if is_cut || ways.len() > WAYS_MAX {
             ways.truncate(WAYS_MAX);
-            best.doubt("too many ways to fill an array");
+            best.doubt(Cause::ManyArrays);
         }
         ways.iter().any(|way| self.items(way, shape, leaf, best))
     }
@@ -258,7 +259,7 @@ impl Solver<'_> {
         } else if let Outcome::Empty(why) = self.solve(own.clone()) {
             best.parts.push((own, why));
         } else {
-            best.doubt("unique items that compete for few values");
+            best.doubt(Cause::CompetingItems);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Best, Leaf, Outcome, Solver, closed, is_positive, node_of};
 use crate::{
+    doubt::Cause,
     exact::{self, common_multiple, divides},
     normal::{Node, Types},
     proof::Step,
@@ -147,7 +148,7 @@ impl Solver<'_> {
                 return best.answer;
             }
         }
-        best.doubt("a long interval of multiples");
+        best.doubt(Cause::LongInterval);
         best.answer
     }
 
@@ -181,13 +182,13 @@ impl Solver<'_> {
             }
         }
         // There are infinitely many; that none of these would do says nothing of the rest.
-        best.doubt("a number between integers");
+        best.doubt(Cause::BetweenIntegers);
         best.answer
     }
 
     fn candidate(&mut self, value: &BigRational, one: Types, leaf: &Leaf) -> Option<Outcome> {
         let Some(number) = exact::number(value) else {
-            return Some(Outcome::Unknown("a number of many digits".into()));
+            return Some(Outcome::Unknown(Cause::ManyDigits.into()));
         };
         let written = match one {
             Types::WRITTEN_FRACTION => format!("{number}.0").parse().unwrap_or(number),

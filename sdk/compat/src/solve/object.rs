@@ -5,6 +5,7 @@
 
 use super::{Best, Leaf, Literal, Outcome, Solver, closed, fails, holds, is_positive, node_of};
 use crate::{
+    doubt::{Cause, Doubt},
     normal::{Id, Node, Types},
     proof::Step,
     value::every,
@@ -36,7 +37,7 @@ struct Shape {
     forbidden: BTreeSet<String>,
     min: u64,
     max: Option<u64>,
-    doubt: Option<String>,
+    doubt: Option<Doubt>,
     /// Names that any part of the schema speaks of by name.
     declared: BTreeSet<String>,
     patterns: Vec<String>,
@@ -133,12 +134,12 @@ impl Solver<'_> {
             (None, None) => return self.members(shape, chosen, leaf, best),
         };
         let Some(places) = places else {
-            best.doubt("a pattern of member names");
+            best.doubt(Cause::MemberName);
             return false;
         };
         for (place, value) in places {
             if self.steps_left == 0 {
-                best.doubt("the work budget is used up");
+                best.doubt(Cause::BudgetUsedUp);
                 return false;
             }
             self.steps_left -= 1;
@@ -219,13 +220,13 @@ impl Solver<'_> {
         place: &Place,
         chosen: &Chosen,
         best: &mut Best,
-    ) -> Vec<(String, Option<String>)> {
+    ) -> Vec<(String, Option<Doubt>)> {
         match place {
             Place::Named(name) | Place::Perhaps(name) if shape.forbidden.contains(name) => Vec::new(),
             Place::Named(name) | Place::Perhaps(name) => match self.name_fits(shape, name) {
                 Some(false) => Vec::new(),
                 Some(true) if matches!(place, Place::Named(_)) => vec![(name.clone(), None)],
-                _ => vec![(name.clone(), Some("propertyNames".into()))],
+                _ => vec![(name.clone(), Some(Cause::Keyword("propertyNames".into()).into()))],
             },
             Place::Fresh { matching, failing, name } => {
                 let mut names = Vec::new();
@@ -255,7 +256,7 @@ impl Solver<'_> {
         name: Option<Literal>,
         chosen: &Chosen,
         best: &mut Best,
-    ) -> Vec<(String, Option<String>)> {
+    ) -> Vec<(String, Option<Doubt>)> {
         let open: Vec<String> = shape
             .patterns
             .iter()
@@ -263,7 +264,7 @@ impl Solver<'_> {
             .cloned()
             .collect();
         if open.len() > PATTERNS_MAX {
-            best.doubt("many patterns of member names");
+            best.doubt(Cause::ManyMemberNames);
         }
         let mut base = vec![holds(self.graph.add(Node::Type(Types::STRING)))];
         let decided =
@@ -287,7 +288,7 @@ impl Solver<'_> {
         while let Some((goal, decided)) = regions.pop() {
             count += usize::from(decided == open.len());
             if count > REGIONS_MAX || self.steps_left == 0 {
-                best.doubt("many patterns of member names");
+                best.doubt(Cause::ManyMemberNames);
                 break;
             }
             self.steps_left -= 1;
@@ -357,10 +358,10 @@ impl Solver<'_> {
         match self.name_fits(shape, name) {
             Some(false) => return None,
             Some(true) => {}
-            None => return Some(Outcome::Unknown("propertyNames".into())),
+            None => return Some(Outcome::Unknown(Cause::Keyword("propertyNames".into()).into())),
         }
         let Some(goal) = self.member_goal(shape, name, besides) else {
-            return Some(Outcome::Unknown("a pattern of member names".into()));
+            return Some(Outcome::Unknown(Cause::MemberName.into()));
         };
         match self.solve(goal.clone()) {
             Outcome::Empty(why) => {
@@ -377,7 +378,7 @@ impl Solver<'_> {
         shape: &Shape,
         members: &mut Map<String, Value>,
         chosen: &Chosen,
-        doubt: &mut Option<String>,
+        doubt: &mut Option<Doubt>,
         best: &mut Best,
     ) -> bool {
         let optional: Vec<String> =
@@ -401,7 +402,7 @@ impl Solver<'_> {
         let mut used = chosen.clone();
         while (members.len() as u64) < shape.min {
             if members.len() as u64 >= MEMBERS_MAX {
-                best.doubt(format!("an object of {} members", shape.min));
+                best.doubt(Cause::LargeObject(shape.min));
                 return false;
             }
             used.extend(members.keys().map(|name| (name.clone(), Vec::new())));

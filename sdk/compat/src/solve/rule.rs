@@ -3,7 +3,8 @@
 use super::{Best, Leaf, Literal, Outcome, Solver, fails, holds, is_positive, node_of, string::SAMPLES};
 use crate::{
     change::put,
-    conditions::{Board, Bound},
+    conditions::{Board, Bound, never},
+    doubt::Cause,
     exact,
     normal::{Id, Node, Types},
     value::type_of,
@@ -92,7 +93,7 @@ impl Solver<'_> {
             }
         }
         self.trying_rules = false;
-        best.answer.unwrap_or(Outcome::Unknown("a rule between fields".into()))
+        best.answer.unwrap_or(Outcome::Unknown(Cause::Rules.into()))
     }
 
     fn with_given(&mut self, leaf: &Leaf, given: &Given) -> Vec<Literal> {
@@ -162,8 +163,11 @@ impl Solver<'_> {
         let pools: Vec<Vec<Option<Value>>> =
             condition.fields.iter().map(|field| self.values_for(leaf, condition, field, object)).collect();
         let mut found = Vec::new();
+        // A condition looks at nothing but its fields; only of items the rest of the array counts.
+        let is_flat = condition.fields.iter().all(|field| field.rfind('/') == Some(0));
+        let beside = if is_flat { json!({}) } else { object.clone() };
         let take = |way: Given, found: &mut Vec<Given>| {
-            if found.len() < MET_MAX && condition.is(wanted, &applied(object, &way)) {
+            if found.len() < MET_MAX && condition.is(wanted, &applied(&beside, &way)) {
                 found.push(way);
             }
         };
@@ -198,8 +202,12 @@ impl Solver<'_> {
             }
         }
         // Those first under which most rules are as they are asked to be, and then not many of one kind.
-        let rules: Vec<Literal> =
-            leaf.atoms.iter().filter(|literal| self.graph.rule_of(node_of(**literal)).is_some()).copied().collect();
+        let rules: Vec<Literal> = leaf
+            .atoms
+            .iter()
+            .filter(|literal| self.reads_one(node_of(**literal), &condition.fields))
+            .copied()
+            .collect();
         let mut ranked: Vec<(usize, usize, Given)> = Vec::new();
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
         for way in found {
@@ -214,6 +222,17 @@ impl Solver<'_> {
         ranked.sort_by_key(|(wrong, alike, _)| (*wrong, *alike));
         ranked.truncate(WAYS_MAX);
         ranked.into_iter().map(|(_, _, way)| way).collect()
+    }
+
+    /// Whether it is a rule that reads one of these fields, what is in it or what it is in.
+    fn reads_one(&self, id: Id, fields: &[String]) -> bool {
+        let lies_in = |one: &str, other: &str| {
+            one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let Node::Opaque { key, .. } = self.graph.node(id) else { return false };
+        let Some(rules) = self.graph.rule(key) else { return false };
+        let mut own = rules.fields().map(|(_, field)| field.as_str());
+        own.any(|own| fields.iter().any(|field| lies_in(own, field) || lies_in(field, own)))
     }
 
     /// Values that a field may have, likely ones first.
@@ -355,9 +374,8 @@ enum Wanted {
 
 impl Asked {
     fn read(written: &Value) -> Option<Self> {
-        let never = json!([{"op": "in", "left": {"value": 0}, "right": {"values": [1]}}]);
         let rules = |rule: Value| Rules::compile(&json!([rule]), "").ok();
-        let met = rules(json!({"id": "r", "if": [written], "then": never}))?;
+        let met = rules(json!({"id": "r", "if": [written], "then": [never()]}))?;
         let broken = rules(json!({"id": "r", "then": [written]}))?;
         let fields: BTreeSet<String> = broken.fields().map(|(_, field)| field.as_str().to_owned()).collect();
         Some(Self { written: written.clone(), fields: fields.into_iter().collect(), met, broken })

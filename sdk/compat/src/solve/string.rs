@@ -2,6 +2,7 @@
 
 use super::{Best, Leaf, Outcome, Solver, closed, is_positive, node_of};
 use crate::{
+    doubt::{Cause, Doubt},
     formats,
     normal::Node,
     proof::Step,
@@ -194,7 +195,7 @@ impl Solver<'_> {
             .atoms
             .iter()
             .find(|literal| matches!(self.graph.node(node_of(**literal)), Node::Format(_) | Node::Opaque { .. }));
-        best.doubt(doubt.map_or("a string".into(), |literal| self.name(node_of(*literal))));
+        best.doubt(doubt.map_or(Doubt::from(Cause::AnyText), |literal| self.name(node_of(*literal))));
         best.or(|_| Step::Texts(Vec::new()))
     }
 

@@ -5,7 +5,7 @@ use crate::{
     context::Context,
     terminal::{Lang, plain},
 };
-use guiju_compat::{Bump, Change, Fit, Inclusion, Line, Verdict, Witness, in_chinese};
+use guiju_compat::{Bump, Change, Fit, Inclusion, Line, Verdict, Witness};
 use guiju_model::{Kind, Severity};
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -257,7 +257,7 @@ fn directions(compared: &Compared, lang: Lang) -> Vec<(String, Vec<String>)> {
         let zh = match inclusion {
             Inclusion::Included(proof) => format!("{zh}：已证明（分支：{}，部分：{}）", proof.steps, proof.parts),
             Inclusion::NotIncluded(_) => format!("{zh}：否，见例证"),
-            Inclusion::Undecided(why) => format!("{zh}：未能判定，原因：{}", in_chinese(why)),
+            Inclusion::Undecided(why) => format!("{zh}：未能判定，原因：{}", why.text().zh),
         };
         let lines = proof(inclusion, compared).map(|line| format!("{:1$}{2}", "", 2 * line.depth, lang.of(&line.text)));
         (lang.pick(&en, &zh).to_owned(), lines.collect())
@@ -339,7 +339,10 @@ fn inclusion(inclusion: &Inclusion, compared: &Compared) -> Value {
             document
         }
         Inclusion::NotIncluded(found) => json!({"answer": "not-included", "witness": witness(found)}),
-        Inclusion::Undecided(why) => json!({"answer": "undecided", "why": why}),
+        Inclusion::Undecided(why) => {
+            let (text, place) = (why.text(), why.at.as_ref().map(|at| &at.place));
+            json!({"answer": "undecided", "why": text.en, "why_zh": text.zh, "cause": why.code(), "place": place})
+        }
     }
 }
 
