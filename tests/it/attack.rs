@@ -31,11 +31,53 @@ pub fn records(schemas: [&Value; 2], count: usize) -> Vec<Value> {
     };
     schemas.iter().for_each(|schema| maker.gather(schema, 0));
     (0..count)
-        .map(|index| {
+        .flat_map(|index| {
             let root = schemas[index % 2];
-            maker.value(root, root, 0)
+            let value = maker.value(root, root, 0);
+            let other = respelled(&value, index);
+            [value, other]
         })
         .collect()
+}
+
+/// The same value with its numbers written otherwise: JSON Schema has one judgement for all spellings.
+pub fn respelled(value: &Value, turn: usize) -> Value {
+    match value {
+        Value::Number(number) => otherwise(&number.to_string(), turn).parse().map_or(value.clone(), Value::Number),
+        Value::Array(items) => items.iter().enumerate().map(|(at, item)| respelled(item, turn + at)).collect(),
+        Value::Object(members) => {
+            let each = members.iter().enumerate();
+            each.map(|(at, (name, member))| (name.clone(), respelled(member, turn + at))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+fn otherwise(text: &str, turn: usize) -> String {
+    if text.contains(['e', 'E']) {
+        return text.to_owned();
+    }
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+    let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_zero = digits.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    match turn % 8 {
+        0 if places.is_empty() => format!("{text}.0"),
+        0 => format!("{text}0"),
+        1 => format!("{text}e0"),
+        2 if places.is_empty() && !is_zero => format!("{text}0e-1"),
+        2 => format!("{text}E+0"),
+        // The point behind the first digit.
+        3 => {
+            let (first, rest) = whole.split_at(1);
+            format!("{sign}{first}.{rest}{places}0e{}", rest.len())
+        }
+        // The point behind the last one.
+        4 if !places.is_empty() && whole != "0" => format!("{sign}{whole}{places}e-{}", places.len()),
+        4 => format!("{sign}{whole}.{places}{}", "0".repeat(18)),
+        5 if is_zero => format!("-{digits}"),
+        6 if is_zero => "0e5000".to_owned(),
+        _ => text.to_owned(),
+    }
 }
 
 /// A schema with one part changed: dropped, moved by one, narrowed, replaced by a part from elsewhere.
@@ -75,7 +117,16 @@ fn places(schema: &Value) -> Vec<String> {
                     found.extend((0..all.len()).map(|index| format!("{below}/{index}")));
                 }
                 (
-                    "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames",
+                    "items"
+                    | "additionalProperties"
+                    | "not"
+                    | "if"
+                    | "then"
+                    | "else"
+                    | "contains"
+                    | "propertyNames"
+                    | "unevaluatedItems"
+                    | "unevaluatedProperties",
                     Value::Object(_),
                 ) => {
                     found.push(below);
@@ -229,10 +280,12 @@ impl Maker {
         if depth > DEPTH_MAX || self.chance(8) {
             return self.any();
         }
-        if let Some(target) = members.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix('#'))
-            && let Some(target) = root.pointer(target)
+        let reference = members.get("$ref").or_else(|| members.get("$dynamicRef")).and_then(Value::as_str);
+        if let Some(target) = reference.and_then(|to| to.strip_prefix('#'))
+            && let Some(target) = root.pointer(if target.starts_with('/') { target } else { "" })
         {
-            return self.value(target, root, depth + 1);
+            let made = self.value(target, root, depth + 1);
+            return if members.len() > 1 { merged(self.of_type(members, root, depth), made) } else { made };
         }
         if let Some(value) = members.get("const") {
             return value.clone();

@@ -4,13 +4,16 @@
 //! is attacked with records made of both sides.
 
 use crate::{
-    grpc,
+    attack, grpc,
     support::{Server, expect_file, root},
 };
-use guiju_compat::{Budget, Bump, Fit, Inclusion, Side, Subject, UNCHECKED, Verdict, compare, page, pages};
+use guiju_compat::{Budget, Bump, Fit, Inclusion, Side, Subject, Verdict, compare, page, pages};
 use guiju_model::{Bundle, Catalog, Content, Date, Digest, Kind, Package, Properties, Reading, StandardId};
 use guiju_proto::registry as wire;
-use proptest::{prelude::*, test_runner::Config};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestCaseError},
+};
 use prost::Message;
 use semver::Version;
 use serde_json::{Map, Value, json};
@@ -136,7 +139,7 @@ pub fn holds_true(verdict: &Verdict, old: &Side, new: &Side) {
                     records(verdict).into_iter().find(|record| from.accepts(record, None) && !to.accepts(record, None));
                 assert_eq!(escaped, None, "{} is said to lie in {}", from.name, to.name);
             }
-            Inclusion::Undecided(why) => assert!(!why.starts_with(UNCHECKED), "{} in {}: {why}", from.name, to.name),
+            Inclusion::Undecided(why) => assert!(!why.is_unchecked(), "{} in {}: {why}", from.name, to.name),
         }
     }
     for change in &verdict.changes {
@@ -550,8 +553,41 @@ fn cases(always: u32) -> u32 {
     always * times
 }
 
+/// A number as it is written.
+fn written(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Numbers that a double has no room for, and others in unusual spellings.
+fn unusual() -> impl Strategy<Value = Value> {
+    proptest::sample::select(&[
+        "1.0",
+        "1e0",
+        "10e-1",
+        "-0",
+        "0.0",
+        "20e-1",
+        "0.5e0",
+        "9007199254740992",
+        "9007199254740993",
+        "9007199254740993.0",
+        "9007199254740992.5",
+        "-9007199254740993",
+        "0.123456789012345678",
+        "0.123456789012345679",
+        "123456789012345678e-18",
+        "1e300",
+        "1e-300",
+        "100000000000000000000000001",
+        "1e3000",
+        "10e2999",
+        "1e-3000",
+    ])
+    .prop_map(written)
+}
+
 fn schemas() -> impl Strategy<Value = Value> {
-    let number = || (-3i64..6).prop_map(Value::from);
+    let number = || prop_oneof![4 => (-3i64..6).prop_map(Value::from), 1 => unusual()];
     let text = || prop_oneof![Just(""), Just("a"), Just("ab"), Just("b1"), Just("x")].prop_map(Value::from);
     let leaf = prop_oneof![
         any::<bool>().prop_map(Value::from),
@@ -569,7 +605,8 @@ fn schemas() -> impl Strategy<Value = Value> {
             .prop_map(|values| json!({"enum": values})),
         number().prop_map(|limit| json!({"minimum": limit})),
         number().prop_map(|limit| json!({"exclusiveMaximum": limit})),
-        prop_oneof![Just(json!(2)), Just(json!(0.5)), Just(json!(3))].prop_map(|of| json!({"multipleOf": of})),
+        proptest::sample::select(&["2", "0.5", "3", "2.0", "5e-1", "0.1", "1e-18", "9007199254740993", "1e1"])
+            .prop_map(|of| json!({"multipleOf": written(of)})),
         (0u64..3).prop_map(|count| json!({"minLength": count})),
         (0u64..3).prop_map(|count| json!({"maxLength": count})),
         prop_oneof![Just("^a"), Just("b$"), Just("^[a-c]*$"), Just("[0-9]"), Just("^(a|bc)+$")]
@@ -607,6 +644,15 @@ fn schemas() -> impl Strategy<Value = Value> {
             (inner.clone(), inner.clone())
                 .prop_map(|(one, two)| json!({"contains": one, "minContains": 0, "unevaluatedItems": two})),
             inner.clone().prop_map(|part| json!({"dependentSchemas": {"a": part}})),
+            (inner.clone(), inner.clone())
+                .prop_map(|(one, two)| json!({"dependentSchemas": {"a": {"properties": {"b": one}}},
+                "unevaluatedProperties": two})),
+            (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(one, two, three)| json!({"if": {"prefixItems": [one]},
+                "then": {"contains": two}, "unevaluatedItems": three})),
+            (inner.clone(), inner.clone())
+                .prop_map(|(one, two)| json!({"dependentRequired": {"a": ["b"]}, "properties": {"b": one},
+                "additionalProperties": two})),
             (inner.clone(), inner)
                 .prop_map(|(one, two)| json!({"allOf": [one, two], "type": ["object", "array", "string"]})),
         ]
@@ -619,8 +665,8 @@ fn values() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         (-4i64..8).prop_map(Value::from),
         Just(json!(0.5)),
-        Just(json!(1.0)),
         Just(json!(2.25)),
+        unusual(),
         prop_oneof![Just(""), Just("a"), Just("ab"), Just("b1"), Just("bc"), Just("abc"), Just("中")]
             .prop_map(Value::from),
     ];
@@ -635,6 +681,152 @@ fn values() -> impl Strategy<Value = Value> {
             .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
+    .prop_flat_map(|value| (0usize..9).prop_map(move |turn| attack::respelled(&value, turn)))
+}
+
+/// What is said of two schemas, held against records: nothing escapes from what is proved, and what is shown is so.
+fn held(old: &Value, new: &Value, budget: &Budget, attack: &[Value]) -> Result<(), TestCaseError> {
+    let (Some(one), Some(other)) = (bare(old, true), bare(new, true)) else { return Ok(()) };
+    let made = attack::records([old, new], 40);
+    held_on(&[None], [(old, &one), (new, &other)], budget, attack.iter().chain(&made))
+}
+
+/// The same on some days.
+fn held_on<'r>(
+    days: &[Option<Date>],
+    [(old, one), (new, other)]: [(&Value, &Side); 2],
+    budget: &Budget,
+    records: impl Iterator<Item = &'r Value> + Clone,
+) -> Result<(), TestCaseError> {
+    let verdict = compare(one, other, budget);
+    for (inclusion, from, to) in [(&verdict.old_in_new, one, other), (&verdict.new_in_old, other, one)] {
+        match inclusion {
+            Inclusion::Included(proof) => {
+                prop_assert!(proof.replay().is_ok(), "{:?}", proof.replay());
+                let escapes =
+                    |record: &&Value| days.iter().any(|day| from.accepts(record, *day) && !to.accepts(record, *day));
+                prop_assert_eq!(records.clone().find(escapes), None, "{} and {}", old, new);
+            }
+            Inclusion::NotIncluded(witness) => {
+                prop_assert!(from.accepts(&witness.record, witness.day) && !to.accepts(&witness.record, witness.day));
+            }
+            Inclusion::Undecided(why) => prop_assert!(!why.is_unchecked(), "{why}: {old} and {new}"),
+        }
+    }
+    Ok(())
+}
+
+/// Schemas that lead back to themselves, from places that say nothing of the value as a whole and from some that do.
+fn circular() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        3 => Just(json!({"$ref": "#"})),
+        3 => Just(json!({"$ref": "#/$defs/x"})),
+        3 => Just(json!({"$dynamicRef": "#n"})),
+        1 => Just(json!({"$ref": "other"})),
+        1 => Just(json!({"$ref": "#", "unevaluatedItems": false})),
+        1 => Just(json!({"$ref": "#/$defs/x", "unevaluatedProperties": false})),
+        2 => any::<bool>().prop_map(Value::from),
+        3 => proptest::sample::select(&["null", "integer", "string", "array", "object"]).prop_map(|name| json!({"type": name})),
+        1 => Just(json!({"enum": [1, "a", [], {}]})),
+        1 => Just(json!({"maxLength": 1})),
+        1 => Just(json!({"minItems": 1})),
+        1 => Just(json!({"required": ["a"]})),
+    ];
+    let inner = leaf.prop_recursive(2, 10, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| json!({"anyOf": [one, two]})),
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| json!({"oneOf": [one, two]})),
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| json!({"allOf": [one, two]})),
+            inner.clone().prop_map(|part| json!({"not": part})),
+            inner.clone().prop_map(|part| json!({"type": "array", "contains": part})),
+            inner.clone().prop_map(|part| json!({"properties": {"a": part}})),
+            inner.clone().prop_map(|part| json!({"items": part})),
+            inner.prop_map(|part| json!({"propertyNames": part})),
+        ]
+    });
+    let part = (0u8..14, inner.clone(), inner, 0u64..3).prop_map(|(kind, one, two, count)| match kind {
+        0 => json!({"contains": one, "minContains": count}),
+        1 => json!({"contains": one, "minContains": 0, "maxContains": count}),
+        2 => json!({"contains": one, "unevaluatedItems": two}),
+        3 => json!({"prefixItems": [one], "unevaluatedItems": two}),
+        4 => json!({"items": one, "maxItems": count}),
+        5 => json!({"properties": {"a": one}, "unevaluatedProperties": two}),
+        6 => json!({"propertyNames": one, "minProperties": count}),
+        7 => json!({"dependentSchemas": {"a": {"properties": {"b": one}}}, "unevaluatedProperties": two}),
+        8 => json!({"dependentSchemas": {"a": one}}),
+        9 => json!({"properties": {"a": one, "b": two}, "required": ["a"]}),
+        10 => json!({"patternProperties": {"^a": one}, "additionalProperties": two}),
+        11 => json!({"anyOf": [{"type": "string"}, {"type": "array", "contains": one}, {"type": "object", "required": ["b"]}]}),
+        12 => json!({"if": {"prefixItems": [one]}, "then": {"items": two}, "unevaluatedItems": false}),
+        _ => json!({"oneOf": [{"type": ["array", "null"], "items": one}, {"type": "object", "additionalProperties": two}]}),
+    });
+    let all = proptest::collection::vec(part.clone(), 1..4);
+    (all, part.clone(), part, 0u8..4).prop_map(|(all, x, mut other, form)| {
+        let mut schema = match all.len() {
+            1 => all[0].clone(),
+            _ => json!({"allOf": all}),
+        };
+        if form < 2 {
+            schema["$defs"] = json!({"x": x});
+            return unnamed(&schema);
+        }
+        schema["$id"] = json!("https://a.cn/root");
+        schema["$dynamicAnchor"] = json!("n");
+        other["$id"] = json!("other");
+        other["$dynamicAnchor"] = json!("n");
+        schema["$defs"] = json!({"x": x, "other": other});
+        if form == 3 {
+            schema = as_of_2019(&schema);
+            schema["$schema"] = json!("https://json-schema.org/draft/2019-09/schema");
+        }
+        schema
+    })
+}
+
+/// The same in the words of the draft before.
+fn as_of_2019(schema: &Value) -> Value {
+    match schema {
+        Value::Object(members) => {
+            let has_prefix = members.contains_key("prefixItems");
+            let renamed = |(name, member): (&String, &Value)| match name.as_str() {
+                "$dynamicRef" => ("$recursiveRef".to_owned(), json!("#")),
+                "$dynamicAnchor" => ("$recursiveAnchor".to_owned(), json!(true)),
+                "prefixItems" => ("items".to_owned(), as_of_2019(member)),
+                "items" if has_prefix => ("additionalItems".to_owned(), as_of_2019(member)),
+                _ => (name.clone(), as_of_2019(member)),
+            };
+            members.iter().map(renamed).collect()
+        }
+        Value::Array(items) => items.iter().map(as_of_2019).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The same with plain references in the place of those that go by names.
+fn unnamed(schema: &Value) -> Value {
+    match schema {
+        Value::Object(members) if members.get("$dynamicRef").is_some() => json!({"$ref": "#"}),
+        Value::Object(members) if members.get("$ref") == Some(&json!("other")) => json!({"$ref": "#/$defs/x"}),
+        Value::Object(members) => members.iter().map(|(name, member)| (name.clone(), unnamed(member))).collect(),
+        Value::Array(items) => items.iter().map(unnamed).collect(),
+        other => other.clone(),
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: cases(60), max_shrink_iters: 500, failure_persistence: None, ..Config::default() })]
+
+    /// Wherever a schema leads back to itself.
+    #[test]
+    fn nothing_escapes_a_schema_that_refers_to_itself(
+        old in circular(),
+        another in circular(),
+        turn in 0u64..40,
+        attack in proptest::collection::vec(values(), 30)
+    ) {
+        let new = if turn < 30 { attack::mutated(&old, turn) } else { another };
+        held(&old, &new, &Budget { steps: 5_000, changes_max: 0, ..Budget::default() }, &attack)?;
+    }
 }
 
 proptest! {
@@ -646,23 +838,7 @@ proptest! {
         new in schemas(),
         attack in proptest::collection::vec(values(), 30)
     ) {
-        let (Some(one), Some(other)) = (bare(&old, false), bare(&new, false)) else { return Ok(()) };
-        let budget = Budget { steps: 5_000, changes_max: 0, ..Budget::default() };
-        let verdict = compare(&one, &other, &budget);
-        for (inclusion, from, to) in [(&verdict.old_in_new, &one, &other), (&verdict.new_in_old, &other, &one)] {
-            match inclusion {
-                Inclusion::Included(proof) => {
-                    prop_assert!(proof.replay().is_ok(), "{:?}", proof.replay());
-                    for record in &attack {
-                        prop_assert!(!from.accepts(record, None) || to.accepts(record, None), "{record} escapes");
-                    }
-                }
-                Inclusion::NotIncluded(witness) => {
-                    prop_assert!(from.accepts(&witness.record, None) && !to.accepts(&witness.record, None));
-                }
-                Inclusion::Undecided(why) => prop_assert!(!why.starts_with(UNCHECKED), "{why}"),
-            }
-        }
+        held(&old, &new, &Budget { steps: 5_000, changes_max: 0, ..Budget::default() }, &attack)?;
     }
 }
 
@@ -790,7 +966,7 @@ proptest! {
                     prop_assert!(from.accepts(&witness.record, witness.day) && !to.accepts(&witness.record, witness.day));
                 }
                 Inclusion::Undecided(why) => {
-                    prop_assert!(!why.starts_with(UNCHECKED), "{why}: {old} {one} and {new} {other}, escapes: {escaped:?}");
+                    prop_assert!(!why.is_unchecked(), "{why}: {old} {one} and {new} {other}, escapes: {escaped:?}");
                 }
             }
         }
@@ -953,6 +1129,8 @@ proptest! {
                 // One in six is absent.
                 each.filter(|(name, at)| (*at + name.len()) % 6 != 0 || **at > 20).map(|(name, at)| ((*name).to_owned(), values[*at].clone())).collect()
             })
+            .enumerate()
+            .map(|(turn, record): (usize, Value)| attack::respelled(&record, turn))
             .collect();
         for (inclusion, from, to) in [(&verdict.old_in_new, &before, &after), (&verdict.new_in_old, &after, &before)] {
             match inclusion {
@@ -964,9 +1142,146 @@ proptest! {
                 Inclusion::NotIncluded(witness) => {
                     prop_assert!(from.accepts(&witness.record, None) && !to.accepts(&witness.record, None));
                 }
-                Inclusion::Undecided(why) => prop_assert!(!why.starts_with(UNCHECKED), "{why}: {one} and {other}"),
+                Inclusion::Undecided(why) => prop_assert!(!why.is_unchecked(), "{why}: {one} and {other}"),
             }
         }
+    }
+}
+
+/// Codes with days, of which some are amounts as well.
+const MIXED_CODES: &str = "code,name_zh,name_en,parent,valid_from,valid_to,alias,note\n1,一,,,,,,\n2,二,,,2026-03-01,,,\n01,三,,,,2026-09-01,,\na,甲,,,,,,\nab,乙,,,2026-02-01,2026-11-01,,\n";
+
+/// What a keyword, a format or a code list says of a field.
+fn of_field() -> impl Strategy<Value = Value> {
+    proptest::sample::select(&[
+        "{}",
+        r#"{"type": "integer"}"#,
+        r#"{"type": "number", "minimum": 1}"#,
+        r#"{"minimum": 1.0, "maximum": 2}"#,
+        r#"{"type": ["number", "null"], "exclusiveMaximum": 2e0}"#,
+        r#"{"enum": [1, 2, "1", "a"]}"#,
+        r#"{"const": 1.0}"#,
+        r#"{"const": {"b": 1}}"#,
+        r#"{"type": "string"}"#,
+        r#"{"type": "string", "minLength": 1, "maxLength": 2}"#,
+        r#"{"type": "string", "format": "date"}"#,
+        r#"{"type": "string", "format": "decimal"}"#,
+        r#"{"format": "egov-date"}"#,
+        r#"{"type": ["string", "null"], "pattern": "^[a1]"}"#,
+        r#"{"multipleOf": 5e-1}"#,
+        r#"{"not": {"enum": [1, "a"]}}"#,
+        r#"{"type": "array", "minItems": 1, "items": {"type": "integer"}}"#,
+        r#"{"maxProperties": 1}"#,
+        r#"{"type": "boolean"}"#,
+        r#"{"type": "string", "x-guiju": {"codeList": {"ref": "a/list@^1"}}}"#,
+        r#"{"type": "string", "x-guiju": {"codeList": {"ref": "a/list@^1", "asOf": "/d"}}}"#,
+        r#"{"type": "string", "x-guiju": {"codeList": {"ref": "a/list@^1", "status": "ever"}}}"#,
+    ])
+    .prop_map(written)
+}
+
+/// Rules, keywords, formats and code lists about the same fields.
+fn mixed() -> impl Strategy<Value = Value> {
+    let names = ["a", "b", "c", "d"];
+    let name = || proptest::sample::select(vec!["a", "b", "c", "d"]);
+    let besides =
+        (0u8..9, name(), name(), of_field(), of_field()).prop_map(|(kind, one, other, what, then)| match kind {
+            0 => json!({"dependentRequired": {one: [other]}}),
+            1 => json!({"if": {"properties": {one: what}, "required": [one]}, "then": {"required": [other]}}),
+            2 => json!({"if": {"properties": {one: what}, "required": [one]}, "then": {"properties": {other: then}}}),
+            3 => json!({"required": [one]}),
+            4 => json!({"additionalProperties": what}),
+            5 => json!({"anyOf": [{"required": [one]}, {"properties": {other: then}}]}),
+            6 => json!({"dependentSchemas": {one: {"properties": {other: then}}}}),
+            7 => json!({"propertyNames": {"enum": ["a", one, other]}}),
+            _ => json!({}),
+        });
+    let fields = proptest::collection::vec(proptest::option::weighted(0.6, of_field()), 4);
+    (fields, besides, ruled(), any::<bool>()).prop_map(move |(fields, besides, rules, has_rules)| {
+        let mut schema = besides;
+        let fields = names.iter().zip(fields).filter_map(|(name, field)| Some(((*name).to_owned(), field?)));
+        schema["properties"] = Value::Object(fields.collect());
+        schema["type"] = json!("object");
+        schema["x-guiju"] =
+            if has_rules { json!({"vocabulary": "1", "rules": rules}) } else { json!({"vocabulary": "1"}) };
+        schema
+    })
+}
+
+/// The same with one constraint of a keyword said by a rule, or added as one.
+fn moved(schema: &Value, turn: u8) -> Value {
+    let mut schema = schema.clone();
+    let field = json!({"field": "/a"});
+    let rule = match turn {
+        0 => {
+            let taken = schema.as_object_mut().and_then(|members| members.remove("required"));
+            let name = taken.as_ref().and_then(|names| names[0].as_str()).unwrap_or("a").to_owned();
+            json!({"then": [{"op": "present", "left": {"field": format!("/{name}")}}]})
+        }
+        1 => {
+            schema.as_object_mut().map(|members| members.remove("dependentRequired"));
+            json!({"if": [{"op": "present", "left": field}], "then": [{"op": "present", "left": {"field": "/b"}}]})
+        }
+        2 => json!({"then": [{"op": "ge", "left": field, "right": {"value": 1}}]}),
+        3 => json!({"then": [{"op": "in", "left": field, "right": {"values": [1, 2, "1", "a"]}}]}),
+        4 => json!({"then": [{"op": "le", "left": {"length": "/a"}, "right": {"value": 2}}]}),
+        5 => {
+            json!({"if": [{"op": "eq", "left": field, "right": {"value": "a"}}], "then": [{"op": "absent", "left": {"field": "/b"}}]})
+        }
+        6 => json!({"then": [{"op": "lt", "left": field, "right": {"value": 2}}]}),
+        _ => json!({"then": [{"op": "prefix", "left": field, "right": {"value": "1"}}]}),
+    };
+    if let (2..=4 | 6, Some(Value::Object(fields))) = (turn, schema.get_mut("properties"))
+        && let Some(Value::Object(field)) = fields.get_mut("a")
+    {
+        ["minimum", "enum", "const", "maxLength", "exclusiveMaximum", "maximum"]
+            .iter()
+            .for_each(|name| drop(field.remove(*name)));
+    }
+    let mut rules = schema["x-guiju"].get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut rule = rule;
+    rule["id"] = json!("moved");
+    rules.push(rule);
+    schema["x-guiju"]["rules"] = json!(rules);
+    schema
+}
+
+proptest! {
+    #![proptest_config(Config { cases: cases(150), max_shrink_iters: 2000, failure_persistence: None, ..Config::default() })]
+
+    /// Rules, formats and code lists beside keywords, and what moves from one to the other; on any day.
+    #[test]
+    fn nothing_escapes_rules_beside_keywords(
+        old in mixed(),
+        another in mixed(),
+        turn in 0u8..24,
+        attack in proptest::collection::vec(proptest::collection::vec(0usize..34, 4), 120),
+    ) {
+        let new = match turn {
+            0..8 => moved(&old, turn),
+            8..14 => attack::mutated(&old, u64::from(turn)),
+            14..20 if old["x-guiju"].get("rules").is_some() => {
+                let mut new = old.clone();
+                new["x-guiju"]["rules"] = other_rules(&old["x-guiju"]["rules"], turn - 14);
+                new
+            }
+            _ => another,
+        };
+        let (Some(one), Some(other)) = (with_list(&old, MIXED_CODES), with_list(&new, MIXED_CODES)) else { return Ok(()) };
+        let values: Vec<Value> = serde_json::from_str(
+            r#"[0, 1, 2, 3, -1, 1.5, 1.0, 1e0, 10e-1, -0, "0", "1", "1.0", "01", "2", "10", "a", "ab", "b", "2026-01-01", "20260101",
+                "2026-05-01", "2026-12-01", "", true, false, null, [1], [], {}, {"b": 1.0}, 9007199254740993, 1e500, "1e0"]"#,
+        ).unwrap();
+        let made = attack.iter().enumerate().map(|(turn, chosen)| {
+            let each = ["a", "b", "c", "d"].iter().zip(chosen);
+            let there = each.filter(|(name, at)| (*at * 7 + name.as_bytes()[0] as usize) % 5 != 0);
+            let record: Value = there.map(|(name, at)| ((*name).to_owned(), values[*at].clone())).collect();
+            attack::respelled(&record, turn)
+        });
+        let records: Vec<Value> = made.chain(attack::records([&old, &new], 60)).collect();
+        let days = [None, Date::new(2026, 1, 15), Date::new(2026, 5, 1), Date::new(2026, 12, 1)];
+        let budget = Budget { changes_max: 0, steps: 10_000, ..Budget::default() };
+        held_on(&days, [(&old, &one), (&new, &other)], &budget, records.iter())?;
     }
 }
 
@@ -1007,6 +1322,36 @@ async fn a_number_that_is_too_small_is_refused_with_a_witness() {
     assert_eq!(verdict.bump(), wire::Bump::Patch);
     let asked = wire::CompareRequest { old: "bj.library/card@=9.0.0".into(), new: "bj.library/card".into() };
     grpc::refused(client.compare(asked).await, Code::NotFound, "UNKNOWN_VERSION");
+}
+
+/// Schemas that lead back to themselves, sent to a registry: it says what it can, and goes on.
+#[tokio::test]
+async fn a_schema_that_contains_itself_leaves_the_registry_standing() {
+    let server = Server::start();
+    let mut client = grpc::published(&server).await;
+    let case = root().join("tests/cases/compat/contains-of-itself");
+    let card = |which: &str| {
+        let text = fs::read_to_string(case.join(format!("{which}.json"))).unwrap();
+        let mut own: Value =
+            serde_json::from_str(&text.replace("\"$ref\": \"#\"", "\"$ref\": \"#/properties/rows\"")).unwrap();
+        let mut schema: Value = serde_json::from_str(grpc::SCHEMA).unwrap();
+        schema["$defs"] = own["$defs"].take();
+        ["$defs", "$schema"].iter().for_each(|name| drop(own.as_object_mut().map(|own| own.remove(*name))));
+        own["title"] = json!("rows");
+        own["x-guiju"] = json!({"titleZh": "行"});
+        schema["properties"]["rows"] = own;
+        schema.to_string()
+    };
+    client.publish(grpc::submission("1.1.0", &card("old"))).await.expect_err("who wrote other rows is refused");
+    client.publish(grpc::submission("2.0.0", &card("old"))).await.expect("a major version may break");
+    let asked = wire::CanPublishRequest { candidate: Some(grpc::submission("2.1.0", &card("new"))) };
+    let told = client.can_publish(asked).await.expect("an answer").into_inner();
+    assert!(!told.is_allowed, "what is undecided takes a major version");
+    let refused = client.publish(grpc::submission("2.1.0", &card("new"))).await;
+    grpc::refused(refused, Code::FailedPrecondition, "BUMP_TOO_SMALL");
+    client.publish(grpc::submission("3.0.0", &card("new"))).await.expect("a major version may break");
+    let asked = wire::GetVersionRequest { reference: "bj.library/card@=3.0.0".into() };
+    client.get_version(asked).await.expect("it is up, and holds what it acknowledged");
 }
 
 /// A word in place of a proof is taken for what is undecided alone, and stands in what the registry tells of the version.
