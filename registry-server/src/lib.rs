@@ -37,3 +37,4 @@ mod witnesses; // those who cosign ours
 
 pub use commands::run;
 pub use fault::Fault;
+pub use upkeep::Exported;

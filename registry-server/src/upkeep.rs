@@ -13,7 +13,7 @@ mod repair; // a journal from another copy
 
 pub use backup::{backup, restore};
 pub use export::export;
-pub use import::import;
+pub use import::{Exported, import};
 pub use repair::repair;
 
 use crate::{

@@ -2,16 +2,24 @@
 //!
 //! Work is counted in cases. A case that fails is written beside the corpus, so that it can be looked at and kept as a seed.
 
+#[path = "../fuzz/targets/codes.rs"]
+mod codes;
 #[path = "../fuzz/targets/desk.rs"]
 mod desk;
+#[path = "../fuzz/targets/export.rs"]
+mod export;
 #[path = "../fuzz/targets/journal.rs"]
 mod journal;
 #[path = "../fuzz/targets/lock.rs"]
 mod lock;
 #[path = "../fuzz/targets/message.rs"]
 mod message;
+#[path = "../fuzz/targets/metadata.rs"]
+mod metadata;
 #[path = "../fuzz/targets/note.rs"]
 mod note;
+#[path = "../fuzz/targets/protobuf.rs"]
+mod protobuf;
 #[path = "../fuzz/targets/receipt.rs"]
 mod receipt;
 #[path = "../fuzz/targets/record.rs"]
@@ -28,8 +36,12 @@ pub mod table;
 mod tile;
 #[path = "../fuzz/targets/token.rs"]
 mod token;
+#[path = "../fuzz/targets/upstream.rs"]
+mod upstream;
+#[path = "../fuzz/targets/yaml.rs"]
+mod yaml;
 
-use crate::support::root;
+use crate::support::{root, rounds};
 use guiju_server::log::{Append, Journal, Log};
 use std::{fs, panic, path::PathBuf};
 
@@ -98,6 +110,48 @@ fn any_bytes_are_a_note_or_a_fault() {
     replay("note", note::run, 20_000);
 }
 
+#[test]
+fn any_bytes_are_an_openapi_document_or_a_fault() {
+    replay("yaml", yaml::run, 2_000);
+}
+
+#[test]
+fn any_bytes_are_protobuf_files_or_a_fault() {
+    replay("protobuf", protobuf::run, 1_000);
+}
+
+#[test]
+fn any_bytes_are_a_code_list_or_refused_with_a_line() {
+    replay("codes", codes::run, 10_000);
+}
+
+#[test]
+fn any_bytes_are_metadata_or_refused() {
+    replay("metadata", metadata::run, 6_000);
+}
+
+#[test]
+fn any_bytes_are_an_export_or_refused_with_a_line() {
+    replay("export", export::run, 1_000);
+}
+
+#[test]
+fn any_answers_of_a_registry_are_proved_or_not_believed() {
+    replay("upstream", upstream::run, 6_000);
+}
+
+/// What tells the truth is taken, or the target above would try nothing.
+#[test]
+fn the_honest_answers_are_among_the_seeds() {
+    for (name, bytes) in ["honest", "honest-smaller"].into_iter().zip(upstream::honest()) {
+        let path = root().join("tests/fuzz/corpus/upstream").join(name);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&path, &bytes).expect("written");
+        }
+        assert!(fs::read(&path).expect("a seed") == bytes, "{} is stale; run with UPDATE_EXPECT=1", path.display());
+    }
+}
+
 /// The crate of the targets lies outside the workspace, so nothing else says when its lock lags behind.
 #[test]
 fn the_crate_of_the_targets_is_locked_to_what_it_uses() {
@@ -114,11 +168,12 @@ fn modules_with_unsafe_stand_the_sanitizer() {
     assert!(run.status.success(), "{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
 }
 
-/// Every seed as it is, then so many mutations; `GUIJU_ROUNDS` is the number of another run.
+/// Every seed as it is, then so many mutations, times `GUIJU_SOAK`; `GUIJU_ROUNDS` is the number of another run.
 fn replay(name: &str, run: fn(&[u8]), cases: usize) {
     let seeds = seeds(name);
     assert!(seeds.len() > 3, "tests/fuzz/corpus/{name} is empty");
     seeds.iter().for_each(|seed| holds(name, run, seed));
+    let cases = rounds(cases as u64) as usize;
     let cases = std::env::var("GUIJU_ROUNDS").ok().and_then(|cases| cases.parse().ok()).unwrap_or(cases);
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for _ in 0..cases {

@@ -66,6 +66,20 @@ impl Row {
     }
 }
 
+/// Where the last row of a code begins, in a table that can be read.
+fn last_line_of(bytes: &[u8], code: &str) -> u64 {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes);
+    let (mut record, mut found) = (csv::StringRecord::new(), 1);
+    loop {
+        let line = reader.position().line();
+        match reader.read_record(&mut record) {
+            Ok(true) if record.get(0) == Some(code) => found = line,
+            Ok(true) => {}
+            Ok(false) | Err(_) => return found,
+        }
+    }
+}
+
 /// Boundaries read last: most rows of a list have the same.
 #[derive(Default)]
 struct Boundaries([(String, Option<Date>); 2]);
@@ -168,7 +182,10 @@ impl CodeList {
         }
         match list.rows.is_empty() {
             true => Err(CodeListError::Empty),
-            false => list.finish(),
+            false => list.finish().map_err(|code| {
+                let why = format!("`{code}` has two rows that hold on the same day");
+                CodeListError::Row { line: last_line_of(bytes, &code), why }
+            }),
         }
     }
 
@@ -185,7 +202,8 @@ impl CodeList {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Self, CodeListError> {
+    /// In order, with what is found by code; or the code of which two rows hold on the same day.
+    fn finish(mut self) -> Result<Self, String> {
         let Self { text, rows, .. } = &mut self;
         let cell = |row: &Row, column: usize| span(text, row.cells[column]);
         // In canonical form it is sorted by its codes already.
@@ -198,8 +216,7 @@ impl CodeList {
         for pair in rows.windows(2) {
             let (a, b) = (&pair[0], &pair[1]);
             if cell(a, 0) == cell(b, 0) && (a.to.is_none() || b.from < a.to) {
-                let why = format!("`{}` has two rows that hold on the same day", cell(a, 0));
-                return Err(CodeListError::Row { line: 0, why });
+                return Err(cell(a, 0).to_owned());
             }
         }
         self.index = Index::of(&self.text, &self.rows);
