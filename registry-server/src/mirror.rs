@@ -6,6 +6,8 @@
 //! # Invariants
 //! - An entry is taken over once it is proved to be in a checkpoint that is signed and begins with the one held. None is left out
 //!   and none comes twice: its operation id is made of the other log's name and its index there.
+//! - Of an entry that is not shown (a step of a draft) the hash is taken. That it is about no version is the other registry's word,
+//!   unless this one may see drafts there.
 //! - What does not follow from what is held (another key, a log that was cut or rewritten) ends the following for good, loudly;
 //!   what was proved before is served on.
 
@@ -19,7 +21,9 @@ use crate::{
     settings::Settings,
     witness::read_policy,
 };
-use guiju::{ConnectOptions, HeldLog, LogDemands, LogSource, Registry as Upstream, RegistryError, Token, log_head};
+use guiju::{
+    ConnectOptions, HeldLog, Leaf, LogDemands, LogSource, Registry as Upstream, RegistryError, Token, log_head,
+};
 use guiju_model::{Digest, StandardId};
 use guiju_proto::log::{Entry, Mirrored, entry::Event};
 use guiju_tlog::{Checkpoint, Edge, Hash, Policy, follow};
@@ -243,9 +247,9 @@ impl Mirror {
         let mut edge = held.as_ref().map(|held| held.edge.clone()).unwrap_or_default();
         self.change(|state| (state.size, state.followed) = (head.checkpoint.size, edge.size()));
         while edge.size() < head.checkpoint.size {
-            let entries = self.span(upstream, &mut edge, &head.checkpoint).await?;
-            let first = edge.size() - entries.len() as u64;
-            self.take_over(upstream, &head.checkpoint.origin, first, entries).await?;
+            let leaves = self.span(upstream, &mut edge, &head.checkpoint).await?;
+            let first = edge.size() - leaves.len() as u64;
+            self.take_over(upstream, &head.checkpoint.origin, first, leaves).await?;
             self.change(|state| state.followed = edge.size());
         }
         let held = Held { log: head, edge };
@@ -254,16 +258,19 @@ impl Mirror {
     }
 
     /// The next entries, proved to be in the checkpoint, which then are in the edge.
-    async fn span(&self, upstream: &Upstream, edge: &mut Edge, head: &Checkpoint) -> Result<Vec<Vec<u8>>, Stop> {
-        let (mut entries, mut grown) = (Vec::new(), edge.clone());
-        while grown.size() < head.size && (entries.len() as u64) < SPAN {
-            let more = upstream.entries(grown.size()).await?;
+    async fn span(&self, upstream: &Upstream, edge: &mut Edge, head: &Checkpoint) -> Result<Vec<Leaf>, Stop> {
+        let (mut leaves, mut grown) = (Vec::new(), edge.clone());
+        while grown.size() < head.size && (leaves.len() as u64) < SPAN {
+            let more = upstream.published_leaves(grown.size()).await?;
             if more.is_empty() {
                 return Err(Stop::Away(format!("it signed {} entries and gives {}", head.size, grown.size())));
             }
-            for entry in more.into_iter().take((head.size - grown.size()) as usize) {
-                grown.push(Hash::of_entry(&entry));
-                entries.push(entry);
+            for leaf in more.into_iter().take((head.size - grown.size()) as usize) {
+                grown.push(match &leaf {
+                    Leaf::Entry(entry) => Hash::of_entry(entry),
+                    Leaf::Withheld(hash) => *hash,
+                });
+                leaves.push(leaf);
             }
         }
         let reached = Checkpoint { origin: head.origin.clone(), size: grown.size(), root: grown.root() };
@@ -274,19 +281,14 @@ impl Mirror {
         let forged = |why| Stop::Distrust(format!("entries {} to {}: {why}", edge.size(), reached.size - 1));
         follow(&reached, head, &proof).map_err(forged)?;
         *edge = grown;
-        Ok(entries)
+        Ok(leaves)
     }
 
     /// Appends those that concern us, with the documents that they name.
-    async fn take_over(
-        &self,
-        upstream: &Upstream,
-        origin: &str,
-        first: u64,
-        entries: Vec<Vec<u8>>,
-    ) -> Result<(), Stop> {
+    async fn take_over(&self, upstream: &Upstream, origin: &str, first: u64, leaves: Vec<Leaf>) -> Result<(), Stop> {
         let mut appends = Vec::new();
-        for (index, bytes) in (first..).zip(entries) {
+        for (index, leaf) in (first..).zip(leaves) {
+            let Leaf::Entry(bytes) = leaf else { continue };
             let unreadable = |why: String| Stop::Distrust(format!("entry {index} cannot be read: {why}"));
             let entry = Entry::decode(&*bytes).map_err(|why| unreadable(why.to_string()))?.meaning();
             let Some(standard) = self.concerned(&entry).map_err(unreadable)? else { continue };
@@ -303,6 +305,8 @@ impl Mirror {
                 time_ms: now_s() * 1000,
                 principal: PRINCIPAL.into(),
                 event: Some(event),
+                // It can be made of what the other log shows.
+                ..Entry::default()
             };
             appends.push(Append { operation_id, entry: ours.encode_to_vec(), blobs });
         }

@@ -65,7 +65,11 @@ pub const TABLE: &[Row] = &[
     row("/guiju.registry.v1.Registry/ListVersions", Need::On(Role::Reader), "`standard`"),
     row("/guiju.registry.v1.Registry/Search", Need::Somewhere(READER), "each hit"),
     row("/guiju.registry.v1.Registry/ListDependents", Need::On(Role::Reader), "`standard`, and each dependent"),
-    row("/guiju.registry.v1.Registry/SetStatus", Need::On(Role::Manager), "`standard`"),
+    row(
+        "/guiju.registry.v1.Registry/SetStatus",
+        Need::On(Role::Manager),
+        "`standard`; under a quorum, what ends it takes its committee's agreement",
+    ),
     row("/guiju.registry.v1.Registry/Compare", Need::On(Role::Reader), "`old` and `new`"),
     row("/guiju.registry.v1.Registry/Watch", Need::Somewhere(READER), "each event"),
     row("/guiju.conformance.v1.Conformance/Check", Need::On(Role::Agency), "`reference`"),
@@ -73,11 +77,15 @@ pub const TABLE: &[Row] = &[
     row("/guiju.log.v1.LogService/GetCheckpoint", Need::Somewhere(READER), "it holds hashes alone"),
     row("/guiju.log.v1.LogService/ProveInclusion", Need::Somewhere(READER), "that of the entry"),
     row("/guiju.log.v1.LogService/ProveConsistency", Need::Somewhere(READER), "it holds hashes alone"),
-    row("/guiju.log.v1.LogService/ReadEntries", Need::Everywhere(READER), "entries are of all namespaces"),
+    row(
+        "/guiju.log.v1.LogService/ReadEntries",
+        Need::Everywhere(READER),
+        "entries are of all namespaces; up to one of a draft, but for who sees drafts there",
+    ),
     row(
         "/guiju.log.v1.LogService/ReadShownEntries",
         Need::Somewhere(READER),
-        "that of each entry; of others their hashes alone",
+        "that of each entry; of others, and of drafts that one does not see, their hashes alone",
     ),
     row(
         "/guiju.log.v1.LogService/ReadBlob",
@@ -122,7 +130,11 @@ pub const TABLE: &[Row] = &[
     row("/healthz", Need::Told(RUNS), "its state, for load balancers; details for those who run it"),
     row("/metrics", Need::Everywhere(RUNS), "counts by method"),
     row("/checkpoint", Need::Somewhere(READER), "it holds hashes alone"),
-    row("/tile/entries/*", Need::Everywhere(READER), "entries are of all namespaces"),
+    row(
+        "/tile/entries/*",
+        Need::Everywhere(READER),
+        "entries are of all namespaces; with one of a draft in it, for who sees drafts there",
+    ),
     row("/tile/*", Need::Somewhere(READER), "it holds hashes alone"),
     row("/add-checkpoint", Need::Public, "what it takes is proved by its signatures"),
 ];
@@ -193,6 +205,15 @@ an agency may, an agency and an auditor what a reader may; an operator may none 
 credentials that are taken, or for a role that `anyone` holds. Where a namespace may not be read, what is in it is answered
 with NOT_FOUND, by the name alone, before anything is looked up. In a registry in which nobody holds a role, everything is open.
 How to set it up: [how-to/who-may-do-what.md](../how-to/who-may-do-what.md).
+
+A draft is private to its namespace: the entries, documents and texts of a proposal that is not published are shown to the authors,
+approvers, managers and auditors there, and to nobody else, whatever else they may read. In their place stand the hashes of the entries,
+by which the whole log is proved all the same. An entry holds 16 random bytes, so that nobody finds out by guessing what a hash is of.
+
+Where a quorum holds, what ends a version (SetStatus with WITHDRAWN, or with DEPRECATED and a last day) takes the agreement of as many
+approvers as the quorum asks for, by Agree, before a manager does it: one manager does not take back what others rely on and a quorum
+published. Where none holds, a manager publishes alone and withdraws alone. Who must withdraw although too few are left to agree lowers
+the quorum on the data folder of the stopped server (`guiju-server quorum`), which is an entry of the log like all else.
 
 | method | what it takes | where its namespace is found |
 |---|---|---|

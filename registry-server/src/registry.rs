@@ -32,9 +32,9 @@ pub use desk::{DeskError, Impact, Move, Offer, Standing};
 use facts::Fresh;
 use guiju_compat::{Budget, Verdict, compare};
 use guiju_model::{
-    Bundle, BundleError, Catalog, Content, Date, Dates, Digest, Kind, Manifest, Metadata, MetadataError, Namespace,
-    Package, Reading, Reference, ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, Term,
-    TermError, Text, VersionInfo, Words, resolve,
+    Bundle, BundleError, Catalog, CommitteeChange, Content, Date, Dates, Digest, Kind, Manifest, Metadata,
+    MetadataError, Namespace, Package, Reading, Reference, ResolveError, SearchHit, Selector, Severity, StandardId,
+    StandardInfo, Status, Term, TermError, Text, VersionInfo, Words, resolve,
 };
 use guiju_validator::{CompileError, ExampleFault, Lint, NotCheckable, Validator, judge_examples, lint};
 use judge::Plea;
@@ -468,7 +468,7 @@ impl Registry {
                         waiver,
                         reason: &reason,
                     };
-                    let draft = commit::Draft::version(caller, operation_id, root, terms, time_ms);
+                    let draft = commit::Draft::version(caller, operation_id, root, terms, time_ms)?;
                     let committed = self.commit(draft);
                     committed
                         .and_then(|committed| Ok((committed.is_new, committed.version()?)))
@@ -811,12 +811,31 @@ impl Registry {
         check_operation_id(&change.operation_id)?;
         caller.acts_on(change.standard.namespace())?;
         self.is_ours(&change.standard)?;
-        let StatusChange { standard, version, status, .. } = change.clone();
+        let StatusChange { operation_id, standard, version, .. } = change.clone();
         let info = self.known(&standard, &version)?;
         let event = commit::status_changed(&change);
-        if self.done_before(caller, &change.operation_id, &event)?.is_some() {
+        if self.done_before(caller, &operation_id, &event)?.is_some() {
             return Ok(info);
         }
+        self.may_set_status(caller, &change)?;
+        let slot = format!("status {standard} {version}");
+        let caller_then = caller.clone();
+        let event_then = event.clone();
+        let admit = move |registry: &Self| {
+            // The same operation may have come by another server a moment before.
+            match registry.done_before(&caller_then, &change.operation_id, &event_then)? {
+                Some(_) => Ok(()),
+                None => registry.may_set_status(&caller_then, &change),
+            }
+        };
+        let draft = commit::Draft::act(caller, operation_id, (self.clock_ms)(), event, slot, admit)?;
+        self.commit(draft)?;
+        self.known(&standard, &version)
+    }
+
+    fn may_set_status(&self, caller: &Caller, change: &StatusChange) -> Result<(), PublishError> {
+        let StatusChange { standard, version, status, .. } = change.clone();
+        let info = self.known(&standard, &version)?;
         let is_step = matches!(
             (info.status, status),
             (Status::Published, Status::Deprecated | Status::Withdrawn) | (Status::Deprecated, Status::Withdrawn)
@@ -833,7 +852,7 @@ impl Registry {
             let successor: Reference = change.successor.parse().map_err(|why| absent(format!("{why}")))?;
             let found = resolve(&Seen { registry: self, caller }, &successor).map_err(|why| absent(why.to_string()))?;
             if (&found.standard, &found.version) == (&standard, &version) {
-                return Err(PublishError::OwnSuccessor { standard, version, successor: change.successor });
+                return Err(PublishError::OwnSuccessor { standard, version, successor: change.successor.clone() });
             }
         }
         let now = (self.clock_ms)();
@@ -842,7 +861,13 @@ impl Registry {
         {
             return Err(PublishError::Term { standard, version, source });
         }
-        self.commit(commit::Draft::status(caller, change, event, now))?.version()
+        let ending = match (status, change.effective_to) {
+            (Status::Withdrawn, _) => CommitteeChange::Withdraw { standard, version },
+            (_, Some(day)) => CommitteeChange::End { standard, version, day },
+            // To tell its users to move on takes nothing from them.
+            (_, None) => return Ok(()),
+        };
+        self.committee_agrees(caller, &ending)
     }
 
     /// What entries from an index on say of versions, at most `count` of them, and the index after the last that was read;

@@ -144,14 +144,14 @@ table! {
     NeedsProposal = "NEEDS_PROPOSAL", FailedPrecondition, 409, None,
         "versions of this namespace are published by so many approvals, not directly", "propose it: `guiju propose`";
     CommitteeFirst = "COMMITTEE_FIRST", FailedPrecondition, 409, None,
-        "it changes who decides under `namespace` of `ErrorInfo.metadata`, and too few of its approvers have agreed",
+        "it changes who decides under `namespace` of `ErrorInfo.metadata`, or ends a version there, and too few of its approvers have agreed",
         "`wanted` of them agree to `change` first: `guiju agree`";
     PageToken = "PAGE_TOKEN", InvalidArgument, 400, None,
         "the page token is not one that this call gave", "begin again without a token";
     BeyondLog = "BEYOND_LOG", OutOfRange, 416, None,
         "the index lies beyond the log's size", "begin at an index up to the log's size";
     HiddenEntry = "HIDDEN_ENTRY", NotFound, 404, None,
-        "the entry is about a namespace that the principal may not read", "ask a manager of the namespace for the role reader";
+        "the entry is about a namespace that the principal may not read, or about a draft", "ReadShownEntries gives its hash, by which the log is proved all the same";
     StreamOrder = "STREAM_ORDER", InvalidArgument, 400, None,
         "a message of the stream is not one that may stand there", "first a header, then messages of one sort";
     UnreadableInput = "UNREADABLE_INPUT", InvalidArgument, 400, None,

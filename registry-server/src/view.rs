@@ -55,6 +55,8 @@ pub enum Fact {
         status: Status,
         successor: String,
         ends: Ends,
+        /// Of the entry.
+        index: u64,
     },
     Access(AccessFact),
     Desk(DeskFact),
@@ -113,7 +115,7 @@ fn row_hash(key: &[u8], value: &[u8]) -> u128 {
 
 const HEAD: &[u8] = b"head";
 /// Which rows there are and what they hold. A view with other rows is begun anew.
-const FORM: (&[u8], &[u8]) = (b"form", b"8");
+const FORM: (&[u8], &[u8]) = (b"form", b"9");
 /// A file in the view's folder that says why it is not to be trusted.
 const DOUBT: &str = "doubt";
 /// How the names of views end that were begun while the server ran.
@@ -252,8 +254,8 @@ impl View {
                         self.take_desk(&mut changes, desk)?;
                     }
                 }
-                Fact::StatusChanged { standard, version, status, successor, ends } => {
-                    self.set_status(&mut changes, (standard, version), *status, successor, *ends)?;
+                Fact::StatusChanged { standard, version, status, successor, ends, index } => {
+                    self.set_status(&mut changes, (standard, version), *status, successor, *ends, *index)?;
                 }
                 Fact::Access(fact) => self.take_access(&mut changes, fact)?,
                 Fact::Desk(fact) => self.take_desk(&mut changes, fact)?,

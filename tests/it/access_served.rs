@@ -69,11 +69,11 @@ pub async fn connected(server: &Server, token: &str) -> Registry {
     Registry::connect_with(&server.url(), options).await.expect("connected")
 }
 
-fn grant(text: &str) -> Grant {
+pub fn grant(text: &str) -> Grant {
     text.parse().expect("a role on a namespace")
 }
 
-fn principal(text: &str) -> Principal {
+pub fn principal(text: &str) -> Principal {
     text.parse().expect("a principal")
 }
 
@@ -134,6 +134,37 @@ impl Decoder for Raw {
     }
 }
 
+/// All that was said, message after message, with the error at the end if there is one. A stream that stays open is heard for a moment.
+pub async fn spoken(channel: &Channel, token: Option<&str>, method: &str, message: &[u8]) -> Vec<u8> {
+    let mut grpc = Grpc::new(channel.clone());
+    grpc.ready().await.expect("a connection");
+    let mut request = Request::new(tokio_stream::iter([message.to_vec()]));
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a header"));
+    }
+    let path: PathAndQuery = method.parse().expect("a path");
+    let mut heard = Vec::new();
+    let ended = match grpc.streaming(request, path, Raw).await {
+        Ok(answer) => {
+            let mut messages = answer.into_inner();
+            loop {
+                match tokio::time::timeout(Duration::from_millis(500), messages.message()).await {
+                    Ok(Ok(Some(message))) => heard.extend(message),
+                    Ok(Err(status)) => break Some(status),
+                    Ok(Ok(None)) | Err(_) => break None,
+                }
+            }
+        }
+        Err(status) => Some(status),
+    };
+    if let Some(status) = ended {
+        heard.extend_from_slice(status.message().as_bytes());
+        heard.extend_from_slice(status.details());
+        heard.extend(format!("{:?}", status.metadata()).into_bytes());
+    }
+    heard
+}
+
 /// `OK`, or code and reason; and all that was said.
 async fn call(channel: &Channel, token: Option<&str>, method: &str, message: &[u8]) -> (String, String) {
     let mut grpc = Grpc::new(channel.clone());
@@ -163,11 +194,11 @@ async fn call(channel: &Channel, token: Option<&str>, method: &str, message: &[u
     }
 }
 
-async fn channel(server: &Server) -> Channel {
+pub async fn channel(server: &Server) -> Channel {
     Endpoint::from_shared(server.url()).expect("a URL").connect().await.expect("the server listens")
 }
 
-fn methods() -> Vec<(String, prost_reflect::MessageDescriptor)> {
+pub fn methods() -> Vec<(String, prost_reflect::MessageDescriptor)> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("descriptors");
     let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
     methods
@@ -479,15 +510,20 @@ fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
 
 /// Status and answer of a GET.
 pub fn http(server: &Server, path: &str, token: Option<&str>) -> (u16, String) {
+    let answer = String::from_utf8_lossy(&http_bytes(server, path, token)).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    (status, answer)
+}
+
+/// The same, as it came.
+pub fn http_bytes(server: &Server, path: &str, token: Option<&str>) -> Vec<u8> {
     let mut stream = TcpStream::connect(&server.address).expect("the server listens");
     let token = token.map_or(String::new(), |token| format!("authorization: Bearer {token}\r\n"));
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{token}connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-    (status, answer)
+    answer
 }
 
 /// What may not be seen is answered as if it were not there, and near names tell nothing either.
@@ -544,6 +580,7 @@ async fn who_reads_a_part_of_a_log_proves_all_of_it() {
         ("city", "reader:bj.water.city"),
         ("power", "manager:bj.power"),
         ("auditor", "auditor:*"),
+        ("everybody", "reader:*"),
     ] {
         tokens.insert(name, holder(&root, name, role).await);
     }
@@ -619,6 +656,9 @@ async fn who_reads_a_part_of_a_log_proves_all_of_it() {
     }
     let auditor = connected(&server, &tokens["auditor"]).await;
     assert_eq!(guiju::replay(&auditor, None, &head, |_| {}).await.expect("all"), 0);
+    // Who reads all that is published is told all but the two steps of the draft.
+    let everybody = connected(&server, &tokens["everybody"]).await;
+    assert_eq!(guiju::replay(&everybody, None, &head, |_| {}).await.expect("what is published"), 2);
 }
 
 /// A watch that was allowed ends when what allowed it does.

@@ -1,13 +1,13 @@
 //! The committee's desk, driven at random beside a small model of it: nothing is published without its quorum, nobody acts outside a
 //! role, and the log alone gives the same state.
 
-use crate::grpc::METADATA;
-use guiju_model::{Dates, Digest, Grant, Kind, Package, Principal, Role};
+use crate::{grpc::METADATA, support::rounds};
+use guiju_model::{Dates, Digest, Grant, Kind, Package, Principal, Role, StandardId, Status, VersionInfo};
 use guiju_server::{
     log::{Log, Memory},
     registry::{
-        Caller, DeskError, Follows, Move, Offer, PublishError, Registry, RoleChange, Stage, Standing, Submission,
-        TokenRequest,
+        Caller, DeskError, Follows, Move, Offer, PublishError, Registry, RoleChange, Stage, Standing, StatusChange,
+        Submission, TokenRequest,
     },
     view::read_by_this_thread,
 };
@@ -46,6 +46,8 @@ enum Action {
     Revoke { to: usize, role: usize, scope: usize },
     Token { to: usize, role: usize, scope: usize },
     RevokeToken { to: usize },
+    AgreeWithdraw { proposal: usize },
+    Withdraw { proposal: usize },
 }
 
 fn arb_action() -> impl Strategy<Value = (usize, Action)> {
@@ -74,6 +76,8 @@ fn arb_action() -> impl Strategy<Value = (usize, Action)> {
         3 => (to(), role(), scope()).prop_map(|(to, role, scope)| Action::Revoke { to, role, scope }),
         5 => (to(), role(), scope()).prop_map(|(to, role, scope)| Action::Token { to, role, scope }),
         2 => to().prop_map(|to| Action::RevokeToken { to }),
+        4 => proposal().prop_map(|proposal| Action::AgreeWithdraw { proposal }),
+        4 => proposal().prop_map(|proposal| Action::Withdraw { proposal }),
     ];
     // Whoever holds no role tries as often as those who do.
     (0..PEOPLE.len(), what)
@@ -119,6 +123,10 @@ enum Deed {
         scope: Option<usize>,
         is_new: bool,
     },
+    /// Of a version of a standard of that very namespace.
+    Withdraw {
+        space: usize,
+    },
 }
 
 /// Whether all of a scope is within another.
@@ -130,7 +138,10 @@ fn within(inner: usize, outer: usize) -> bool {
 struct Known {
     id: u64,
     space: usize,
+    standard: String,
     stage: Stage,
+    /// What was published of it.
+    is_withdrawn: bool,
     authors: BTreeSet<usize>,
     approved: BTreeSet<usize>,
     digest: String,
@@ -183,6 +194,7 @@ impl Model {
             Deed::Token { of, scope, .. } => {
                 scope.is_some_and(|scope| within(*space, scope)) || self.seats(*of).any(|seat| within(*space, seat))
             }
+            Deed::Withdraw { space: at } => space == at,
         };
         let decides = |space: &usize| self.quorum(*space) > 0 && self.members(*space) > 0;
         (0..SPACES.len()).filter(there).filter(decides).collect()
@@ -355,7 +367,9 @@ fn step(
                 model.proposals.push(Known {
                     id: standing.proposal.id,
                     space,
+                    standard,
                     stage: Stage::Draft,
+                    is_withdrawn: false,
                     authors: [who].into(),
                     approved: BTreeSet::new(),
                     digest: standing.proposal.digest,
@@ -507,7 +521,9 @@ fn step(
         | Action::Approve { proposal, .. }
         | Action::Reject { proposal }
         | Action::Retract { proposal }
-        | Action::Publish { proposal } => proposal,
+        | Action::Publish { proposal }
+        | Action::AgreeWithdraw { proposal }
+        | Action::Withdraw { proposal } => proposal,
         _ => return Ok(()),
     };
     let Some(known) = model.proposals.len().checked_sub(at + 1).map(|at| &model.proposals[at]) else { return Ok(()) };
@@ -588,14 +604,171 @@ fn step(
                 model.proposals[index].stage = Stage::Published;
             }
         }
+        Action::AgreeWithdraw { .. } => {
+            let change = format!("withdraw {}@=1.0.0", known.standard);
+            let stands = stage == Stage::Published && !known.is_withdrawn;
+            let allowed = stands && model.may_agree(who, &Deed::Withdraw { space });
+            let answer = registry.agree(caller, operation.into(), change.parse().unwrap(), "agreed".into());
+            prop_assert_eq!(answer.is_ok(), allowed, "{} {}: {:?}", PEOPLE[who], change, answer);
+            if let Ok((index, _)) = answer {
+                model.agreed.entry(change).or_default().insert(who, index);
+            }
+        }
+        Action::Withdraw { .. } => {
+            let change = format!("withdraw {}@=1.0.0", known.standard);
+            let stands = stage == Stage::Published && !known.is_withdrawn;
+            let agreed = model.has_agreed(&Deed::Withdraw { space }, &change);
+            let answer = withdraw(registry, caller, operation, &known.standard);
+            prop_assert_eq!(answer.is_ok(), holds(Role::Manager) && stands && agreed, "{}: {:?}", PEOPLE[who], answer);
+            model.proposals[index].is_withdrawn |= answer.is_ok();
+        }
         _ => {}
     }
     Ok(())
 }
 
+/// A step of version 1.0.0 of a standard: deprecation with its last day, where one is named, else withdrawal.
+fn ended(
+    registry: &Registry,
+    caller: &Caller,
+    operation: &str,
+    standard: &str,
+    last: Option<&str>,
+) -> Result<VersionInfo, PublishError> {
+    let standard: StandardId = standard.parse().unwrap();
+    let change = StatusChange {
+        operation_id: operation.into(),
+        version: "1.0.0".parse().unwrap(),
+        status: if last.is_some() { Status::Deprecated } else { Status::Withdrawn },
+        reason: "nobody uses it".into(),
+        successor: String::new(),
+        effective_to: last.map(|day| day.parse().unwrap()),
+        standard: standard.clone(),
+    };
+    registry.set_status(&caller.acting(Role::Manager, standard.namespace())?, change)
+}
+
+fn withdraw(
+    registry: &Registry,
+    caller: &Caller,
+    operation: &str,
+    standard: &str,
+) -> Result<VersionInfo, PublishError> {
+    ended(registry, caller, operation, standard, None)
+}
+
+/// What a quorum published, one manager does not end.
+#[test]
+fn a_version_ends_as_it_began_by_the_agreement_of_its_committee() {
+    let folder = tempfile::tempdir().unwrap();
+    let roles = [
+        ("bo", "approver:bj.water"),
+        ("chen", "approver:bj.water"),
+        ("dai", "manager:bj.water"),
+        ("en", "approver:bj.water.city"),
+        ("fu", "approver:bj.power"),
+    ];
+    let registry = managed(folder.path(), &roles);
+    for standard in ["bj.water/meter", "bj.water/pipe", "bj.power/meter"] {
+        put(&registry, standard, "1.0.0", &record(r#""type":"integer""#));
+    }
+    let [bo, chen, dai, en, fu] = ["bo", "chen", "dai", "en", "fu"].map(|who| as_(&registry, who));
+    let agree = |caller: &Caller, operation: &str, change: &str| {
+        registry.agree(caller, operation.into(), change.parse().unwrap(), "decision 9".into())
+    };
+    // Where no quorum holds a manager publishes alone, and withdraws alone.
+    let nothing = agree(&bo, "a1", "withdraw bj.water/pipe@=1.0.0").unwrap_err();
+    assert!(nothing.to_string().contains("a manager does it"), "{nothing}");
+    withdraw(&registry, &dai, "w1", "bj.water/pipe").unwrap();
+    let root = as_(&registry, "root");
+    registry.set_quorum(&root, "q".into(), "bj.water".parse().unwrap(), 2, "law".into()).unwrap();
+
+    let first = |answer: Result<VersionInfo, PublishError>| answer.unwrap_err().to_string();
+    let refused = first(withdraw(&registry, &dai, "w2", "bj.water/meter"));
+    assert!(
+        refused.contains("ends a version on which others may rely under `bj.water`: 2 of its approvers"),
+        "{refused}"
+    );
+    assert!(refused.contains("`guiju agree withdraw bj.water/meter@=1.0.0`"), "{refused}");
+    // Nor does whoever manages everything.
+    assert!(first(withdraw(&registry, &root, "w3", "bj.water/meter")).contains("so far 0"));
+    // Who approves elsewhere, or for a part alone, does not agree for the whole.
+    for outsider in [&en, &fu, &dai] {
+        let refused = agree(outsider, "a2", "withdraw bj.water/meter@=1.0.0").unwrap_err();
+        assert!(matches!(refused, PublishError::Denied(_)), "{refused:?}");
+    }
+    let absent = agree(&bo, "a3", "withdraw bj.water/absent@=1.0.0").unwrap_err();
+    assert!(absent.to_string().contains("bj.water/absent"), "{absent}");
+
+    // To tell its users to move on takes no agreement; to name its last day does, for that day.
+    let mut told = StatusChange {
+        operation_id: "d1".into(),
+        standard: "bj.water/meter".parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        status: Status::Deprecated,
+        reason: "move on".into(),
+        successor: String::new(),
+        effective_to: None,
+    };
+    let acting = dai.acting(Role::Manager, told.standard.namespace()).unwrap();
+    registry.set_status(&acting, told.clone()).unwrap();
+    let ends = |operation: &str, day: &str| ended(&registry, &dai, operation, "bj.water/meter", Some(day));
+    assert!(first(ends("d2", "2099-01-01")).contains("`guiju agree end bj.water/meter@=1.0.0 2099-01-01`"));
+    for (number, (who, day)) in
+        [(&bo, "2099-01-01"), (&chen, "2099-01-01"), (&bo, "2098-01-01"), (&chen, "2098-01-01")].into_iter().enumerate()
+    {
+        agree(who, &format!("e{number}"), &format!("end bj.water/meter@=1.0.0 {day}")).unwrap();
+    }
+    assert!(first(ends("d3", "2097-01-01")).contains("so far 0"), "another day was agreed to");
+    assert_eq!(ends("d4", "2099-01-01").unwrap().term.to, Some("2099-01-01".parse().unwrap()));
+    assert_eq!(ends("d4", "2099-01-01").unwrap().term.to, Some("2099-01-01".parse().unwrap()), "again");
+    assert!(first(ends("d5", "2098-01-01")).contains("so far 0"), "what was agreed to of it before is used up");
+    let listed = registry.agreements(&bo).unwrap();
+    assert!(listed.is_empty(), "{listed:?}");
+
+    agree(&bo, "f1", "withdraw bj.water/meter@=1.0.0").unwrap();
+    assert!(first(withdraw(&registry, &dai, "w4", "bj.water/meter")).contains("so far 1 of them"));
+    let (_, agreements) = agree(&chen, "f2", "withdraw bj.water/meter@=1.0.0").unwrap();
+    assert_eq!((agreements[0].wanted, agreements[0].agreed_by.len()), (2, 2));
+    // Who agreed decides nothing more than that: it is a manager who does it.
+    assert!(matches!(withdraw(&registry, &bo, "w5", "bj.water/meter"), Err(PublishError::Denied(_))));
+    assert_eq!(withdraw(&registry, &dai, "w6", "bj.water/meter").unwrap().status, Status::Withdrawn);
+    let again = agree(&bo, "f3", "withdraw bj.water/meter@=1.0.0").unwrap_err();
+    assert!(matches!(again, PublishError::Status { .. }), "{again:?}");
+    // Nothing comes back from there, whoever is quick.
+    told.operation_id = "d6".into();
+    assert!(matches!(registry.set_status(&acting, told), Err(PublishError::Status { .. })));
+
+    // The log alone says it.
+    let info = registry.version_here(&"bj.water/meter".parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap().unwrap();
+    assert_eq!((info.status, info.term.to.is_some()), (Status::Withdrawn, true));
+}
+
+/// Of a withdrawal and a deprecation at once the withdrawal stands, whichever comes first.
+#[test]
+fn a_withdrawal_is_not_undone_by_a_deprecation_at_the_same_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = managed(folder.path(), &[]);
+    for round in 0..20 {
+        let standard = format!("bj.water/s-{round}");
+        put(&registry, &standard, "1.0.0", &record(r#""type":"integer""#));
+        let root = as_(&registry, "root");
+        std::thread::scope(|scope| {
+            for last in [None, Some("2099-01-01")] {
+                let (registry, root, standard) = (&registry, &root, &standard);
+                let operation = format!("o-{round}-{}", last.is_some());
+                scope.spawn(move || drop(ended(registry, root, &operation, standard, last)));
+            }
+        });
+        let info = registry.version_here(&standard.parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap().unwrap();
+        assert_eq!(info.status, Status::Withdrawn, "{standard}");
+    }
+}
+
 /// `GUIJU_DESK_CASES` runs more.
 fn cases() -> u32 {
-    std::env::var("GUIJU_DESK_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(40)
+    let cases = std::env::var("GUIJU_DESK_CASES").ok().and_then(|text| text.parse().ok());
+    cases.unwrap_or(u32::try_from(rounds(40)).unwrap_or(u32::MAX))
 }
 
 proptest! {
@@ -642,7 +815,7 @@ fn in_an_open_registry_people_say_who_they_are() {
     let ended = say(&bo, "h", Move::Reject).unwrap_err().to_string();
     assert_eq!(ended, "proposal 0 is published, and this takes one that is a draft or in review");
 
-    // What was drafted is in no entry, though everyone may read those.
+    // What was drafted is in no entry; that it was is shown to who sees drafts.
     let entries = log.entries(0, 100).unwrap().concat();
     let held = |text: &str| entries.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(

@@ -13,6 +13,7 @@ mod dataset;
 mod desk;
 mod disk;
 mod docs;
+mod drafts;
 mod etcd;
 mod etcd_faults;
 mod etcd_servers;

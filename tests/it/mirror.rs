@@ -16,7 +16,7 @@ use std::{
 };
 use tonic::Code;
 
-fn follow(upstream: &str, folder: tempfile::TempDir, more: &[&str]) -> Server {
+pub fn follow(upstream: &str, folder: tempfile::TempDir, more: &[&str]) -> Server {
     let flags = ["--upstream", upstream, "--upstream-interval", "100ms"];
     Server::start_in(folder, &[&flags[..], more].concat())
 }
@@ -43,7 +43,7 @@ async fn says(server: &Server, line: &str) -> String {
 }
 
 /// Waits until so many entries of the other log were followed to the end.
-async fn has_followed(server: &Server, entries: u64) {
+pub async fn has_followed(server: &Server, entries: u64) {
     says(server, &format!("upstream_entries: {entries}")).await;
     says(server, "upstream_behind: 0").await;
 }
@@ -60,7 +60,7 @@ async fn put(server: &Server, standard: &str, version: &str) -> Result<(), tonic
     registry(server).await.publish(request).await.map(drop)
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-r").args([from, to]).status();
     assert!(copied.is_ok_and(|status| status.success()));
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     grpc::METADATA,
+    mirror::copy,
     support::{Server, guiju, said},
 };
 use guiju::Registry;
@@ -54,6 +55,79 @@ async fn impostor(of: &Path, names: &[(&str, u64)]) -> Server {
     let server = Server::start_in(folder, &[]);
     publish(&server, names).await;
     server
+}
+
+/// What an online command has proved is remembered beyond the lock, which only `guiju lock` changes: a log that tells another history of
+/// what came after the lock is found out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_after_the_lock_was_written_is_found_out() {
+    let honest = Server::start();
+    publish(&honest, &[("a", 1), ("b", 1)]).await;
+    let project = tempfile::tempdir().expect("a folder");
+    let (project, url, address) = (project.path(), honest.url(), honest.address.clone());
+    expect(&run(project, &url, &["lock", "bj.test/a@^1"]), 0, &["wrote"]);
+    let lock = fs::read(project.join("guiju.lock")).expect("a lock");
+    // What the log was when the lock was written, kept by whoever means harm.
+    let folder = honest.kill();
+    let earlier = tempfile::tempdir().expect("a folder");
+    copy(&folder.path().join("data"), &earlier.path().join("data"));
+    let honest = Server::start_in(folder, &["--listen", &address]);
+    publish(&honest, &[("c", 1), ("d", 1)]).await;
+    for flags in [&["verify"][..], &["verify", "--locked"]] {
+        expect(&run(project, &url, flags), 0, &["with 4 entries"]);
+        assert_eq!(fs::read(project.join("guiju.lock")).expect("a lock"), lock, "the lock is as it was");
+    }
+    let files: Vec<_> = fs::read_dir(project.join("cache/logs")).expect("logs").flatten().collect();
+    let remembered = files.iter().map(fs::DirEntry::path).find(|path| !path.ends_with("in-use")).expect("a log");
+    let kept = fs::read(&remembered).expect("it is there");
+    let named = remembered.file_name().expect("a name").to_string_lossy().into_owned();
+
+    // All of these begin with what the lock holds.
+    for (names, words) in [
+        (&[("c", 2), ("d", 1)][..], ["the log is forked", "4 entries with the root"]),
+        (&[("d", 1), ("c", 1), ("e", 1)], ["the log is rewritten", "4 entries with the root"]),
+        (&[("c", 1)], ["the log went back: it had 4 entries and now says 3", "4 entries with the root"]),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        copy(&earlier.path().join("data"), &folder.path().join("data"));
+        let server = Server::start_in(folder, &[]);
+        publish(&server, names).await;
+        for command in [&["verify"][..], &["verify", "--locked"], &["monitor"], &["history", "bj.test/a"]] {
+            let refused = run(project, &server.url(), command);
+            expect(&refused, 1, &[words[0], words[1], &named]);
+            assert!(!said(&refused).contains("bj.test/a@=1.0.0"), "the pin is as it was: {}", said(&refused));
+        }
+        expect(&run(project, &server.url(), &["lock", "bj.test/b@^1"]), 2, &[words[0]]);
+        assert_eq!(fs::read(&remembered).expect("it is there"), kept, "what is not believed is not remembered");
+        // Another project of this user has never seen the log, and hears of it, too.
+        let other = project.join("other");
+        fs::create_dir_all(&other).expect("a folder");
+        let command = ["--cache", "../cache", "lock", "bj.test/a@^1"];
+        expect(&run(&other, &server.url(), &command), 2, &[words[0], &named]);
+        assert!(!other.join("guiju.lock").exists(), "nothing is written");
+        // Whoever was told nothing of it cannot know.
+        let new = tempfile::tempdir().expect("a folder");
+        expect(&run(new.path(), &server.url(), &["lock", "bj.test/a@^1"]), 0, &["wrote"]);
+    }
+    // Offline nothing is asked of the log but what the lock holds; and the honest one goes on.
+    expect(&run(project, &url, &["verify", "--offline"]), 0, &["with 2 entries"]);
+    publish(&honest, &[("e", 1)]).await;
+    let both = [0, 1].map(|_| {
+        let (project, url) = (project.to_owned(), url.clone());
+        thread::spawn(move || run(&project, &url, &["verify"]))
+    });
+    both.into_iter().for_each(|one| expect(&one.join().expect("it ran"), 0, &["with 5 entries"]));
+    assert!(fs::read_to_string(&remembered).expect("it is there").contains(" 5 "), "it grew");
+    // What cannot be read is said, with what to do; what cannot be written stops nothing.
+    fs::write(&remembered, "log nonsense\n").expect("written");
+    expect(&run(project, &url, &["verify"]), 2, &[&named, "line 1"]);
+    fs::remove_dir_all(project.join("cache/logs")).expect("removed");
+    fs::create_dir_all(project.join("cache/logs/in-use")).expect("made");
+    expect(
+        &run(project, &url, &["verify"]),
+        0,
+        &["with 5 entries", "warning: how far the log was proved is not remembered"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

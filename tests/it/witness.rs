@@ -55,10 +55,12 @@ async fn witnesses_cosign_one_history_and_clients_can_ask_for_it() {
     publish(&log, &[("b", 1)]).await;
     expect(&run(project, &log.url(), &asks("verify")), 0, &["entry 0", "with 2 entries"]);
 
-    // Another history from the first entry on, by who has the log's data and key: one client cannot tell, the witnesses do.
+    // Another history from the first entry on, by who has the log's data and key: a client that has seen nothing since its
+    // lock was written cannot tell, the witnesses do.
     let forger = Server::start_in(forger, &flags);
     publish(&forger, &[("x", 1), ("y", 1)]).await;
-    expect(&run(project, &forger.url(), &["verify"]), 0, &["with 3 entries"]);
+    expect(&run(project, &forger.url(), &["verify", "--cache", "elsewhere"]), 0, &["with 3 entries"]);
+    expect(&run(project, &forger.url(), &["verify"]), 1, &["the log is rewritten", "2 entries with the root"]);
     let unwitnessed = "too few witnesses have cosigned the checkpoint: none did";
     expect(&run(project, &forger.url(), &asks("verify")), 1, &[unwitnessed]);
     let refused = "the proof does not show that the log begins with what this witness has seen";

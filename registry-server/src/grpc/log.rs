@@ -1,9 +1,12 @@
 //! `guiju.log.v1`: checkpoints, proofs, entries.
 
 use super::{Answer, Service, part};
-use crate::registry::StoreError;
-use crate::status::{Reason, Refusal};
-use guiju_model::Digest;
+use crate::{
+    gate::Deed,
+    registry::StoreError,
+    status::{Reason, Refusal},
+};
+use guiju_model::{Digest, Role, Scope};
 use guiju_proto::convert::ConvertError;
 use guiju_proto::log::{self as wire, leaf::Leaf, log_service_server::LogService};
 use guiju_tlog::{Hash, Proof};
@@ -37,9 +40,7 @@ impl LogService for Service {
         });
         let (entry, proof, tree_size, is_shown) = proved.await?;
         if !is_shown {
-            deed.hid("");
-            let why = format!("there is no entry {index} that may be shown");
-            return Err(Refusal::new(Reason::HiddenEntry, why).into());
+            return Err(hidden(&deed, index).into());
         }
         Ok(Response::new(wire::ProveInclusionResponse { entry: entry.into(), hashes: hashes(proof), tree_size }))
     }
@@ -56,9 +57,23 @@ impl LogService for Service {
     }
 
     async fn read_entries(&self, request: Request<wire::ReadEntriesRequest>) -> Answer<wire::ReadEntriesResponse> {
-        let (sequencer, wire::ReadEntriesRequest { from_index, count }) =
-            (self.sequencer.clone(), request.into_inner());
-        let entries = self.ask(move |_| sequencer.entries(from_index, count as usize).map_err(Refusal::from)).await?;
+        let (deed, wire::ReadEntriesRequest { from_index, count }) = self.called(request);
+        let (sequencer, caller) = (self.sequencer.clone(), deed.caller().clone());
+        let read = self.ask(move |registry| {
+            let (mut entries, mut shown) = (sequencer.entries(from_index, count as usize)?, 0);
+            while let Some(entry) = entries.get(shown)
+                && registry.shows_entry(&caller, from_index + shown as u64, entry)?
+            {
+                shown += 1;
+            }
+            let is_hidden = shown == 0 && !entries.is_empty();
+            entries.truncate(shown);
+            Ok::<_, Refusal>((entries, is_hidden))
+        });
+        let (entries, is_hidden) = read.await?;
+        if is_hidden {
+            return Err(hidden(&deed, from_index).into());
+        }
         let entries = entries.into_iter().map(Bytes::from).collect();
         Ok(Response::new(wire::ReadEntriesResponse { entries }))
     }
@@ -67,7 +82,11 @@ impl LogService for Service {
         &self,
         request: Request<wire::ReadShownEntriesRequest>,
     ) -> Answer<wire::ReadShownEntriesResponse> {
-        let (deed, wire::ReadShownEntriesRequest { from_index, count }) = self.called(request);
+        let (deed, wire::ReadShownEntriesRequest { from_index, count, all_published }) = self.called(request);
+        if all_published {
+            // A mirror whose role was taken back is told so, and does not go on with gaps.
+            deed.caller().over(Role::Reader, Scope::All).inspect_err(|_| deed.hid("*")).map_err(Refusal::from)?;
+        }
         let (sequencer, caller) = (self.sequencer.clone(), deed.caller().clone());
         let read = self.ask(move |registry| {
             let entries = sequencer.entries(from_index, count as usize).map_err(Refusal::from)?;
@@ -105,6 +124,11 @@ impl LogService for Service {
         let (content, length) = part(&blob, offset);
         Ok(Response::new(wire::ReadBlobResponse { content, length }))
     }
+}
+
+fn hidden(deed: &Deed, index: u64) -> Refusal {
+    deed.hid("");
+    Refusal::new(Reason::HiddenEntry, format!("there is no entry {index} that may be shown"))
 }
 
 fn hashes(proof: Proof) -> Vec<Bytes> {

@@ -43,6 +43,13 @@ pub struct TokenRequest {
     pub reason: String,
 }
 
+/// Bytes that nobody can guess.
+pub(super) fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], StoreError> {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes).map_err(|why| StoreError::Broken(format!("there is no randomness: {why}")))?;
+    Ok(bytes)
+}
+
 /// A token as its holder shows it. `Debug` keeps it to itself.
 #[derive(Clone)]
 pub struct TokenSecret(String);
@@ -53,8 +60,7 @@ impl TokenSecret {
     }
 
     fn random() -> Result<Self, StoreError> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|why| StoreError::Broken(format!("there is no randomness: {why}")))?;
+        let bytes = random::<32>()?;
         Ok(Self(bytes.iter().fold(TOKEN_PREFIX.to_owned(), |text, byte| text + &format!("{byte:02x}"))))
     }
 
@@ -310,7 +316,7 @@ impl Registry {
         event: Event,
         admit: impl Fn(&Registry) -> Result<(), PublishError> + Send + Sync + 'static,
     ) -> Result<commit::Committed, PublishError> {
-        self.commit(commit::Draft::act(caller, operation_id, (self.clock_ms)(), event, commit::ACCESS, admit))
+        self.commit(commit::Draft::act(caller, operation_id, (self.clock_ms)(), event, commit::ACCESS, admit)?)
     }
 
     /// Whether an operation has said this already.

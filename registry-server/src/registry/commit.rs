@@ -7,7 +7,7 @@
 //! # Invariants
 //! - Each who waits is woken once: with an answer, or to commit for all who wait by then.
 
-use super::{Caller, PublishError, Registry, StatusChange, StoreError, facts};
+use super::{Caller, PublishError, Registry, StatusChange, StoreError, access::random, facts};
 use crate::{
     log::{Append, BatchMax, LogError, jittered},
     traces,
@@ -58,15 +58,8 @@ enum What {
         baseline: Option<Version>,
         waiver: Option<Box<Waiver>>,
     },
-    Status {
-        standard: StandardId,
-        version: Version,
-    },
     /// Anything else: judged by what the view knows when its turn comes, with nothing of its slot before it in the batch.
-    Act {
-        slot: String,
-        admit: Arc<Admit>,
-    },
+    Act { slot: String, admit: Arc<Admit> },
 }
 
 /// What is published of a version beside its content.
@@ -102,7 +95,13 @@ type Admit = dyn Fn(&Registry) -> Result<(), PublishError> + Send + Sync;
 pub(super) const ACCESS: &str = "access";
 
 impl Draft {
-    pub fn version(caller: &Caller, operation_id: String, content: &Content, terms: Terms<'_>, time_ms: u64) -> Self {
+    pub fn version(
+        caller: &Caller,
+        operation_id: String,
+        content: &Content,
+        terms: Terms<'_>,
+        time_ms: u64,
+    ) -> Result<Self, StoreError> {
         let Terms { metadata, metadata_toml, dates, term, proposal, baseline, waiver, reason } = terms;
         let manifest = content.manifest.to_canonical();
         let (digest, metadata_digest) = (Digest::of(&manifest), Digest::of(metadata_toml.as_bytes()));
@@ -118,7 +117,7 @@ impl Draft {
             waiver: waiver.clone().map(Into::into),
             reason: reason.into(),
         };
-        let entry = entry_bytes(caller, &operation_id, time_ms, entry::Event::VersionPublished(event));
+        let entry = entry_bytes(caller, &operation_id, time_ms, entry::Event::VersionPublished(event))?;
         let mut blobs = vec![manifest, metadata_toml.as_bytes().to_vec()];
         blobs.extend(content.files.values().cloned());
         let what = What::Version {
@@ -132,13 +131,7 @@ impl Draft {
             baseline,
             waiver: waiver.map(Box::new),
         };
-        Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs } }
-    }
-
-    pub fn status(caller: &Caller, change: StatusChange, event: entry::Event, time_ms: u64) -> Self {
-        let StatusChange { operation_id, standard, version, .. } = change;
-        let what = What::Status { standard, version };
-        Self::of(caller, operation_id, time_ms, event, what)
+        Ok(Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs } })
     }
 
     /// Any other event. `admit` says what stands against it by what the view knows when its turn comes; of two acts with the same
@@ -150,14 +143,10 @@ impl Draft {
         event: entry::Event,
         slot: impl Into<String>,
         admit: impl Fn(&Registry) -> Result<(), PublishError> + Send + Sync + 'static,
-    ) -> Self {
+    ) -> Result<Self, StoreError> {
         let what = What::Act { slot: slot.into(), admit: Arc::new(admit) };
-        Self::of(caller, operation_id, time_ms, event, what)
-    }
-
-    fn of(caller: &Caller, operation_id: String, time_ms: u64, event: entry::Event, what: What) -> Self {
-        let entry = entry_bytes(caller, &operation_id, time_ms, event);
-        Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs: Vec::new() } }
+        let entry = entry_bytes(caller, &operation_id, time_ms, event)?;
+        Ok(Self { time_ms, caller: caller.clone(), what, append: Append { operation_id, entry, blobs: Vec::new() } })
     }
 
     /// With what its entry names.
@@ -169,14 +158,15 @@ impl Draft {
     fn slot(&self) -> Option<&str> {
         match &self.what {
             What::Act { slot, .. } => Some(slot),
-            What::Version { .. } | What::Status { .. } => None,
+            What::Version { .. } => None,
         }
     }
 }
 
-fn entry_bytes(caller: &Caller, operation_id: &str, time_ms: u64, event: entry::Event) -> Vec<u8> {
+fn entry_bytes(caller: &Caller, operation_id: &str, time_ms: u64, event: entry::Event) -> Result<Vec<u8>, StoreError> {
     let (operation_id, principal) = (operation_id.into(), caller.principal().to_string());
-    Entry { operation_id, time_ms, principal, event: Some(event) }.encode_to_vec()
+    let salt = random::<16>()?.to_vec().into();
+    Ok(Entry { operation_id, time_ms, principal, event: Some(event), salt }.encode_to_vec())
 }
 
 /// What became of a change.
@@ -184,7 +174,7 @@ fn entry_bytes(caller: &Caller, operation_id: &str, time_ms: u64, event: entry::
 pub(super) struct Committed {
     /// Whether this call wrote the entry.
     pub is_new: bool,
-    /// The version that was published, or whose status was changed.
+    /// The version that was published.
     pub version: Option<VersionInfo>,
 }
 
@@ -372,7 +362,6 @@ impl Registry {
             What::Version { standard, version, digest, baseline, term, proposal, .. } => {
                 (standard.clone(), version.clone(), (digest, term, proposal), baseline)
             }
-            What::Status { .. } => return Ok(None),
             What::Act { admit, .. } => return admit(self).map(|()| None),
         };
         let taken = &taken.versions;
@@ -417,7 +406,7 @@ impl Registry {
             What::Version { digest, content, metadata: (text, metadata), .. } => {
                 Some(((*digest, *text), (Arc::clone(content), Arc::clone(metadata))))
             }
-            What::Status { .. } | What::Act { .. } => None,
+            What::Act { .. } => None,
         }));
         let taking_in = step(traces::taking_in);
         let taken_in = self.catch_up();
@@ -432,7 +421,6 @@ impl Registry {
                     let (time_ms, waiver) = (waiting.draft.time_ms, waiver.as_deref().cloned());
                     Ok(Some(facts::version_info(&content.manifest, *digest, index, time_ms, *term, waiver)))
                 }
-                What::Status { standard, version } => self.view().version(standard, version),
                 What::Act { .. } => Ok(None),
             };
             let committed = version.map(|version| Committed { is_new: true, version });
@@ -467,7 +455,7 @@ impl Taken {
 
     fn take(&mut self, draft: &Draft) {
         match &draft.what {
-            What::Version { standard, version, .. } | What::Status { standard, version } => {
+            What::Version { standard, version, .. } => {
                 self.versions.insert((standard.clone(), version.clone()));
             }
             What::Act { slot, .. } => drop(self.slots.insert(slot.clone())),

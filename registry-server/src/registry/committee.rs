@@ -1,4 +1,4 @@
-//! Who decides under a namespace is not changed over the heads of those who decide.
+//! Who decides under a namespace is not changed over the heads of those who decide, nor is what they decided ended.
 //!
 //! # Invariants
 //! - A committee is who approves under one namespace, with the quorum that holds there, whether it was set there or above. Where a
@@ -6,11 +6,14 @@
 //!   each must agree as its own quorum asks for; all of them, where there are fewer. Nobody is asked where nobody approves yet.
 //! - A token of an approver, for whatever role, that another makes or revokes, changes the committees that the approver is in. Their
 //!   agreement is not asked for the first one by which somebody approves: it comes with the role.
-//! - What was agreed to holds for one change: it is void once that committee changes, and after [`AGREED_FOR_MS`].
+//! - A version ends (it is withdrawn, or deprecated with its last day) once as many of the approvers of its namespace agree as the quorum
+//!   asks for: what took a quorum to publish, and others rely on, is not taken back by one manager.
+//! - What was agreed to holds for one change: it is void once that committee, or the status of that version, changes, and after
+//!   [`AGREED_FOR_MS`].
 //! - Whoever has the data folder in hand, with the server stopped, may set a quorum past all that, by an entry.
 
 use super::{Caller, DeskError, PublishError, Registry, StoreError, access::check_reason, check_operation_id};
-use guiju_model::{CommitteeChange, Namespace, Principal, Role, Scope};
+use guiju_model::{CommitteeChange, Namespace, Principal, Role, Scope, Status};
 use guiju_proto::log::{CommitteeAgreed, entry::Event};
 use std::collections::BTreeSet;
 
@@ -38,7 +41,7 @@ pub struct Agreement {
 }
 
 impl Registry {
-    /// Agrees to a change of a committee. The index of the entry, and how far the change has come.
+    /// Agrees to a change of a committee, or to the end of a version. The index of the entry, and how far the change has come.
     pub fn agree(
         &self,
         caller: &Caller,
@@ -71,9 +74,15 @@ impl Registry {
             return Err(DeskError::NothingToAgree { change: change.to_string() }.into());
         };
         let holds = |namespace: &Namespace| self.acts(caller, Role::Approver, namespace);
-        match committees.iter().any(|committee| holds(&committee.namespace).is_ok()) {
-            true => Ok(()),
-            false => holds(&first.namespace),
+        if !committees.iter().any(|committee| holds(&committee.namespace).is_ok()) {
+            return holds(&first.namespace);
+        }
+        match change.version() {
+            Some((standard, version)) if self.known(standard, version)?.status == Status::Withdrawn => {
+                let (standard, version, status) = (standard.clone(), version.clone(), Status::Withdrawn);
+                Err(PublishError::Status { standard, version, status, wanted: status })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -82,10 +91,14 @@ impl Registry {
         if caller.is_bootstrap() {
             return Ok(());
         }
+        let what = match change.version() {
+            Some(_) => "ends a version on which others may rely",
+            None => "changes who decides",
+        };
         for Agreement { namespace, wanted, agreed_by, .. } in self.agreements_on(change)? {
             if agreed_by.len() < wanted {
                 let (change, have) = (change.to_string(), agreed_by.len());
-                return Err(DeskError::CommitteeFirst { change, namespace, wanted, have }.into());
+                return Err(DeskError::CommitteeFirst { what, change, namespace, wanted, have }.into());
             }
         }
         Ok(())
@@ -110,7 +123,7 @@ impl Registry {
         }
         let (view, now) = (self.view(), (self.clock_ms)());
         let said = view.agreed_to(&change.to_string())?;
-        let used = self.token_since(change)?;
+        let used = self.used_since(change)?;
         let mut found = Vec::new();
         for Committee { namespace, quorum, members } in committees {
             let since = view.committee_since(&namespace)?.max(used);
@@ -126,8 +139,12 @@ impl Registry {
         Ok(found)
     }
 
-    /// The size of the log when somebody got a token from another last: what was agreed to of another token is used up by it.
-    fn token_since(&self, change: &CommitteeChange) -> Result<u64, StoreError> {
+    /// The size of the log when somebody got a token from another last, or a version another status: what was agreed to of another is
+    /// used up by it.
+    fn used_since(&self, change: &CommitteeChange) -> Result<u64, StoreError> {
+        if let Some((standard, version)) = change.version() {
+            return Ok(self.view().status_since(standard, version)?);
+        }
         let CommitteeChange::Token { principal, .. } = change else { return Ok(0) };
         let tokens = self.view().tokens()?.into_iter();
         let given =
@@ -147,6 +164,12 @@ impl Registry {
     /// The committees that a change touches: where a quorum holds, and would be lowered or have other approvers.
     fn committees(&self, change: &CommitteeChange) -> Result<Vec<Committee>, StoreError> {
         let (view, (_, holdings), scopes) = (self.view(), self.holdings()?, self.scopes_of(change)?);
+        if let Some((standard, _)) = change.version() {
+            let (namespace, quorum) = (standard.namespace().clone(), view.quorum(standard.namespace())?);
+            let members = holdings.approvers(&namespace);
+            let decides = quorum > 0 && !members.is_empty();
+            return Ok(decides.then_some(Committee { namespace, quorum, members }).into_iter().collect());
+        }
         // Who approves, and what quorum holds, differs from the namespace above only where somebody approves or a quorum was set. So
         // these are all the committees under a scope, and under any other namespace the nearest of them decides.
         let mut places = BTreeSet::new();

@@ -128,10 +128,10 @@ pub enum DeskError {
     )]
     LateApprover { id: u64, principal: Principal },
     #[error(
-        "this changes who decides under `{namespace}`: {wanted} of its approvers must agree first, so far {have} of them; each says \
+        "this {what} under `{namespace}`: {wanted} of its approvers must agree first, so far {have} of them; each says \
          `guiju agree {change}`"
     )]
-    CommitteeFirst { change: String, namespace: Namespace, wanted: usize, have: usize },
+    CommitteeFirst { what: &'static str, change: String, namespace: Namespace, wanted: usize, have: usize },
     #[error("no committee need agree to `{change}`: a manager does it")]
     NothingToAgree { change: String },
     #[error("proposal {id} needs {quorum} approvals and has {have}: each of another approver, none of an author")]
@@ -575,7 +575,7 @@ impl Registry {
         }
         admit(self)?;
         let (id, now) = (operation_id.clone(), (self.clock_ms)());
-        let draft = commit::Draft::act(caller, operation_id, now, event.clone(), commit::ACCESS, admit).with(blobs);
+        let draft = commit::Draft::act(caller, operation_id, now, event.clone(), commit::ACCESS, admit)?.with(blobs);
         self.commit(draft)?;
         // Another may have taken the operation id at the same moment.
         let index = self.done_before(caller, &id, &event)?;

@@ -171,7 +171,7 @@ impl Registry {
                 let (standard, version, status) =
                     status_of(&change).ok_or_else(|| fault("a name is malformed".into()))?;
                 let ends = ends(&change, status, time_ms).ok_or_else(|| fault("a day is malformed".into()))?;
-                Ok(Fact::StatusChanged { standard, version, status, successor: change.successor, ends })
+                Ok(Fact::StatusChanged { standard, version, status, successor: change.successor, ends, index })
             }
             Some(
                 event @ (entry::Event::ProposalStepped(_)

@@ -11,6 +11,7 @@ use prost::Message;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 /// The roles of all principals at one moment.
@@ -230,6 +231,14 @@ impl Caller {
         }
     }
 
+    /// Whether it may act in a role on all that a scope covers, or why not.
+    pub fn over(&self, role: Role, scope: Scope) -> Result<(), Denied> {
+        match self.may_over(role, &scope) {
+            true => Ok(()),
+            false => Err(self.denied(role, scope)),
+        }
+    }
+
     pub(super) fn denied(&self, role: Role, scope: Scope) -> Denied {
         let holds = |grant: &Grant| grant.role.implies(role) && grant.scope.contains(&scope);
         match &self.standing {
@@ -267,30 +276,30 @@ fn narrower(one: &Grant, other: &Grant) -> Option<Grant> {
 }
 
 impl Registry {
-    /// Whether an entry of the log may be shown to a caller. Who reads everything is shown all; else what was published and what became
-    /// of it is shown to who may read it, with the steps by which it was decided; how many must approve, to who may read something
-    /// under that namespace; and what else there is, to who looks after the place.
+    /// Whether an entry of the log may be shown to a caller. The steps of a proposal are shown to who sees drafts there, and once it is
+    /// published to who may read it. All else is shown to who reads everything; what was published and what became of it, to who may
+    /// read it; how many must approve, to who may read something under that namespace; and what else there is, to who looks after the
+    /// place.
     pub fn shows_entry(&self, caller: &Caller, index: u64, entry: &[u8]) -> Result<bool, StoreError> {
-        if caller.may_over(Role::Reader, &Scope::All) {
-            return Ok(true);
-        }
-        let Ok(entry) = Entry::decode(entry) else { return Ok(false) };
+        let reads_all = caller.may_over(Role::Reader, &Scope::All);
+        let Ok(entry) = Entry::decode(entry) else { return Ok(reads_all) };
         let is_ours = !matches!(entry.event, Some(Event::Mirrored(_)));
         let is_own = is_ours && !caller.is_anyone() && entry.principal == caller.principal().as_str();
         let under = |standard: &str| Some(standard.parse::<StandardId>().ok()?.namespace().clone());
         let scope = |scope: &str| scope.parse::<Scope>().ok();
         let look_after = |scope: Option<Scope>| scope.is_some_and(|scope| caller.may_look_after(&scope));
         Ok(match entry.meaning().event {
-            Some(Event::VersionPublished(event)) => under(&event.standard).is_some_and(|name| caller.may_see(&name)),
-            Some(Event::StatusChanged(event)) => under(&event.standard).is_some_and(|name| caller.may_see(&name)),
-            Some(Event::ProposalStepped(event)) if is_ours => match under(&event.standard) {
+            Some(Event::ProposalStepped(event)) => match under(&event.standard) {
                 Some(name) if caller.may_see_drafts(&name) => true,
-                Some(name) if caller.may_see(&name) => {
+                Some(name) if is_ours && caller.may_see(&name) => {
                     let proposal = self.view().proposal(event.proposal.unwrap_or(index))?;
                     proposal.is_some_and(|proposal| proposal.stage == Stage::Published)
                 }
                 _ => false,
             },
+            _ if reads_all => true,
+            Some(Event::VersionPublished(event)) => under(&event.standard).is_some_and(|name| caller.may_see(&name)),
+            Some(Event::StatusChanged(event)) => under(&event.standard).is_some_and(|name| caller.may_see(&name)),
             Some(Event::QuorumSet(event)) => event.namespace.parse().is_ok_and(|name| caller.sees_some(&name)),
             Some(Event::CommitteeAgreed(event)) => match event.change.parse::<CommitteeChange>() {
                 Ok(change) => {
@@ -382,8 +391,15 @@ impl Registry {
         }
     }
 
+    /// How long ago it was last certain that the view has every role and token that was taken back; nothing where it always is, or where
+    /// nobody holds a role.
+    pub fn roles_are_old(&self) -> Result<Option<Duration>, StoreError> {
+        let may_be = self.is_shared() && !self.holdings()?.1.is_empty();
+        Ok(may_be.then(|| self.whole_as_of().map_or(Duration::MAX, |at| at.elapsed())))
+    }
+
     /// Whether what was allowed is allowed by now.
-    pub(super) fn still_may(&self, caller: &Caller) -> Result<(), super::PublishError> {
+    pub fn still_may(&self, caller: &Caller) -> Result<(), super::PublishError> {
         let renewed = self.renewed(caller)?.ok_or_else(|| Denied::Ended { principal: caller.principal.clone() })?;
         if let Some((role, namespace)) = &renewed.permit {
             renewed.acting(*role, namespace)?;

@@ -88,7 +88,7 @@ impl Publication {
 
 /// An entry as `log.ndjson` has it. `entry` are the bytes that the hash chain speaks of.
 fn line(index: u64, bytes: &[u8], entry: Entry, publication: Option<&Publication>) -> Value {
-    let Entry { operation_id, time_ms, principal, event } = entry;
+    let Entry { operation_id, time_ms, principal, event, .. } = entry;
     let (event, origin) = match event {
         Some(Event::Mirrored(mirrored)) => {
             let origin = json!({"log": mirrored.origin, "index": mirrored.index});

@@ -22,6 +22,8 @@ struct VersionRow {
     /// From, to, end of the grace.
     term: (String, Option<String>, Option<String>),
     waiver: Option<Waiver>,
+    /// The size of the log when its status changed last.
+    changed: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,12 +80,13 @@ impl View {
         status: Status,
         successor: &str,
         ends: Ends,
+        index: u64,
     ) -> Result<(), ViewError> {
         let key = version_key(standard, version);
         if let Some(mut row) = self.changed::<VersionRow>(changes, &key)? {
             // A deprecation that is said again says of the successor what is new.
             let stays = (row.status, status) == (Status::Deprecated, Status::Deprecated) && successor.is_empty();
-            row.status = status;
+            (row.status, row.changed) = (status, index + 1);
             if !stays {
                 row.successor = successor.to_owned();
             }
@@ -104,6 +107,12 @@ impl View {
     pub fn version(&self, standard: &StandardId, version: &Version) -> Result<Option<VersionInfo>, ViewError> {
         let row: Option<VersionRow> = self.row(&version_key(standard, version))?;
         row.map(|row| row.info(standard, version).ok_or_else(|| self.fault("a row cannot be read"))).transpose()
+    }
+
+    /// The size of the log when the status of a version changed last; 0 where it never did.
+    pub fn status_since(&self, standard: &StandardId, version: &Version) -> Result<u64, ViewError> {
+        let row: Option<VersionRow> = self.row(&version_key(standard, version))?;
+        Ok(row.map_or(0, |row| row.changed))
     }
 
     /// Name and version that a digest belongs to.
@@ -225,6 +234,7 @@ impl VersionRow {
             successor: info.successor.clone(),
             term: row_of(info.term),
             waiver: info.waiver.clone(),
+            changed: 0,
         }
     }
 

@@ -2,10 +2,10 @@
 
 use crate::{
     failure::Failure,
-    shelf::{Shelf, refused},
+    shelf::{Shelf, locked, refused},
 };
 use guiju::{
-    HeldLog, LogDemands, LogEntry, LogSource, Pin, PinFault, ProvedEntry, RegistryError, keep_proof, log_head,
+    HeldLog, LogDemands, LogEntry, LogSource, Pin, PinFault, ProvedEntry, RegistryError, keep_proof, log_head_after,
     prove_pin, replay,
     tlog::{LogFault, VerifierKey},
     what_became_of,
@@ -42,20 +42,61 @@ impl LogArgs {
     }
 }
 
-/// The log's checkpoint now, following from what the lock holds, or why the log is not believed: where it does not follow, what
-/// became of the pins is told too.
+/// The log's checkpoint now, following from what the lock holds and from the newest that was proved here, or why the log is not
+/// believed: where it does not follow, what became of the pins is told too. What is believed is remembered in the cache.
 pub fn believed(shelf: &Shelf<'_>, demands: &LogDemands) -> Result<Result<HeldLog, Failure>, Failure> {
-    let held = shelf.lock.log();
-    let head = shelf.ask(|registry| async move { Ok(log_head(&registry, held, demands).await) })?;
-    let error = match head {
-        Ok(head) => return Ok(Ok(head)),
-        Err(error) => error,
+    let (cache, held) = (shelf.cache(), shelf.lock.log());
+    let ask =
+        |held: &[&HeldLog]| shelf.ask(|registry| async move { Ok(log_head_after(&registry, held, demands).await) });
+    // Read before the log is asked: another command may learn of more meanwhile.
+    let remembered = |log: &HeldLog| cache.log(&log.first_key).map_err(locked);
+    let (mut known, mut head) = (held.map(remembered).transpose()?.flatten(), None);
+    if held.is_none() {
+        match ask(&[])? {
+            Ok(found) => (known, head) = (remembered(&found)?, Some(found)),
+            Err(error) => return distrusted(shelf, error, None),
+        }
+    }
+    let all: Vec<&HeldLog> = held.into_iter().chain(&known).collect();
+    let head = match head.filter(|_| known.is_none()) {
+        Some(head) => head,
+        None => match ask(&all)? {
+            Ok(head) => head,
+            Err(error) => {
+                // What follows from the lock, and not from what is remembered, was told otherwise after the lock was written.
+                let newer = known.as_ref().filter(|_| matches!(ask(held.as_slice()), Ok(Ok(_))));
+                return distrusted(shelf, error, newer);
+            }
+        },
     };
+    if let Err(error) = cache.remember_log(&head) {
+        shelf.warn(&format!("how far the log was proved is not remembered: {error}"));
+    }
+    Ok(Ok(head))
+}
+
+/// Why a log is not believed, with what became of the pins. `newer`: what is remembered of it beyond the lock, where that is at odds with
+/// what it says now.
+fn distrusted(
+    shelf: &Shelf<'_>,
+    error: RegistryError,
+    newer: Option<&HeldLog>,
+) -> Result<Result<HeldLog, Failure>, Failure> {
     let rewrote = matches!(
         error,
         RegistryError::Log(LogFault::Rewritten { .. } | LogFault::Forked { .. } | LogFault::Rewound { .. })
     );
     let failure = distrust(error)?;
+    if let Some(newer) = newer {
+        let (path, size) = (shelf.cache().log_path(&newer.first_key), newer.checkpoint.size);
+        return Ok(Err(failure.at(format!("{size} entries with the root {} were proved here before", newer.checkpoint.root)).hint(
+            format!(
+                "keep `{}`, which remembers that, and what the registry says now: one of the two is another history; take the file \
+                 away once you know which",
+                path.display()
+            ),
+        )));
+    }
     if !rewrote {
         return Ok(Err(failure));
     }

@@ -137,6 +137,12 @@ impl<'c> Shelf<'c> {
         &self.cache
     }
 
+    /// One line for people, of what went wrong and stops nothing.
+    pub fn warn(&self, text: &str) {
+        let word = self.context.paint_error.severity(Severity::Warning, "warning:");
+        self.context.say(&format!("{word} {text}"));
+    }
+
     /// Asks the registry.
     pub fn ask<T, F: Future<Output = Result<T, RegistryError>>>(
         &self,

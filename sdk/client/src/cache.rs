@@ -1,7 +1,8 @@
 //! Versions on disk, by digest. Safe under any number of processes: a file appears whole or not at all, and is checked when read.
 
+use crate::{HeldLog, Lock, LockError};
 use guiju_model::{Content, Digest, Manifest};
-use guiju_tlog::Hash;
+use guiju_tlog::{Hash, VerifierKey};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -114,6 +115,33 @@ impl Cache {
     pub fn put_proof(&self, digest: &Digest, root: Hash, bytes: &[u8]) -> Result<(), CacheError> {
         let written = write_whole(&self.proof_path(digest, root), bytes);
         written.map_err(|source| CacheError::Io { path: self.folder.clone(), source })
+    }
+
+    /// What is remembered of the log that began with a key: the newest checkpoint of it that was proved, for whatever project.
+    pub fn log(&self, first_key: &VerifierKey) -> Result<Option<HeldLog>, LockError> {
+        Ok(Lock::read(&self.log_path(first_key))?.log().cloned())
+    }
+
+    /// Remembers a log as far as it was proved, unless more of it is remembered by now.
+    pub fn remember_log(&self, log: &HeldLog) -> Result<(), LockError> {
+        let path = self.log_path(&log.first_key);
+        let fault = |source| LockError::Io { path: path.clone(), source };
+        let folder = path.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(folder).map_err(fault)?;
+        // Of two at once the one that knows less must not come last. It is let go when the file is closed.
+        let one_at_a_time = fs::File::create(folder.join("in-use")).map_err(fault)?;
+        one_at_a_time.lock().map_err(fault)?;
+        let mut kept = Lock::read(&path)?;
+        if kept.log().is_some_and(|known| known.checkpoint.size >= log.checkpoint.size) {
+            return Ok(());
+        }
+        kept.hold_log(log.clone());
+        kept.write()
+    }
+
+    /// Where a log is remembered.
+    pub fn log_path(&self, first_key: &VerifierKey) -> PathBuf {
+        self.folder.join("logs").join(&Digest::of(first_key.to_string().as_bytes()).hex()[..32])
     }
 
     /// Projects that share the cache may hold different checkpoints, so each tree has a proof of its own.

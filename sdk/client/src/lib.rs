@@ -52,8 +52,8 @@ pub use guiju_validator::{CheckOptions, CompileError, CompileOptions, Validator}
 pub use lock::{HeldLog, Lock, LockError, Pin};
 #[cfg(feature = "registry")]
 pub use proofs::{
-    Leaf, LogDemands, LogEntry, LogSource, PinFault, ProvedEntry, ServedCheckpoint, keep_proof, log_head, prove_pin,
-    prove_pin_offline, replay, what_became_of,
+    Leaf, LogDemands, LogEntry, LogSource, PinFault, ProvedEntry, ServedCheckpoint, keep_proof, log_head,
+    log_head_after, prove_pin, prove_pin_offline, replay, what_became_of,
 };
 #[cfg(feature = "registry")]
 pub use registry::{ConnectOptions, Publication, Registry, RegistryError, Terms, Watch, WatchEvent};

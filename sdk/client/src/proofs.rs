@@ -136,8 +136,12 @@ impl LogEntry {
                 (read.event, read.scopes, read.reason) = ("quorum-set".into(), vec![event.namespace], event.reason);
             }
             Some(Event::CommitteeAgreed(event)) => {
-                let scopes = event.change.parse::<CommitteeChange>().map(|change| change.scopes()).unwrap_or_default();
-                read.scopes = scopes.iter().map(ToString::to_string).collect();
+                if let Ok(change) = event.change.parse::<CommitteeChange>() {
+                    read.scopes = change.scopes().iter().map(ToString::to_string).collect();
+                    if let Some((standard, version)) = change.version() {
+                        (read.standard, read.version) = (standard.to_string(), version.to_string());
+                    }
+                }
                 (read.event, read.about, read.reason) = ("agreed".into(), event.change, event.reason);
             }
             Some(Event::UseRegistered(event)) => {
@@ -213,7 +217,18 @@ impl LogSource for Registry {
     }
 
     async fn leaves(&self, from: u64) -> Result<Vec<Leaf>, RegistryError> {
-        let request = wire::ReadShownEntriesRequest { from_index: from, count: 0 };
+        self.read_leaves(from, false).await
+    }
+}
+
+impl Registry {
+    /// Leaves from an index on, for who follows a log: refused rather than given with entries about versions left out.
+    pub async fn published_leaves(&self, from: u64) -> Result<Vec<Leaf>, RegistryError> {
+        self.read_leaves(from, true).await
+    }
+
+    async fn read_leaves(&self, from: u64, all_published: bool) -> Result<Vec<Leaf>, RegistryError> {
+        let request = wire::ReadShownEntriesRequest { from_index: from, count: 0, all_published };
         let answer = match self.log().read_shown_entries(request).await {
             // A registry that is too old to know it shows all or nothing.
             Err(status) if status.code() == Code::Unimplemented => {
@@ -260,10 +275,20 @@ pub async fn log_head(
     held: Option<&HeldLog>,
     demands: &LogDemands,
 ) -> Result<HeldLog, RegistryError> {
+    log_head_after(source, held.as_slice(), demands).await
+}
+
+/// The same, where it must follow from each of several states that are held: that of a project's lock, for one, and the newest that
+/// [`Cache::log`] remembers, which is read before this asks.
+pub async fn log_head_after(
+    source: &impl LogSource,
+    held: &[&HeldLog],
+    demands: &LogDemands,
+) -> Result<HeldLog, RegistryError> {
     let served = source.checkpoint().await?;
     let named: VerifierKey =
         served.first_key.parse().map_err(|why| ConvertError::new("first_key", format!("{why}")))?;
-    if let Some(held) = held.filter(|held| held.first_key != named) {
+    if let Some(held) = held.iter().find(|held| held.first_key != named) {
         return Err(LogFault::OtherLog { found: named.to_string(), trusted: held.first_key.to_string() }.into());
     }
     let logs = demands.policy.as_ref().map_or(&[][..], Policy::logs);
@@ -274,12 +299,12 @@ pub async fn log_head(
     let notes = served.rotations.iter().map(|note| Note::parse(note.as_bytes())).collect::<Result<Vec<_>, _>>();
     let notes = notes.map_err(|why| ConvertError::new("rotations", why))?;
     let keys = KeyHistory::follow(named.clone(), demands.root_key.as_ref(), &notes)?;
-    if let Some(held) = held {
+    for held in held {
         keys.remembers(&held.current_key)?;
     }
     let note = Note::parse(served.note.as_bytes()).map_err(LogFault::Note)?;
     let seen = Seen::verified(&note, &keys, demands.policy.as_ref())?;
-    if let Some(held) = held {
+    for held in held {
         follows(source, &held.checkpoint, &seen.checkpoint).await?;
     }
     if let Some((now_s, age_max_s)) = demands.now_and_age_max_s {
@@ -333,7 +358,7 @@ pub async fn replay(
 pub async fn what_became_of(source: &impl LogSource, lock: &Lock) -> Result<Vec<PinFault>, RegistryError> {
     let mut entries = Vec::new();
     loop {
-        match source.entries(entries.len() as u64).await? {
+        match source.leaves(entries.len() as u64).await? {
             more if more.is_empty() => break,
             more => entries.extend(more),
         }
@@ -341,7 +366,10 @@ pub async fn what_became_of(source: &impl LogSource, lock: &Lock) -> Result<Vec<
     let wanted: BTreeMap<String, &Pin> = lock.pins().map(|(_, pin)| (name(pin), pin)).collect();
     let faults = wanted.into_iter().filter_map(|(what, pin)| {
         let index = pin.log_index?;
-        let publishes = |entry: &[u8]| said_of(pin, entry);
+        let publishes = |leaf: &Leaf| match leaf {
+            Leaf::Entry(entry) => said_of(pin, entry),
+            Leaf::Withheld(_) => None,
+        };
         match entries.get(index as usize).and_then(|entry| publishes(entry)) {
             Some(true) => None,
             Some(false) => Some(PinFault::Tampered { what, index }),

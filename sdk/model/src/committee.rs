@@ -1,9 +1,10 @@
-//! Changes of who decides under a namespace.
+//! What a committee agrees to: changes of who decides under a namespace, and the end of what it decided.
 
-use crate::{Grant, IdError, Namespace, Principal, Role, Scope};
+use crate::{Date, Grant, IdError, Namespace, Principal, Role, Scope, StandardId};
+use semver::Version;
 use std::{fmt, str::FromStr};
 
-/// A change of a committee, to which the committee agrees before a manager makes it.
+/// A change of a committee, or of what it decided, to which the committee agrees before a manager makes it.
 ///
 /// ```
 /// use guiju_model::CommitteeChange;
@@ -24,11 +25,15 @@ pub enum CommitteeChange {
     Token { principal: Principal, grants: Vec<Grant> },
     /// The end of a token of an approver, by another.
     RevokeToken { principal: Principal, id: String },
+    /// No reference means a version any more.
+    Withdraw { standard: StandardId, version: Version },
+    /// From a day on a version governs no more.
+    End { standard: StandardId, version: Version, day: Date },
 }
 
 impl CommitteeChange {
-    /// Under what approvers come or go, or a quorum changes, as far as the change itself says it: what is done to a token touches
-    /// whatever its principal approves, too.
+    /// Under what approvers come or go, a quorum changes or a version ends, as far as the change itself says it: what is done to a token
+    /// touches whatever its principal approves, too.
     pub fn scopes(&self) -> Vec<Scope> {
         let of = |grants: &[Grant]| {
             let approvers = grants.iter().filter(|grant| grant.role == Role::Approver);
@@ -39,6 +44,17 @@ impl CommitteeChange {
             Self::Grant { grant, .. } | Self::Revoke { grant, .. } => of(std::slice::from_ref(grant)),
             Self::Token { grants, .. } => of(grants),
             Self::RevokeToken { .. } => Vec::new(),
+            Self::Withdraw { standard, .. } | Self::End { standard, .. } => {
+                vec![Scope::Under(standard.namespace().clone())]
+            }
+        }
+    }
+
+    /// The version that it ends.
+    pub fn version(&self) -> Option<(&StandardId, &Version)> {
+        match self {
+            Self::Withdraw { standard, version } | Self::End { standard, version, .. } => Some((standard, version)),
+            _ => None,
         }
     }
 
@@ -46,7 +62,7 @@ impl CommitteeChange {
     pub fn token_of(&self) -> Option<&Principal> {
         match self {
             Self::Token { principal, .. } | Self::RevokeToken { principal, .. } => Some(principal),
-            Self::Quorum { .. } | Self::Grant { .. } | Self::Revoke { .. } => None,
+            _ => None,
         }
     }
 }
@@ -57,12 +73,16 @@ impl FromStr for CommitteeChange {
     fn from_str(text: &str) -> Result<Self, String> {
         let why = || {
             format!(
-                "`{text}` is no change of a committee: write `quorum NAMESPACE NUMBER`, `grant NAME approver:NAMESPACE`, \
-                 `revoke NAME approver:NAMESPACE`, `token NAME ROLE:NAMESPACE` with all else that the token is for, or \
-                 `revoke-token NAME ID`"
+                "`{text}` is nothing that a committee agrees to: write `quorum NAMESPACE NUMBER`, `grant NAME approver:NAMESPACE`, \
+                 `revoke NAME approver:NAMESPACE`, `token NAME ROLE:NAMESPACE` with all else that the token is for, \
+                 `revoke-token NAME ID`, `withdraw STANDARD@=VERSION`, or `end STANDARD@=VERSION DAY`"
             )
         };
         let plain = |error: IdError| error.to_string();
+        let version = |text: &str| {
+            let (standard, version) = text.split_once("@=").ok_or_else(why)?;
+            Ok::<_, String>((standard.parse().map_err(plain)?, version.parse().map_err(|_| why())?))
+        };
         let mut words = text.split(' ');
         let (verb, name) = (words.next().unwrap_or_default(), words.next().ok_or_else(why)?);
         let rest: Vec<&str> = words.collect();
@@ -81,6 +101,14 @@ impl FromStr for CommitteeChange {
             }
             ("revoke-token", [id]) if is_id(id) => {
                 Self::RevokeToken { principal: name.parse().map_err(plain)?, id: (*id).to_owned() }
+            }
+            ("withdraw", []) => {
+                let (standard, version) = version(name)?;
+                Self::Withdraw { standard, version }
+            }
+            ("end", [day]) => {
+                let (standard, version) = version(name)?;
+                Self::End { standard, version, day: day.parse().map_err(|_| why())? }
             }
             _ => return Err(why()),
         };
@@ -104,6 +132,8 @@ impl fmt::Display for CommitteeChange {
                 grants.iter().try_for_each(|grant| write!(f, " {grant}"))
             }
             Self::RevokeToken { principal, id } => write!(f, "revoke-token {principal} {id}"),
+            Self::Withdraw { standard, version } => write!(f, "withdraw {standard}@={version}"),
+            Self::End { standard, version, day } => write!(f, "end {standard}@={version} {day}"),
         }
     }
 }
@@ -123,6 +153,8 @@ mod tests {
             "token li approver:bj",
             "token li reader:bj",
             "revoke-token li 0123456789abcdef",
+            "withdraw bj.water/meter@=1.0.0-rc.1",
+            "end bj.water/meter@=1.0.0 2099-01-01",
         ] {
             assert_eq!(text.parse::<CommitteeChange>().unwrap().to_string(), text);
         }
@@ -136,6 +168,10 @@ mod tests {
             "revoke-token li 0123456789ABCDEF",
             "give li approver:bj",
             "grant  li approver:bj",
+            "withdraw bj.water/meter",
+            "withdraw bj.water/meter@^1",
+            "end bj.water/meter@=1.0.0",
+            "end bj.water/meter@=1.0.0 2099-02-30",
         ] {
             assert!(text.parse::<CommitteeChange>().is_err(), "{text}");
         }

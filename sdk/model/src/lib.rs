@@ -8,7 +8,7 @@
 mod canonical; // one sequence of bytes for every spelling of the same document
 mod catalog; // from a reference to an exact version with all it needs
 mod code_list; // permissible values, with the dates on which they hold
-mod committee; // changes of who decides under a namespace
+mod committee; // what a committee agrees to: who decides, and the end of what it decided
 mod date; // a calendar day, read from text
 mod digest; // what identifies bytes for ever
 mod finding; // one conformance problem; all of them

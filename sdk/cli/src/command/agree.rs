@@ -12,13 +12,14 @@ use std::{
     time::SystemTime,
 };
 
-/// Agree, as an approver, to a change of your committee: a lower quorum, an approver more or less
+/// Agree, as an approver, to a change of your committee (a lower quorum, an approver more or less), or to the end of a version
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Where a quorum holds, a manager makes such a change once as many approvers have agreed as it asks for; all of them, where there are fewer.
-What was agreed to is void once that committee changes, and after 30 days. Without a change, those are listed that wait.
-The changes: quorum NAMESPACE NUMBER; grant NAME approver:NAMESPACE; revoke NAME approver:NAMESPACE; token NAME ROLE:NAMESPACE, with
-all else that the token of an approver is to be for; revoke-token NAME ID, of an approver's.
+What was agreed to is void once that committee, or the status of that version, changes, and after 30 days. Without a change, those are
+listed that wait. The changes: quorum NAMESPACE NUMBER; grant NAME approver:NAMESPACE; revoke NAME approver:NAMESPACE; token NAME ROLE:NAMESPACE, with
+all else that the token of an approver is to be for; revoke-token NAME ID, of an approver's; withdraw STANDARD@=VERSION; and end
+STANDARD@=VERSION DAY, for a deprecation that names the first day on which it governs no more.
 Example: guiju agree grant li.wei approver:bj.water --why 'decision 2026-31'")]
 pub struct AgreeArgs {
     /// The change, as the manager is to make it

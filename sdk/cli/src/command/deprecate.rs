@@ -12,6 +12,7 @@ use std::io::Write;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The step and its reason stand in the registry's log for ever. Safe to repeat: the same command again changes nothing.
+With --effective-to, where a quorum holds, as many approvers agree first as it asks for: guiju agree end STANDARD@=VERSION DAY.
 Example: guiju deprecate bj.example/lamp-post@=0.1.0 --why 'heights were in feet' --successor bj.example/lamp-post@^0.2")]
 pub struct DeprecateArgs {
     #[command(flatten)]

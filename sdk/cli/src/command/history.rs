@@ -91,7 +91,9 @@ fn recall(shelf: &Shelf<'_>, namespace: &Namespace, entries: &mut [LogEntry]) ->
 /// Whether an entry says how many must approve a version of the standard.
 fn is_quorum_of(standard: &StandardId, entry: &LogEntry) -> bool {
     let is_above = |scope: &String| scope.parse().is_ok_and(|above| standard.namespace().is_under(&above));
-    matches!(entry.event.as_str(), "quorum-set" | "agreed") && entry.scopes.iter().any(is_above)
+    // What was agreed to of the end of a version concerns that standard alone.
+    let is_of_all = matches!(entry.event.as_str(), "quorum-set" | "agreed") && entry.standard.is_empty();
+    is_of_all && entry.scopes.iter().any(is_above)
 }
 
 /// Texts of others come one to a line, so that none passes for an entry.
