@@ -117,7 +117,7 @@ fn any_bytes_are_an_openapi_document_or_a_fault() {
 
 #[test]
 fn any_bytes_are_protobuf_files_or_a_fault() {
-    replay("protobuf", protobuf::run, 1_000);
+    replay("protobuf", protobuf::run, 5_000);
 }
 
 #[test]
@@ -132,12 +132,31 @@ fn any_bytes_are_metadata_or_refused() {
 
 #[test]
 fn any_bytes_are_an_export_or_refused_with_a_line() {
-    replay("export", export::run, 1_000);
+    replay("export", export::run, 300);
 }
 
 #[test]
 fn any_answers_of_a_registry_are_proved_or_not_believed() {
     replay("upstream", upstream::run, 6_000);
+}
+
+/// What is refused at the door tries nothing behind it.
+#[test]
+fn seeds_of_documents_are_taken() {
+    type Taken = (&'static str, fn(&[u8]) -> bool, &'static [&'static str]);
+    let taken: [Taken; 5] = [
+        ("yaml", yaml::is_taken, &["trap-recursive", "webhook-body-lost", "json", "aliases"]),
+        ("protobuf", protobuf::is_taken, &["oneof-deleted", "rpc-types", "nested", "extension-range-deleted"]),
+        ("codes", codes::is_taken, &["share-class", "item-type", "quoted"]),
+        ("metadata", metadata::is_taken, &["least", "bj.population-person"]),
+        ("export", export::is_taken, &["whole", "one"]),
+    ];
+    for (name, is_taken, seeds) in taken {
+        for seed in seeds {
+            let path = root().join("tests/fuzz/corpus").join(name).join(seed);
+            assert!(is_taken(&fs::read(&path).expect("a seed")), "{} is refused", path.display());
+        }
+    }
 }
 
 /// What tells the truth is taken, or the target above would try nothing.

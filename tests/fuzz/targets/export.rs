@@ -10,12 +10,7 @@ use std::fs;
 
 pub fn run(data: &[u8]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for name in ["standards/bj.test/thing/1.0.0", "documents"] {
-        fs::create_dir_all(folder.path().join(name)).expect("a folder");
-    }
-    fs::write(folder.path().join("standards/bj.test/thing/1.0.0/schema.json"), "{}").expect("written");
-    fs::write(folder.path().join("log.ndjson"), data).expect("the temporary folder takes a file");
-    let log = match Exported::open(folder.path()) {
+    let log = match opened(data, &folder) {
         Ok(log) => log,
         Err(fault) => return assert!(fault.to_string().contains("log.ndjson"), "{fault}"),
     };
@@ -31,4 +26,19 @@ pub fn run(data: &[u8]) {
         let blob = log.blob(&digest).expect("it is there").expect("it is there");
         assert_eq!(guiju_model::Digest::of(&blob), digest, "a document is another");
     }
+}
+
+fn opened(data: &[u8], folder: &tempfile::TempDir) -> Result<Exported, guiju_server::Fault> {
+    for name in ["standards/bj.test/thing/1.0.0", "documents"] {
+        fs::create_dir_all(folder.path().join(name)).expect("a folder");
+    }
+    fs::write(folder.path().join("standards/bj.test/thing/1.0.0/schema.json"), "{}").expect("written");
+    fs::write(folder.path().join("log.ndjson"), data).expect("the temporary folder takes a file");
+    Exported::open(folder.path())
+}
+
+/// Whether it is taken, so that a seed tries more than the door.
+#[allow(dead_code)] // the libFuzzer target has no use for it
+pub fn is_taken(data: &[u8]) -> bool {
+    opened(data, &tempfile::tempdir().expect("a temporary folder")).is_ok()
 }
