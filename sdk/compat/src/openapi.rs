@@ -62,7 +62,7 @@ const READINGS: [&str; 4] = [
 pub(crate) fn compare(old: &Side, new: &Side, one: &Contract, other: &Contract, budget: &Budget) -> Verdict {
     let mut differ = differ::Differ::new(one, other, budget);
     differ.operations();
-    differ.outside_operations();
+    differ.servers();
     let (mut changes, mut proof) = differ.finished();
     if !one.api.calls.is_empty() || !other.api.calls.is_empty() {
         let (asks, answers) = (other.calling(&one.api), one.calling(&other.api));

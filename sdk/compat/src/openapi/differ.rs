@@ -1,8 +1,10 @@
 //! Two contracts, operation by operation and part by part.
 
 mod build; // whole messages around a part
+mod encoding; // how the parts of a form are written
 mod replies; // what is answered
 mod requests; // what is asked
+mod servers; // where it is asked
 mod turned; // webhooks and callbacks
 
 use super::{
@@ -17,7 +19,7 @@ use crate::{
 use guiju_model::{Date, Text};
 use guiju_validator::openapi::{Direction, Operation, Parameter};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(super) struct Differ<'c> {
     questions: Questions<'c>,
@@ -221,6 +223,9 @@ impl<'c> Differ<'c> {
         self.body(before, after);
         self.responses(before, after);
         self.security(before, after);
+        if !self.is_turned {
+            self.servers_of(before, after);
+        }
         let label = label(before);
         if self.is_newly(before.deprecated, after.deprecated) {
             let places = [Some(before.place.clone()), Some(after.place.clone())];
@@ -234,22 +239,6 @@ impl<'c> Differ<'c> {
             let place = |operation: &Operation| Some(format!("{}/callbacks", operation.place));
             let detail = said("callbacks of callbacks are not compared", "不比较回调中的 callbacks");
             self.tell("undecided-narrowed", [place(before), place(after)], detail, None, &label, |_| None);
-        }
-    }
-
-    pub fn outside_operations(&mut self) {
-        let (old, new) = (self.questions.old, self.questions.new);
-        let both = |place: &str| [Some(place.to_owned()), Some(place.to_owned())];
-        let servers = |contract: &Contract| -> BTreeSet<String> {
-            let all = contract.api.document.get("servers").and_then(Value::as_array).into_iter().flatten();
-            let all: BTreeSet<String> =
-                all.filter_map(|server| server.get("url")?.as_str()).map(str::to_owned).collect();
-            if all.is_empty() { ["/".to_owned()].into() } else { all }
-        };
-        let gone: Vec<String> = servers(old).difference(&servers(new)).map(|url| format!("`{url}`")).collect();
-        if !gone.is_empty() {
-            let detail = said(gone.join(", "), gone.join("、"));
-            self.tell("server-removed", both("/servers"), detail, Some(Bump::Minor), "", |_| None);
         }
     }
 
@@ -344,11 +333,10 @@ fn parameter_named(parameter: &Parameter) -> Text {
     said(format!("`{}` in {place}", parameter.name), format!("{place} 中的“{}”", parameter.name))
 }
 
-/// A media type of a range.
-fn concrete(media: &str) -> String {
-    match media {
-        "*/*" | "application/*" => "application/json".into(),
-        "text/*" => "text/plain".into(),
-        other => other.replace("/*", "/x"),
+/// A media type, and the range that it stands for.
+fn media_named(media: &str, entry: &str) -> Text {
+    if entry.ends_with("/*") {
+        return said(format!("`{media}` of `{entry}`"), format!("`{entry}` 中的 `{media}`"));
     }
+    said(format!("`{media}`"), format!("`{media}`"))
 }

@@ -98,10 +98,63 @@ fn tells_success(operation: &Operation) -> bool {
 
 /// The entry for a media type: itself, or the narrowest range that it is in.
 pub(super) fn media<'m>(content: &'m BTreeMap<String, Media>, media: &str) -> Option<&'m Media> {
-    let kind = media.split('/').next().unwrap_or_default();
-    let plain = media.split(';').next().unwrap_or_default();
-    let range = format!("{kind}/*");
-    [media, plain, range.as_str(), "*/*"].into_iter().find_map(|name| content.get(name))
+    entry(content, media).map(|(_, media)| media)
+}
+
+/// The same with the name under which it stands.
+pub(super) fn entry<'m>(content: &'m BTreeMap<String, Media>, media: &str) -> Option<(&'m str, &'m Media)> {
+    let range = format!("{}/*", kind(media));
+    let found =
+        [media, plain_name(media), range.as_str(), "*/*"].into_iter().find_map(|name| content.get_key_value(name));
+    found.map(|(name, media)| (name.as_str(), media))
+}
+
+fn kind(media: &str) -> &str {
+    media.split('/').next().unwrap_or_default()
+}
+
+fn plain_name(media: &str) -> &str {
+    media.split(';').next().unwrap_or_default()
+}
+
+/// One media type for each way in which two versions can tell of one: all that either names, and of each range one that neither
+/// names. What holds of these holds of all.
+pub(super) fn media_types(one: &BTreeMap<String, Media>, other: &BTreeMap<String, Media>) -> Vec<String> {
+    let named: Vec<&str> = one.keys().chain(other.keys()).map(String::as_str).collect();
+    let mut found: Vec<String> = Vec::new();
+    for name in &named {
+        let each = if name.ends_with("/*") { unnamed(kind(name), &named) } else { (*name).to_owned() };
+        if !found.contains(&each) {
+            found.push(each);
+        }
+    }
+    found
+}
+
+/// A media type of a kind, or of any kind, that stands in no narrower entry.
+fn unnamed(range: &str, named: &[&str]) -> String {
+    let known = [
+        "application/json",
+        "application/xml",
+        "application/octet-stream",
+        "text/plain",
+        "text/csv",
+        "text/html",
+        "image/png",
+        "image/jpeg",
+    ];
+    let kinds = if range == "*" { "x" } else { range };
+    let made = (1..).map(|number| match range {
+        "*" => format!("{kinds}-{number}/x"),
+        _ => format!("{kinds}/x-{number}"),
+    });
+    let mut all = known.into_iter().map(str::to_owned).chain(made);
+    let is_free = |media: &String| {
+        let is_of_range =
+            range == "*" && !named.contains(&format!("{}/*", kind(media)).as_str()) || kind(media) == range;
+        is_of_range && named.iter().all(|name| plain_name(name) != media)
+    };
+    all.find(is_free).unwrap_or_default()
 }
 
 impl Questions<'_> {

@@ -1,9 +1,9 @@
 //! Whole messages around the part that a change is about, held against both versions before they are shown.
 
-use super::{Differ, concrete};
+use super::Differ;
 use crate::{
     openapi::{
-        message::{Payload, Refusal, Reply, Request, counterpart, find, lets_in, media, names_in_path},
+        message::{Payload, Refusal, Reply, Request, counterpart, find, lets_in, media, media_types, names_in_path},
         schemas::Which,
         witness,
     },
@@ -12,6 +12,7 @@ use crate::{
 use guiju_model::{Date, Finding};
 use guiju_validator::openapi::{Body, Direction, In, Operation, Parameter, Response};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 impl Differ<'_> {
     /// A request by the old version, of no more than it must hold; where it can be, one that the new version takes, too.
@@ -70,16 +71,19 @@ impl Differ<'_> {
     }
 
     fn body_of(&mut self, from: Which, body: &Body, other: Option<&Body>) -> Option<Option<Payload>> {
-        let both =
-            body.content.iter().find_map(|(name, own)| Some((name, own, media(&other?.content, &concrete(name))?)));
-        let (name, own, next) = match both {
-            Some((name, own, next)) => (name, own, Some(next)),
-            None => body.content.iter().next().map(|(name, own)| (name, own, None))?,
+        let nothing = BTreeMap::new();
+        let theirs = other.map_or(&nothing, |other| &other.content);
+        let names = media_types(&body.content, theirs);
+        let own = |name: &String| Some((name.clone(), media(&body.content, name)?));
+        let both = names.iter().find_map(|name| Some((own(name)?, media(theirs, name)?)));
+        let ((name, own), next) = match both {
+            Some((own, next)) => (own, Some(next)),
+            None => (names.iter().find_map(own)?, None),
         };
         let schema = self.questions.of_media(from, own, Direction::Request);
         let next = next.map(|next| self.questions.of_media(from.other(), next, Direction::Request));
         let value = self.questions.sample(&schema, next.as_deref())?;
-        Some(Some((concrete(name), Some(value))))
+        Some(Some((name, Some(value))))
     }
 
     /// The same with a value for one of its parameters; without a value, with any.

@@ -1,9 +1,9 @@
 //! What is answered: statuses, headers, body.
 
-use super::{Differ, Part, concrete, label, said};
+use super::{Differ, Part, label, media_named, said};
 use crate::{
     openapi::{
-        message::{Refusal, Reply, Request, media, response},
+        message::{Refusal, Reply, Request, entry, media_types, response},
         schemas::Which,
     },
     verdict::Bump,
@@ -55,32 +55,37 @@ impl Differ<'_> {
         label: &str,
     ) {
         self.headers(before, after, status, [old, new], label);
-        for (name, own) in &old.content {
-            let name = concrete(name);
-            let Some(next) = media(&new.content, &name) else {
-                let places = [Some(own.place.clone()), Some(new.place.clone())];
-                let detail = said(format!("`{name}`"), format!("`{name}`"));
-                self.tell("response-media-type-removed", places, detail, Some(Bump::Major), label, |differ| {
-                    let accept = Some((name.clone(), status));
-                    let request = Request { accept, ..differ.request(before, Some(after))? };
-                    differ.shown(Which::Old, before, &request, Refusal::Accept, None)
-                });
-                continue;
+        let mut asked = BTreeSet::new();
+        for name in media_types(&old.content, &new.content) {
+            let (own, next) = match (entry(&old.content, &name), entry(&new.content, &name)) {
+                (Some((_, own)), Some((_, next))) => (own, next),
+                (Some((range, own)), None) => {
+                    let places = [Some(own.place.clone()), Some(new.place.clone())];
+                    let detail = media_named(&name, range);
+                    self.tell("response-media-type-removed", places, detail, Some(Bump::Major), label, |differ| {
+                        let accept = Some((name.clone(), status));
+                        let request = Request { accept, ..differ.request(before, Some(after))? };
+                        differ.shown(Which::Old, before, &request, Refusal::Accept, None)
+                    });
+                    continue;
+                }
+                (None, Some((range, next))) => {
+                    let places = [Some(old.place.clone()), Some(next.place.clone())];
+                    let detail = media_named(&name, range);
+                    self.tell("response-media-type-added", places, detail, Some(Bump::Minor), label, |differ| {
+                        // Who is called may answer so, and the caller does not take it.
+                        let schema = differ.questions.of_media(Which::New, next, Direction::Response);
+                        let value = differ.is_turned.then(|| differ.questions.sample(&schema, None))??;
+                        let body = Some((name.clone(), Some(value)));
+                        let reply = Reply { body, ..differ.reply(status, new, Some(old))? };
+                        differ.replied(Which::New, before, after, &reply, Refusal::MediaType, None)
+                    });
+                    continue;
+                }
+                (None, None) => continue,
             };
-            self.response_body(before, after, status, [old, new], (&name, own, next), label);
-        }
-        for (name, next) in &new.content {
-            if media(&old.content, &concrete(name)).is_none() {
-                let detail = said(format!("`{name}`"), format!("`{name}`"));
-                let places = [Some(old.place.clone()), Some(next.place.clone())];
-                self.tell("response-media-type-added", places, detail, Some(Bump::Minor), label, |differ| {
-                    // Who is called may answer so, and the caller does not take it.
-                    let schema = differ.questions.of_media(Which::New, next, Direction::Response);
-                    let value = differ.is_turned.then(|| differ.questions.sample(&schema, None))??;
-                    let body = Some((concrete(name), Some(value)));
-                    let reply = Reply { body, ..differ.reply(status, new, Some(old))? };
-                    differ.replied(Which::New, before, after, &reply, Refusal::MediaType, None)
-                });
+            if asked.insert((&own.place, &next.place)) {
+                self.response_body(before, after, status, [old, new], (&name, own, next), label);
             }
         }
     }
@@ -94,6 +99,7 @@ impl Differ<'_> {
         (name, own, next): (&str, &Media, &Media),
         label: &str,
     ) {
+        self.encodings(Direction::Response, name, [own, next], label);
         let (one, other) = (
             self.questions.of_media(Which::Old, own, Direction::Response),
             self.questions.of_media(Which::New, next, Direction::Response),

@@ -1,15 +1,15 @@
 //! What is asked: parameters, body, who may ask.
 
-use super::{Differ, Part, build::set, concrete, label, parameter_named, said};
+use super::{Differ, Part, build::set, label, media_named, parameter_named, said};
 use crate::{
     openapi::{
-        message::{Refusal, Request, counterpart, find, lets_in, media, named, pairs},
+        message::{Refusal, Request, counterpart, entry, find, lets_in, media_types, named, pairs},
         schemas::{Schema, Which},
     },
     verdict::Bump,
 };
 use guiju_model::Text;
-use guiju_validator::openapi::{Body, Direction, In, Operation, Parameter, Requirement};
+use guiju_validator::openapi::{Body, Direction, In, Media, Operation, Parameter, Requirement};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -224,51 +224,66 @@ impl Differ<'_> {
         if one.required && !other.required {
             self.tell("request-body-optional", places(), Text::default(), Some(Bump::Minor), &label, |_| None);
         }
-        for (name, own) in &one.content {
-            let name = concrete(name);
-            let Some(next) = media(&other.content, &name) else {
-                let places = [Some(own.place.clone()), None];
-                let detail = said(format!("`{name}`"), format!("`{name}`"));
-                self.tell("request-media-type-removed", places, detail, Some(Bump::Major), &label, |differ| {
-                    let mut request = differ.request(before, Some(after))?;
-                    let schema = differ.questions.of_media(Which::Old, own, Direction::Request);
-                    request.body = Some((name.clone(), Some(differ.questions.sample(&schema, None)?)));
-                    differ.shown(Which::Old, before, &request, Refusal::MediaType, None)
-                });
-                continue;
-            };
-            let (old, new) = (
-                self.questions.of_media(Which::Old, own, Direction::Request),
-                self.questions.of_media(Which::New, next, Direction::Request),
-            );
-            let part = Part {
-                direction: Direction::Request,
-                codes: ["request-body-narrowed", "request-body-widened"],
-                places: [Some(own.place.clone()), Some(next.place.clone())],
-                label: &label,
-                as_text: false,
-            };
-            self.schemas(&part, &old, &new, &mut |differ, from, value, day| {
-                let body = Some((name.clone(), Some(value.clone())));
-                match from {
-                    Which::Old => {
-                        let request = Request { body, ..differ.request(before, Some(after))? };
-                        differ.shown(Which::Old, before, &request, Refusal::Body, day)
-                    }
-                    Which::New => {
-                        let request = differ.request_as_new(before, after, |request| request.body = body)?;
-                        differ.shown(Which::New, after, &request, Refusal::Body, day)
-                    }
+        let mut asked = BTreeSet::new();
+        for name in media_types(&one.content, &other.content) {
+            let (own, next) = match (entry(&one.content, &name), entry(&other.content, &name)) {
+                (Some((_, own)), Some((_, next))) => (own, next),
+                (Some((range, own)), None) => {
+                    let places = [Some(own.place.clone()), None];
+                    let detail = media_named(&name, range);
+                    self.tell("request-media-type-removed", places, detail, Some(Bump::Major), &label, |differ| {
+                        let mut request = differ.request(before, Some(after))?;
+                        let schema = differ.questions.of_media(Which::Old, own, Direction::Request);
+                        request.body = Some((name.clone(), Some(differ.questions.sample(&schema, None)?)));
+                        differ.shown(Which::Old, before, &request, Refusal::MediaType, None)
+                    });
+                    continue;
                 }
-            });
-        }
-        for (name, next) in &other.content {
-            if media(&one.content, &concrete(name)).is_none() {
-                let detail = said(format!("`{name}`"), format!("`{name}`"));
-                let places = [None, Some(next.place.clone())];
-                self.tell("request-media-type-added", places, detail, Some(Bump::Minor), &label, |_| None);
+                (None, Some((range, next))) => {
+                    let (places, detail) = ([None, Some(next.place.clone())], media_named(&name, range));
+                    self.tell("request-media-type-added", places, detail, Some(Bump::Minor), &label, |_| None);
+                    continue;
+                }
+                (None, None) => continue,
+            };
+            if asked.insert((&own.place, &next.place)) {
+                self.body_of_media(before, after, (&name, own, next), &label);
             }
         }
+    }
+
+    fn body_of_media(
+        &mut self,
+        before: &Operation,
+        after: &Operation,
+        (name, own, next): (&str, &Media, &Media),
+        label: &str,
+    ) {
+        self.encodings(Direction::Request, name, [own, next], label);
+        let (old, new) = (
+            self.questions.of_media(Which::Old, own, Direction::Request),
+            self.questions.of_media(Which::New, next, Direction::Request),
+        );
+        let part = Part {
+            direction: Direction::Request,
+            codes: ["request-body-narrowed", "request-body-widened"],
+            places: [Some(own.place.clone()), Some(next.place.clone())],
+            label,
+            as_text: false,
+        };
+        self.schemas(&part, &old, &new, &mut |differ, from, value, day| {
+            let body = Some((name.to_owned(), Some(value.clone())));
+            match from {
+                Which::Old => {
+                    let request = Request { body, ..differ.request(before, Some(after))? };
+                    differ.shown(Which::Old, before, &request, Refusal::Body, day)
+                }
+                Which::New => {
+                    let request = differ.request_as_new(before, after, |request| request.body = body)?;
+                    differ.shown(Which::New, after, &request, Refusal::Body, day)
+                }
+            }
+        });
     }
 
     pub(super) fn security(&mut self, before: &Operation, after: &Operation) {
