@@ -745,17 +745,16 @@ impl Registry {
         found.into_iter().map(hit).collect()
     }
 
-    /// A few words around what was found, in the highest version that has it.
+    /// A few words around what was found, in the highest version that has most of it.
     fn excerpt(&self, found: &Match) -> Result<Option<String>, AskError> {
         let name = &found.standard.standard;
         let Some(metadata) = self.view().metadata(name)? else { return Ok(None) };
+        let mut versions = Vec::new();
         for (_, digest, _) in self.view().versions(name)?.into_iter().take(EXCERPT_VERSIONS_MAX) {
             let words = Words::of(&self.manifest(&digest)?, &metadata, |_, file| self.log.blob(file));
-            if let Some(excerpt) = words.map_err(StoreError::from)?.excerpt(&found.token, found.matched_in) {
-                return Ok(Some(excerpt));
-            }
+            versions.push(words.map_err(StoreError::from)?);
         }
-        Ok(None)
+        Ok(Words::excerpt_of(&versions, &found.tokens, found.matched_in))
     }
 
     /// Published versions that refer to a standard, directly or through others.

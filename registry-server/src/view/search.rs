@@ -19,8 +19,8 @@ pub struct Match {
     pub standard: StandardInfo,
     /// The worst of the best places of these words.
     pub matched_in: MatchedIn,
-    /// The first word that stands no better.
-    pub token: String,
+    /// The words that stand no better.
+    pub tokens: Vec<String>,
 }
 
 impl View {
@@ -36,17 +36,17 @@ impl View {
         for item in self.keys(TOKENS) {
             let (key, text) = item?;
             let text = String::from_utf8_lossy(&text);
-            let Some((matched_in, token)) = query.matched(&Tokens::kept(&text)) else { continue };
+            let Some((matched_in, tokens)) = query.matched(&Tokens::kept(&text)) else { continue };
             let Ok(name) = key[TOKENS.len()..].parse::<StandardId>() else { continue };
             if keep(&name) {
-                ranked.push((matched_in, name, token.to_owned()));
+                ranked.push((matched_in, name, tokens));
             }
         }
         ranked.sort();
         let mut hits = Vec::new();
-        for (matched_in, name, token) in ranked.into_iter().take(count) {
+        for (matched_in, name, tokens) in ranked.into_iter().take(count) {
             let Some(standard) = self.standard(&name)? else { continue };
-            hits.push(Match { standard, matched_in, token });
+            hits.push(Match { standard, matched_in, tokens });
         }
         Ok(hits)
     }

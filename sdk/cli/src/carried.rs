@@ -58,7 +58,7 @@ fn hit(standard: &StandardId, query: &Query) -> Option<SearchHit> {
         Words::of(&content.manifest, &metadata, file).ok()
     });
     let words: Vec<Words> = words.collect();
-    let (matched_in, token) = query.matched(&Tokens::of(&words))?;
-    let excerpt = words.iter().find_map(|words| words.excerpt(token, matched_in))?;
+    let (matched_in, tokens) = query.matched(&Tokens::of(&words))?;
+    let excerpt = Words::excerpt_of(&words, &tokens, matched_in)?;
     Some(SearchHit { standard: summary(standard)?, matched_in, excerpt })
 }

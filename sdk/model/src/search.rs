@@ -22,7 +22,7 @@ const WORD_CHARS_MAX: usize = 64;
 pub struct Words {
     name: String,
     titles: Vec<String>,
-    /// With their synonyms: what senders call them.
+    /// Names and titles of fields and of definitions, with what senders call them.
     data_elements: Vec<String>,
     text: Vec<String>,
 }
@@ -44,15 +44,16 @@ impl Words {
         for name in ["schema.json", "openapi.yaml", "openapi.json"] {
             let Some(digest) = manifest.files.get(name) else { continue };
             if let Ok(document) = read_json_or_yaml(&file(name, digest)?.unwrap_or_default()) {
-                words.gather(&document.value);
+                words.gather(&document.value, false);
             }
         }
         Ok(words)
     }
 
-    fn gather(&mut self, value: &Value) {
+    /// `is_element`: the value says what a data element is.
+    fn gather(&mut self, value: &Value, is_element: bool) {
         let Value::Object(members) = value else {
-            return value.as_array().into_iter().flatten().for_each(|item| self.gather(item));
+            return value.as_array().into_iter().flatten().for_each(|item| self.gather(item, false));
         };
         for (name, member) in members {
             match (name.as_str(), member) {
@@ -60,14 +61,19 @@ impl Words {
                 ("synonyms", Value::Array(texts)) => {
                     self.data_elements.extend(texts.iter().filter_map(Value::as_str).map(str::to_owned));
                 }
+                ("title" | "titleZh", Value::String(text)) if is_element => self.data_elements.push(text.clone()),
                 ("title" | "titleZh" | "description" | "summary" | "operationId", Value::String(text)) => {
                     self.text.push(text.clone());
                 }
                 ("properties", Value::Object(all)) => {
                     self.data_elements.extend(all.keys().cloned());
-                    self.gather(member);
+                    all.values().for_each(|field| self.gather(field, true));
                 }
-                _ => self.gather(member),
+                ("$defs" | "definitions", Value::Object(all)) => {
+                    all.values().for_each(|definition| self.gather(definition, true));
+                }
+                ("x-guiju", Value::Object(_)) => self.gather(member, is_element),
+                _ => self.gather(member, false),
             }
         }
     }
@@ -89,11 +95,30 @@ impl Words {
         MatchedIn::ALL.iter().flat_map(of)
     }
 
-    /// A few words around one of a query, in a text of that place; none where it does not stand there.
-    pub fn excerpt(&self, token: &str, place: MatchedIn) -> Option<String> {
-        let holds =
-            |text: &&String| tokens(text).range(token.to_owned()..).next().is_some_and(|at| at.starts_with(token));
-        self.texts(place).iter().find(holds).map(|text| around(text, token))
+    /// A few words around those of a query, in the text of that place where most of them stand; none where none does. With it, how
+    /// many do.
+    pub fn excerpt(&self, tokens: &[String], place: MatchedIn) -> Option<(usize, String)> {
+        let mut best: Option<(usize, &String)> = None;
+        for text in self.texts(place) {
+            let words = self::tokens(text);
+            let begins =
+                |token: &&String| words.range((*token).clone()..).next().is_some_and(|at| at.starts_with(*token));
+            let count = tokens.iter().filter(begins).count();
+            if count > best.map_or(0, |(most, _)| most) {
+                best = Some((count, text));
+            }
+        }
+        best.map(|(count, text)| (count, around(text, tokens)))
+    }
+
+    /// The excerpt of that version, of several, which has most of the words.
+    pub fn excerpt_of<'w>(
+        versions: impl IntoIterator<Item = &'w Words>,
+        tokens: &[String],
+        place: MatchedIn,
+    ) -> Option<String> {
+        let found = versions.into_iter().filter_map(|words| words.excerpt(tokens, place));
+        found.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, text)| text)
     }
 }
 
@@ -157,13 +182,13 @@ impl Query {
         Self { lines: tokens(text).into_iter().map(|token| format!("\n{token}")).collect() }
     }
 
-    /// Where it is found among the words of a standard: the worst of the best places of its words, and the first word that stands
-    /// no better; none where one is missing.
-    pub fn matched(&self, among: &Tokens<'_>) -> Option<(MatchedIn, &str)> {
+    /// Where it is found among the words of a standard: the worst of the best places of its words, and the words that stand no
+    /// better; none where one is missing.
+    pub fn matched(&self, among: &Tokens<'_>) -> Option<(MatchedIn, Vec<String>)> {
         let places = self.lines.iter().map(|line| among.best(line).map(|place| (place, &line[1..])));
-        // Of equals the first: a later one takes its place only where it is worse.
-        let places = places.collect::<Option<Vec<_>>>()?.into_iter();
-        places.reduce(|worst, next| if next.0 > worst.0 { next } else { worst })
+        let places = places.collect::<Option<Vec<_>>>()?;
+        let worst = places.iter().map(|(place, _)| *place).max()?;
+        Some((worst, places.iter().filter(|(place, _)| *place == worst).map(|(_, word)| (*word).to_owned()).collect()))
     }
 }
 
@@ -188,16 +213,30 @@ fn is_han(c: char) -> bool {
     ('\u{3400}'..='\u{9fff}').contains(&c) || c >= '\u{20000}'
 }
 
-/// A few words around the first place where one stands, on one line.
-fn around(text: &str, token: &str) -> String {
+/// A few words around the place where most of some stand, on one line.
+fn around(text: &str, tokens: &[String]) -> String {
     const AROUND: usize = 30;
+    /// Places of one word that are looked at.
+    const PLACES_MAX: usize = 64;
     let letters: Vec<char> = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
     let lower = text.to_lowercase();
-    let begins = |at: &usize| !lower[..*at].ends_with(char::is_alphanumeric) || token.starts_with(is_han);
-    let at =
-        lower.match_indices(token).map(|(at, _)| at).find(begins).or_else(|| lower.find(token)).unwrap_or_default();
+    let mut places: Vec<(usize, &String)> = Vec::new();
+    for token in tokens {
+        let joins = |c: char| c.is_alphanumeric() && !is_han(c);
+        let begins = |at: &usize| !lower[..*at].ends_with(joins) || token.starts_with(is_han);
+        let all = lower.match_indices(token).map(|(at, _)| at).filter(begins).take(PLACES_MAX);
+        places.extend(all.map(|at| (at, token)));
+    }
+    places.sort_unstable();
+    let near = |at: usize, token: &String| {
+        places.iter().any(|(other, known)| *known == token && other.abs_diff(at) + token.len() <= AROUND)
+    };
+    let count = |at: usize| tokens.iter().filter(|token| near(at, token)).count();
+    // Of equals the first.
+    let best = places.iter().rev().max_by_key(|(at, _)| count(*at));
+    let (at, length) = best.map_or((0, 0), |(at, token)| (*at, token.chars().count()));
     let before = lower[..at].chars().count().min(letters.len());
-    let after = (before + token.chars().count()).min(letters.len());
+    let after = (before + length).min(letters.len());
     let (mut from, mut to) = (before.saturating_sub(AROUND), (after + AROUND).min(letters.len()));
     // No word is told in part, but for those of Han characters, which have no ends to be seen.
     let in_word = |at: usize| {
@@ -229,9 +268,13 @@ mod tests {
     fn an_excerpt_stands_where_the_word_does() {
         let text =
             "The household register, which is kept by the police, and what a person is called in it: a full name";
-        assert_eq!(around(text, "name"), "…is called in it: a full name");
-        assert_eq!(around("姓名\n（曾用名）", "曾用"), "姓名 （曾用名）");
-        assert_eq!(around("ethnic and thin", "thin"), "ethnic and thin");
+        let around =
+            |text: &str, words: &[&str]| around(text, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(around(text, &["name"]), "…is called in it: a full name");
+        assert_eq!(around("姓名\n（曾用名）", &["曾用"]), "姓名 （曾用名）");
+        assert_eq!(around("ethnic and thin", &["thin"]), "ethnic and thin");
+        let basis = "GB 32100-2015 GB/T 12402-2000 GB/T 12406-2022 GB/T 2260-2007 GB 11643-1999";
+        assert_eq!(around(basis, &["gb", "11643"]), "…12406-2022 GB/T 2260-2007 GB 11643-1999");
     }
 
     #[test]
@@ -239,7 +282,7 @@ mod tests {
         let words = Words {
             name: "bj.population/person".into(),
             titles: vec!["人口基础信息".into(), "Person".into()],
-            data_elements: vec!["cert_no".into(), "公民身份号码".into()],
+            data_elements: vec!["cert_type".into(), "cert_no".into(), "公民身份号码".into()],
             text: vec!["who lives here".into()],
         };
         let all = Tokens::of([&words]);
@@ -250,9 +293,32 @@ mod tests {
         assert_eq!(place("身份号码"), Some(MatchedIn::DataElement));
         assert_eq!(place("person liv"), Some(MatchedIn::Text));
         assert_eq!((place("person water"), place(" ")), (None, None));
-        let query = Query::of("person 号码");
-        let (place, token) = query.matched(&all).unwrap();
-        assert_eq!(words.excerpt(token, place).as_deref(), Some("公民身份号码"));
-        assert_eq!(words.excerpt("water", place), None);
+        let excerpt = |query: &str| {
+            let (place, tokens) = Query::of(query).matched(&all)?;
+            Words::excerpt_of([&words], &tokens, place)
+        };
+        assert_eq!(excerpt("person 号码").as_deref(), Some("公民身份号码"));
+        assert_eq!(excerpt("no cert").as_deref(), Some("cert_no"), "the text that has most of them");
+        assert_eq!(words.excerpt(&["water".into()], MatchedIn::DataElement), None);
+    }
+
+    #[test]
+    fn titles_of_fields_and_definitions_are_of_data_elements() {
+        let mut words = Words::default();
+        words.gather(
+            &serde_json::json!({
+                "title": "Meter", "x-guiju": {"titleZh": "水表"},
+                "$defs": {"Point": {"title": "Place on earth", "properties": {"lon": {"title": "Longitude"}}}},
+                "properties": {"dn_mm": {
+                    "title": "Bore", "description": "Inside", "x-guiju": {"titleZh": "口径", "dataElement": "BJDE1"},
+                    "items": {"title": "One of them"}
+                }}
+            }),
+            false,
+        );
+        let all = ["Place on earth", "lon", "Longitude", "dn_mm", "Bore", "口径", "BJDE1"];
+        let sorted = |texts: &[String]| texts.iter().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(sorted(&words.data_elements), sorted(&all.map(str::to_owned)));
+        assert_eq!(sorted(&words.text), sorted(&["Meter", "水表", "Inside", "One of them"].map(str::to_owned)));
     }
 }
