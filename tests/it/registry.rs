@@ -1,10 +1,12 @@
 //! The registry without a network: publish, find, publish again, start again, lose the view.
 
-use guiju_model::{Kind, Package, Status};
+use guiju_model::{Digest, Kind, Package, Status};
+use guiju_proto::log::{Entry, entry::Event};
 use guiju_server::{
-    log::Journal,
+    log::{Append, Journal, Log, Memory},
     registry::{Caller, Happening, PublishError, Registry, StatusChange, Submission},
 };
+use prost::Message;
 use std::{fs, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 const METADATA: &str = r#"
@@ -203,4 +205,37 @@ fn many_publishers_share_durable_appends() {
     let (journal, opened) = Journal::open(&folder.path().join("journal")).unwrap();
     assert_eq!((opened.cut_bytes, journal.head().size), (0, 320));
     journal.verify().unwrap();
+}
+
+/// A log of two entries whose metadata say what this program does not know, as a server of a later release would have written it.
+#[test]
+fn a_log_of_a_newer_server_is_read() {
+    let (folder, newer) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let log = Arc::new(Memory::default());
+    let registry = Registry::open(log.clone(), &folder.path().join("view"), || 1_700_000_000_000).unwrap().0;
+    registry.publish(&Caller::open(), submission("bj.test/a", "1.0.0", SCHEMA)).unwrap();
+    let toml = format!("{METADATA}licence = \"CC0\"\n\n[contacts]\nmail = \"a@example.org\"\n");
+    let copy = Arc::new(Memory::default());
+    let mut entry = Entry::decode(log.entries(0, 1).unwrap()[0].as_slice()).unwrap();
+    let Some(Event::VersionPublished(published)) = &mut entry.event else { panic!("not a publication") };
+    published.metadata = Digest::of(toml.as_bytes()).as_bytes().to_vec().into();
+    let mut blobs: Vec<Vec<u8>> =
+        log.digests().unwrap().iter().map(|digest| log.blob(digest).unwrap().unwrap()).collect();
+    blobs.push(toml.clone().into_bytes());
+    let append = Append { operation_id: entry.operation_id.clone(), entry: entry.encode_to_vec(), blobs };
+    copy.append(&[append], 0).unwrap();
+
+    let registry = Registry::open(copy.clone(), &newer.path().join("view"), || 1_700_000_000_000).unwrap().0;
+    let info = registry.versions(&"bj.test/a".parse().unwrap()).unwrap().0;
+    assert_eq!((info.title_en.as_str(), info.version_count), ("Resident", 1));
+    assert_eq!(copy.blob(&Digest::of(toml.as_bytes())).unwrap().unwrap(), toml.as_bytes(), "nothing of it is lost");
+    // An author is told that the name is not known.
+    let again = Submission { metadata_toml: toml, ..submission("bj.test/a", "1.0.1", SCHEMA) };
+    let refused = registry.publish(&Caller::open(), again).unwrap_err().to_string();
+    assert!(refused.contains("unknown field"), "{refused}");
+    // Of a kind of entry that it does not know a server cannot tell whether it says who may do what: it stops there.
+    let unknown = Append { operation_id: "newer".into(), entry: [0xfa, 0x3f, 0].to_vec(), blobs: Vec::new() };
+    copy.append(&[unknown], 1).unwrap();
+    let stops = registry.catch_up().unwrap_err().to_string();
+    assert!(stops.contains("of a kind that this server does not know; use a newer one"), "{stops}");
 }

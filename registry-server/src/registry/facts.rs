@@ -153,7 +153,7 @@ impl Registry {
                         let manifest = self.manifest(&named)?;
                         let text = self.log.blob(&metadata)?;
                         let text = text.ok_or_else(|| fault("standard.toml is not in the log".into()))?;
-                        let metadata = Metadata::from_toml(&manifest.standard, &String::from_utf8_lossy(&text))
+                        let metadata = Metadata::from_log(&manifest.standard, &String::from_utf8_lossy(&text))
                             .map_err(|error| fault(error.to_string()))?;
                         let words = Words::of(&manifest, &metadata, |_, file| self.log.blob(file))?;
                         (manifest, metadata, words)
