@@ -115,7 +115,7 @@ fn row_hash(key: &[u8], value: &[u8]) -> u128 {
 
 const HEAD: &[u8] = b"head";
 /// Which rows there are and what they hold. A view with other rows is begun anew.
-const FORM: (&[u8], &[u8]) = (b"form", b"9");
+const FORM: (&[u8], &[u8]) = (b"form", b"10");
 /// A file in the view's folder that says why it is not to be trusted.
 const DOUBT: &str = "doubt";
 /// How the names of views end that were begun while the server ran.
