@@ -27,10 +27,11 @@ fn the_pages_of_findings_are_up_to_date() {
 }
 
 fn of_code(page: &Page) -> String {
-    let Page { code, severity, dimension, .. } = page;
+    let Page { code, severity, dimension, example, .. } = page;
+    let example_zh = page.example_zh.iter().map(|example| format!("\n{example}")).collect::<String>();
     format!(
         "# `{code}`: {}\n\n{} · {severity} · {dimension} ({})\n\n{}\n\n{}\n\n\
-         ## It reads\n\n```text\n{}\n{}\n```\n\n## Example\n\n```text\n{}\n```\n\n## Remedy\n\n{}\n\n{}\n",
+         ## It reads\n\n```text\n{}\n{}\n```\n\n## Example\n\n```text\n{example}{example_zh}\n```\n\n## Remedy\n\n{}\n\n{}\n",
         page.title_en,
         page.title_zh,
         dimension.zh(),
@@ -38,7 +39,6 @@ fn of_code(page: &Page) -> String {
         page.meaning_zh,
         page.message_en,
         page.message_zh,
-        page.example,
         page.remedy_en,
         page.remedy_zh
     )
@@ -61,8 +61,15 @@ fn every_page_of_a_finding_is_whole() {
     let places = |text: &str| -> BTreeSet<String> {
         Regex::new(r"\{([a-z_]+)\}").unwrap().captures_iter(text).map(|found| found[1].to_owned()).collect()
     };
+    // Words in a row outside quotes, or in brackets behind the example.
+    let prose = Regex::new(r"[a-z]+ [a-z]{2,} [a-z]|\([a-z0-9 ]*[a-z]{3}").unwrap();
+    let quoted = Regex::new("\"[^\"]*\"").unwrap();
     for page in pages() {
-        let Page { code, message_en, message_zh, .. } = page;
+        let Page { code, message_en, message_zh, example, example_zh, .. } = page;
+        let has_words = prose.is_match(&quoted.replace_all(example, ""));
+        assert!(!has_words || example_zh.is_some(), "{code} has an example in words, and none in Chinese");
+        let is_chinese = |text: &String| text.chars().any(|c| c >= '\u{3000}');
+        assert!(example_zh.iter().all(is_chinese), "{code} has no Chinese in its Chinese example");
         assert_eq!(places(message_en), places(message_zh), "{code} names other things in Chinese");
         for text in [&page.title_en, &page.title_zh, &page.meaning_en, &page.meaning_zh, &page.example] {
             assert!(!text.trim().is_empty(), "a part of {code} is empty");

@@ -20,8 +20,11 @@ pub struct Page {
     /// One line, with `{placeholders}` for what the finding names.
     pub message_en: String,
     pub message_zh: String,
-    /// A piece of a record that gets this finding.
+    /// A piece of a record that gets this finding, or what such a one is in words.
     pub example: String,
+    /// The same in Chinese, where there are words in it.
+    #[serde(default)]
+    pub example_zh: Option<String>,
     pub remedy_en: String,
     pub remedy_zh: String,
 }

@@ -71,7 +71,7 @@ fn explain(out: &mut impl Write, page: &Page, context: &Context) -> std::io::Res
     let parts = [
         (lang.pick("meaning", "含义"), lang.pick(&page.meaning_en, &page.meaning_zh)),
         (lang.pick("reads", "提示文字"), lang.pick(&page.message_en, &page.message_zh)),
-        (lang.pick("example", "示例"), page.example.as_str()),
+        (lang.pick("example", "示例"), lang.pick(&page.example, page.example_zh.as_ref().unwrap_or(&page.example))),
         (lang.pick("remedy", "改法"), remedy(page, *lang)),
     ];
     for (name, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
