@@ -16,6 +16,7 @@ use regex_automata::{
     util::start,
 };
 use std::{
+    cell::RefCell,
     collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
 };
@@ -47,11 +48,18 @@ pub enum Strings {
     Unknown(Cause),
 }
 
-/// Patterns compiled once, by their text.
+/// Patterns compiled once, by their text, and what was found of them.
 #[derive(Clone, Default)]
 pub struct Patterns {
     compiled: HashMap<String, Option<Rc<Compiled>>>,
+    found: Rc<RefCell<HashMap<Question, Strings>>>,
 }
+
+/// What was asked for: texts that match and fail, how long they are, which will not do, and how many are wanted.
+type Question = (Vec<String>, Vec<String>, [Option<u64>; 2], Vec<String>, usize);
+
+/// Answers that are kept.
+const FOUND_MAX: usize = 2_000;
 
 struct Compiled {
     regex: regex::Regex,
@@ -84,6 +92,21 @@ impl Patterns {
         if wanted.matching.is_empty() && wanted.failing.is_empty() {
             return plain(wanted, count);
         }
+        let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let lengths = [Some(wanted.length_min), wanted.length_max];
+        let question = (all(&wanted.matching), all(&wanted.failing), lengths, all(&wanted.excluded), count);
+        if let Some(known) = self.found.borrow().get(&question) {
+            return known.clone();
+        }
+        let strings = self.searched(wanted, count);
+        let mut found = self.found.borrow_mut();
+        if found.len() < FOUND_MAX {
+            found.insert(question, strings.clone());
+        }
+        strings
+    }
+
+    fn searched(&mut self, wanted: &Wanted<'_>, count: usize) -> Strings {
         let matching = wanted.matching.iter().map(|pattern| (*pattern, true));
         let patterns: Vec<_> = matching.chain(wanted.failing.iter().map(|pattern| (*pattern, false))).collect();
         if let Some((pattern, _)) = patterns.iter().find(|(pattern, _)| self.get(pattern).is_none()) {
