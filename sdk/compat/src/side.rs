@@ -4,8 +4,10 @@
 //! - References are made exact: what the same spelling means on either side is told apart by digest.
 
 use crate::{
+    loops,
     normal::{Document, Graph, Id, Lists, NormalError, day_before},
     openapi, protobuf, reading,
+    solve::plain,
 };
 use guiju_model::{Bundle, CodeList, Content, Date, Digest, Kind, Properties, Reading};
 use guiju_validator::{CheckOptions, CompileError, CompileOptions, Fault, Validator};
@@ -312,16 +314,23 @@ impl<'s> Pair<'s> {
         Ok(graph.all(vec![whole, below, top]))
     }
 
-    /// Reads a root document of either side.
+    /// Reads a root document of either side; none that leads back to itself without going into the value.
     pub fn read(&self, graph: &mut Graph, root: &Value, side: &Side) -> Result<Id, NormalError> {
-        graph.read(&Document {
+        let id = graph.read(&Document {
             root,
             is_new: std::ptr::eq(side, self.new),
             draft: side.draft,
             others: &self.others,
             lists: &self.lists,
             formats_asserted: side.reading.formats_asserted,
-        })
+        })?;
+        match loops::find(graph) {
+            None => Ok(id),
+            Some(target) => {
+                let reference = plain(graph.place(target).unwrap_or_default());
+                Err(NormalError::Reference { pointer: reference.clone(), reference })
+            }
+        }
     }
 
     /// Whether a document that both may refer to follows another draft than the roots: then it has no one meaning here.
