@@ -123,12 +123,18 @@ fn every_record_can_be_sent_as_a_table() {
         for (name, example) in &shelf.examples {
             let Some(columns) = columns(shelf.validator.fields(), example) else { continue };
             sent += 1;
-            let options = ReadOptions { format: Some(Format::Csv), jobs: 1, ..ReadOptions::default() };
+            let options =
+                ReadOptions { format: Some(Format::Csv), jobs: 1, with_shares: true, ..ReadOptions::default() };
             let table = table(&columns);
             let totals = check(&*table, &shelf.validator, &options, |told| {
                 let findings = match told {
                     Told::Input(finding) => vec![finding],
-                    Told::Record(checked) => checked.report.into_owned().findings,
+                    Told::Record(checked) => {
+                        let of_record = shelf.validator.share_of_bytes(&checked.json());
+                        let has_rules = !shelf.validator.data_set_rules().is_empty();
+                        assert_eq!(checked.share, of_record.filter(|_| has_rules), "{} {name}", shelf.name);
+                        checked.report.into_owned().findings
+                    }
                 };
                 let bad = findings.iter().filter(|finding| finding.severity != Severity::Info);
                 wrong.extend(bad.map(|finding| format!("{} {name}: {} {}", shelf.name, finding.code, finding.path)));

@@ -55,7 +55,7 @@ impl Conformance for Service {
         let header = stream::header(stream::next(&mut messages, idle).await?)?;
         let (reference, options) = (reference(&header.reference)?, check_options(header.options.clone())?);
         let (format, encoding) = (format(header.format)?, encoding(header.encoding)?);
-        let read = ReadOptions { format, encoding, jobs: 1, check: options };
+        let read = ReadOptions { format, encoding, jobs: 1, check: options, ..ReadOptions::default() };
         let caller = self.meant(&deed, reference.standard()).await?;
         // For who may check alone: others would take it away from them.
         let place = self.place(&self.check_streams, &deed, "check_streams_max")?;

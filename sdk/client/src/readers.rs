@@ -16,7 +16,7 @@ pub use table::{Columns, Row};
 
 use crate::Standard;
 use guiju_model::{Finding, Place, Report};
-use guiju_validator::{CheckOptions, Checker, Validator, codes};
+use guiju_validator::{CheckOptions, Checker, Validator, codes, dataset::Share};
 use lines::{Block, Blocks, DELIMITERS, Form};
 use split::{Raw, Splitter};
 use std::{
@@ -39,6 +39,8 @@ pub struct ReadOptions {
     pub encoding: Option<Encoding>,
     /// Workers; 0: one for each core.
     pub jobs: usize,
+    /// Whether each record that could be read comes with what the standard's rules between records keep of it.
+    pub with_shares: bool,
     pub check: CheckOptions,
 }
 
@@ -65,6 +67,8 @@ pub struct Checked<'t> {
     pub report: Cow<'t, Report>,
     /// Whether it could be read at all; a report of what could not is one finding.
     pub is_readable: bool,
+    /// What rules between records keep of it, where that was asked for, it could be read, and the standard has such rules.
+    pub share: Option<Share>,
 }
 
 impl Checked<'_> {
@@ -152,8 +156,15 @@ pub fn check(
         _ => None,
     };
     let clean = validator.empty_report();
-    let judge =
-        Judge { validator, table: table.as_ref(), options: &options.check, form, clean: &clean, encoding: &encoding };
+    let judge = Judge {
+        validator,
+        table: table.as_ref(),
+        options: &options.check,
+        with_shares: options.with_shares && !validator.data_set_rules().is_empty(),
+        form,
+        clean: &clean,
+        encoding: &encoding,
+    };
     let jobs = match options.jobs {
         0 => thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
@@ -295,6 +306,8 @@ struct Batch {
     told: usize,
     /// Of those in which anything was found, in order.
     found: Vec<Found>,
+    /// Of all that were judged, where shares are asked for.
+    shares: Vec<Option<Share>>,
 }
 
 /// What was found in a record of a batch. Its lines and rows count from the batch's first.
@@ -350,7 +363,7 @@ impl Batch {
         base: &Base,
         tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let mut found = std::mem::take(&mut self.found);
+        let (mut found, mut shares) = (std::mem::take(&mut self.found), std::mem::take(&mut self.shares));
         let mut next = found.drain(..).peekable();
         for at in std::mem::replace(&mut self.told, self.judged)..self.judged {
             let raw = &self.raws[at];
@@ -364,10 +377,11 @@ impl Batch {
             };
             let row = judge.table.filter(|_| raw.fault.is_none()).map(|table| table.row(source, is_readable));
             let (index, line) = (base.index + at as u64, base.line + raw.line);
-            tell(Checked { index, line, source, row, report, is_readable })?;
+            let share = shares.get_mut(at).and_then(Option::take);
+            tell(Checked { index, line, source, row, report, is_readable, share })?;
         }
         drop(next);
-        self.found = found;
+        (self.found, self.shares) = (found, shares);
         ControlFlow::Continue(())
     }
 
@@ -375,6 +389,7 @@ impl Batch {
         self.items.clear();
         self.raws.clear();
         self.found.clear();
+        self.shares.clear();
         (self.is_split, self.judged, self.told) = (false, 0, 0);
     }
 }
@@ -501,6 +516,7 @@ struct Judge<'j> {
     validator: &'j Validator,
     table: Option<&'j Table>,
     options: &'j CheckOptions,
+    with_shares: bool,
     form: Form,
     /// The report on a record in which nothing was found.
     clean: &'j Report,
@@ -547,16 +563,29 @@ impl Worker<'_> {
             batch.block.split(self.judge.form, &mut batch.raws);
         }
         let (mut at, mut found, mut count) = (batch.judged, std::mem::take(&mut batch.found), 0);
+        let mut shares = std::mem::take(&mut batch.shares);
         let bytes = batch.with_room();
         while at < batch.raws.len() && count < BATCH_FINDINGS {
             let raw = &batch.raws[at];
-            if let (Some(report), is_readable) = self.judge_one(raw, bytes, at as u64) {
+            let (report, is_readable) = self.judge_one(raw, bytes, at as u64);
+            if self.judge.with_shares {
+                shares.push(is_readable.then(|| self.share(&bytes[raw.bytes.clone()])).flatten());
+            }
+            if let Some(report) = report {
                 count += 1 + report.findings.len();
                 found.push(Found { at, report: Box::new(report), is_readable });
             }
             at += 1;
         }
-        (batch.judged, batch.found) = (at, found);
+        (batch.judged, batch.found, batch.shares) = (at, found, shares);
+    }
+
+    /// What rules between records keep of the one that was just judged.
+    fn share(&mut self, record: &[u8]) -> Option<Share> {
+        match self.judge.table {
+            Some(table) => table.share(self.judge.validator, &mut self.cells),
+            None => self.judge.validator.share_of_bytes(record),
+        }
     }
 
     fn judge_one(&mut self, raw: &Raw, bytes: &[u8], index: u64) -> table::Found {

@@ -2,7 +2,8 @@
 //! between a record and the one of another data set that it refers to.
 //!
 //! [`DataSetRules`] are read from a standard once; a [`DataSet`] is fed record by record and says at the end what one
-//! record alone cannot show.
+//! record alone cannot show. What the rules keep of a record is its [`Share`]: any thread reads it off the record, and the
+//! one that holds the data set takes it in.
 //!
 //! # Invariants
 //! - A record is not kept: of each, a rule keeps a digest of the key and the few numbers or texts that it compares.
@@ -16,16 +17,20 @@ mod declare; // what a standard declares
 mod group; // rules that compare the records of a group
 mod joined; // rules over a record and the one that it refers to
 mod key; // which records have the same key
+mod share; // what the rules keep of one record
+
+pub use share::Share;
 
 use crate::codes;
 use crate::json;
 use crate::record::Record;
-use crate::rules::{Fault, Head, all_hold};
+use crate::rules::{Fault, Head};
 use group::Gathered;
 use guiju_model::{Finding, StandardId};
 use joined::{Disagreeing, Joined};
-use key::{KeyDigest, digest};
-use std::collections::{HashMap, HashSet};
+use key::KeyDigest;
+use share::Target;
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use declare::{Joining, Key, Kind, Reference, Rule};
 
@@ -132,15 +137,8 @@ impl<'r> DataSet<'r> {
         self
     }
 
-    /// Takes in the bytes of one record; where they are no JSON, its report says so, and there is nothing to take in.
-    pub fn record_bytes(&mut self, number: u64, record: &[u8]) -> Vec<DataSetFinding> {
-        match json::read(record, DEPTH_MAX).document {
-            Some(document) => self.record(number, &document.root()),
-            None => Vec::new(),
-        }
-    }
-
-    /// As [`target`](Self::target), from the bytes of a record.
+    /// As [`target`](Self::target), from the bytes of a record; where they are no JSON, its report says so, and there is nothing to
+    /// take in.
     pub fn target_bytes(&mut self, standard: &StandardId, record: &[u8]) {
         if let Some(document) = json::read(record, DEPTH_MAX).document {
             self.target(standard, &document.root());
@@ -149,22 +147,26 @@ impl<'r> DataSet<'r> {
 
     /// Takes one record in. What is wrong with its key is said at once, all else by [`finish`](Self::finish).
     pub fn record(&mut self, number: u64, record: &dyn Record) -> Vec<DataSetFinding> {
+        self.take(number, Share::of(self.rules, self.own.as_ref(), record))
+    }
+
+    /// As [`record`](Self::record), of what was read off it before.
+    pub fn take(&mut self, number: u64, share: Share) -> Vec<DataSetFinding> {
+        let Share { keys, references, target, parts } = share;
         let mut findings = Vec::new();
-        for place in 0..self.rules.keys.len() {
-            findings.extend(self.key(place, number, record));
+        for (place, key) in keys.into_iter().enumerate() {
+            findings.extend(key.and_then(|key| self.key(place, number, key)));
         }
-        for place in 0..self.rules.references.len() {
-            findings.extend(self.reference(place, number, record));
+        for (place, keys) in references.into_iter().enumerate() {
+            findings.extend(self.reference(place, number, keys));
         }
-        if let Some(own) = self.own.clone() {
-            self.target(&own, record);
-        }
-        for (place, rule) in self.rules.rules.iter().enumerate() {
+        self.take_target(target);
+        for (place, (rule, part)) in self.rules.rules.iter().zip(parts).enumerate() {
             let max = if matches!(rule.kind, Kind::Joined(_)) { JOINED_MAX } else { ENTRIES_MAX };
             if self.gathered[place].len() >= max {
                 findings.extend(self.stop(&format!("/dataset/{place}"), &rule.head.id, number, max));
-            } else if all_hold(&rule.filter, record) {
-                self.gather(place, rule, number, record);
+            } else if let Some(part) = part {
+                self.gathered[place].take(part, number);
             }
         }
         findings.into_iter().map(|finding| finding.of_document(&self.document)).collect()
@@ -172,34 +174,17 @@ impl<'r> DataSet<'r> {
 
     /// Takes in a record of another data set that this one refers to, before or after the records that do.
     pub fn target(&mut self, standard: &StandardId, record: &dyn Record) {
-        for (place, reference) in self.rules.references.iter().enumerate() {
-            if reference.to != *standard || !all_hold(&reference.to_filter, record) {
-                continue;
-            }
-            let keys = reference.to_fields.keys(record);
-            if keys.is_empty() {
-                continue;
-            }
-            self.targets[place].get_or_insert_default().extend(keys.iter().map(|(key, _)| *key));
-            for (rule, gathered) in self.rules.rules.iter().zip(&mut self.gathered) {
-                if let (Kind::Joined(joining), Gathered::Joined(joined)) = (&rule.kind, gathered)
-                    && joining.reference == place
-                {
-                    joined.take_other(joining, &keys, record, JOINED_MAX);
-                }
-            }
-        }
+        self.take_target(Target::all_of(self.rules, standard, record));
     }
 
-    fn gather(&mut self, place: usize, rule: &Rule, number: u64, record: &dyn Record) {
-        match (&rule.kind, &mut self.gathered[place]) {
-            (Kind::Joined(joining), Gathered::Joined(joined)) => {
-                let reference = &self.rules.references[joining.reference];
-                if all_hold(&reference.filter, record) {
-                    joined.take(joining, reference.fields.keys(record), number, record);
+    fn take_target(&mut self, targets: Vec<Target>) {
+        for Target { reference, keys, joined } in targets {
+            self.targets[reference].get_or_insert_default().extend(keys.iter().map(|(key, _)| *key));
+            for (rule, values) in joined {
+                if let Gathered::Joined(joined) = &mut self.gathered[rule] {
+                    joined.take_other(&keys, &values, JOINED_MAX);
                 }
             }
-            (_, gathered) => drop(gathered.take(rule, number, record)),
         }
     }
 
@@ -241,28 +226,21 @@ impl<'r> DataSet<'r> {
         findings.into_iter().map(|(_, finding)| finding).collect()
     }
 
-    fn key(&mut self, place: usize, number: u64, record: &dyn Record) -> Option<DataSetFinding> {
+    fn key(&mut self, place: usize, number: u64, digest: KeyDigest) -> Option<DataSetFinding> {
         let key = &self.rules.keys[place];
-        if !all_hold(&key.filter, record) {
-            return None;
+        let is_full = self.keys[place].len() >= ENTRIES_MAX;
+        match self.keys[place].entry(digest) {
+            Entry::Occupied(first) => Some(key.twice(place, *first.get(), number)),
+            Entry::Vacant(_) if is_full => self.stop(&format!("/keys/{place}"), &key.id, number, ENTRIES_MAX),
+            Entry::Vacant(free) => {
+                free.insert(number);
+                None
+            }
         }
-        let digest = digest(record, &key.fields)?;
-        if let Some(first) = self.keys[place].get(&digest) {
-            return Some(key.twice(place, *first, number));
-        }
-        if self.keys[place].len() >= ENTRIES_MAX {
-            return self.stop(&format!("/keys/{place}"), &key.id, number, ENTRIES_MAX);
-        }
-        self.keys[place].insert(digest, number);
-        None
     }
 
-    fn reference(&mut self, place: usize, number: u64, record: &dyn Record) -> Option<DataSetFinding> {
+    fn reference(&mut self, place: usize, number: u64, keys: Vec<(KeyDigest, Option<u32>)>) -> Option<DataSetFinding> {
         let reference = &self.rules.references[place];
-        if !all_hold(&reference.filter, record) {
-            return None;
-        }
-        let keys = reference.fields.keys(record);
         if !keys.is_empty() && self.referring[place].len() >= ENTRIES_MAX {
             return self.stop(&format!("/references/{place}"), &reference.head.id, number, ENTRIES_MAX);
         }

@@ -3,11 +3,12 @@
 use crate::{
     codes,
     compile::{Judging, Subject},
-    dataset::{DataSet, DataSetRules},
+    dataset::{DataSet, DataSetRules, Share},
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
     plan::{Engine, Plan},
     program::{Doubt, Memory, Program, Row, Sign, Span, StateId, Step, What, Within},
+    record::Record,
     survey::{SchemaId, Way},
 };
 use guiju_model::{CodeList, Date, Digest, Finding, Report, StandardId, Unlisted};
@@ -117,6 +118,16 @@ impl Validator {
         // The rules of a bare schema are named by their pointers alone.
         let document = if standard.is_bare() { "#".into() } else { format!("{standard}@{version}#") };
         DataSet::new(&self.data_set, Some(standard.clone())).of_document(document)
+    }
+
+    /// What the rules between records keep of this one.
+    pub fn share(&self, record: &dyn Record) -> Share {
+        Share::of(&self.data_set, Some(&self.subject.standard), record)
+    }
+
+    /// The same of a record's bytes; none where they are no JSON.
+    pub fn share_of_bytes(&self, record: &[u8]) -> Option<Share> {
+        Share::of_bytes(&self.data_set, Some(&self.subject.standard), record)
     }
 
     /// A report without findings yet, for what readers find before there is a record.

@@ -156,7 +156,7 @@ fn options(args: &CheckArgs, context: &Context) -> ReadOptions {
         with_values: args.values,
         ..CheckOptions::default()
     };
-    ReadOptions { format: args.format, encoding: args.encoding, jobs: args.jobs, check }
+    ReadOptions { format: args.format, encoding: args.encoding, jobs: args.jobs, with_shares: true, check }
 }
 
 fn of_schema(path: &Path) -> Result<Rc<Validator>, Failure> {
@@ -226,7 +226,7 @@ impl Bench<'_> {
         telling.partner(standard, None);
         let other = self.compiled(&partner.standard)?;
         let (mut unreadable, mut fault) = (0_u64, None);
-        let options = ReadOptions { format: None, encoding: None, ..options.clone() };
+        let options = ReadOptions { format: None, encoding: None, with_shares: false, ..options.clone() };
         let read = readers::check(open(&partner.path)?, &other, &options, |told| {
             match told {
                 Told::Record(checked) if checked.is_readable => telling.partner(standard, Some(&checked.json())),

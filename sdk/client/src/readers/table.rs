@@ -10,11 +10,15 @@ use super::{
     text::Decided,
 };
 use guiju_model::{Date, Finding, Place, Report, Severity, pointer};
-use guiju_validator::{CheckOptions, Checker, Field, Quick, RowShape, Validator, codes};
+use guiju_validator::{
+    CheckOptions, Checker, Field, Quick, RowShape, Validator, codes,
+    dataset::Share,
+    record::{Pointer, Record, Scalar},
+};
 use serde_json::Value;
 use std::{
     borrow::Cow,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::Arc,
@@ -28,6 +32,8 @@ pub(super) struct Table {
     width: usize,
     /// The columns that are members of the record, in the order of their paths.
     members: Vec<Member>,
+    /// What stands where in a record, by pointer.
+    places: HashMap<String, At>,
     /// Rows to the standard, where these members tell all of it.
     shape: Option<RowShape>,
     /// Whether some column has words for nothing.
@@ -45,6 +51,15 @@ struct Member {
     spelled: Vec<u8>,
     kind: Kind,
     has_null_words: bool,
+}
+
+/// What stands at a place of a record.
+#[derive(Clone, Copy)]
+enum At {
+    /// What a column gives.
+    Member(usize),
+    /// An object around such.
+    Above,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -179,8 +194,16 @@ impl Table {
         let paths = members.iter().map(|member| member.path.clone()).collect::<Vec<_>>();
         let shape = validator.row_shape(&paths);
         let has_null_words = columns.iter().any(Column::has_null_words);
+        let mut places = HashMap::from([(String::new(), At::Above)]);
+        for (at, member) in members.iter().enumerate() {
+            let field = columns[member.column].field.as_ref();
+            let pointer = field.map_or("", |field| &field.pointer);
+            let above = pointer.match_indices('/').skip(1).map(|(end, _)| (pointer[..end].to_owned(), At::Above));
+            places.extend(above);
+            places.insert(pointer.to_owned(), At::Member(at));
+        }
         let columns = Columns(columns.into());
-        Ok((Self { delimiter, columns, width, members, shape, has_null_words, encoding }, findings))
+        Ok((Self { delimiter, columns, width, members, places, shape, has_null_words, encoding }, findings))
     }
 
     /// A row as a record, for whoever wants to see that.
@@ -278,6 +301,20 @@ impl Table {
         (Some(whole), true)
     }
 
+    /// What rules between records keep of a row whose cells are spelled.
+    pub fn share(&self, validator: &Validator, cells: &mut Cells) -> Option<Share> {
+        if !cells.are_read_whole {
+            let record = Spelled { table: self, cells, is_short: Cell::new(false) };
+            let share = validator.share(&record);
+            if !record.is_short.get() {
+                return Some(share);
+            }
+            // What was asked for once is asked for of every row.
+            cells.are_read_whole = true;
+        }
+        validator.share_of_bytes(&self.write(cells))
+    }
+
     /// Spells the values of the cells as JSON, which are trimmed; of columns that are members, in their order.
     fn spell(&self, row: &[u8], cells: &mut Cells) {
         let (mut spelled, mut values) = (std::mem::take(&mut cells.spelled), std::mem::take(&mut cells.values));
@@ -337,6 +374,49 @@ impl Table {
         json.extend(open.iter().map(|_| b'}'));
         json.push(b'}');
         json
+    }
+}
+
+/// A row whose cells are spelled, read as the record that it would be written as.
+struct Spelled<'r> {
+    table: &'r Table,
+    cells: &'r Cells,
+    /// Whether something was asked for that only the record itself tells: what it said then does not count.
+    is_short: Cell<bool>,
+}
+
+impl Spelled<'_> {
+    fn short(&self) -> Option<Scalar<'_>> {
+        self.is_short.set(true);
+        None
+    }
+}
+
+impl Record for Spelled<'_> {
+    fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
+        let pointer = pointer.as_str();
+        let (from, to) = match self.table.places.get(pointer) {
+            Some(At::Member(at)) => self.cells.values[*at],
+            Some(At::Above) => return self.short(),
+            None => {
+                let mut above = pointer.match_indices('/').skip(1).map(|(end, _)| &pointer[..end]);
+                let is_within = above.any(|above| matches!(self.table.places.get(above), Some(At::Member(_))));
+                return if is_within { self.short() } else { None };
+            }
+        };
+        let spelled = std::str::from_utf8(&self.cells.spelled[from as usize..to as usize]).unwrap_or_default();
+        match spelled.as_bytes() {
+            [] => None,
+            [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
+                Some(Scalar::Text(Cow::Borrowed(&spelled[1..spelled.len() - 1])))
+            }
+            [b'"', ..] => serde_json::from_str(spelled).map_or(None, |text| Some(Scalar::Text(Cow::Owned(text)))),
+            [b'-' | b'0'..=b'9', ..] => Some(Scalar::Number(Cow::Borrowed(spelled))),
+            b"true" => Some(Scalar::Bool(true)),
+            b"false" => Some(Scalar::Bool(false)),
+            b"null" => Some(Scalar::Null),
+            _ => self.short(),
+        }
     }
 }
 
@@ -456,6 +536,8 @@ pub(super) struct Cells {
     /// Their values as JSON, and where each of them is.
     spelled: Vec<u8>,
     values: Vec<(u32, u32)>,
+    /// Whether rules between records ask for more of a row than its cells.
+    are_read_whole: bool,
 }
 
 impl Cells {
@@ -817,7 +899,17 @@ mod tests {
         let schema = br#"{"properties": {"name": {"type": "string", "x-guiju": {"nullWords": ["-"]}}, "on": {"type": "string",
             "x-guiju": {"inputFormats": ["YYYY/M/D"]}}, "count": {"type": "integer"}, "size": {"type": "number"}, "is": {"type":
             "boolean"}, "all": {"type": "array", "items": {"type": "number"}}, "any": {}, "code": {"type": ["string", "null"]},
-            "at": {"type": "object", "properties": {"lon": {"type": "number"}, "deep": {"properties": {"b": {}, "a": {}}}}}}}"#;
+            "at": {"type": "object", "properties": {"lon": {"type": "number"}, "deep": {"properties": {"b": {}, "a": {}}}}}},
+            "x-guiju": {"vocabulary": "1", "keys": [
+                {"id": "one", "fields": ["/name"]}, {"id": "two", "fields": ["/on", "/count"]}, {"id": "three", "fields": ["/size"]},
+                {"id": "four", "fields": ["/is"]}, {"id": "five", "fields": ["/code", "/at/lon"], "where": [{"op": "present", "left": {"field": "/any"}}]},
+                {"id": "six", "fields": ["/at/deep/a"]}, {"id": "seven", "fields": ["/none"]}]}}"#;
+        let with_items = serde_json::to_string(&serde_json::from_slice::<Value>(schema).unwrap()).unwrap().replacen(
+            "[{",
+            r#"[{"id":"items","fields":["/all/0","/at/deep/b/c"]},{"id":"object","fields":["/name"],"where":[{"op":"present","left":{"field":"/at"}}]},{"#,
+            1,
+        );
+        let with_items = Validator::compile_schema(with_items.as_bytes(), &CompileOptions::default()).unwrap();
         let validator = Validator::compile_schema(schema, &CompileOptions::default()).unwrap();
         let header = "size,at.deep.b,name,on,at.lon,count,is,all,any,code,at.deep.a,nobody";
         let (table, findings) = Table::new(header.as_bytes(), (1, 0), &validator, Decided::default()).unwrap();
@@ -838,6 +930,11 @@ mod tests {
             cells.trim(row);
             table.spell(row, &mut cells);
             let (one, other) = (table.write(&cells), put_together(&table, row, &cells));
+            for (validator, is_whole) in [(&validator, false), (&with_items, true)] {
+                cells.are_read_whole = false;
+                let share = table.share(validator, &mut cells);
+                assert_eq!((share, cells.are_read_whole), (validator.share_of_bytes(&one), is_whole), "{row:?}");
+            }
             assert_eq!(String::from_utf8(one), String::from_utf8(other));
         }
     }

@@ -2,13 +2,13 @@
 
 use super::declare::{Kind, Rule};
 use super::joined::Joined;
-use super::key::{KeyDigest, digest};
+use super::key::KeyDigest;
+use super::share::Part;
 use super::{DataSetFinding, found};
 use crate::decimal::Decimal;
-use crate::record::{Pointer, Record, Scalar};
-use crate::rules::{Tolerance, all_hold, number, seconds};
-use std::collections::{BTreeMap, HashMap};
-use std::slice::from_ref;
+use crate::record::Pointer;
+use crate::rules::Tolerance;
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 /// What one rule keeps of the records.
 pub(super) enum Gathered {
@@ -100,49 +100,42 @@ impl Gathered {
         }
     }
 
-    /// None where the record lacks what the rule reads, so that there is nothing to keep.
-    pub fn take(&mut self, rule: &Rule, record: u64, of: &dyn Record) -> Option<()> {
-        let group = digest(of, &rule.by)?;
-        match (self, &rule.kind) {
-            (Self::Intervals(all), Kind::IntervalOverlap { from, to }) => {
-                let to = if is_there(of, to) { Some(seconds(of, to)?) } else { None };
-                all.push(Interval { group, from: seconds(of, from)?, to, record });
+    /// Takes in what this rule keeps of a record.
+    pub fn take(&mut self, part: Part, record: u64) {
+        match (self, part) {
+            (Self::Intervals(all), Part::Interval { group, from, to }) => {
+                all.push(Interval { group, from, to, record });
             }
-            (Self::Series(all), Kind::Monotone { order, value, reset }) => {
-                let is_reset = reset.as_ref().is_some_and(|(field, values)| is_one_of(of, field, values));
-                all.push(Reading { group, at: seconds(of, order)?, record, value: number(of, value)?, is_reset });
+            (Self::Series(all), Part::Reading { group, at, value, is_reset }) => {
+                all.push(Reading { group, at, record, value, is_reset });
             }
-            (Self::Sums(all), Kind::Sum { total, parts, value, .. }) => {
-                let value = number(of, value)?;
-                if all_hold(total, of) {
-                    all.entry(group).or_default().total.get_or_insert((value, record));
-                } else if all_hold(parts, of) {
-                    let parts = &mut all.entry(group).or_default().parts;
-                    *parts = Some(parts.as_ref().map_or(value.clone(), |sum| sum + &value));
-                }
+            (Self::Sums(all), Part::Total { group, value }) => {
+                all.entry(group).or_default().total.get_or_insert((value, record));
             }
-            (Self::Parents(all), Kind::Acyclic { key, parent }) => {
-                let (key, parent) = (digest(of, from_ref(key))?, digest(of, from_ref(parent))?);
+            (Self::Sums(all), Part::Summand { group, value }) => {
+                let parts = &mut all.entry(group).or_default().parts;
+                *parts = Some(parts.as_ref().map_or(value.clone(), |sum| sum + &value));
+            }
+            (Self::Parents(all), Part::Parent { key, parent }) => {
                 all.entry(key).or_insert(Parent { parent, record });
             }
-            (Self::Values(all, count), Kind::Outlier { value, .. }) => {
-                all.entry(group).or_default().push((number(of, value)?, record));
+            (Self::Values(all, count), Part::Value { group, value }) => {
+                all.entry(group).or_default().push((value, record));
                 *count += 1;
             }
-            (Self::Steps(all), Kind::Sequence { order, state, .. }) => {
-                let Some(Scalar::Text(state)) = of.get(state) else { return None };
-                all.push(Step { group, at: seconds(of, order)?, record, state: (&*state).into() });
-            }
-            (Self::Agreeing(known, differing), Kind::Agree { fields }) => {
-                let values: Option<Box<[KeyDigest]>> = fields.iter().map(|field| digest(of, from_ref(field))).collect();
-                let values = values?;
-                let first = known.entry(group).or_insert_with(|| First { values: values.clone(), record });
-                let field = (0..fields.len()).find(|at| first.values[*at] != values[*at]);
-                differing.extend(field.map(|field| Differing { record, first: first.record, field }));
-            }
+            (Self::Steps(all), Part::Step { group, at, state }) => all.push(Step { group, at, record, state }),
+            (Self::Agreeing(known, differing), Part::Agreeing { group, values }) => match known.entry(group) {
+                Entry::Vacant(free) => drop(free.insert(First { values, record })),
+                Entry::Occupied(first) => {
+                    let first = first.get();
+                    let field = (0..values.len()).find(|at| first.values[*at] != values[*at]);
+                    differing.extend(field.map(|field| Differing { record, first: first.record, field }));
+                }
+            },
+            (Self::Joined(joined), Part::Joined { keys, values }) => joined.take(keys, values, record),
+            // A part is of the rule whose place it has.
             _ => {}
         }
-        Some(())
     }
 
     pub fn judge(self, rule: &Rule, place: usize) -> Vec<DataSetFinding> {
@@ -277,12 +270,4 @@ fn outliers(mut values: Vec<(Decimal, u64)>, times: &Decimal) -> Vec<u64> {
     // Where most are nothing, anything is many times the usual.
     let has_bound = *median > Decimal::from_count(0);
     values.iter().filter(|(value, _)| has_bound && *value > bound).map(|(_, record)| *record).collect()
-}
-
-fn is_there(record: &dyn Record, field: &Pointer) -> bool {
-    record.get(field).is_some_and(|value| value != Scalar::Null)
-}
-
-fn is_one_of(record: &dyn Record, field: &Pointer, values: &[String]) -> bool {
-    matches!(record.get(field), Some(Scalar::Text(text)) if values.iter().any(|value| *value == text))
 }

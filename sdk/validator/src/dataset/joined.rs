@@ -36,10 +36,10 @@ struct Partners {
 }
 
 /// What stands at the fields that a rule reads, in their order; once for all keys of a record.
-type Values = Arc<[Kept]>;
+pub(super) type Values = Arc<[Kept]>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kept {
+pub(super) enum Kept {
     Absent,
     Null,
     Text(Box<str>),
@@ -65,25 +65,23 @@ impl Joined {
         self.own.iter().map(|own| own.record).min()
     }
 
-    pub fn take(&mut self, rule: &Joining, keys: Vec<(KeyDigest, Option<u32>)>, record: u64, of: &dyn Record) {
-        let values = kept(of, &rule.own);
+    pub fn take(&mut self, keys: Vec<(KeyDigest, Option<u32>)>, values: Values, record: u64) {
         self.own.extend(keys.into_iter().map(|(key, item)| Own { key, record, item, values: Arc::clone(&values) }));
     }
 
     /// Takes in a record of the other data set, as long as there is room.
-    pub fn take_other(&mut self, rule: &Joining, keys: &[(KeyDigest, Option<u32>)], of: &dyn Record, max: usize) {
-        let values = kept(of, &rule.other);
+    pub fn take_other(&mut self, keys: &[(KeyDigest, Option<u32>)], values: &Values, max: usize) {
         for (key, _) in keys {
             if self.len() >= max {
                 return;
             }
             let partners = self.others.entry(*key).or_default();
-            if partners.known.contains(&values) {
+            if partners.known.contains(values) {
                 continue;
             }
             match partners.known.len() < PARTNERS_MAX {
                 true => {
-                    partners.known.push(Arc::clone(&values));
+                    partners.known.push(Arc::clone(values));
                     self.count += 1;
                 }
                 false => partners.are_too_many = true,
@@ -143,7 +141,7 @@ impl Record for Pair<'_> {
     }
 }
 
-fn kept(record: &dyn Record, fields: &[(Pointer, Pointer)]) -> Values {
+pub(super) fn kept(record: &dyn Record, fields: &[(Pointer, Pointer)]) -> Values {
     let short = |text: &str| (text.len() <= TEXT_BYTES_MAX).then(|| text.into());
     let kept = |field: &Pointer| match record.get(field) {
         None => Kept::Absent,
