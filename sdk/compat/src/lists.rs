@@ -9,10 +9,10 @@ use crate::{
     side::{Side, lost_day},
     verdict::{Bump, Inclusion, Proof, Verdict, Witness},
 };
-use guiju_model::{Code, CodeList, CodeRow, Date, Text};
+use guiju_model::{Code, CodeList, CodeRow, Date, Digest, Text};
 use semver::Version;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Changes told of one kind; the bump counts all.
 const TOLD_MAX: usize = 100;
@@ -84,27 +84,103 @@ fn said(row: &CodeRow<'_>, day: Option<Date>) -> Text {
     }
 }
 
-/// Codes that stayed and mean something else, or stand elsewhere.
+/// Codes that stayed and mean something else, or stand elsewhere; each with a day on which it shows.
 fn meanings(old: &CodeList, new: &CodeList) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     for row in new.rows() {
-        let Some(before) = old.get(row.code()) else { continue };
-        let rows: Vec<CodeRow<'_>> = before.rows().collect();
-        let found = match rows.iter().find(|other| overlap(other, &row)) {
-            Some(same) => meaning(same, &row),
-            None => rows
-                .last()
-                .filter(|last| is_other(last, &row))
-                .map(|last| ("code-reused", Bump::Major, renamed(last, &row))),
+        let (Some(before), Some(now)) = (old.get(row.code()), new.get(row.code())) else { continue };
+        let (before, now): (Vec<CodeRow<'_>>, Vec<CodeRow<'_>>) = (before.rows().collect(), now.rows().collect());
+        let same: Vec<&CodeRow<'_>> = before.iter().filter(|other| overlap(other, &row)).collect();
+        let mut found: Vec<Meaning> = match reused(&before, &now, &row) {
+            Some(reused) => vec![reused],
+            None => same.iter().filter_map(|same| meaning(same, &row)).collect(),
         };
-        if let Some((code, bump, detail)) = found
-            && changes.iter().filter(|change| change.code == code).count() < TOLD_MAX
-        {
-            let place = Some(format!("/{}", row.code()));
-            changes.push(Change::new(code, [place.clone(), place], detail, Some(bump)));
+        // Of several rows that it stands for now, each tells the same.
+        found.dedup_by(|b, a| (a.code, &a.detail) == (b.code, &b.detail));
+        for Meaning { code, bump, detail, day } in found {
+            if changes.iter().filter(|change| change.code == code).count() < TOLD_MAX {
+                let place = Some(format!("/{}", row.code()));
+                // No record shows it: both accept the code on that day, and it does not mean the same.
+                changes.push(Change::new(code, [place.clone(), place], on(detail, day), Some(bump)));
+            }
         }
     }
     changes
+}
+
+/// What became of the meaning of a code.
+struct Meaning {
+    code: &'static str,
+    bump: Bump,
+    detail: Text,
+    /// None: on any day.
+    day: Option<Date>,
+}
+
+/// A row that gives a code a new meaning after a time in which the code was withdrawn. What the old version says of that time, or
+/// of the time before all that it says, is no new use.
+fn reused(before: &[CodeRow<'_>], now: &[CodeRow<'_>], row: &CodeRow<'_>) -> Option<Meaning> {
+    let told = |last: &CodeRow<'_>| Meaning {
+        code: "code-reused",
+        bump: Bump::Major,
+        detail: renamed(last, row),
+        day: row.valid_from(),
+    };
+    let ended = |other: &&CodeRow<'_>| match (other.valid_to(), row.valid_from()) {
+        (Some(to), Some(from)) => to <= from,
+        _ => false,
+    };
+    if !before.iter().any(|other| overlap(other, row)) {
+        return before.iter().rfind(ended).filter(|last| is_other(last, row)).map(told);
+    }
+    // Withdrawn and used again in one version.
+    let is_known = before.iter().any(|other| overlap(other, row) && !is_other(other, row));
+    let last = now.iter().rfind(ended).filter(|last| last.valid_to() < row.valid_from())?;
+    (!is_known && is_other(last, row)).then(|| told(last))
+}
+
+fn on(detail: Text, day: Option<Date>) -> Text {
+    match day {
+        Some(day) => {
+            Text { en: format!("{}, for example on {day}", detail.en), zh: format!("{}，例如 {day}", detail.zh) }
+        }
+        None => detail,
+    }
+}
+
+/// What a record standard refers to a list for: of each list that it refers to in both versions, the codes that mean something else now.
+pub(crate) fn through(old: &[Referred], new: &[Referred]) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::new();
+    for to in new {
+        let of_one = |from: &&Referred| from.standard == to.standard && from.place == to.place;
+        let from = old.iter().find(of_one).or_else(|| old.iter().find(|from| from.standard == to.standard));
+        let Some(from) = from.filter(|from| from.digest != to.digest) else { continue };
+        for mut change in meanings(&from.list, &to.list) {
+            let place = change.new_place.as_deref().unwrap_or_default();
+            if to.leaf_only && !to.list.get(place.trim_start_matches('/')).is_some_and(|code| code.is_leaf()) {
+                continue;
+            }
+            change.message.en = format!("in `{}`: {}", to.standard, change.message.en);
+            change.message.zh = format!("“{}”中：{}", to.standard, change.message.zh);
+            if changes.iter().any(|known| known.message == change.message) {
+                continue;
+            }
+            (change.old_place, change.new_place) = (Some(from.place.clone()), Some(to.place.clone()));
+            changes.push(change);
+        }
+    }
+    changes
+}
+
+/// A code list that a record standard refers to.
+#[derive(Clone, Debug)]
+pub struct Referred {
+    pub standard: String,
+    pub digest: Digest,
+    pub list: Arc<CodeList>,
+    pub leaf_only: bool,
+    /// Where it does so.
+    pub place: String,
 }
 
 impl Verdict {
@@ -127,7 +203,13 @@ impl Verdict {
             let (version, list) = version?;
             open.retain(|code| {
                 let Some(last) = list.get(code).and_then(|before| before.rows().last()) else { return true };
-                if let Some(row) = other.get(code).and_then(|now| now.rows().find(|row| is_other(&last, row)))
+                // What is said of the time before is its history, not a new use.
+                let is_later = |row: &CodeRow<'_>| match (row.valid_to(), last.valid_from()) {
+                    (Some(to), Some(from)) => to > from,
+                    _ => true,
+                };
+                let again = |row: &CodeRow<'_>| is_later(row) && is_other(&last, row);
+                if let Some(row) = other.get(code).and_then(|now| now.rows().find(again))
                     && reused.len() < TOLD_MAX
                 {
                     let (from, to) = (last.name_zh(), row.name_zh());
@@ -155,22 +237,23 @@ fn overlap(one: &CodeRow<'_>, other: &CodeRow<'_>) -> bool {
     before(one.valid_from(), other.valid_to()) && before(other.valid_from(), one.valid_to())
 }
 
-fn meaning(old: &CodeRow<'_>, new: &CodeRow<'_>) -> Option<(&'static str, Bump, Text)> {
+fn meaning(old: &CodeRow<'_>, new: &CodeRow<'_>) -> Option<Meaning> {
+    let told = |code, bump, detail| Some(Meaning { code, bump, detail, day: old.valid_from().max(new.valid_from()) });
     if is_other(old, new) {
-        return Some(("code-meaning-changed", Bump::Major, renamed(old, new)));
+        return told("code-meaning-changed", Bump::Major, renamed(old, new));
     }
     if old.parent() != new.parent() {
         let parent = |row: &CodeRow<'_>| row.parent().unwrap_or("-").to_owned();
         let (from, to) = (parent(old), parent(new));
         let en = format!("`{}` from under `{from}` to under `{to}`", new.code());
         let zh = format!("“{}”的上级由“{from}”改为“{to}”", new.code());
-        return Some(("code-hierarchy-moved", Bump::Minor, Text { en, zh }));
+        return told("code-hierarchy-moved", Bump::Minor, Text { en, zh });
     }
     let words = |row: &CodeRow<'_>| {
         let aliases: Vec<String> = row.aliases().map(str::to_owned).collect();
         (row.name_zh().to_owned(), row.name_en().to_owned(), aliases, row.note().to_owned())
     };
-    (words(old) != words(new)).then(|| ("code-label-corrected", Bump::Patch, renamed(old, new)))
+    if words(old) != words(new) { told("code-label-corrected", Bump::Patch, renamed(old, new)) } else { None }
 }
 
 /// Another name, and the old one is not kept as another word for it.

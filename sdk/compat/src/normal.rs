@@ -6,7 +6,7 @@
 //!
 //! What has no exact form here becomes `Opaque`: it equals itself and nothing else is known of it.
 
-use crate::{conditions::Clause, exact, formats, meaning::meaning};
+use crate::{conditions::Clause, exact, formats, lists::Referred, meaning::meaning};
 use guiju_model::{CodeList, Date, Digest, Text, pointer};
 use guiju_validator::rules::Rules;
 use jsonschema::Draft;
@@ -252,6 +252,11 @@ impl Dated {
     }
 }
 
+/// Whether a field takes only codes that have none below them.
+fn is_of_leaves(declared: &Value) -> bool {
+    declared.get("level").is_some_and(|level| level == "leaf")
+}
+
 /// None where there is none: dates begin with the first year.
 pub(crate) fn day_before(day: Date) -> Option<Date> {
     let in_month = Date::new(day.year(), day.month(), day.day() - 1);
@@ -270,6 +275,8 @@ pub struct Graph {
     shared: HashMap<String, u32>,
     /// Where a node was first read, for people, and whether that was in the newer document.
     places: HashMap<Id, (String, bool)>,
+    /// All code lists that were met, whatever becomes of a value that is not in them.
+    pub referred: Vec<Referred>,
     listed: Vec<Listed>,
     listed_ids: HashMap<(Digest, bool), u32>,
     dated: Vec<Dated>,
@@ -993,6 +1000,7 @@ impl<'d> Reader<'_, 'd> {
     fn vocabulary(&mut self, own: &Map<String, Value>, place: &str) -> Option<Id> {
         let mut parts = Vec::new();
         let is_new = self.document.is_new;
+        self.referred(own, place);
         if let Some(list) = own.get("codeList").filter(|list| is_required(list)) {
             match self.listed(list) {
                 Some(listed) => parts.extend(listed),
@@ -1017,10 +1025,20 @@ impl<'d> Reader<'_, 'd> {
         (!parts.is_empty()).then(|| self.graph.all(parts))
     }
 
+    fn referred(&mut self, own: &Map<String, Value>, place: &str) {
+        let Some(declared) = own.get("codeList") else { return };
+        let Some(reference) = declared.get("ref").and_then(Value::as_str) else { return };
+        let Some((digest, list)) = self.document.lists.get(reference) else { return };
+        let standard = reference.split('@').next().unwrap_or_default().to_owned();
+        let leaf_only = is_of_leaves(declared);
+        let place = format!("{}/codeList", place.strip_prefix('#').unwrap_or(place));
+        self.graph.referred.push(Referred { standard, digest: *digest, list: Arc::clone(list), leaf_only, place });
+    }
+
     /// That a text is a code of the list and, where that is asked, valid on the day.
     fn listed(&mut self, declared: &Value) -> Option<Vec<Id>> {
         let (digest, list) = self.document.lists.get(declared.get("ref")?.as_str()?)?;
-        let leaf_only = declared.get("level").is_some_and(|level| level == "leaf");
+        let leaf_only = is_of_leaves(declared);
         let listed = self.graph.listed_node(*digest, Listed { list: Arc::clone(list), leaf_only });
         let is_dated = list.rows().any(|row| row.valid_from().is_some() || row.valid_to().is_some());
         if !is_dated || declared.get("status").is_some_and(|status| status == "ever") {

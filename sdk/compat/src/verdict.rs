@@ -4,6 +4,7 @@ use crate::{
     change::{self, Change},
     doubt::{Cause, Doubt},
     exact,
+    lists::{self, Referred},
     normal::{Graph, Id, Node, NormalError},
     proof::{self, Line, Theorem, Why},
     replay,
@@ -296,7 +297,7 @@ pub fn compare(old: &Side, new: &Side, budget: &Budget) -> Verdict {
         _ => {}
     }
     match (old.kind, new.kind) {
-        (Kind::CodeList, Kind::CodeList) => crate::lists::compare(old, new),
+        (Kind::CodeList, Kind::CodeList) => lists::compare(old, new),
         (Kind::Contract, _) | (_, Kind::Contract) | (Kind::CodeList, _) | (_, Kind::CodeList) => {
             let undecided = || Inclusion::Undecided(Cause::OtherKind.into());
             Verdict::of(old, new, undecided(), undecided(), Vec::new())
@@ -373,7 +374,9 @@ fn records(old: &Side, new: &Side, budget: &Budget) -> Verdict {
         let (loss, gain) = (Way { from: old, to: new, is_gain: false }, Way { from: new, to: old, is_gain: true });
         let old_in_new = between(judge.direction(loss, ids.old, ids.new), old, new);
         let new_in_old = between(judge.direction(gain, ids.new_written, ids.old), new, old);
-        let changes = change::explain(judge, &ids, &old_in_new, &new_in_old);
+        let mut changes = change::explain(judge, &ids, &old_in_new, &new_in_old);
+        changes.extend(lists::through(&ids.lists[0], &ids.lists[1]));
+        changes.sort_by_key(|change| std::cmp::Reverse(change.bump));
         // A part may show by itself what the search did not find in the whole.
         let shown = |inclusion: Inclusion, bump: Bump| match inclusion {
             Inclusion::Undecided(why) => {
@@ -407,9 +410,11 @@ fn with_judge<T>(
     let mut graph = Graph::default();
     let said = |error: NormalError| Doubt::from(Cause::Unread(error));
     let written_old = pair.read_written(&mut graph, &old.root, old).map_err(said)?;
+    let lists_old = std::mem::take(&mut graph.referred);
     let accepted = pair.read(&mut graph, &new.root, new).map_err(said)?;
+    let lists = [lists_old, std::mem::take(&mut graph.referred)];
     let new_written = pair.written(&mut graph, accepted, &new.root, new).map_err(said)?;
-    let ids = Ids { old: written_old, new: accepted, new_written };
+    let ids = Ids { old: written_old, new: accepted, new_written, lists };
     let solver = Solver::new(&mut graph, old.draft, budget.steps)
         .telling_spelling(pair.tells_spelling())
         .with_samples(pair.samples());
@@ -424,6 +429,8 @@ pub(crate) struct Ids {
     /// What the new version accepts.
     pub new: Id,
     pub new_written: Id,
+    /// The code lists that the old and the new version refer to.
+    pub lists: [Vec<Referred>; 2],
 }
 
 /// From which side a record is looked for that the other has not: what is written by the old and refused by the new, which is
