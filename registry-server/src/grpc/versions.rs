@@ -180,8 +180,11 @@ impl Registry for Service {
 
     async fn compare(&self, request: Request<wire::CompareRequest>) -> Answer<wire::CompareResponse> {
         let (deed, wire::CompareRequest { old, new }) = self.called(request);
-        let (old, new) = (parsed::<Reference>("old", &old), parsed::<Reference>("new", &new));
-        let (old, new) = (old.map_err(Refusal::from)?, new.map_err(Refusal::from)?);
+        let one = |name: &str, written: &str| {
+            let read = Reference::of_one(written).map_err(|why| ConvertError::new(name, why));
+            read.map_err(Refusal::from)
+        };
+        let (old, new) = (one("old", &old)?, one("new", &new)?);
         self.meant(&deed, old.standard()).await?;
         let caller = self.meant(&deed, new.standard()).await?;
         let verdict = self.ask_as(caller, move |registry| registry.compare(&old, &new)).await?;

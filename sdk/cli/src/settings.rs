@@ -6,7 +6,7 @@
 
 use crate::{failure::Failure, terminal::Lang};
 use guiju::readers::Encoding;
-use guiju_model::{Date, Reference};
+use guiju_model::{Date, Reference, ReferenceError};
 use guiju_validator::near::nearest;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
@@ -93,9 +93,22 @@ impl Settings {
 
     /// A name of `[standards]`, or a reference in full.
     pub fn reference(&self, written: &str) -> Result<Reference, Failure> {
+        self.named(written, str::parse)
+    }
+
+    /// The same, as one of two that are compared.
+    pub fn reference_of_one(&self, written: &str) -> Result<Reference, Failure> {
+        self.named(written, Reference::of_one)
+    }
+
+    fn named(
+        &self,
+        written: &str,
+        read: impl Fn(&str) -> Result<Reference, ReferenceError>,
+    ) -> Result<Reference, Failure> {
         match self.standards.get(written) {
             Some(reference) => Ok(reference.clone()),
-            None => written.parse().map_err(|error: guiju_model::ReferenceError| {
+            None => read(written).map_err(|error| {
                 let near = nearest(written, self.standards.keys().map(String::as_str));
                 let failure = Failure::new(error.to_string());
                 match near {

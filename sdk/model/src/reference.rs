@@ -42,6 +42,21 @@ impl Reference {
         Self { standard, selector }
     }
 
+    /// As one of two that are compared: a full number is that version, and none that is compatible with it.
+    ///
+    /// ```
+    /// use guiju_model::Reference;
+    /// assert_eq!(Reference::of_one("bj.population/person@2.1.0")?.to_string(), "bj.population/person@=2.1.0");
+    /// assert_eq!(Reference::of_one("bj.population/person@2.1")?.to_string(), "bj.population/person@^2.1");
+    /// # Ok::<(), guiju_model::ReferenceError>(())
+    /// ```
+    pub fn of_one(written: &str) -> Result<Self, ReferenceError> {
+        match written.split_once('@').and_then(|(standard, number)| Some((standard, number.parse::<Version>().ok()?))) {
+            Some((standard, version)) => Ok(Self::exact(standard.parse()?, &version)),
+            None => written.parse(),
+        }
+    }
+
     /// The one version and no other.
     pub fn exact(standard: StandardId, version: &Version) -> Self {
         let requirement = VersionReq::parse(&format!("={version}")).unwrap_or(VersionReq::STAR);
