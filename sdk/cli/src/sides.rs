@@ -25,11 +25,17 @@ use tempfile::TempDir;
 /// Something that can be compared: one document, or standards by name.
 pub enum Sides {
     One(Box<Side>),
-    /// The highest version of each standard of a folder, and how its `standard.toml` says that versions are compared.
+    /// The versions of each standard of a folder, and how its `standard.toml` says that they are compared.
     Many(Standards),
 }
 
-pub type Standards = BTreeMap<StandardId, (Bundle, Reading)>;
+pub type Standards = BTreeMap<StandardId, Standard>;
+
+/// All versions of a standard, of which there is at least one.
+pub struct Standard {
+    pub versions: BTreeMap<Version, Bundle>,
+    pub reading: Reading,
+}
 
 /// How both sides are read, where the caller says so.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +77,7 @@ pub fn read(written: &str, asked: &Asked, context: &Context) -> Result<Sides, Fa
             .hint("name a file, a folder, a reference such as bj.population/person@1, or REVISION:PATH of git"));
     }
     let shelf = Shelf::open(context)?;
-    let bundle = shelf.bundle(&context.settings.reference(written)?)?;
+    let bundle = shelf.bundle(&context.settings.reference_of_one(written)?)?;
     let own = crate::carried::metadata(&bundle.root().manifest.standard).map(|metadata| metadata.reading);
     Ok(Sides::One(Box::new(side(&bundle, &asked.over(own.as_ref()))?)))
 }
@@ -123,26 +129,24 @@ fn of_path(path: &Path, written: &str, asked: &Asked) -> Result<Sides, Failure> 
         let failure = Failure::new(format!("`{}` {}: {}", fault.standard, fault.version, fault.why));
         return Err(failure.at(format!("in {written}")));
     }
-    let mut highest: BTreeMap<StandardId, (Version, Bundle)> = BTreeMap::new();
-    for (package, bundle) in sealed.versions {
-        let is_higher = highest.get(&package.standard).is_none_or(|(version, _)| *version < package.version);
-        if is_higher {
-            highest.insert(package.standard, (package.version, bundle));
-        }
-    }
     let own = |standard: &StandardId| metadata.get(standard).map(|(_, Metadata { reading, .. })| reading);
-    let read = |(standard, (_, bundle)): (StandardId, (Version, Bundle))| {
-        let reading = asked.over(own(&standard));
-        (standard, (bundle, reading))
-    };
-    let mut bundles: Standards = highest.into_iter().map(read).collect();
+    let mut standards = Standards::new();
+    for (package, bundle) in sealed.versions {
+        let reading = asked.over(own(&package.standard));
+        let new = || Standard { versions: BTreeMap::new(), reading };
+        standards.entry(package.standard).or_insert_with(new).versions.insert(package.version, bundle);
+    }
     let is_one = folder.join("standard.toml").is_file()
         || folder.parent().is_some_and(|above| above.join("standard.toml").is_file());
-    match bundles.pop_first() {
-        Some((_, (bundle, reading))) if is_one => Ok(Sides::One(Box::new(side(&bundle, &reading)?))),
-        Some((standard, bundle)) => {
-            bundles.insert(standard, bundle);
-            Ok(Sides::Many(bundles))
+    match standards.pop_first() {
+        Some((_, Standard { mut versions, reading })) if is_one => {
+            let highest = versions.pop_last().map(|(_, bundle)| side(&bundle, &reading));
+            let none = || Failure::new(format!("`{written}` holds no version"));
+            Ok(Sides::One(Box::new(highest.ok_or_else(none)??)))
+        }
+        Some((id, standard)) => {
+            standards.insert(id, standard);
+            Ok(Sides::Many(standards))
         }
         None => Err(Failure::new(format!("`{written}` holds no standards"))),
     }

@@ -4,11 +4,11 @@ mod told; // a verdict in words, as JSON, as Markdown
 use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
-    sides::{self, Asked, Sides, Standards},
+    sides::{self, Asked, Sides, Standard, Standards},
 };
 use clap::ValueEnum;
 use guiju_compat::{Budget, Bump, Fit, Inclusion, Side, Verdict as Comparison, compare};
-use guiju_model::{Date, Properties};
+use guiju_model::{Bundle, Date, Properties};
 use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
@@ -119,10 +119,12 @@ pub fn run(args: DiffArgs, context: &Context) -> Answer {
     match (&old, &new) {
         (Sides::One(old), Sides::One(new)) => compared.push(one(old, new, &args, context)?),
         (Sides::Many(old), Sides::Many(new)) => {
-            for (standard, (before, _)) in old {
-                let changed = new.get(standard).filter(|(after, _)| after.digest() != before.digest());
-                let Some((after, reading)) = changed else { continue };
-                compared.push(one(&sides::side(before, reading)?, &sides::side(after, reading)?, &args, context)?);
+            for (id, standard) in new {
+                let Some(known) = old.get(id) else { continue };
+                for (before, after) in pairs(known, standard) {
+                    let reading = &standard.reading;
+                    compared.push(one(&sides::side(before, reading)?, &sides::side(after, reading)?, &args, context)?);
+                }
             }
             came = Came::between(old, new);
         }
@@ -150,21 +152,49 @@ pub fn run(args: DiffArgs, context: &Context) -> Answer {
     Ok(compared.iter().map(exit).chain(gone).max().unwrap_or(Verdict::Conforms))
 }
 
-/// Of two trees: standards that one of them has alone.
+/// Of a standard in two trees: each version that was edited, with what it was; and each that came, with the highest below it.
+fn pairs<'b>(old: &'b Standard, new: &'b Standard) -> Vec<(&'b Bundle, &'b Bundle)> {
+    let mut pairs = Vec::new();
+    for (version, after) in &new.versions {
+        // What it refers to may be another version now. One that was published is bound to what was there then.
+        let before = match old.versions.get(version) {
+            Some(before) if before.root().files == after.root().files => None,
+            Some(before) => Some(before),
+            None => {
+                let below = |standard: &'b Standard| standard.versions.range(..version).next_back();
+                let both = [below(new), below(old)].into_iter().flatten();
+                both.max_by_key(|(version, _)| (*version).clone()).map(|(_, before)| before)
+            }
+        };
+        pairs.extend(before.map(|before| (before, after)));
+    }
+    pairs
+}
+
+/// Of two trees: what one of them has alone.
 #[derive(Clone, Debug, Default)]
 pub struct Came {
-    /// `namespace/name@version`, of the highest version.
+    /// `namespace/name@version`: of a standard that is gone, its highest version; of others, each that was higher than all there are.
     pub removed: Vec<String>,
+    /// Standards that were not there, with the highest version.
     pub added: Vec<String>,
 }
 
 impl Came {
     fn between(old: &Standards, new: &Standards) -> Self {
-        let alone = |one: &Standards, other: &Standards| {
-            let own = one.iter().filter(|(standard, _)| !other.contains_key(*standard));
-            own.map(|(standard, (bundle, _))| format!("{standard}@{}", bundle.root().manifest.version)).collect()
-        };
-        Self { removed: alone(old, new), added: alone(new, old) }
+        let (mut removed, mut added) = (Vec::new(), Vec::new());
+        for (id, standard) in old {
+            let highest = |standard: &Standard| standard.versions.keys().next_back().cloned();
+            let lost = match new.get(id).and_then(highest) {
+                None => highest(standard).into_iter().collect(),
+                Some(last) => standard.versions.keys().filter(|version| **version > last).cloned().collect::<Vec<_>>(),
+            };
+            removed.extend(lost.into_iter().map(|version| format!("{id}@{version}")));
+        }
+        for (id, standard) in new.iter().filter(|(id, _)| !old.contains_key(*id)) {
+            added.extend(standard.versions.keys().next_back().map(|version| format!("{id}@{version}")));
+        }
+        Self { removed, added }
     }
 }
 
