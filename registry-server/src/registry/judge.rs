@@ -11,7 +11,7 @@
 //!   against any word.
 
 use super::{Caller, PublishError, Registry, StoreError};
-use guiju_compat::{Budget, Bump, Change, Fit, Inclusion, Side, Verdict, Witness, compare, lies_in};
+use guiju_compat::{Budget, Bump, Cause, Change, Fit, Inclusion, Side, Verdict, Witness, compare, lies_in};
 use guiju_model::{
     Bundle, CodeList, Content, Digest, Kind, Manifest, Reading, Reference, StandardId, Status, Text, Waiver,
 };
@@ -94,6 +94,17 @@ pub struct Narrowing {
 }
 
 impl Narrowing {
+    /// Of one beyond those that are looked at.
+    fn not_judged(profile: &Bundle, base: &Bundle) -> Self {
+        let name = |bundle: &Bundle| {
+            let Manifest { standard, version, .. } = &bundle.root().manifest;
+            format!("{standard}@{version}")
+        };
+        let inclusion = Inclusion::Undecided(Cause::BudgetUsedUp.into());
+        let standard = profile.root().manifest.standard.clone();
+        Self { standard, profile: name(profile), base: name(base), inclusion }
+    }
+
     /// Why it may not be published, and what to do.
     pub(super) fn refusal(&self) -> String {
         let base = &self.base;
@@ -389,11 +400,40 @@ impl Registry {
         Ok(Some(self.narrows(candidate, &base)?))
     }
 
-    /// The highest version of each profile of the candidate that is not narrower than it.
+    /// The highest version of each profile of the candidate, and of profiles of these, that is not narrower than it.
     fn affected(&self, candidate: &Bundle) -> Result<Vec<Narrowing>, PublishError> {
         let Manifest { standard, kind, .. } = &candidate.root().manifest;
         let mut profiles: BTreeMap<StandardId, Content> = BTreeMap::new();
-        for (dependent, version) in self.view().dependents(standard)?.into_iter().filter(|_| *kind == Kind::Record) {
+        let mut bases = match kind {
+            Kind::Record | Kind::Profile => vec![standard.clone()],
+            _ => Vec::new(),
+        };
+        while let Some(base) = bases.pop() {
+            for (dependent, content) in self.profiles_of(&base)? {
+                if dependent != *standard && !profiles.contains_key(&dependent) {
+                    bases.push(dependent.clone());
+                    profiles.insert(dependent, content);
+                }
+            }
+        }
+        let mut affected = Vec::new();
+        for (at, content) in profiles.into_values().enumerate() {
+            let profile = Bundle::gather(content, self)?;
+            let found = match at < PROFILES_MAX {
+                true => self.narrows(&profile, candidate)?,
+                false => Narrowing::not_judged(&profile, candidate),
+            };
+            if !found.inclusion.is_included() {
+                affected.push(found);
+            }
+        }
+        Ok(affected)
+    }
+
+    /// The highest version that is not withdrawn of each profile whose base this is.
+    fn profiles_of(&self, standard: &StandardId) -> Result<BTreeMap<StandardId, Content>, PublishError> {
+        let mut profiles: BTreeMap<StandardId, Content> = BTreeMap::new();
+        for (dependent, version) in self.view().dependents(standard)? {
             let Some(info) = self.view().version(&dependent, &version)?.filter(|info| info.status != Status::Withdrawn)
             else {
                 continue;
@@ -405,14 +445,7 @@ impl Registry {
                 profiles.insert(dependent, content);
             }
         }
-        let mut affected = Vec::new();
-        for content in profiles.into_values().take(PROFILES_MAX) {
-            let found = self.narrows(&Bundle::gather(content, self)?, candidate)?;
-            if !found.inclusion.is_included() {
-                affected.push(found);
-            }
-        }
-        Ok(affected)
+        Ok(profiles)
     }
 }
 
