@@ -105,8 +105,13 @@ fn what_is_wrong_with_an_input_is_said_and_everything_else_is_judged() {
     let (_, records, _) =
         run(long.as_bytes(), 1 << 16, &ReadOptions { format: Some(Format::Ndjson), ..ReadOptions::default() });
     assert_eq!(codes(&records), [vec!["line-too-long"], vec![]]);
-    let (_, records, _) = run(b"[{\"name\":\"a\"}, nonsense, {\"name\":\"b\"}] x", 5, &ReadOptions::default());
-    assert_eq!(codes(&records), [vec![], vec!["json-malformed"], vec![], vec!["trailing-content"]]);
+    let (about, records, totals) =
+        run(b"[{\"name\":\"a\"}, nonsense, {\"name\":\"b\"},] x", 5, &ReadOptions::default());
+    assert_eq!(codes(&records), [vec![], vec!["json-malformed"], vec![]]);
+    assert_eq!(
+        (about, totals.unwrap().records),
+        (vec!["json-comma-stray".to_owned(), "trailing-content".to_owned()], 3)
+    );
     let (_, records, _) = run(b"{\"name\":\"a\"}\n{\"name\":\"\xff\"}\n{\"name\":\"c\"}\n", 5, &ReadOptions::default());
     assert_eq!(codes(&records)[1], ["utf8-invalid"]);
     let gb = [b"name,sex\n".as_slice(), &[0xC0, 0xEE, 0xC3, 0xF7], b",1\n"].concat();

@@ -18,7 +18,7 @@ use crate::Standard;
 use guiju_model::{Finding, Place, Report};
 use guiju_validator::{CheckOptions, Checker, Validator, codes, dataset::Share};
 use lines::{Block, Blocks, DELIMITERS, Form};
-use split::{Raw, Splitter};
+use split::{Piece, Raw, Splitter};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
@@ -47,7 +47,8 @@ pub struct ReadOptions {
 /// What is told while reading, in order.
 #[derive(Debug)]
 pub enum Told<'t> {
-    /// About the input as a whole: its encoding, its header. Where it is ASCII to begin with, its encoding is told at the end.
+    /// About the input as a whole: its encoding, its header, what stands in an array beside its records. Where it is ASCII to begin
+    /// with, its encoding is told at the end.
     Input(Finding),
     Record(Checked<'t>),
 }
@@ -169,9 +170,12 @@ pub fn check(
         0 => thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
     };
-    let mut tell = |checked: Checked<'_>| {
-        totals.take(&checked);
-        each(Told::Record(checked))
+    let mut tell = |told: Told<'_>| {
+        match &told {
+            Told::Input(finding) => totals.count(finding),
+            Told::Record(checked) => totals.take(checked),
+        }
+        each(told)
     };
     let read = match jobs {
         1 => alone(&mut source, &judge, &mut base, &mut tell),
@@ -206,9 +210,12 @@ fn header(blocks: &mut Blocks<impl Read>, form: Form, base: &mut Base) -> Result
         let line = first_line + line;
         return match fault {
             None => Ok(Some(Header { text: block.bytes()[bytes].to_vec(), line, offset })),
-            Some(fault) => {
-                let place = Some(Place::Text { line, column, offset });
-                Err(ReadError::Refused(Box::new(Finding { place, ..*fault })))
+            Some(mut fault) => {
+                match &mut fault.place {
+                    Some(Place::Text { line, .. }) => *line += first_line,
+                    place => *place = Some(Place::Text { line, column, offset }),
+                }
+                Err(ReadError::Refused(fault))
             }
         };
     }
@@ -251,22 +258,22 @@ impl<R: Read> Source<R> {
             Self::Lines(blocks) => return blocks.next(&mut batch.block, is_eager),
             Self::Items(splitter) => splitter,
         };
-        while !(batch.raws.len() == BATCH_RECORDS
-            || batch.items.len() >= BATCH_BYTES
-            || is_eager && !batch.raws.is_empty())
-        {
+        let mut count = 0;
+        while !(count == BATCH_RECORDS || batch.items.len() >= BATCH_BYTES || is_eager && count > 0) {
             match splitter.next(&mut batch.items) {
-                Ok(Some(raw)) => batch.raws.push(raw),
+                Ok(Some(Piece::Record(raw))) => batch.raws.push(raw),
+                Ok(Some(Piece::Fault(finding))) => batch.beside.push((batch.raws.len(), finding)),
                 Ok(None) => break,
                 // What stands before a fault is told, too.
-                Err(error) if !batch.raws.is_empty() => {
+                Err(error) if count > 0 => {
                     splitter.put_off(error);
                     break;
                 }
                 Err(error) => return Err(error),
             }
+            count += 1;
         }
-        Ok(!batch.raws.is_empty())
+        Ok(count > 0)
     }
 
     /// Whether it is known that nothing comes any more.
@@ -301,6 +308,8 @@ struct Batch {
     /// Items, if it holds these.
     items: Vec<u8>,
     raws: Vec<Raw>,
+    /// What is wrong beside the items, and before which of them.
+    beside: Vec<(usize, Finding)>,
     is_split: bool,
     judged: usize,
     told: usize,
@@ -356,16 +365,25 @@ impl Batch {
         self.is_split && self.judged == self.raws.len()
     }
 
+    fn is_told(&self) -> bool {
+        self.is_judged() && self.told == self.judged && self.beside.is_empty()
+    }
+
     /// Tells what was judged and is not yet told.
     fn tell(
         &mut self,
         judge: &Judge<'_>,
         base: &Base,
-        tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
+        tell: &mut impl FnMut(Told<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let (mut found, mut shares) = (std::mem::take(&mut self.found), std::mem::take(&mut self.shares));
         let mut next = found.drain(..).peekable();
+        let due = self.beside.iter().take_while(|(before, _)| self.is_judged() || *before < self.judged).count();
+        let mut beside = self.beside.drain(..due).collect::<Vec<_>>().into_iter().peekable();
         for at in std::mem::replace(&mut self.told, self.judged)..self.judged {
+            while let Some((_, finding)) = beside.next_if(|(before, _)| *before <= at) {
+                tell(Told::Input(finding))?;
+            }
             let raw = &self.raws[at];
             let source = &self.bytes()[raw.bytes.clone()];
             let (report, is_readable) = match next.next_if(|found| found.at == at) {
@@ -378,8 +396,9 @@ impl Batch {
             let row = judge.table.filter(|_| raw.fault.is_none()).map(|table| table.row(source, is_readable));
             let (index, line) = (base.index + at as u64, base.line + raw.line);
             let share = shares.get_mut(at).and_then(Option::take);
-            tell(Checked { index, line, source, row, report, is_readable, share })?;
+            tell(Told::Record(Checked { index, line, source, row, report, is_readable, share }))?;
         }
+        beside.try_for_each(|(_, finding)| tell(Told::Input(finding)))?;
         drop(next);
         (self.found, self.shares) = (found, shares);
         ControlFlow::Continue(())
@@ -388,6 +407,7 @@ impl Batch {
     fn clear(&mut self) {
         self.items.clear();
         self.raws.clear();
+        self.beside.clear();
         self.found.clear();
         self.shares.clear();
         (self.is_split, self.judged, self.told) = (false, 0, 0);
@@ -400,7 +420,7 @@ fn first_then_together(
     judge: &Judge<'_>,
     jobs: usize,
     base: &mut Base,
-    tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
+    tell: &mut impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let mut first = Batch::default();
     if source.next(&mut first, false)? {
@@ -413,7 +433,7 @@ fn alone(
     source: &mut Source<impl Read>,
     judge: &Judge<'_>,
     base: &mut Base,
-    tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
+    tell: &mut impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let (mut worker, mut batch) = (judge.worker(), Batch::default());
     while source.next(&mut batch, true)? {
@@ -439,7 +459,7 @@ fn together(
     judge: &Judge<'_>,
     jobs: usize,
     base: &mut Base,
-    tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
+    tell: &mut impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let open = jobs * BATCHES_OPEN;
     let (free, to_fill) = mpsc::sync_channel::<Batch>(open);
@@ -542,9 +562,9 @@ impl Worker<'_> {
         &mut self,
         batch: &mut Batch,
         base: &mut Base,
-        tell: &mut impl FnMut(Checked<'_>) -> ControlFlow<()>,
+        tell: &mut impl FnMut(Told<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        while !batch.is_judged() || batch.told < batch.judged {
+        while !batch.is_told() {
             if batch.told == batch.judged {
                 self.judge(batch);
             }
@@ -593,8 +613,9 @@ impl Worker<'_> {
         match (&raw.fault, table) {
             (Some(fault), _) => {
                 let mut report = validator.empty_report();
-                let place = Some(Place::Text { line: raw.line, column: raw.column, offset: raw.offset });
-                report.push(Finding { place, ..Finding::clone(fault) }, options.findings_max);
+                let mut fault = Finding::clone(fault);
+                fault.place.get_or_insert(Place::Text { line: raw.line, column: raw.column, offset: raw.offset });
+                report.push(fault, options.findings_max);
                 (Some(report), false)
             }
             (None, Some(table)) => {

@@ -75,7 +75,7 @@ pub fn finding_in_words(code: &'static str, path: &str, args: &[(&str, &str, &st
 
 /// Whether a finding says that there is no record to judge: the text is not JSON, too large, or cannot be decoded.
 pub fn is_unreadable(code: &str) -> bool {
-    const CODES: [&str; 14] = [
+    const CODES: [&str; 15] = [
         "json-empty",
         "json-malformed",
         "json-too-deep",
@@ -90,6 +90,7 @@ pub fn is_unreadable(code: &str) -> bool {
         "trailing-content",
         "line-too-long",
         "csv-quote-unclosed",
+        "nul-byte",
     ];
     CODES.contains(&code)
 }

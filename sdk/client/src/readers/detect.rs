@@ -1,5 +1,6 @@
 //! What an input is, by its bytes and never by its name.
 
+use serde::de::IgnoredAny;
 use std::{fmt, str::FromStr};
 
 /// How records follow each other.
@@ -84,18 +85,30 @@ pub(super) fn format(head: &[u8], is_all: bool) -> Format {
             Some(rest) if matches!(rest.trim_ascii_start().first(), Some(b'[')) => Format::Ndjson,
             _ => Format::JsonArray,
         },
-        // A code in quotes, as records of a code list are; a header in quotes has more behind its first cell.
-        Some(b'"') => {
-            let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let is_code = serde_json::from_slice::<String>(line).is_ok();
-            match (is_code, text.len() > line.len() + 1) {
-                (true, true) => Format::Ndjson,
-                (true, false) => Format::Json,
-                (false, _) => Format::Csv,
+        None => Format::Json,
+        // Values by themselves, as the records of a code list are. A table of one column may begin so, too, with a name in quotes or a
+        // number; whoever has one says that it is a table.
+        Some(_) => {
+            let end = text.iter().position(|byte| *byte == b'\n');
+            let line = &text[..end.unwrap_or(text.len())];
+            match is_values(line) && (end.is_some() || is_all) {
+                true if end.is_some_and(|end| !text[end..].trim_ascii().is_empty()) => Format::Ndjson,
+                true if !is_all => Format::Ndjson,
+                true => Format::Json,
+                false => Format::Csv,
             }
         }
-        None => Format::Json,
-        Some(_) => Format::Csv,
+    }
+}
+
+/// Whether a line is a JSON value by itself, or several by mistake. Between texts in quotes there is more in a table, and in what has
+/// a tab in it.
+fn is_values(line: &[u8]) -> bool {
+    match line.trim_ascii() {
+        b"NaN" | b"Infinity" | b"-Infinity" => true,
+        text @ [b'"', ..] => serde_json::from_slice::<String>(text).is_ok(),
+        line if line.contains(&b'\t') => false,
+        line => serde_json::Deserializer::from_slice(line).into_iter::<IgnoredAny>().all(|value| value.is_ok()),
     }
 }
 

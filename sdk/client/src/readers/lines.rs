@@ -9,7 +9,7 @@
 //! - A quote opens only where a cell begins (RFC 4180, section 2); elsewhere it is a character like others, as in `5" pipe`.
 
 use super::{ReadError, split::Raw};
-use guiju_model::Finding;
+use guiju_model::{Finding, Place};
 use guiju_validator::codes;
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 use std::io::{ErrorKind, Read};
@@ -279,6 +279,8 @@ impl Block {
             raws.push(raw(0, *filled, 0, fault.take()));
             return;
         }
+        // In JSON it is pointed at where the record is read; a cell would take it for a character.
+        let may_have_nul = form.is_table() && memchr(0, bytes).is_some();
         let mut take = |from: usize, end: End| {
             let (line, whole) = (*lines, &bytes[from..end.at]);
             *lines += end.lines;
@@ -292,7 +294,10 @@ impl Block {
                 *blank_lines += 1;
                 return;
             }
-            let fault = end.in_quotes.then(|| Box::new(codes::finding("csv-quote-unclosed", "", &[])));
+            let nul = memchr(0, trimmed).filter(|_| may_have_nul);
+            let nul = nul.map(|at| nul_byte(trimmed, at, (line, *offset + from as u64)));
+            let unclosed = || end.in_quotes.then(|| Box::new(codes::finding("csv-quote-unclosed", "", &[])));
+            let fault = nul.or_else(unclosed);
             raws.push(raw(from, from + trimmed.len(), line, fault));
         };
         let mut from = 0;
@@ -309,6 +314,18 @@ impl Block {
             from = at;
         }
     }
+}
+
+/// A NUL byte in a row, which begins on that line and behind so many bytes.
+fn nul_byte(row: &[u8], at: usize, (line, offset): (u64, u64)) -> Box<Finding> {
+    let (before, behind) = row.split_at(at);
+    let line = line + memchr_iter(b'\n', before).count() as u64;
+    let begins = memrchr(b'\n', before).map_or(0, |end| end + 1);
+    let column = String::from_utf8_lossy(&before[begins..]).chars().count() as u64 + 1;
+    let offset = offset + at as u64;
+    let count = memchr_iter(0, behind).count().to_string();
+    let finding = codes::finding("nul-byte", "", &[("count", &count), ("offset", &offset.to_string())]);
+    Box::new(Finding { place: Some(Place::Text { line, column, offset }), ..finding })
 }
 
 /// Where a line ends.

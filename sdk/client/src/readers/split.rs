@@ -1,7 +1,10 @@
 //! A document, or the items of an array, one after another, each within the limit; what is longer is skipped and said.
+//!
+//! # Invariants
+//! - What is wrong with an array itself, between its items or behind them, is told of the input, at its place: it is no record.
 
 use super::ReadError;
-use guiju_model::Finding;
+use guiju_model::{Finding, Place};
 use guiju_validator::codes;
 use std::{
     io::{BufRead, BufReader, Read},
@@ -16,8 +19,15 @@ pub(super) struct Raw {
     pub column: u64,
     pub offset: u64,
     pub bytes: Range<usize>,
-    /// Why it cannot be read as a record.
+    /// Why it cannot be read as a record; without a place, where it begins.
     pub fault: Option<Box<Finding>>,
+}
+
+/// What comes next.
+pub(super) enum Piece {
+    Record(Raw),
+    /// Of the array itself.
+    Fault(Finding),
 }
 
 pub(super) struct Splitter<R> {
@@ -28,8 +38,10 @@ pub(super) struct Splitter<R> {
     column: u64,
     offset: u64,
     state: State,
+    /// The comma passed last, where a record stands before it and none behind it yet.
+    comma: Option<Start>,
     /// What was found behind the last record.
-    pending: Option<Raw>,
+    pending: Option<Finding>,
     fault: Option<ReadError>,
 }
 
@@ -51,7 +63,8 @@ enum State {
 impl<R: Read> Splitter<R> {
     pub fn new(input: R, is_array: bool, limit: usize) -> Self {
         let input = BufReader::with_capacity(256 << 10, input);
-        Self { input, is_array, limit, line: 1, column: 1, offset: 0, state: State::Start, pending: None, fault: None }
+        let (state, comma) = (State::Start, None);
+        Self { input, is_array, limit, line: 1, column: 1, offset: 0, state, comma, pending: None, fault: None }
     }
 
     pub fn bytes(&self) -> u64 {
@@ -67,17 +80,17 @@ impl<R: Read> Splitter<R> {
         self.fault = Some(fault);
     }
 
-    /// The next record, its bytes appended to a buffer; none at the end.
-    pub fn next(&mut self, into: &mut Vec<u8>) -> Result<Option<Raw>, ReadError> {
+    /// The next record, its bytes appended to a buffer, or what is wrong before it; none at the end.
+    pub fn next(&mut self, into: &mut Vec<u8>) -> Result<Option<Piece>, ReadError> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
-        if let Some(raw) = self.pending.take() {
-            return Ok(Some(raw));
+        if let Some(found) = self.pending.take() {
+            return Ok(Some(Piece::Fault(found)));
         }
         match self.is_array {
             true => self.item(into),
-            false => self.document(into),
+            false => Ok(self.document(into)?.map(Piece::Record)),
         }
     }
 
@@ -144,7 +157,7 @@ impl<R: Read> Splitter<R> {
     }
 
     /// An item of an array, without the rest of the array.
-    fn item(&mut self, into: &mut Vec<u8>) -> Result<Option<Raw>, ReadError> {
+    fn item(&mut self, into: &mut Vec<u8>) -> Result<Option<Piece>, ReadError> {
         if self.state == State::End {
             return Ok(None);
         }
@@ -152,19 +165,30 @@ impl<R: Read> Splitter<R> {
             self.space()?;
             self.pass(1)?;
             self.state = State::Inside;
-            if self.space()? == Some(b']') {
-                return self.close();
-            }
         }
         let next = self.space()?;
         let start = self.here();
-        let unclosed = || {
-            let words = [("expected", "`,` or `]`", "`,` 或 `]`"), ("found", "the end", "文本结尾")];
-            Some(codes::finding_in_words("json-malformed", "", &words))
-        };
-        if next.is_none() {
-            self.state = State::End;
-            return Ok(Some(raw_at(start, 0..0, unclosed())));
+        match next {
+            None => {
+                self.state = State::End;
+                let expected = match self.comma {
+                    Some(_) => ("a value", "一个值"),
+                    None => ("a value or `]`", "一个值或 `]`"),
+                };
+                return Ok(Some(Piece::Fault(unclosed(start, expected))));
+            }
+            Some(b',') => {
+                self.pass(1)?;
+                // It is told once, whatever stands behind it.
+                self.comma = None;
+                return Ok(Some(Piece::Fault(stray_comma(start, "before", "之前"))));
+            }
+            Some(b']') => {
+                self.pending = self.close()?;
+                let comma = self.comma.take().map(|comma| stray_comma(comma, "behind", "之后"));
+                return Ok(comma.or_else(|| self.pending.take()).map(Piece::Fault));
+            }
+            Some(_) => self.comma = None,
         }
         let (from, mut is_over, mut is_last) = (into.len(), false, false);
         let mut inside = Inside::default();
@@ -182,7 +206,10 @@ impl<R: Read> Splitter<R> {
         }
         let fault = is_over.then(|| too_large(self.limit));
         match self.peek()? {
-            Some(b',') => self.pass(1)?,
+            Some(b',') => {
+                self.comma = Some(self.here());
+                self.pass(1)?;
+            }
             Some(_) => is_last = true,
             None => self.state = State::End,
         }
@@ -190,26 +217,38 @@ impl<R: Read> Splitter<R> {
         let is_whole = inside.depth == 0 && !inside.is_text;
         let raw = raw_at(start, from..into.len(), fault);
         if self.state == State::End && is_whole {
-            self.pending = Some(raw_at(self.here(), 0..0, unclosed()));
+            self.pending = Some(unclosed(self.here(), ("`,` or `]`", "`,` 或 `]`")));
         }
         if is_last {
             self.pending = self.close()?;
         }
-        Ok(Some(raw))
+        Ok(Some(Piece::Record(raw)))
     }
 
     /// After the array nothing may follow.
-    fn close(&mut self) -> Result<Option<Raw>, ReadError> {
+    fn close(&mut self) -> Result<Option<Finding>, ReadError> {
         self.pass(1)?;
         self.state = State::End;
-        match self.space()? {
-            None => Ok(None),
-            Some(_) => {
-                let fault = codes::finding("trailing-content", "", &[]);
-                Ok(Some(raw_at(self.here(), 0..0, Some(fault))))
-            }
-        }
+        let follows = self.space()?.is_some();
+        Ok(follows.then(|| self.here().finding(codes::finding("trailing-content", "", &[]))))
     }
+}
+
+impl Start {
+    fn finding(self, finding: Finding) -> Finding {
+        let Self { line, column, offset } = self;
+        Finding { place: Some(Place::Text { line, column, offset }), ..finding }
+    }
+}
+
+/// The text ends, and the array does not.
+fn unclosed(at: Start, (en, zh): (&str, &str)) -> Finding {
+    let words = [("expected", en, zh), ("found", "the end", "文本结尾")];
+    at.finding(codes::finding_in_words("json-malformed", "", &words))
+}
+
+fn stray_comma(at: Start, en: &str, zh: &str) -> Finding {
+    at.finding(codes::finding_in_words("json-comma-stray", "", &[("side", en, zh)]))
 }
 
 /// Where in an item what comes next is.
@@ -303,9 +342,17 @@ mod tests {
     fn items(input: &[u8], at_once: usize, limit: usize) -> Items {
         let (mut splitter, mut bytes, mut found) =
             (Splitter::new(Drip(input, at_once), true, limit), Vec::new(), Vec::new());
-        while let Some(raw) = splitter.next(&mut bytes).unwrap() {
-            let fault = raw.fault.map(|fault| fault.code.into_owned());
-            found.push((raw.line, raw.column, raw.offset, bytes[raw.bytes].to_vec(), fault));
+        while let Some(piece) = splitter.next(&mut bytes).unwrap() {
+            match piece {
+                Piece::Record(raw) => {
+                    let fault = raw.fault.map(|fault| fault.code.into_owned());
+                    found.push((raw.line, raw.column, raw.offset, bytes[raw.bytes].to_vec(), fault));
+                }
+                Piece::Fault(Finding { place: Some(Place::Text { line, column, offset }), code, .. }) => {
+                    found.push((line, column, offset, Vec::new(), Some(code.into_owned())));
+                }
+                Piece::Fault(_) => panic!("a fault without its place"),
+            }
         }
         found
     }
@@ -319,6 +366,8 @@ mod tests {
             "[\"a\\",
             "[{\"a\":1}},2] x",
             "[,]",
+            "[1 ,\n2,\n] x",
+            "[1,,\n,2,",
         ];
         for input in inputs.map(str::as_bytes) {
             for limit in [5, 23, 1 << 20] {

@@ -9,7 +9,7 @@ use super::{
     lines::{DELIMITERS, Quotes, before},
     text::Decided,
 };
-use guiju_model::{Date, Finding, Place, Report, Severity, pointer};
+use guiju_model::{Date, Finding, Place, Report, Severity, Text, pointer};
 use guiju_validator::{
     CheckOptions, Checker, Field, Quick, RowShape, Validator, codes,
     dataset::Share,
@@ -175,7 +175,10 @@ impl Table {
         findings.extend(missing(&columns, validator).into_iter().map(|finding| in_text(finding, 0)));
         // Rows without one field would be judged as empty records, which may conform.
         if !validator.fields().is_empty() && columns.iter().all(|column| column.field.is_none()) {
-            let unknown = findings.iter_mut().filter(|finding| finding.code == "csv-header-unknown");
+            let mut unknown = findings.iter_mut().filter(|finding| finding.code == "csv-header-unknown").peekable();
+            if let Some(first) = unknown.peek_mut() {
+                first.suggestion = Some(taken_for_a_table());
+            }
             unknown.for_each(|finding| finding.severity = Severity::Error);
         }
         let doubled = doubled(&columns);
@@ -374,6 +377,15 @@ impl Table {
         json.extend(open.iter().map(|_| b'}'));
         json.push(b'}');
         json
+    }
+}
+
+/// What a header of which nothing is known may be.
+fn taken_for_a_table() -> Text {
+    Text {
+        en: "the text was taken for a table, and this line for its header; where it is none, say what it is with `--format`"
+            .into(),
+        zh: "该文本按表格（CSV）读取，此行视为表头；如不是表格，请用 `--format` 指明格式".into(),
     }
 }
 
