@@ -536,6 +536,26 @@ fn edits_of_code_lists_with_a_known_effect_reach_the_records() {
         let back = compare(&other, &base, &Budget::default());
         assert_eq!((escapes(&back.old_in_new), escapes(&back.new_in_old)), (gives, takes), "{name}, back: {back:?}");
     }
+    // A format that knows a second form of the codes gives records with it, and takes those without the first.
+    let industry = |format: Option<&str>, codes: &str| {
+        let mut schema = schema(plain());
+        if let Some(format) = format {
+            schema["properties"]["code"]["format"] = json!(format);
+        }
+        let codes = format!("{}\n{codes}", CODES.lines().next().expect("a header"));
+        with_list(&schema, &codes).expect("it compiles")
+    };
+    const CLASSES: &str = "0111,稻谷,,,,,,\n6210,正餐,,,,,,\n";
+    let bump = |old: &Side, new: &Side| {
+        let verdict = compare(old, new, &Budget::default());
+        holds_true(&verdict, old, new);
+        verdict.bump
+    };
+    let (bare, lettered) = (industry(None, CLASSES), industry(Some("cn-industry"), CLASSES));
+    assert_eq!(bump(&bare, &lettered), Some(Bump::Minor));
+    assert_eq!(bump(&lettered, &bare), Some(Bump::Major));
+    let spelled_out = industry(None, &format!("{CLASSES}A0111,稻谷,,,,,,\nH6210,正餐,,,,,,\n"));
+    assert_eq!(bump(&lettered, &spelled_out), Some(Bump::Patch));
     // A list of the same codes is the same as an enum, where no day is asked for.
     let values = json!({"type": "object", "properties": {
         "code": {"type": "string", "enum": ["1", "11", "2", "3"]}, "on": {"type": "string", "format": "date"}}});
@@ -929,21 +949,54 @@ fn coded() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Codes as industries: the second is the first with its section, and a code of its own where a list has it.
+const INDUSTRIES: [(&str, &str); 3] = [("a", "01"), ("b", "A01"), ("c", "62")];
+
+/// The same schema about industries; `lettered`: with the format that knows the letter of their section.
+fn industries(mut schema: Value, lettered: bool) -> Value {
+    fn walk(value: &mut Value, lettered: bool) {
+        match value {
+            Value::Object(members) => {
+                if lettered && members.contains_key("x-guiju") && !members.contains_key("properties") {
+                    members.insert("format".into(), "cn-industry".into());
+                }
+                if let Some(Value::Array(values)) = members.get_mut("enum") {
+                    for value in values {
+                        let industry = INDUSTRIES.iter().find(|(code, _)| value.as_str() == Some(*code));
+                        *value = industry.map_or(json!("H62"), |(_, industry)| json!(industry));
+                    }
+                }
+                members.values_mut().for_each(|member| walk(member, lettered));
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| walk(item, lettered)),
+            _ => {}
+        }
+    }
+    walk(&mut schema, lettered);
+    schema
+}
+
 proptest! {
     #![proptest_config(Config { cases: cases(150), failure_persistence: None, ..Config::default() })]
 
-    /// No record with a code escapes what is said of them, on any day and by whatever names the day.
+    /// No record with a code escapes what is said of them, on any day and by whatever names the day, nor one with the letter of its
+    /// section before the code, where either side knows that.
     #[test]
     fn codes_in_records_are_compared_as_each_day_has_them(
         (old, one) in (coded(), lists()),
         (new, other) in (coded(), lists()),
         same in any::<bool>(),
+        lettered in (any::<bool>(), any::<bool>()),
     ) {
         let other = if same { one.clone() } else { other };
+        let (old, new) = (industries(old, lettered.0), industries(new, lettered.1));
+        let [one, other] = [one, other].map(|codes| INDUSTRIES.iter().fold(codes, |codes, (code, industry)| {
+            codes.replace(&format!("\n{code},"), &format!("\n{industry},"))
+        }));
         let (Some(before), Some(after)) = (with_list(&old, &one), with_list(&new, &other)) else { return Ok(()) };
         let verdict = compare(&before, &after, &Budget::default());
         let ends: Vec<Option<Date>> = (1..13).map(|month| Date::new(2026, month, 1)).chain([None, Date::new(2025, 12, 31)]).collect();
-        let records: Vec<Value> = ["a", "b", "c", "d"]
+        let records: Vec<Value> = ["01", "A01", "62", "H62", "A62", "d", "97", "T97"]
             .into_iter()
             .flat_map(|code| {
                 ends.iter().map(move |on| match on {

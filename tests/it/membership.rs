@@ -1,11 +1,15 @@
 //! Membership in code lists: `tests/cases/membership/*.txt`.
 //!
-//! The first lines of a case are `list: <codes.csv beside it>` and `declares: <x-guiju.codeList>`; then
+//! The first lines of a case are `list: <codes.csv beside it>` and `declares: <x-guiju.codeList>`, and `format: <the field's>` where
+//! that matters; then
 //! `value | day or - | expected`, where expected is `ok` or `severity code; English suggestion`.
 
 use guiju_model::CodeList;
-use guiju_validator::membership::Membership;
-use std::{fs, path::PathBuf};
+use guiju_validator::{
+    formats::second_form,
+    membership::{Codes, Membership},
+};
+use std::{fs, path::PathBuf, sync::Arc};
 
 #[test]
 fn cases() {
@@ -23,12 +27,14 @@ fn cases() {
             text.lines().find_map(|line| line.strip_prefix(word)).unwrap_or_else(|| panic!("{name}: {word}"))
         };
         let list = CodeList::parse(&fs::read(folder.join(head("list: "))).unwrap()).unwrap();
+        let form = text.lines().find_map(|line| line.strip_prefix("format: ")).and_then(second_form);
+        let codes = Codes::new(Arc::new(list), form);
         let declared = serde_json::from_str(head("declares: ")).unwrap();
         let membership = Membership::compile(&declared, "").unwrap();
         for (number, line) in text.lines().enumerate() {
             let [value, day, expected] = line.splitn(3, " | ").collect::<Vec<_>>()[..] else { continue };
             let day = (day != "-").then(|| day.parse().unwrap());
-            let found = match membership.check(&list, value, day) {
+            let found = match membership.check(&codes, value, day) {
                 None => "ok".into(),
                 Some(fault) => {
                     let suggestion = fault.suggestion.map(|text| format!("; {}", text.en)).unwrap_or_default();

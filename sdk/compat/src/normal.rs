@@ -8,11 +8,15 @@
 
 use crate::{conditions::Clause, exact, formats, lists::Referred, meaning::meaning};
 use guiju_model::{CodeList, Date, Digest, Text, pointer};
-use guiju_validator::rules::Rules;
+use guiju_validator::{
+    formats::{SecondForm, second_form},
+    membership::Codes,
+    rules::Rules,
+};
 use jsonschema::Draft;
 use num_rational::BigRational;
 use num_traits::One;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -216,23 +220,26 @@ pub struct Document<'a> {
 /// Code lists by reference. The digest tells whether two are the same.
 pub type Lists = BTreeMap<String, (Digest, Arc<CodeList>)>;
 
+/// What tells the codes of one field from those of another: the list, and the format whose second form of them is taken as well.
+type ListKey = (Digest, Option<&'static str>);
+
 /// A code list as a field looks at it.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    pub list: Arc<CodeList>,
+    pub codes: Codes,
     leaf_only: bool,
 }
 
 impl Listed {
     pub fn has(&self, text: &str) -> bool {
-        self.list.get(text).is_some_and(|code| !self.leaf_only || code.is_leaf())
+        self.codes.get(text).is_some_and(|code| !self.leaf_only || code.is_leaf())
     }
 }
 
 /// That a code of a list is valid on a day; of what is no code of it, nothing is said.
 #[derive(Clone, Debug)]
 pub struct Dated {
-    pub list: Arc<CodeList>,
+    pub codes: Codes,
     /// The field, as a pointer from the record's root, that names the day; none, or where it names none: the day of the check.
     pub as_of: Option<String>,
 }
@@ -240,12 +247,12 @@ pub struct Dated {
 impl Dated {
     /// Without a day any row of a code will do.
     pub fn holds(&self, text: &str, day: Option<Date>) -> bool {
-        self.list.get(text).is_none_or(|code| day.is_none_or(|day| code.on(day).is_some()))
+        self.codes.get(text).is_none_or(|code| day.is_none_or(|day| code.on(day).is_some()))
     }
 
     /// Days one of which is like any other day to a code of this list: where a row begins or ends, and one before them all.
     pub fn days(&self, text: &str) -> BTreeSet<Date> {
-        let rows = self.list.get(text).into_iter().flat_map(|code| code.rows().collect::<Vec<_>>());
+        let rows = self.codes.get(text).into_iter().flat_map(|code| code.rows().collect::<Vec<_>>());
         let mut days: BTreeSet<Date> = rows.flat_map(|row| [row.valid_from(), row.valid_to()]).flatten().collect();
         days.extend(days.first().copied().and_then(day_before));
         days
@@ -278,9 +285,9 @@ pub struct Graph {
     /// All code lists that were met, whatever becomes of a value that is not in them.
     pub referred: Vec<Referred>,
     listed: Vec<Listed>,
-    listed_ids: HashMap<(Digest, bool), u32>,
+    listed_ids: HashMap<(ListKey, bool), u32>,
     dated: Vec<Dated>,
-    dated_ids: HashMap<(Digest, Option<String>), u32>,
+    dated_ids: HashMap<(ListKey, Option<String>), u32>,
     /// Rules between fields, by the key of the opaque part that stands for each.
     rules: HashMap<String, Rule>,
     /// What texts must hold, likewise.
@@ -385,18 +392,18 @@ impl Graph {
         self.dated.iter().map(|dated| &dated.as_of).collect()
     }
 
-    fn listed_node(&mut self, digest: Digest, listed: Listed) -> Id {
+    fn listed_node(&mut self, key: ListKey, listed: Listed) -> Id {
         let next = self.listed.len() as u32;
-        let index = *self.listed_ids.entry((digest, listed.leaf_only)).or_insert(next);
+        let index = *self.listed_ids.entry((key, listed.leaf_only)).or_insert(next);
         if index == next {
             self.listed.push(listed);
         }
         self.add(Node::Listed(index))
     }
 
-    fn dated_node(&mut self, digest: Digest, dated: Dated) -> Id {
+    fn dated_node(&mut self, key: ListKey, dated: Dated) -> Id {
         let next = self.dated.len() as u32;
-        let index = *self.dated_ids.entry((digest, dated.as_of.clone())).or_insert(next);
+        let index = *self.dated_ids.entry((key, dated.as_of.clone())).or_insert(next);
         if index == next {
             self.dated.push(dated);
         }
@@ -982,7 +989,10 @@ impl<'d> Reader<'_, 'd> {
             ("$recursiveRef", Value::String(_)) if draft == Draft::Draft201909 => {
                 return self.recursive(place).map(Some);
             }
-            ("x-guiju", Value::Object(own)) => return Ok(self.vocabulary(own, place)),
+            ("x-guiju", Value::Object(own)) => {
+                let format = members.get("format").and_then(Value::as_str);
+                return Ok(self.vocabulary(own, format.and_then(second_form), place));
+            }
             _ => return Ok(None),
         };
         Ok(Some(self.graph.add(node)))
@@ -997,14 +1007,17 @@ impl<'d> Reader<'_, 'd> {
     }
 
     /// Of our vocabulary only what can refuse a record counts.
-    fn vocabulary(&mut self, own: &Map<String, Value>, place: &str) -> Option<Id> {
+    fn vocabulary(&mut self, own: &Map<String, Value>, form: Option<SecondForm>, place: &str) -> Option<Id> {
         let mut parts = Vec::new();
         let is_new = self.document.is_new;
         self.referred(own, place);
         if let Some(list) = own.get("codeList").filter(|list| is_required(list)) {
-            match self.listed(list) {
+            match self.listed(list, form) {
                 Some(listed) => parts.extend(listed),
-                None => parts.push(self.opaque("codeList", list, Types::STRING)),
+                None => {
+                    let list = json!([list, form.map(|form| form.format)]);
+                    parts.push(self.opaque("codeList", &list, Types::STRING));
+                }
             }
             for part in &parts {
                 self.graph.places.entry(*part).or_insert_with(|| (format!("{place}/codeList"), is_new));
@@ -1036,16 +1049,17 @@ impl<'d> Reader<'_, 'd> {
     }
 
     /// That a text is a code of the list and, where that is asked, valid on the day.
-    fn listed(&mut self, declared: &Value) -> Option<Vec<Id>> {
+    fn listed(&mut self, declared: &Value, form: Option<SecondForm>) -> Option<Vec<Id>> {
         let (digest, list) = self.document.lists.get(declared.get("ref")?.as_str()?)?;
         let leaf_only = is_of_leaves(declared);
-        let listed = self.graph.listed_node(*digest, Listed { list: Arc::clone(list), leaf_only });
+        let (key, codes) = ((*digest, form.map(|form| form.format)), Codes::new(Arc::clone(list), form));
+        let listed = self.graph.listed_node(key, Listed { codes: codes.clone(), leaf_only });
         let is_dated = list.rows().any(|row| row.valid_from().is_some() || row.valid_to().is_some());
         if !is_dated || declared.get("status").is_some_and(|status| status == "ever") {
             return Some(vec![listed]);
         }
         let as_of = declared.get("asOf").and_then(Value::as_str).map(str::to_owned);
-        let dated = self.graph.dated_node(*digest, Dated { list: Arc::clone(list), as_of });
+        let dated = self.graph.dated_node(key, Dated { codes, as_of });
         Some(vec![listed, dated])
     }
 

@@ -463,18 +463,16 @@ impl Replay<'_> {
             return refuse("a code list that nothing asks for", "无由而来的代码表");
         }
         let graph = self.graph;
-        let list = match (graph.node(node_of(asked)), is_positive(asked)) {
-            (Node::Listed(index), true) => &graph.listed(*index).list,
+        let codes = match (graph.node(node_of(asked)), is_positive(asked)) {
+            (Node::Listed(index), true) => &graph.listed(*index).codes,
             // Only of a code of the list it is said when it is valid.
-            (Node::Dated(index), false) => &graph.dated(*index).list,
+            (Node::Dated(index), false) => &graph.dated(*index).codes,
             _ => return refuse("a code list that nothing asks for", "无由而来的代码表"),
         };
-        let mut last = None;
-        for row in list.rows() {
-            if last != Some(row.code()) && !self.is_refuted(branch, &Value::from(row.code())) {
-                return Err(not_refuted(row.code()));
+        for text in codes.texts() {
+            if !self.is_refuted(branch, &Value::from(&*text)) {
+                return Err(not_refuted(&text));
             }
-            last = Some(row.code());
         }
         Ok(())
     }

@@ -45,6 +45,27 @@ pub struct Format {
     check: fn(&str, Option<Date>) -> Vec<FormatFault>,
 }
 
+/// A second form in which the codes of a list are written as well: whoever knows the format reads it as the first.
+///
+/// Each code has at most one, and `first` gives for that one the code and for no other text.
+#[derive(Clone, Copy, Debug)]
+pub struct SecondForm {
+    /// The format that knows it.
+    pub format: &'static str,
+    /// The code that a text in the second form stands for.
+    pub first: fn(&str) -> Option<&str>,
+    /// A code in the second form.
+    pub second: fn(&str) -> Option<String>,
+}
+
+static SECOND_FORMS: &[SecondForm] =
+    &[SecondForm { format: "cn-industry", first: industry::without_letter, second: industry::with_letter }];
+
+/// The second form that the named format knows.
+pub fn second_form(format: &str) -> Option<SecondForm> {
+    SECOND_FORMS.iter().copied().find(|form| form.format == format)
+}
+
 /// In the order of `docs/reference/formats.md`.
 static FORMATS: &[Format] = &[
     Format { name: "cn-resident-id", check: resident_id::eighteen },

@@ -2,15 +2,16 @@
 //!
 //! # Invariants
 //! - Codes are compared as text: `01` and `1` are two codes.
+//! - Beside its codes a field takes the second form of them that its format knows, and no text else.
 //! - A suggestion names a code only where the value names it in other words; it is never a guess among numbers.
 
-use crate::formats::FormatFault;
+use crate::formats::{FormatFault, SecondForm};
 use crate::near::nearest;
 use crate::record::{Pointer, Record, Scalar};
 use crate::rules::{Fault, Reader};
 use guiju_model::{Code, CodeList, CodeRow, Date, Dimension, Severity, Text};
 use serde_json::Value;
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr, sync::Arc};
 
 /// What a field declares in `x-guiju.codeList`.
 #[derive(Clone, Debug)]
@@ -20,6 +21,40 @@ pub struct Membership {
     level: Level,
     status: Validity,
     as_of: Option<Pointer>,
+}
+
+/// The codes of a list as a field takes them.
+#[derive(Clone, Debug)]
+pub struct Codes {
+    list: Arc<CodeList>,
+    form: Option<SecondForm>,
+}
+
+impl Codes {
+    /// `form`: the one that the field's format knows.
+    pub fn new(list: Arc<CodeList>, form: Option<SecondForm>) -> Self {
+        Self { list, form }
+    }
+
+    pub fn list(&self) -> &CodeList {
+        &self.list
+    }
+
+    /// The code that a text stands for.
+    pub fn get(&self, text: &str) -> Option<Code<'_>> {
+        self.list.get(text).or_else(|| self.list.get((self.form?.first)(text)?))
+    }
+
+    /// Every text that stands for a code, each once.
+    pub fn texts(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let mut last = None;
+        let codes = self.list.rows().map(|row| row.code()).filter(move |code| last.replace(*code) != Some(*code));
+        codes.flat_map(|code| {
+            let second = self.form.and_then(|form| (form.second)(code));
+            let second = second.filter(|second| self.list.get(second).is_none());
+            [Some(Cow::Borrowed(code)), second.map(Cow::Owned)].into_iter().flatten()
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +125,10 @@ impl Membership {
     }
 
     /// What is wrong with the value on that day; without a day, any row of the code will do.
-    pub fn check(&self, list: &CodeList, value: &str, day: Option<Date>) -> Option<FormatFault> {
-        let Some(code) = list.get(value) else {
+    pub fn check(&self, codes: &Codes, value: &str, day: Option<Date>) -> Option<FormatFault> {
+        let Some(code) = codes.get(value) else {
             let mut fault = self.fault("code-not-in-list", Dimension::Accuracy);
-            fault.suggestion = meant(list, value);
+            fault.suggestion = meant(codes, value);
             return Some(fault);
         };
         if self.status == Validity::Current
@@ -141,8 +176,8 @@ fn successor(row: CodeRow<'_>) -> Option<Text> {
 }
 
 /// The code that was meant, where the value names it in other words.
-fn meant(list: &CodeList, value: &str) -> Option<Text> {
-    let value = value.trim();
+fn meant(codes: &Codes, value: &str) -> Option<Text> {
+    let (list, value) = (codes.list(), value.trim());
     if let Some(row) = list.by_word(value) {
         return Some(Text {
             en: format!("the code for {value} is {}", row.code()),
@@ -153,7 +188,7 @@ fn meant(list: &CodeList, value: &str) -> Option<Text> {
     let leading = value.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').next().unwrap_or_default().to_owned();
     let as_float = value.strip_suffix(".0").unwrap_or_default().to_owned();
     let other_spelling = [half_width(value), value.to_uppercase(), value.to_lowercase(), leading, as_float];
-    let code = other_spelling.iter().chain(&with_zeros(value)).find_map(|spelling| list.get(spelling)?.rows().next());
+    let code = other_spelling.iter().chain(&with_zeros(value)).find_map(|spelling| codes.get(spelling)?.rows().next());
     if let Some(row) = code {
         return Some(did_you_mean(row.code(), row));
     }

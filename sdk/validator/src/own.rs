@@ -10,15 +10,15 @@
 
 use crate::{
     compile::Fault,
-    formats::{self, Format, FormatFault},
+    formats::{self, Format, FormatFault, SecondForm},
     json::{Node, Tree, escape},
-    membership::{Binding, Membership},
+    membership::{Binding, Codes, Membership},
     near::nearest,
     notation::Notation,
     rules::{Reader, Rules},
     survey::{Schema, Source, Survey, ignores_siblings},
 };
-use guiju_model::{CodeList, Dimension, SecurityLevel, Severity, ShareClass, Text};
+use guiju_model::{Dimension, SecurityLevel, Severity, ShareClass, Text};
 use jsonschema::{Keyword, ValidationError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -94,7 +94,7 @@ pub(crate) struct Own {
 #[derive(Debug, Default)]
 struct Checks {
     format: Option<Format>,
-    list: Option<(Membership, Arc<CodeList>)>,
+    list: Option<(Membership, Codes)>,
     rules: Rules,
 }
 
@@ -124,7 +124,7 @@ impl Own {
         self.checks.format
     }
 
-    pub fn list(&self) -> Option<&(Membership, Arc<CodeList>)> {
+    pub fn list(&self) -> Option<&(Membership, Codes)> {
         self.checks.list.as_ref()
     }
 
@@ -135,7 +135,7 @@ impl Own {
     /// Whether something may be found that does not refuse.
     pub fn may_remark(&self) -> bool {
         let Checks { format, list, rules } = &self.checks;
-        let soft = |(membership, _): &(Membership, Arc<CodeList>)| membership.binding() != Binding::Required;
+        let soft = |(membership, _): &(Membership, Codes)| membership.binding() != Binding::Required;
         format.is_some()
             || list.as_ref().is_some_and(soft)
             || rules.severities().any(|severity| severity != Severity::Error)
@@ -161,9 +161,9 @@ impl Own {
         if let Some(text) = node.text() {
             let faults = format.iter().flat_map(|format| format.check(text, date));
             found.extend(faults.map(|fault| self.remark(fault, "format")));
-            if let Some((membership, list)) = list {
+            if let Some((membership, codes)) = list {
                 let day = membership.day(&node.root(), date);
-                found.extend(membership.check(list, text, day).map(|fault| self.remark(fault, "x-guiju/codeList")));
+                found.extend(membership.check(codes, text, day).map(|fault| self.remark(fault, "x-guiju/codeList")));
             }
         }
         if !rules.is_empty() && node.is_object() {
@@ -282,11 +282,12 @@ impl Author<'_> {
         let title = members.get("title").and_then(Value::as_str);
         own.title = title.map(|title| Text { en: title.into(), zh: title.into() });
         let pointer = format!("{}/{KEYWORD}", self.schema.pointer);
+        let form = members.get("format").and_then(Value::as_str).and_then(formats::second_form);
         match members.get(KEYWORD) {
             None => {}
             Some(said @ Value::Object(_)) => {
                 self.notation(said, members, &pointer);
-                self.vocabulary(&mut own, said, title, &pointer);
+                self.vocabulary(&mut own, said, (title, form), &pointer);
             }
             Some(_) => self.fault(&pointer, "`x-guiju` wants an object".into()),
         }
@@ -330,7 +331,14 @@ impl Author<'_> {
         own.checks.format = found.filter(|_| assert_formats);
     }
 
-    fn vocabulary(&mut self, own: &mut Own, said: &Value, title: Option<&str>, pointer: &str) {
+    /// Beside it stand the schema's title, and a format that may know a second form of codes.
+    fn vocabulary(
+        &mut self,
+        own: &mut Own,
+        said: &Value,
+        (title, form): (Option<&str>, Option<SecondForm>),
+        pointer: &str,
+    ) {
         let mut reader = Reader::default();
         reader.members(said, pointer, &NAMES);
         for name in [
@@ -356,14 +364,14 @@ impl Author<'_> {
         if let Some(zh) = said.get("titleZh").and_then(Value::as_str) {
             own.title = Some(Text { en: title.unwrap_or(zh).into(), zh: zh.into() });
         }
-        let Err(faults) = reader.finish(()) else { return self.checks(own, said, pointer) };
+        let Err(faults) = reader.finish(()) else { return self.checks(own, said, form, pointer) };
         faults.into_iter().for_each(|fault| self.fault(&fault.pointer, fault.message));
-        self.checks(own, said, pointer);
+        self.checks(own, said, form, pointer);
     }
 
-    fn checks(&mut self, own: &mut Own, said: &Value, pointer: &str) {
+    fn checks(&mut self, own: &mut Own, said: &Value, form: Option<SecondForm>, pointer: &str) {
         if let Some(list) = said.get("codeList") {
-            self.code_list(own, list, &format!("{pointer}/codeList"));
+            self.code_list(own, list, form, &format!("{pointer}/codeList"));
         }
         if let Some(rules) = said.get("rules") {
             match Rules::compile(rules, &format!("{pointer}/rules")) {
@@ -373,13 +381,13 @@ impl Author<'_> {
         }
     }
 
-    fn code_list(&mut self, own: &mut Own, list: &Value, pointer: &str) {
+    fn code_list(&mut self, own: &mut Own, list: &Value, form: Option<SecondForm>, pointer: &str) {
         let membership = match Membership::compile(list, pointer) {
             Ok(membership) => membership,
             Err(faults) => return faults.into_iter().for_each(|fault| self.fault(&fault.pointer, fault.message)),
         };
         match self.source.lists.get(membership.reference()).map(|list| list.read()) {
-            Some(Ok(found)) => own.checks.list = Some((membership, found)),
+            Some(Ok(found)) => own.checks.list = Some((membership, Codes::new(found, form))),
             Some(Err(fault)) => self.faults.push(fault),
             None => {
                 let message = format!("`{}` is not a code list that is at hand", membership.reference());

@@ -31,8 +31,14 @@ mod windows; // a record with room behind it
 pub(crate) use doubt::{Doubt, Sign, Step, What};
 pub(crate) use prove::{Memory, Row, Span, Within};
 
-use crate::{formats::Format, membership::Membership, plan::Engine, record::Pointer, rules::Rules, survey::SchemaId};
-use guiju_model::CodeList;
+use crate::{
+    formats::Format,
+    membership::{Codes, Membership},
+    plan::Engine,
+    record::Pointer,
+    rules::Rules,
+    survey::SchemaId,
+};
 use moment::Moment;
 use plain::Plain;
 use shape::Matcher;
@@ -143,9 +149,9 @@ enum TextCheck {
     Format(Format, Option<Moment>),
     /// A format of JSON Schema's own, in the same way.
     Engine(Box<Engine>, Option<Moment>),
-    List(Box<Membership>, Arc<CodeList>),
+    List(Box<Membership>, Codes),
     /// A list whose codes must hold on a day that the record tells.
-    DatedList(Box<Membership>, Arc<CodeList>),
+    DatedList(Box<Membership>, Codes),
 }
 
 #[derive(Debug, Default)]

@@ -343,7 +343,7 @@ impl Solver<'_> {
             }
             Node::Listed(index) => {
                 let listed = self.graph.listed(*index);
-                let codes = listed.list.rows().map(|row| row.code()).filter(|code| listed.has(code));
+                let codes = listed.codes.texts().filter(|text| listed.has(text));
                 pool.extend(codes.take(24).map(Value::from));
             }
             Node::MinLength(length) | Node::MaxLength(length) if *length < 200 => {

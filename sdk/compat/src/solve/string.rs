@@ -199,28 +199,25 @@ impl Solver<'_> {
         best.or(|_| Step::Texts(Vec::new()))
     }
 
-    /// Where a text must be a code of a list, the codes of the shortest such list are all there are.
+    /// Where a text must be a code of a list, what stands for a code of the shortest such list is all there is.
     fn code(&mut self, leaf: &Leaf) -> Option<Outcome> {
         let lists = leaf.atoms.iter().filter_map(|literal| {
             match (self.graph.node(node_of(*literal)), is_positive(*literal)) {
-                (Node::Listed(index), true) => Some((*literal, &self.graph.listed(*index).list)),
+                (Node::Listed(index), true) => Some((*literal, &self.graph.listed(*index).codes)),
                 // Only of a code of the list it is said when it is valid.
-                (Node::Dated(index), false) => Some((*literal, &self.graph.dated(*index).list)),
+                (Node::Dated(index), false) => Some((*literal, &self.graph.dated(*index).codes)),
                 _ => None,
             }
         });
-        let (asked, list) = lists.min_by_key(|(_, list)| list.rows().len())?;
-        let list = std::sync::Arc::clone(list);
+        let (asked, codes) = lists.min_by_key(|(_, codes)| codes.list().rows().len())?;
+        let codes = codes.clone();
         let mut best = Best::default();
-        let mut last = None;
-        for row in list.rows() {
-            if last != Some(row.code())
-                && let Some(outcome) = self.first([Value::from(row.code())], leaf)
+        for text in codes.texts() {
+            if let Some(outcome) = self.first([Value::from(text)], leaf)
                 && best.take(outcome)
             {
                 break;
             }
-            last = Some(row.code());
         }
         Some(best.or(|_| Step::Codes(asked)))
     }

@@ -17,8 +17,7 @@ pub(super) fn check(text: &str) -> Vec<FormatFault> {
     if digits.is_empty() && letter.is_some() {
         return faults;
     }
-    let section = Some(digits).filter(|digits| all_digits(digits) && (2..=4).contains(&digits.len())).and_then(section);
-    match (letter, section) {
+    match (letter, of_digits(digits)) {
         (_, None) => {
             let mut fault = FormatFault::error("industry-shape", Normativity);
             fault.suggestion = likely(&text);
@@ -34,6 +33,23 @@ pub(super) fn check(text: &str) -> Vec<FormatFault> {
         (None, Some(_)) => {}
     }
     faults
+}
+
+/// The digits behind the letter of their section.
+pub(super) fn without_letter(text: &str) -> Option<&str> {
+    let letter = text.chars().next().filter(char::is_ascii_uppercase)?;
+    let digits = &text[1..];
+    (of_digits(digits)? == letter).then_some(digits)
+}
+
+/// Digits behind the letter of their section.
+pub(super) fn with_letter(digits: &str) -> Option<String> {
+    Some(format!("{}{digits}", of_digits(digits)?))
+}
+
+/// The section of a division, group or class.
+fn of_digits(digits: &str) -> Option<char> {
+    Some(digits).filter(|digits| all_digits(digits) && (2..=4).contains(&digits.len())).and_then(section)
 }
 
 fn section(digits: &str) -> Option<char> {

@@ -221,11 +221,11 @@ impl<'b> Builder<'b> {
         if let Some(format) = own.format() {
             parts.checks.push(TextCheck::Format(format, Moment::of(format.name())));
         }
-        if let Some((membership, list)) = own.list() {
-            let (membership, list) = (Box::new(membership.clone()), Arc::clone(list));
+        if let Some((membership, codes)) = own.list() {
+            let (membership, codes) = (Box::new(membership.clone()), codes.clone());
             parts.checks.push(match membership.as_of() {
-                None => TextCheck::List(membership, list),
-                Some(_) => TextCheck::DatedList(membership, list),
+                None => TextCheck::List(membership, codes),
+                Some(_) => TextCheck::DatedList(membership, codes),
             });
         }
     }

@@ -113,7 +113,7 @@ fn text_sign(state: &State, text: &str, today: Option<Date>) -> Option<Sign> {
             TextCheck::Engine(_, Some(moment)) if moment.fails(text.as_bytes()) => false,
             TextCheck::Engine(engine, _) => json::fits(engine, text),
             TextCheck::Format(format, _) if format.check(text, today).is_empty() => true,
-            TextCheck::List(membership, list) if membership.check(list, text, today).is_none() => true,
+            TextCheck::List(membership, codes) if membership.check(codes, text, today).is_none() => true,
             TextCheck::Format(..) | TextCheck::List(..) | TextCheck::DatedList(..) => return None,
         };
         failed |= u128::from(!holds) << (at + 1);

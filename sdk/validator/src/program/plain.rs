@@ -125,7 +125,7 @@ impl Plain {
     /// Of a list, the codes that hold on any day and have all else that is asked.
     fn codes(state: &State) -> Option<Self> {
         let list = state.text.checks.iter().find_map(|check| match check {
-            TextCheck::List(_, list) | TextCheck::DatedList(_, list) => Some(list),
+            TextCheck::List(_, codes) | TextCheck::DatedList(_, codes) => Some(codes.list()),
             _ => None,
         });
         let list = list.filter(|list| list.rows().len() <= CODES_MAX)?;
@@ -134,9 +134,9 @@ impl Plain {
             TextCheck::Matcher(matcher) => matcher.is_match(code),
             TextCheck::Format(format, _) => format.is_of_any_day() && format.check(code, None).is_empty(),
             TextCheck::Engine(engine, _) => json::fits(engine, code),
-            TextCheck::List(membership, list) | TextCheck::DatedList(membership, list) => {
-                let is_open = list.get(code).is_some_and(|code| code.rows().any(|row| is_open(&row)));
-                is_open && membership.check(list, code, None).is_none()
+            TextCheck::List(membership, codes) | TextCheck::DatedList(membership, codes) => {
+                let is_open = codes.get(code).is_some_and(|code| code.rows().any(|row| is_open(&row)));
+                is_open && membership.check(codes, code, None).is_none()
             }
         };
         let mut codes: Vec<&str> = list.rows().filter(is_open).map(|row| row.code()).collect();

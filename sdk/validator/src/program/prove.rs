@@ -928,12 +928,12 @@ impl<'r, L: Lanes> Run<'r, L> {
         let record = Kept { bytes: self.bytes, places, names: &self.program.dated, inner: Inner::default() };
         let mut text = String::new();
         for (state, check, from, to) in &self.memory.dated {
-            let TextCheck::DatedList(membership, list) = &self.state(*state).text.checks[*check as usize] else {
+            let TextCheck::DatedList(membership, codes) = &self.state(*state).text.checks[*check as usize] else {
                 continue;
             };
             let code = &self.bytes[*from as usize..*to as usize];
             if !unescaped(code, &mut text)
-                || membership.check(list, &text, membership.day(&record, self.today)).is_some()
+                || membership.check(codes, &text, membership.day(&record, self.today)).is_some()
             {
                 return Proof::Unknown;
             }
@@ -1149,8 +1149,8 @@ fn check_text(check: &TextCheck, text: &str, today: Today) -> Proof {
             true => Proof::Yes,
             false => Proof::No,
         },
-        TextCheck::List(membership, list) => {
-            membership.check(list, text, today).map_or(Proof::Yes, |found| fault(found.severity))
+        TextCheck::List(membership, codes) => {
+            membership.check(codes, text, today).map_or(Proof::Yes, |found| fault(found.severity))
         }
         TextCheck::DatedList(..) => Proof::Unknown,
     }
