@@ -18,6 +18,8 @@ use std::{borrow::Cow, cmp::Ordering};
 
 const CHOICES_MAX: usize = 8;
 const VALUE_CHARS_MAX: usize = 200;
+/// Of what keeps a value from the alternative that was meant.
+const LEAVES_MAX: usize = 3;
 
 type Args = Vec<(Cow<'static, str>, String)>;
 
@@ -146,10 +148,18 @@ fn compare_places(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Every hit of one error of the engine.
-pub(crate) fn hits(plan: &Plan, document: &Document<'_>, error: ValidationError<'_>, hits: &mut Vec<Hit>) {
-    let path = error.instance_path().as_str();
-    let (node, is_whole) = nearest_node(document, path);
+/// That not every reason can be told, and the nearest of them where it was found.
+pub(crate) fn unexplained(root: Node<'_>, nearest: Option<Text>) -> Hit {
+    let Text { en, zh } = nearest.unwrap_or_default();
+    let behind = |words: String, sign: &str| if words.is_empty() { words } else { format!("{sign}{words}") };
+    let (en, zh) = (behind(en, "; the nearest: "), behind(zh, "；最接近的："));
+    Hit { args_zh: vec![("nearest".into(), zh)], ..Hit::new("record-not-explained", root).with("nearest", en) }
+}
+
+/// Every hit of one error that the engine has with a value.
+pub(crate) fn hits(plan: &Plan, from: Node<'_>, error: &ValidationError<'_>, hits: &mut Vec<Hit>) {
+    let (node, is_whole) = nearest_node(from, error.instance_path().as_str());
+    let path = &*(from.pointer() + error.instance_path().as_str());
     let location = error.absolute_keyword_location().map_or(error.schema_path().as_str(), |uri| uri.as_str());
     let rule = plan.survey.place_of(location);
     let hit = |code| Hit::new(code, node).by(path, &rule);
@@ -195,7 +205,7 @@ pub(crate) fn hits(plan: &Plan, document: &Document<'_>, error: ValidationError<
         Why::AdditionalItems { .. } | Why::UnevaluatedItems { .. } => hit("item-not-allowed"),
         Why::PropertyNames { .. } => hit("field-name-invalid"),
         Why::AnyOf { .. } | Why::OneOfNotValid { .. } => {
-            let (en, zh) = closest(plan, document, error.kind());
+            let (en, zh) = closest(plan, from, error);
             Hit { args_zh: vec![("closest".into(), zh)], ..hit("no-branch-fits").with("closest", en) }
         }
         Why::OneOfMultipleValid { .. } => hit("several-branches-fit"),
@@ -206,7 +216,7 @@ pub(crate) fn hits(plan: &Plan, document: &Document<'_>, error: ValidationError<
         Why::Custom { message, .. } => {
             let remarks: Vec<Remark> = serde_json::from_str(message).unwrap_or_default();
             // Where the name of a member was judged, there is no node of its own.
-            let about = if is_whole { node } else { document.root() };
+            let about = if is_whole { node } else { from };
             hits.extend(remarks.into_iter().map(|remark| Hit::of_remark(remark, about)));
             return;
         }
@@ -216,8 +226,8 @@ pub(crate) fn hits(plan: &Plan, document: &Document<'_>, error: ValidationError<
 }
 
 /// The value at a path, or the nearest one above it.
-fn nearest_node<'d>(document: &'d Document<'_>, path: &str) -> (Node<'d>, bool) {
-    let mut node = document.root();
+fn nearest_node<'d>(from: Node<'d>, path: &str) -> (Node<'d>, bool) {
+    let mut node = from;
     for token in path.split('/').skip(1) {
         match node.below(&unescape(token)) {
             Some(below) => node = below,
@@ -255,54 +265,113 @@ fn did_you_mean(near: &str) -> Text {
     Text { en: format!("did you mean `{near}`?"), zh: format!("是否应为 `{near}`？") }
 }
 
-/// The alternative that was probably meant, and what stands in its way, in English and Chinese. An alternative whose
-/// type or discriminator does not fit was not meant; among the others it is the one with the fewest hits.
-fn closest(plan: &Plan, document: &Document<'_>, kind: &Why) -> (String, String) {
-    let (Why::AnyOf { context } | Why::OneOfNotValid { context }) = kind else { return Default::default() };
-    let was_meant = |error: &ValidationError<'_>| {
-        !matches!(error.kind(), Why::Type { .. } | Why::Constant { .. } | Why::Enum { .. } | Why::FalseSchema)
-    };
-    let strangers = |errors: &[ValidationError<'_>]| errors.iter().filter(|error| !was_meant(error)).count();
-    let best = context.iter().enumerate().min_by_key(|(_, errors)| (strangers(errors), errors.len()));
-    let Some((place, error)) = best.and_then(|(place, errors)| Some((place, errors.first()?))) else {
-        return Default::default();
-    };
-    let mut first = Vec::new();
-    nested(plan, document, error, &mut first);
-    let path = error.instance_path().as_str();
-    let path = if path.is_empty() { "/" } else { path };
-    match first.first().map(Hit::words) {
-        Some(Text { en, zh }) => {
-            (format!("{}: at {path}, {en}", place + 1), format!("第 {} 种：{path} 处，{zh}", place + 1))
+/// The alternative that was probably meant, and what stands in its way, in English and Chinese. Where that is again that a value fits
+/// no alternative, it is told of the one of those that was meant, down to what is wrong by itself.
+fn closest(plan: &Plan, from: Node<'_>, error: &ValidationError<'_>) -> (String, String) {
+    let Some((place, errors)) = meant(error) else { return Default::default() };
+    let leaves = Leaves::of(plan, from, errors);
+    let Text { en, zh } = leaves.words();
+    let colon = |sign: &'static str| if leaves.is_empty() { "" } else { sign };
+    (format!("{}{}{en}", place + 1, colon(": ")), format!("第 {} 种{}{zh}", place + 1, colon("：")))
+}
+
+/// Of the alternatives of which none fits the one that was meant, by its place, and what keeps the value from it: the nearest, of
+/// equals the first.
+fn meant<'e>(error: &'e ValidationError<'_>) -> Option<(usize, &'e [ValidationError<'static>])> {
+    let (Why::AnyOf { context } | Why::OneOfNotValid { context }) = error.kind() else { return None };
+    let depth = steps(error);
+    let branches = context.iter().enumerate().map(|(place, errors)| (place, errors.as_slice()));
+    branches.min_by_key(|(_, errors)| Distance::of(errors, depth))
+}
+
+/// Names on the way to what an error is about.
+fn steps(error: &ValidationError<'_>) -> usize {
+    error.instance_path().as_str().matches('/').count()
+}
+
+/// How far an alternative is from a value; what stands first weighs most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Distance {
+    /// That it is of another type.
+    pub types: usize,
+    /// That it, or a member of it, has another word for its kind: a constant or a choice.
+    pub words: usize,
+    /// What is wrong with the value itself.
+    pub own: usize,
+    /// With that and all below.
+    pub faults: usize,
+}
+
+impl Distance {
+    /// `depth`: of the value, in names on the way to it.
+    pub fn of(errors: &[ValidationError<'_>], depth: usize) -> Self {
+        let mut sum = Self { faults: errors.len(), ..Self::default() };
+        for error in errors {
+            let below = steps(error).saturating_sub(depth);
+            let Self { types, words, own, .. } = match (error.kind(), below) {
+                (Why::Type { .. } | Why::FalseSchema, 0) => Self { types: 1, own: 1, ..Self::default() },
+                (Why::Constant { .. } | Why::Enum { .. }, 0 | 1) => Self { words: 1, ..Self::default() },
+                (Why::AnyOf { .. } | Why::OneOfNotValid { .. }, 0) => {
+                    meant(error).map_or_else(Self::default, |(_, errors)| Self::of(errors, depth))
+                }
+                (_, 0) => Self { own: 1, ..Self::default() },
+                _ => Self::default(),
+            };
+            (sum.types, sum.words, sum.own) = (sum.types + types, sum.words + words, sum.own + own);
         }
-        None => ((place + 1).to_string(), format!("第 {} 种", place + 1)),
+        sum
     }
 }
 
-/// One level of alternatives is told; of what lies deeper, only that it does not fit.
-fn nested(plan: &Plan, document: &Document<'_>, error: &ValidationError<'_>, found: &mut Vec<Hit>) {
-    let path = error.instance_path().as_str();
-    let (node, _) = nearest_node(document, path);
-    let simple = |code| Hit::new(code, node);
-    match error.kind() {
-        Why::Custom { message, .. } => {
-            let remarks: Vec<Remark> = serde_json::from_str(message).unwrap_or_default();
-            found.extend(remarks.into_iter().map(|remark| Hit::of_remark(remark, node)));
+/// What is wrong by itself, and where: the first few, and how many there are.
+#[derive(Default)]
+pub(crate) struct Leaves {
+    told: Vec<(String, Text)>,
+    count: usize,
+}
+
+impl Leaves {
+    /// Of what the engine says of a value.
+    pub fn of(plan: &Plan, from: Node<'_>, errors: &[ValidationError<'_>]) -> Self {
+        let mut leaves = Self::default();
+        errors.iter().for_each(|error| leaves.take(plan, from, error));
+        leaves
+    }
+
+    fn take(&mut self, plan: &Plan, from: Node<'_>, error: &ValidationError<'_>) {
+        if let Some((_, errors)) = meant(error) {
+            return errors.iter().for_each(|error| self.take(plan, from, error));
         }
-        Why::Type { kind } => {
-            found.push(simple("type-mismatch").with("expected", expected(kind)).with("found", node.type_name()))
+        let mut found = Vec::new();
+        hits(plan, from, error, &mut found);
+        for hit in found {
+            let leaf = (from.pointer() + error.instance_path().as_str(), hit.words());
+            if self.told.contains(&leaf) {
+                continue;
+            }
+            self.count += 1;
+            if self.told.len() < LEAVES_MAX {
+                self.told.push(leaf);
+            }
         }
-        Why::Required { property } => {
-            found.push(simple("required-missing").with("name", property.as_str().unwrap_or_default()))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
+    pub fn words(&self) -> Text {
+        let (mut en, mut zh) = (Vec::new(), Vec::new());
+        for (path, words) in &self.told {
+            let path = if path.is_empty() { "/" } else { path };
+            en.push(format!("at {path}, {}", words.en));
+            zh.push(format!("{path} 处，{}", words.zh));
         }
-        Why::AdditionalProperties { unexpected } | Why::UnevaluatedProperties { unexpected } => {
-            found.extend(unexpected.iter().take(1).map(|name| undeclared(plan, node, path, "", name)));
+        if let more @ 1.. = self.count - self.told.len() {
+            en.push(format!("and {more} more"));
+            zh.push(format!("另有 {more} 处"));
         }
-        Why::Enum { options } => found.push(simple("value-not-in-enum").with("choices", listed(options))),
-        Why::Constant { expected_value } => found.push(simple("value-not-const").with("expected", expected_value)),
-        Why::Pattern { pattern } => found.push(simple("pattern-mismatch").with("pattern", pattern)),
-        Why::Format { format } => found.push(simple("format-invalid").with("format", format)),
-        _ => {}
+        Text { en: en.join("; "), zh: zh.join("；") }
     }
 }
 

@@ -493,6 +493,15 @@ impl<'s> Document<'s> {
         self.fuel.set(FUEL + FUEL_PER_VALUE * self.entries.len() as u64);
     }
 
+    /// Gives the engine so much of it.
+    pub fn fuel(&self, budget: u64) {
+        self.fuel.set(budget);
+    }
+
+    pub fn fuel_left(&self) -> u64 {
+        self.fuel.get()
+    }
+
     /// Whether the budget was used up, so that the answer means nothing.
     pub fn is_spent(&self) -> bool {
         self.fuel.get() == 0

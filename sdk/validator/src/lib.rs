@@ -23,6 +23,7 @@ mod explain; // from what the engine says to findings
 mod json; // a record read strictly, with places
 mod lint; // what an author should mend
 mod multiple; // multipleOf, exact
+mod nearest; // the nearest fault, where not all can be told
 mod own; // our vocabulary where it stands in a schema
 mod pattern; // regular expressions in linear time
 mod plain; // schemas that need no second look

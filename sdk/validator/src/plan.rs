@@ -159,6 +159,17 @@ impl Plan {
         found
     }
 
+    /// The schemas under `anyOf` and `oneOf` of one schema.
+    pub fn alternatives(&self, schema: SchemaId) -> Vec<Vec<SchemaId>> {
+        let Schema { pointer, ways, .. } = &self.survey.schemas[schema];
+        let under = |keyword: &str| {
+            let place = format!("{pointer}/{keyword}/");
+            let is_here = |to: &SchemaId| self.survey.schemas[*to].pointer.starts_with(&place);
+            ways.iter().filter(|(way, _)| *way == Way::Branch).map(|(_, to)| *to).filter(is_here).collect::<Vec<_>>()
+        };
+        ["anyOf", "oneOf"].map(under).into_iter().filter(|branches| !branches.is_empty()).collect()
+    }
+
     /// Schemas for a member of that name, as one schema alone says.
     pub fn for_member<'p>(&'p self, schema: SchemaId, name: &'p str) -> impl Iterator<Item = SchemaId> + 'p {
         let ways = &self.survey.schemas[schema].ways;

@@ -6,6 +6,7 @@ use crate::{
     dataset::{DataSet, DataSetRules, Share},
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
+    nearest::nearest,
     plan::{Engine, Plan},
     program::{Doubt, Memory, Program, Row, Sign, Span, StateId, Step, What, Within},
     record::Record,
@@ -264,7 +265,7 @@ impl Validator {
             return None;
         }
         let mut hits = Vec::new();
-        errors.into_iter().for_each(|error| explain::hits(plan, &document, error, &mut hits));
+        errors.iter().for_each(|error| explain::hits(plan, document.root(), error, &mut hits));
         let mut walk = Walk { plan, told: HashSet::new(), hits: &mut hits };
         document.refuel();
         program.schemas(state).iter().for_each(|schema| walk.schema(*schema, document.root()));
@@ -277,8 +278,8 @@ impl Validator {
     fn judge(&self, document: &Document<'_>, hits: &mut Vec<Hit>) {
         match &self.judge {
             Judge::List(list) => hits.extend(list_member(list, &self.subject.standard, document)),
-            Judge::Record { engine, plan, .. } => {
-                refusals(engine.engine(), plan, document, hits);
+            Judge::Record { engine, plan, leaves, .. } => {
+                refusals((engine.engine(), leaves), plan, document, hits);
                 let mut walk = Walk { plan, told: HashSet::new(), hits };
                 if plan.may_remark(plan.survey.root) {
                     document.refuel();
@@ -503,7 +504,8 @@ pub(crate) struct Leaves {
     make: Box<MakeEngine>,
 }
 
-type MakeEngine = dyn Fn(&Value) -> Option<Engine> + Send + Sync;
+/// From a schema, which may refer to those of the standard.
+pub(crate) type MakeEngine = dyn Fn(&Value) -> Option<Engine> + Send + Sync;
 
 impl Leaves {
     pub fn new(states: usize, make: impl Fn(&Value) -> Option<Engine> + Send + Sync + 'static) -> Self {
@@ -520,7 +522,7 @@ impl Leaves {
 }
 
 /// What the engine refuses. First whether it does: most records conform, and that is told without a word.
-fn refusals(engine: &Engine, plan: &Plan, document: &Document<'_>, hits: &mut Vec<Hit>) {
+fn refusals((engine, leaves): (&Engine, &Leaves), plan: &Plan, document: &Document<'_>, hits: &mut Vec<Hit>) {
     document.refuel();
     let is_valid = engine.is_valid(document.root());
     if document.is_spent() {
@@ -534,10 +536,11 @@ fn refusals(engine: &Engine, plan: &Plan, document: &Document<'_>, hits: &mut Ve
     let errors: Vec<_> = engine.iter_errors(document.root()).collect();
     // What is found once the budget is spent is not true.
     if document.is_spent() {
-        hits.push(Hit::new("record-not-explained", document.root()));
+        let nearest = nearest(plan, document, &*leaves.make);
+        hits.push(explain::unexplained(document.root(), nearest));
         return;
     }
-    errors.into_iter().for_each(|error| explain::hits(plan, document, error, hits));
+    errors.iter().for_each(|error| explain::hits(plan, document.root(), error, hits));
 }
 
 fn list_member(list: &CodeList, name: &StandardId, document: &Document<'_>) -> Option<Hit> {
