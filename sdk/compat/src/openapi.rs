@@ -6,7 +6,8 @@
 //!
 //! # Invariants
 //! - A witness is a whole request or answer. Both versions have judged it, part by part, with the validators of their schemas: the
-//!   one takes it, and the other refuses it for the part that the change is about.
+//!   one takes it, and the other refuses it for the part that the change is about. Then both have read it as it is sent, with its
+//!   path, query and headers as texts, and said the same.
 //! - Of webhooks and callbacks the roles are turned: the new version asks, and who was written for the old answers.
 //! - What is not compared (callbacks of callbacks) and differs is undecided.
 //!
@@ -16,6 +17,8 @@
 mod differ; // part by part
 mod message; // requests and answers, and who takes them
 mod schemas; // questions about schemas
+mod texts; // values that are taken for their text
+mod wire; // messages as they are sent, read by another
 
 use crate::{
     change::Change,
@@ -51,6 +54,22 @@ impl Contract {
     }
 }
 
+impl Contract {
+    /// The same with an operation for each that another version has besides and whose requests come to one of these.
+    fn standing_in(&self, old: &Self, budget: &Budget) -> Option<Self> {
+        let mut questions = schemas::Questions::new(old, self, budget);
+        let gone = old.api.operations.iter();
+        let gone = gone.filter(|before| message::operation(&self.api, &before.method, &before.shape).is_none());
+        let found: Vec<_> = gone.filter_map(|before| questions.standing_in(before)).collect();
+        if found.is_empty() {
+            return None;
+        }
+        let mut api = self.api.clone();
+        api.operations.extend(found);
+        Some(Self { api, bundle: self.bundle.clone(), reading: self.reading.clone() })
+    }
+}
+
 /// How the two are read, beside the readings of records.
 const READINGS: [&str; 4] = [
     "requests: old in new, answers: new in old; of webhooks and callbacks the other way round",
@@ -60,7 +79,8 @@ const READINGS: [&str; 4] = [
 ];
 
 pub(crate) fn compare(old: &Side, new: &Side, one: &Contract, other: &Contract, budget: &Budget) -> Verdict {
-    let mut differ = differ::Differ::new(one, other, budget);
+    let stands_in = other.standing_in(one, budget);
+    let mut differ = differ::Differ::new(one, stands_in.as_ref().unwrap_or(other), budget);
     differ.operations();
     differ.servers();
     let (mut changes, mut proof) = differ.finished();

@@ -14,8 +14,12 @@ struct Operation {
     /// Of the path, where it has one.
     id: Value,
     limit: Option<(bool, Value)>,
+    /// Whether the items of a list stand apart.
+    apart: bool,
     unit: Option<(bool, Value)>,
     body: Option<(bool, Value)>,
+    /// Whether the body may be of any kind of `application`.
+    of_any_kind: bool,
     /// Of the status 200; none: it is not given.
     answer: Option<Value>,
     as_csv: bool,
@@ -46,6 +50,23 @@ fn text_schema() -> impl Strategy<Value = Value> {
         Just(json!({"enum": ["a", "b"]})),
         Just(json!({"enum": ["a", "b", "c"]})),
     ]
+}
+
+fn list_schema() -> impl Strategy<Value = Value> {
+    let item = prop_oneof![
+        Just(json!({"type": "string"})),
+        Just(json!({"type": "string", "maxLength": 1})),
+        Just(json!({"type": "integer"})),
+        Just(json!({"enum": [1, 9]})),
+        Just(json!({"enum": ["a", "1"]})),
+    ];
+    (item, 0..3_u8, proptest::option::of(1..4_u8)).prop_map(|(items, least, most)| {
+        let mut schema = json!({"type": "array", "items": items, "minItems": least});
+        if let Some(most) = most {
+            schema["maxItems"] = json!(most.max(least));
+        }
+        schema
+    })
 }
 
 fn field() -> impl Strategy<Value = Value> {
@@ -90,7 +111,9 @@ fn operation() -> BoxedStrategy<Operation> {
         Just(json!({"type": "integer"})),
         Just(json!({"enum": ["a", "b"]}))
     ];
-    let asked = (id, maybe(text_schema().boxed()), maybe(text_schema().boxed()), maybe(body_schema()));
+    let limit = prop_oneof![3 => text_schema().boxed(), 2 => list_schema().boxed()].boxed();
+    let forms = (any::<bool>(), any::<bool>());
+    let asked = (id, maybe(limit), maybe(text_schema().boxed()), maybe(body_schema()), forms);
     let answered = (
         proptest::option::weighted(0.9, body_schema()),
         any::<bool>(),
@@ -101,8 +124,9 @@ fn operation() -> BoxedStrategy<Operation> {
     let parts = (asked.boxed(), answered.boxed(), proptest::collection::vec(way, 0..3).boxed());
     parts
         .prop_map(|(asked, answered, security)| {
-            let ((id, limit, unit, body), (answer, as_csv, total, accepted, missing)) = (asked, answered);
-            Operation { id, limit, unit, body, answer, as_csv, total, accepted, missing, security }
+            let ((id, limit, unit, body, (apart, of_any_kind)), (answer, as_csv, total, accepted, missing)) =
+                (asked, answered);
+            Operation { id, limit, apart, unit, body, of_any_kind, answer, as_csv, total, accepted, missing, security }
         })
         .boxed()
 }
@@ -113,7 +137,7 @@ pub fn api() -> impl Strategy<Value = Api> {
 }
 
 pub fn change() -> impl Strategy<Value = Change> {
-    let parts = (0..3_usize, 0..10_usize, operation(), proptest::bool::weighted(0.1));
+    let parts = (0..3_usize, 0..12_usize, operation(), proptest::bool::weighted(0.1));
     parts.prop_map(|(operation, part, from, removes)| Change { operation, part, from, removes })
 }
 
@@ -134,6 +158,8 @@ impl Change {
                     6 => own.total = from.total,
                     7 => own.accepted = from.accepted,
                     8 => own.missing = from.missing,
+                    9 => own.apart = from.apart,
+                    10 => own.of_any_kind = from.of_any_kind,
                     _ => own.security = from.security,
                 }
                 Some(own)
@@ -144,6 +170,12 @@ impl Change {
 }
 
 impl Api {
+    /// Whether a query holds a list.
+    pub fn has_lists(&self) -> bool {
+        let mut limits = self.0.iter().flatten().filter_map(|operation| operation.limit.as_ref());
+        limits.any(|(_, schema)| schema["type"] == "array")
+    }
+
     pub fn document(&self) -> Value {
         let mut paths = Map::new();
         for ((path, method), operation) in PLACES.iter().zip(&self.0) {
@@ -170,7 +202,11 @@ impl Operation {
         }
         for (name, place, given) in [("limit", "query", &self.limit), ("X-Unit", "header", &self.unit)] {
             if let Some((required, schema)) = given {
-                parameters.push(json!({"name": name, "in": place, "required": required, "schema": schema}));
+                let mut parameter = json!({"name": name, "in": place, "required": required, "schema": schema});
+                if place == "query" {
+                    parameter["explode"] = json!(self.apart);
+                }
+                parameters.push(parameter);
             }
         }
         let mut responses = Map::from_iter([("5XX".to_owned(), json!({"description": "d"}))]);
@@ -195,8 +231,8 @@ impl Operation {
         }
         let mut operation = json!({"parameters": parameters, "responses": responses, "security": self.security});
         if let Some((required, schema)) = &self.body {
-            operation["requestBody"] =
-                json!({"required": required, "content": {"application/json": {"schema": schema}}});
+            let media = if self.of_any_kind { "application/*" } else { "application/json" };
+            operation["requestBody"] = json!({"required": required, "content": {media: {"schema": schema}}});
         }
         operation
     }
@@ -233,11 +269,18 @@ pub fn messages(seed: u64) -> Vec<Value> {
         let (path, method) = PLACES[next(3)];
         let text = |at: usize| texts[at].replace('.', "%2E");
         let path = path.replace("{id}", &text(1 + next(texts.len() - 1)));
-        let query = if next(2) == 0 { format!("?limit={}", text(next(texts.len()))) } else { String::new() };
+        let mut query = if next(2) == 0 { format!("?limit={}", text(next(texts.len()))) } else { String::new() };
+        while !query.is_empty() && next(3) == 0 {
+            query += if next(2) == 0 { "," } else { "&limit=" };
+            query += &text(next(texts.len()));
+        }
         let mut headers = Map::new();
         let has_body = next(2) == 0;
         if has_body {
-            headers.insert("Content-Type".into(), json!("application/json"));
+            headers.insert(
+                "Content-Type".into(),
+                json!(["application/json", "application/json", "application/xml"][next(3)]),
+            );
         }
         let mut message = json!({"request": format!("{} {path}{query}", method.to_uppercase())});
         if next(2) == 0 {

@@ -1,5 +1,5 @@
 //! Who takes a request, and who tells of an answer: by the document and plain JSON Schema, part by part. It knows only what
-//! `made.rs` makes: no references, parameters of one value, bodies of one media type each.
+//! `made.rs` makes: no references, parameters of one value or a list, bodies of one media type or range each.
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ pub struct Reader<'d> {
     compiled: RefCell<BTreeMap<String, Validator>>,
 }
 
-/// An operation, the texts in its path by name, and those of the query.
+/// An operation, the texts in its path by name, and those of the query as they are sent.
 type Asked<'d> = (&'d Value, BTreeMap<String, String>, Vec<(String, String)>);
 
 impl<'d> Reader<'d> {
@@ -32,6 +32,37 @@ impl<'d> Reader<'d> {
         [Some(Value::from(text)), typed].into_iter().flatten().any(|value| self.fits(schema, &value))
     }
 
+    /// A parameter of a query: once as one text, once as a list, which stands in one text or in many.
+    fn query_fits(&self, parameter: &Value, sent: &[&str]) -> bool {
+        let schema = &parameter["schema"];
+        let is_apart = parameter["explode"] != json!(false);
+        match sent {
+            [one] if is_apart => self.text_fits(schema, &decoded(one)) || self.list_fits(schema, &[decoded(one)]),
+            [one] => {
+                let items: Vec<String> = one.split(',').map(decoded).collect();
+                self.text_fits(schema, &decoded(one))
+                    || self.list_fits(schema, &items)
+                    || (one.is_empty() && self.fits(schema, &json!([])))
+            }
+            many => is_apart && self.list_fits(schema, &many.iter().map(|text| decoded(text)).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Each item may be read in its own way.
+    fn list_fits(&self, schema: &Value, items: &[String]) -> bool {
+        let readings = |text: &String| {
+            let typed =
+                serde_json::from_str::<Value>(text).ok().filter(|value| value.is_number() || value.is_boolean());
+            [Some(json!(text)), typed].into_iter().flatten().collect::<Vec<_>>()
+        };
+        let all = items.iter().map(readings).fold(vec![Vec::new()], |lists, item| {
+            let longer =
+                |list: &Vec<Value>| item.iter().map(|one| [list.clone(), vec![one.clone()]].concat()).collect();
+            lists.iter().flat_map(|list| -> Vec<Vec<Value>> { longer(list) }).collect()
+        });
+        all.into_iter().any(|list| self.fits(schema, &Value::Array(list)))
+    }
+
     /// The operation of a request line, with the texts of its path and its query.
     fn operation(&self, line: &str) -> Option<Asked<'d>> {
         let (method, target) = line.split_once(' ')?;
@@ -47,7 +78,7 @@ impl<'d> Reader<'d> {
             let in_path = parts.iter().zip(&sent).filter(|(part, _)| is_name(part));
             let in_path = in_path.map(|(part, sent)| (part.trim_matches(['{', '}']).to_owned(), decoded(sent)));
             let query = query.split('&').filter_map(|pair| pair.split_once('='));
-            let query = query.map(|(name, text)| (decoded(name), decoded(text))).collect();
+            let query = query.map(|(name, text)| (decoded(name), text.to_owned())).collect();
             return Some((item.get(method.to_lowercase())?, in_path.collect(), query));
         }
         None
@@ -83,7 +114,16 @@ impl<'d> Reader<'d> {
             let name = parameter["name"].as_str().unwrap();
             let text = match parameter["in"].as_str().unwrap() {
                 "path" => in_path.get(name).cloned(),
-                "query" => query.iter().find(|(own, _)| own == name).map(|(_, text)| text.clone()),
+                "query" => {
+                    let sent = query.iter().filter(|(own, _)| own == name).map(|(_, text)| text.as_str());
+                    let sent: Vec<&str> = sent.collect();
+                    read.push(name.to_lowercase());
+                    match sent.is_empty() {
+                        true if parameter["required"] == json!(true) => return false,
+                        false if !self.query_fits(parameter, &sent) => return false,
+                        _ => continue,
+                    }
+                }
                 _ => headers.get(&name.to_lowercase()).map(|text| (*text).to_owned()),
             };
             read.push(name.to_lowercase());
@@ -102,6 +142,7 @@ impl<'d> Reader<'d> {
             (Some(body), None) => body["required"] != json!(true),
             (Some(body), Some(media)) => body["content"]
                 .get(media)
+                .or_else(|| body["content"].get(format!("{}/*", media.split('/').next().unwrap())))
                 .is_some_and(|content| self.fits(content.get("schema").unwrap_or(&json!(true)), &message["body"])),
         };
         let offered = |media: &&str| operation["responses"]["200"]["content"].get(media).is_some();

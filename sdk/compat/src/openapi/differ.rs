@@ -11,13 +11,15 @@ use super::{
     Contract,
     message::{Refusal, operation},
     schemas::{Questions, Schema, Which},
+    texts::{Form, Sent},
+    wire::takes_body,
 };
 use crate::{
     change::Change,
     verdict::{Budget, Bump, Inclusion, Proof, Witness},
 };
 use guiju_model::{Date, Text};
-use guiju_validator::openapi::{Direction, Operation, Parameter};
+use guiju_validator::openapi::{Direction, In, Operation, Parameter};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -53,8 +55,16 @@ struct Part<'p> {
     codes: [&'static str; 2],
     places: Places,
     label: &'p str,
-    /// Whether the value travels as text.
-    as_text: bool,
+    as_text: AsText<'p>,
+}
+
+/// How a value travels as text, if it does.
+enum AsText<'p> {
+    No,
+    /// For the parameter of the old version and of the new.
+    Parameters([&'p Parameter; 2]),
+    /// In a body of this media type.
+    Body(&'p str),
 }
 
 impl<'c> Differ<'c> {
@@ -146,6 +156,11 @@ impl<'c> Differ<'c> {
                     });
                 }
                 Some(after) => {
+                    if !new.document.get("paths").is_some_and(|paths| paths.get(&after.path).is_some()) {
+                        let places = [Some(before.place.clone()), Some(after.place.clone())];
+                        let detail = said("another path takes its requests", "其请求由另一路径处理");
+                        self.tell("operation-removed", places, detail, Some(Bump::Minor), &label, |_| None);
+                    }
                     let item =
                         |path: &str, document: &Value| document.get("paths").and_then(|all| all.get(path)).cloned();
                     let is_same = before.path == after.path
@@ -265,15 +280,7 @@ impl<'c> Differ<'c> {
             let mut is_told = false;
             for change in answer.changes.iter().filter(|change| change.bump == Some(inner_bump)) {
                 let Some(shown) = &change.witness else { continue };
-                let [one, other] = match self.is_turned {
-                    true => [&change.new_place, &change.old_place],
-                    false => [&change.old_place, &change.new_place],
-                };
-                let places = [one.clone().or(part.places[0].clone()), other.clone().or(part.places[1].clone())];
-                let detail = said(
-                    format!("{} (`{}`)", change.message.en, change.code),
-                    format!("{}（`{}`）", change.message.zh, change.code),
-                );
+                let (places, detail) = self.inner(part, change);
                 let key = (code.to_owned(), places.clone(), detail.en.clone());
                 if self.known.contains_key(&key) {
                     self.tell(code, places, detail, Some(bump), part.label, |_| None);
@@ -290,20 +297,41 @@ impl<'c> Differ<'c> {
                 continue;
             }
             let whole = show(self, from, &witness.record, witness.day);
-            match (whole, is_break) {
-                (Some(found), _) => {
+            match whole {
+                Some(found) => {
                     self.tell(code, part.places.clone(), Text::default(), Some(bump), part.label, |_| Some(found));
                 }
                 // What differs as a value may be the same as text.
-                (None, _) if part.as_text && self.lies_in_as_text(from, old, new) => {}
-                (None, true) => {
-                    self.tell(code, part.places.clone(), Text::default(), Some(bump), part.label, |_| None);
-                }
-                (None, false) => {
-                    self.tell(code, part.places.clone(), Text::default(), Some(bump), part.label, |_| None);
+                None => {
+                    let found = match self.sent(part, from, old, new) {
+                        Sent::AllTaken => continue,
+                        Sent::Refused(value) => show(self, from, &value, None),
+                        Sent::Unknown => None,
+                    };
+                    // Where there is but one change, it is that.
+                    let mut changes = answer.changes.iter().filter(|change| change.bump == Some(inner_bump));
+                    let (places, detail) = match (&found, changes.next(), changes.next()) {
+                        (Some(_), Some(change), None) => self.inner(part, change),
+                        _ => (part.places.clone(), Text::default()),
+                    };
+                    self.tell(code, places, detail, Some(bump), part.label, |_| found);
                 }
             }
         }
+    }
+
+    /// Where a change of a schema stands, and what is said of it.
+    fn inner(&self, part: &Part<'_>, change: &Change) -> (Places, Text) {
+        let [one, other] = match self.is_turned {
+            true => [&change.new_place, &change.old_place],
+            false => [&change.old_place, &change.new_place],
+        };
+        let places = [one.clone().or(part.places[0].clone()), other.clone().or(part.places[1].clone())];
+        let detail = said(
+            format!("{} (`{}`)", change.message.en, change.code),
+            format!("{}（`{}`）", change.message.zh, change.code),
+        );
+        (places, detail)
     }
 
     /// Whether something holds in the new version that did not in the old.
@@ -312,11 +340,35 @@ impl<'c> Differ<'c> {
         new && !old
     }
 
-    fn lies_in_as_text(&mut self, from: Which, old: &Schema, new: &Schema) -> bool {
-        match from {
-            Which::Old => self.questions.lies_in_as_text(old, new),
-            Which::New => self.questions.lies_in_as_text(new, old),
+    /// What becomes of the values of one side that are sent to the other.
+    fn sent(&mut self, part: &Part<'_>, from: Which, old: &Schema, new: &Schema) -> Sent {
+        let (own, other) = if from == Which::Old { (old, new) } else { (new, old) };
+        let to = from.other();
+        match part.as_text {
+            AsText::No => Sent::Unknown,
+            AsText::Body(media) => {
+                self.questions.sent(own, other, Form::default(), &mut |_, value| takes_body(other, media, value, None))
+            }
+            AsText::Parameters([old, new]) => {
+                let (own_one, by) = if from == Which::Old { (old, new) } else { (new, old) };
+                let form = form(own_one, by);
+                self.questions.sent(own, other, form, &mut |questions, value| {
+                    questions.passes(to, own_one, value, by, part.direction)
+                })
+            }
         }
+    }
+}
+
+/// What may be read of one text, by how it is written and how it is read.
+fn form(own: &Parameter, by: &Parameter) -> Form {
+    if own.media.is_some() || by.media.is_some() || own.style != by.style {
+        return Form::default();
+    }
+    let is_form = own.style == "form";
+    Form {
+        is_list_of_one: is_form || (own.style == "simple" && own.location == In::Path),
+        is_one_text: own.style == "simple" || (is_form && !own.explode),
     }
 }
 

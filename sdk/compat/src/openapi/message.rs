@@ -3,7 +3,10 @@
 //! A message holds values, not bytes. A parameter travels as text: it is taken where any reading of that text is, as a number, a
 //! truth value, or the text itself.
 
-use super::schemas::{Questions, Schema, Which};
+use super::{
+    schemas::{Questions, Schema, Which},
+    wire::{is_json, takes_body},
+};
 use guiju_model::{Date, Finding};
 use guiju_validator::openapi::{Api, Direction, In, Media, Operation, Parameter, Requirement, Response};
 use serde_json::{Map, Value, json};
@@ -203,7 +206,10 @@ impl Questions<'_> {
                 None => found.push((Refusal::MediaType, Vec::new())),
                 Some(media) => {
                     let schema = self.of_media(which, media, Direction::Request);
-                    if let Some(value) = value.as_ref().filter(|value| !fits(&schema, writes, value, day)) {
+                    let is_taken = |value: &&Value| {
+                        fits(&schema, writes, value, day) || (!writes && takes_body(&schema, name, value, day))
+                    };
+                    if let Some(value) = value.as_ref().filter(|value| !is_taken(value)) {
                         found.push((Refusal::Body, schema.findings(value, day)));
                     }
                 }
@@ -250,7 +256,10 @@ impl Questions<'_> {
                 None => found.push((Refusal::MediaType, Vec::new())),
                 Some(media) => {
                     let schema = self.of_media(which, media, Direction::Response);
-                    if let Some(value) = value.as_ref().filter(|value| !fits(&schema, writes, value, day)) {
+                    let is_taken = |value: &&Value| {
+                        fits(&schema, writes, value, day) || (!writes && takes_body(&schema, name, value, day))
+                    };
+                    if let Some(value) = value.as_ref().filter(|value| !is_taken(value)) {
                         found.push((Refusal::Body, schema.findings(value, day)));
                     }
                 }
@@ -333,8 +342,8 @@ impl Request {
         self.sent.iter().find(|(sent, _)| is_same(sent)).map(|(_, value)| value)
     }
 
-    /// Method, path and query, as they are sent.
-    pub fn line(&self, operation: &Operation) -> String {
+    /// The path as it is sent.
+    pub fn target(&self, operation: &Operation) -> String {
         let mut path = self.path.clone();
         for (name, value) in names_in_path(&self.path).iter().zip(&self.in_path) {
             let parameter = find(operation, In::Path, name);
@@ -346,11 +355,16 @@ impl Request {
             };
             path = path.replacen(&format!("{{{name}}}"), &text, 1);
         }
+        path
+    }
+
+    /// Method, path and query, as they are sent.
+    pub fn line(&self, operation: &Operation) -> String {
         let query = self.sent.iter().filter(|(sent, _)| sent.location == In::Query);
         let query: Vec<String> =
             query.flat_map(|(sent, value)| pairs(sent, value)).map(|(name, text)| format!("{name}={text}")).collect();
         let mark = if query.is_empty() { "" } else { "?" };
-        format!("{} {path}{mark}{}", self.method, query.join("&"))
+        format!("{} {}{mark}{}", self.method, self.target(operation), query.join("&"))
     }
 
     pub fn shown(&self, operation: &Operation) -> Map<String, Value> {
@@ -410,6 +424,11 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// A value as a document of a media type.
+fn document(media: &str, value: &Value) -> String {
+    if is_json(media) { value.to_string() } else { text(value) }
+}
+
 /// Everything but what a URI lets stand for itself.
 fn percent(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
@@ -417,9 +436,9 @@ fn percent(text: &str) -> String {
 }
 
 /// The value as it stands in a header.
-fn plain(parameter: &Parameter, value: &Value) -> String {
-    if parameter.media.is_some() {
-        return value.to_string();
+pub(super) fn plain(parameter: &Parameter, value: &Value) -> String {
+    if let Some(media) = &parameter.media {
+        return document(media, value);
     }
     match value {
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
@@ -434,8 +453,8 @@ fn plain(parameter: &Parameter, value: &Value) -> String {
 /// The value as it is sent: names and texts, by style.
 pub(super) fn pairs(parameter: &Parameter, value: &Value) -> Vec<(String, String)> {
     let name = percent(&parameter.name);
-    if parameter.media.is_some() {
-        return vec![(name, percent(&value.to_string()))];
+    if let Some(media) = &parameter.media {
+        return vec![(name, percent(&document(media, value)))];
     }
     let (style, explode) = (parameter.style.as_str(), parameter.explode);
     let parts: Vec<(Option<&str>, String)> = match value {

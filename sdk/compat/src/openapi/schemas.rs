@@ -37,7 +37,7 @@ impl Which {
 pub(super) struct Schema {
     /// Why not, where it is not.
     pub side: Result<Side, String>,
-    document: SchemaDocument,
+    pub document: SchemaDocument,
     bundle: Option<Bundle>,
     /// The same for whatever means the same.
     key: String,
@@ -71,12 +71,14 @@ type Place = (Which, Option<String>, Direction, Option<In>);
 pub(super) struct Questions<'c> {
     pub old: &'c Contract,
     pub new: &'c Contract,
-    budget: &'c Budget,
+    pub budget: &'c Budget,
     schemas: HashMap<Place, Rc<Schema>>,
     answers: HashMap<(String, String, Direction), Rc<Answer>>,
     samples: HashMap<(String, Option<String>), Option<Value>>,
     pub steps: u64,
     pub parts: usize,
+    /// How often values were sent one by one.
+    pub sent: usize,
     /// Whether the old side here is the new version: then changes are told the other way round.
     pub is_turned: bool,
 }
@@ -84,7 +86,7 @@ pub(super) struct Questions<'c> {
 impl<'c> Questions<'c> {
     pub fn new(old: &'c Contract, new: &'c Contract, budget: &'c Budget) -> Self {
         let (schemas, answers, samples) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { old, new, budget, schemas, answers, samples, steps: 0, parts: 0, is_turned: false }
+        Self { old, new, budget, schemas, answers, samples, steps: 0, parts: 0, sent: 0, is_turned: false }
     }
 
     pub fn contract(&self, which: Which) -> &'c Contract {
@@ -215,22 +217,6 @@ impl<'c> Questions<'c> {
         let nothing = Side::of_schema("nothing", b"false", BTreeMap::new(), true).ok()?;
         lies_in(&narrowed, &nothing, self.budget).witness().map(|witness| witness.record.clone())
     }
-
-    /// Whether every value of the schema is one of the other, where a text that spells a number or a truth value may be read as
-    /// one.
-    pub fn lies_in_as_text(&mut self, schema: &Schema, other: &Schema) -> bool {
-        let (Ok(one), Ok(wide)) = (&schema.side, &other.side) else { return false };
-        let of = |schema: &Value| Side::of_schema("texts", schema.to_string().as_bytes(), BTreeMap::new(), true).ok();
-        let texts = [
-            ("integer", json!({"type": "string", "pattern": "^-?(0|[1-9][0-9]*)$"})),
-            ("number", json!({"type": "string", "pattern": "^-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?$"})),
-            ("boolean", json!({"enum": ["true", "false"]})),
-        ];
-        let is_read = |schema: &Value| of(schema).is_some_and(|texts| lies_in(&texts, wide, self.budget).is_included());
-        let types: Vec<&str> = texts.iter().filter(|(_, texts)| is_read(texts)).map(|(name, _)| *name).collect();
-        let wider = (!types.is_empty()).then(|| other.or_of_type(&types)).flatten();
-        wider.is_some_and(|wider| lies_in(one, &wider, self.budget).is_included())
-    }
 }
 
 impl Schema {
@@ -239,11 +225,7 @@ impl Schema {
         self.rooted(|root| json!({"not": root}))
     }
 
-    fn or_of_type(&self, types: &[&str]) -> Option<Side> {
-        self.rooted(|root| json!({"anyOf": [root, {"type": types}]}))
-    }
-
-    fn rooted(&self, root: impl FnOnce(Value) -> Value) -> Option<Side> {
+    pub fn rooted(&self, root: impl FnOnce(Value) -> Value) -> Option<Side> {
         let mut members: Map<String, Value> = self.document.value.as_object()?.clone();
         let (dialect, definitions) = (members.remove("$schema")?, members.remove("$defs")?);
         let mut value = root(Value::Object(members));

@@ -10,7 +10,7 @@
 use super::{Api, In};
 use crate::json::{escape, unescape};
 use serde_json::{Map, Number, Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Which way a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +72,11 @@ const SINGLE: &[&str] = &[
 ];
 const LISTS: &[&str] = &["prefixItems", "allOf", "anyOf", "oneOf"];
 const MAPS: &[&str] = &["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"];
+/// What speaks of the same value as the schema that it stands in, and asks no less than that.
+const BESIDE: &[&str] = &["allOf", "anyOf", "oneOf", "then", "else", "dependentSchemas"];
+
+/// Members that are not of the direction, as another branch or what refers here says.
+type Passed = BTreeSet<String>;
 
 impl Api {
     /// The schema at a pointer, for messages of one direction; without a pointer, any value. Of a parameter or header it takes only
@@ -112,17 +117,17 @@ impl Api {
         };
         for (name, pointer) in roots {
             match name == pointer {
-                true => drop(gatherer.name(pointer)),
+                true => drop(gatherer.name(pointer, Passed::new())),
                 false => {
                     gatherer.places.by_name.insert(name.to_owned(), pointer.to_owned());
-                    gatherer.waiting.push_back((name.to_owned(), pointer.to_owned()));
+                    gatherer.waiting.push_back((name.to_owned(), pointer.to_owned(), Passed::new()));
                 }
             }
         }
         let mut definitions = Map::new();
-        while let Some((name, pointer)) = gatherer.waiting.pop_front() {
+        while let Some((name, pointer, passed)) = gatherer.waiting.pop_front() {
             let mut schema = self.document.pointer(&pointer).cloned().unwrap_or(Value::Bool(true));
-            gatherer.adapt(&mut schema, &pointer);
+            gatherer.adapt(&mut schema, &pointer, &passed);
             definitions.insert(name, schema);
         }
         SchemaDocument { value: json!({"$schema": DIALECT, "$defs": definitions}), places: gatherer.places }
@@ -132,16 +137,17 @@ impl Api {
 struct Gatherer<'a> {
     api: &'a Api,
     direction: Option<(Direction, MessageSide<'a>)>,
-    /// Pointer to the name of the definition that stands for it.
-    names: BTreeMap<String, String>,
+    /// Pointer, and what is passed over there, to the name of the definition that stands for it.
+    names: BTreeMap<(String, Passed), String>,
     places: Places,
-    waiting: VecDeque<(String, String)>,
+    waiting: VecDeque<(String, String, Passed)>,
 }
 
 impl Gatherer<'_> {
     /// The name of the definition for a pointer, of signs that need no escape anywhere.
-    fn name(&mut self, pointer: &str) -> String {
-        if let Some(name) = self.names.get(pointer) {
+    fn name(&mut self, pointer: &str, passed: Passed) -> String {
+        let key = (pointer.to_owned(), passed);
+        if let Some(name) = self.names.get(&key) {
             return name.clone();
         }
         let plain: String = pointer
@@ -159,45 +165,103 @@ impl Gatherer<'_> {
             count += 1;
             name = format!("{plain}.{count}");
         }
-        self.names.insert(pointer.to_owned(), name.clone());
+        self.names.insert(key.clone(), name.clone());
         self.places.by_name.insert(name.clone(), pointer.to_owned());
-        self.waiting.push_back((name.clone(), pointer.to_owned()));
+        self.waiting.push_back((name.clone(), key.0, key.1));
         name
     }
 
-    fn adapt(&mut self, schema: &mut Value, pointer: &str) {
+    fn adapt(&mut self, schema: &mut Value, pointer: &str, outer: &Passed) {
+        let mut passed = outer.clone();
+        if let Some((direction, _)) = self.direction {
+            passed.extend(self.marked(schema, remark(direction), 0));
+        }
         let Value::Object(members) = schema else { return };
         if let Some(Value::String(reference)) = members.get_mut("$ref")
             && let Some(pointer) = inside(reference)
         {
-            *reference = format!("#/$defs/{}", self.name(&pointer));
+            // Where it makes no difference, one definition stands for all.
+            let asked = self.api.document.pointer(&pointer).map(|target| self.required(target, 0)).unwrap_or_default();
+            let passed = passed.intersection(&asked).cloned().collect();
+            *reference = format!("#/$defs/{}", self.name(&pointer, passed));
         }
         if let Some((direction, side)) = self.direction {
-            self.only_of(direction, side, members, pointer);
+            self.only_of(direction, side, members, pointer, &passed);
             ranges(members);
         }
+        let nothing = Passed::new();
         for (keyword, value) in members.iter_mut() {
             let at = format!("{pointer}/{keyword}");
             let keyword = keyword.as_str();
+            let passed = if BESIDE.contains(&keyword) { &passed } else { &nothing };
             match value {
                 Value::Array(parts) if LISTS.contains(&keyword) => {
-                    parts.iter_mut().enumerate().for_each(|(index, part)| self.adapt(part, &format!("{at}/{index}")));
+                    let each = parts.iter_mut().enumerate();
+                    each.for_each(|(index, part)| self.adapt(part, &format!("{at}/{index}"), passed));
                 }
                 Value::Object(parts) if MAPS.contains(&keyword) => {
-                    parts.iter_mut().for_each(|(name, part)| self.adapt(part, &format!("{at}/{}", escape(name))));
+                    let each = parts.iter_mut();
+                    each.for_each(|(name, part)| self.adapt(part, &format!("{at}/{}", escape(name)), passed));
                 }
-                part if SINGLE.contains(&keyword) => self.adapt(part, &at),
+                part if SINGLE.contains(&keyword) => self.adapt(part, &at, passed),
                 _ => {}
             }
         }
     }
 
+    /// Members with the remark: of a schema, of all that it consists of, and of what it refers to.
+    fn marked(&self, schema: &Value, remark: &str, depth: usize) -> Passed {
+        let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        let own = properties.filter(|(_, schema)| says(self.api, schema, remark, 0)).map(|(name, _)| name.clone());
+        self.and_beside(schema, &["allOf"], own.collect(), depth, &|part, depth| self.marked(part, remark, depth))
+    }
+
+    /// Members that a schema, or what speaks of the same value in it, may require.
+    fn required(&self, schema: &Value, depth: usize) -> Passed {
+        let own = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let own = own.map(str::to_owned).collect();
+        self.and_beside(schema, BESIDE, own, depth, &|part, depth| self.required(part, depth))
+    }
+
+    fn and_beside(
+        &self,
+        schema: &Value,
+        keywords: &[&str],
+        mut found: Passed,
+        depth: usize,
+        of: &dyn Fn(&Value, usize) -> Passed,
+    ) -> Passed {
+        if depth >= REMARK_HOPS_MAX {
+            return found;
+        }
+        let target = schema.get("$ref").and_then(Value::as_str).and_then(inside);
+        let target = target.and_then(|pointer| self.api.document.pointer(&pointer));
+        found.extend(target.into_iter().flat_map(|target| of(target, depth + 1)));
+        for (keyword, value) in keywords.iter().filter_map(|keyword| Some((*keyword, schema.get(*keyword)?))) {
+            match value {
+                Value::Array(parts) => found.extend(parts.iter().flat_map(|part| of(part, depth + 1))),
+                Value::Object(parts) if keyword == "dependentSchemas" => {
+                    found.extend(parts.values().flat_map(|part| of(part, depth + 1)));
+                }
+                part => found.extend(of(part, depth + 1)),
+            }
+        }
+        found
+    }
+
     /// Members that are not of this direction are not required, and are what the two versions make of them.
-    fn only_of(&self, direction: Direction, side: MessageSide<'_>, members: &mut Map<String, Value>, pointer: &str) {
-        let remark = match direction {
-            Direction::Request => "readOnly",
-            Direction::Response => "writeOnly",
-        };
+    fn only_of(
+        &self,
+        direction: Direction,
+        side: MessageSide<'_>,
+        members: &mut Map<String, Value>,
+        pointer: &str,
+        passed: &Passed,
+    ) {
+        let remark = remark(direction);
+        if let Some(Value::Array(required)) = members.get_mut("required") {
+            required.retain(|name| name.as_str().is_none_or(|name| !passed.contains(name)));
+        }
         let Some(Value::Object(properties)) = members.get_mut("properties") else { return };
         let has = |schema: &Value| says(self.api, schema, remark, 0);
         let names: Vec<String> =
@@ -216,9 +280,14 @@ impl Gatherer<'_> {
             };
             properties.insert(name.clone(), Value::Bool(is_passed_over));
         }
-        if let Some(Value::Array(required)) = members.get_mut("required") {
-            required.retain(|name| name.as_str().is_none_or(|name| !names.iter().any(|own| own == name)));
-        }
+    }
+}
+
+/// What is said of members that are not of the direction.
+fn remark(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Request => "readOnly",
+        Direction::Response => "writeOnly",
     }
 }
 

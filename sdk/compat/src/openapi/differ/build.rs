@@ -4,7 +4,7 @@ use super::Differ;
 use crate::{
     openapi::{
         message::{Payload, Refusal, Reply, Request, counterpart, find, lets_in, media, media_types, names_in_path},
-        schemas::Which,
+        schemas::{Questions, Which},
         witness,
     },
     verdict::Witness,
@@ -129,6 +129,10 @@ impl Differ<'_> {
         }
         let refused = self.questions.refusals(from.other(), false, request, day);
         let (_, findings) = refused.into_iter().find(|(refusal, _)| *refusal == expected)?;
+        let is_taken = |questions: &mut Questions<'_>, which| questions.takes_as_sent(which, request, operation, day);
+        if !is_taken(&mut self.questions, from) || is_taken(&mut self.questions, from.other()) {
+            return None;
+        }
         let mut found = self.witness(request.shown(operation), findings);
         found.day = day;
         Some(found)
@@ -180,6 +184,12 @@ impl Differ<'_> {
         }
         let untold = self.questions.untold(from.other(), false, other, reply, day);
         let (_, findings) = untold.into_iter().find(|(refusal, _)| *refusal == expected)?;
+        let is_told = |questions: &mut Questions<'_>, which, operation: &Operation| {
+            questions.tells_as_sent(which, operation, reply, day)
+        };
+        if !is_told(&mut self.questions, from, own) || is_told(&mut self.questions, from.other(), other) {
+            return None;
+        }
         let request = self.request(before, Some(after))?;
         let mut shown = reply.shown();
         shown.insert("request".into(), request.line(before).into());

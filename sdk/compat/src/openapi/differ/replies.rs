@@ -1,10 +1,11 @@
 //! What is answered: statuses, headers, body.
 
-use super::{Differ, Part, label, media_named, said};
+use super::{AsText, Differ, Part, label, media_named, said};
 use crate::{
     openapi::{
         message::{Refusal, Reply, Request, entry, media_types, response},
         schemas::Which,
+        wire::is_text,
     },
     verdict::Bump,
 };
@@ -109,7 +110,7 @@ impl Differ<'_> {
             codes: ["response-body-narrowed", "response-body-widened"],
             places: [Some(own.place.clone()), Some(next.place.clone())],
             label,
-            as_text: false,
+            as_text: if is_text(name) { AsText::Body(name) } else { AsText::No },
         };
         self.schemas(&part, &one, &other, &mut |differ, from, value, day| {
             let told = if from == Which::New { new } else { old };
@@ -151,7 +152,7 @@ impl Differ<'_> {
                 codes: ["response-header-narrowed", "response-header-widened"],
                 places,
                 label,
-                as_text: one.media.is_none() && other.media.is_none(),
+                as_text: AsText::Parameters([one, other]),
             };
             self.schemas(&part, &schema, &next, &mut |differ, from, value, day| {
                 let (told, header) = if from == Which::New { (new, other) } else { (old, one) };

@@ -1,10 +1,11 @@
 //! What is asked: parameters, body, who may ask.
 
-use super::{Differ, Part, build::set, label, media_named, parameter_named, said};
+use super::{AsText, Differ, Part, build::set, label, media_named, parameter_named, said};
 use crate::{
     openapi::{
         message::{Refusal, Request, counterpart, entry, find, lets_in, media_types, named, pairs},
-        schemas::{Schema, Which},
+        schemas::{Questions, Schema, Which},
+        wire::is_text,
     },
     verdict::Bump,
 };
@@ -107,12 +108,13 @@ impl Differ<'_> {
                 said(format!("`{}`: {was} became {is}", one.name), format!("“{}”：由 {was} 变为 {is}", one.name));
             self.tell("default-changed", places.clone(), detail, Some(Bump::Minor), &label, |_| None);
         }
+        self.allowances([one, other], [&old, &new], &label);
         let part = Part {
             direction: Direction::Request,
             codes: ["parameter-narrowed", "parameter-widened"],
             places,
             label: &label,
-            as_text: one.media.is_none() && other.media.is_none(),
+            as_text: AsText::Parameters([one, other]),
         };
         self.schemas(&part, &old, &new, &mut |differ, from, value, day| match from {
             Which::Old => {
@@ -128,6 +130,31 @@ impl Differ<'_> {
                 differ.shown(Which::New, after, &request, expected, day)
             }
         });
+    }
+
+    /// What may be written besides values of the schema: reserved characters as they are, nothing at all.
+    fn allowances(&mut self, [one, other]: [&Parameter; 2], schemas: [&Schema; 2], label: &str) {
+        if one.location != In::Query || other.location != In::Query {
+            return;
+        }
+        for allowance in ["allowReserved", "allowEmptyValue"] {
+            let says = |which: Which, parameter: &Parameter| {
+                let place = format!("{}/{allowance}", parameter.place);
+                self.questions.contract(which).api.document.pointer(&place) == Some(&Value::Bool(true))
+            };
+            let [had, has] = [says(Which::Old, one), says(Which::New, other)];
+            // Who takes the empty text by the schema needs no leave.
+            let of = if had { schemas[1] } else { schemas[0] };
+            if had == has || (allowance == "allowEmptyValue" && of.accepts(&json!(""), None)) {
+                continue;
+            }
+            let places = [Some(one.place.clone()), Some(other.place.clone())];
+            let detail = said(format!("`{}`: `{allowance}`", one.name), format!("“{}”：`{allowance}`", one.name));
+            match had {
+                true => self.tell("undecided-narrowed", places, detail, None, label, |_| None),
+                false => self.tell("parameter-widened", places, detail, Some(Bump::Minor), label, |_| None),
+            }
+        }
     }
 
     /// The default of a parameter's schema, or of what that refers to.
@@ -153,7 +180,14 @@ impl Differ<'_> {
             json!({"type": "object", "minProperties": 1}),
         ];
         let samples: Vec<Value> = such.iter().filter_map(|such| self.questions.sample_such(old, such)).collect();
-        let Some(value) = samples.into_iter().find(|value| pairs(one, value) != pairs(&own_form, value)) else {
+        // What is no value for the new version is told of its schema.
+        let is_misread = |questions: &mut Questions<'_>, value: &Value| {
+            let read = questions.read_of(Which::New, one, value, other);
+            pairs(one, value) != pairs(&own_form, value)
+                && questions.of_parameter(Which::New, other, Direction::Request).accepts(value, None)
+                && !read.is_some_and(|read| read.contains(value))
+        };
+        let Some(value) = samples.into_iter().find(|value| is_misread(&mut self.questions, value)) else {
             return;
         };
         let written = |parameter: &Parameter| {
@@ -177,7 +211,8 @@ impl Differ<'_> {
         let places = [Some(one.place.clone()), Some(other.place.clone())];
         self.tell("parameter-style-changed", places, detail, Some(Bump::Major), &label(before), |differ| {
             let request = differ.request_with(before, after, one, Some(&value))?;
-            let is_taken = differ.questions.refusals(Which::Old, true, &request, None).is_empty();
+            let is_taken = differ.questions.refusals(Which::Old, true, &request, None).is_empty()
+                && differ.questions.takes_as_sent(Which::Old, &request, before, None);
             is_taken.then(|| differ.witness(request.shown(before), Vec::new()))
         });
     }
@@ -269,7 +304,7 @@ impl Differ<'_> {
             codes: ["request-body-narrowed", "request-body-widened"],
             places: [Some(own.place.clone()), Some(next.place.clone())],
             label,
-            as_text: false,
+            as_text: if is_text(name) { AsText::Body(name) } else { AsText::No },
         };
         self.schemas(&part, &old, &new, &mut |differ, from, value, day| {
             let body = Some((name.to_owned(), Some(value.clone())));
