@@ -7,7 +7,8 @@
 //!
 //! Where somebody holds a role, the gate judges by the view, too: nobody is answered from one that is older than `staleness_max`,
 //! however stale an answer the caller takes. Else a server that is cut off from the log would let in for ever whom the others let in
-//! no longer. A registry in which nobody holds a role has nothing to take back, and answers as stale as asked.
+//! no longer. Streams under way end by then, too (`Service::until_let_go`). A registry in which nobody holds a role has nothing to take
+//! back, and answers as stale as asked.
 //!
 //! # Invariants
 //! - Whatever is not public in the table of permissions (`permissions.rs`) is asked here how old it may be.

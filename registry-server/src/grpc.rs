@@ -15,7 +15,7 @@ use crate::{
     gate::{Deed, Holder},
     limits::{NoPlace, Place, Places},
     metrics::Metrics,
-    registry::{AskError, Caller, Registry},
+    registry::{AskError, Caller, PublishError, Registry},
     sequencer::Sequencer,
     settings::Settings,
     status::{Reason, Refusal},
@@ -145,6 +145,29 @@ impl Service {
         };
         self.metrics.shed(setting);
         Err(Refusal::new(Reason::TooManyStreams, why).into())
+    }
+
+    /// Completes when a stream may not go on: what let it in holds no more, or this server has not reached a log that it shares for
+    /// `staleness_max`, so that it does not know whether it does.
+    async fn until_let_go(registry: Arc<Registry>, staleness_max: Duration, caller: Caller) -> Status {
+        const LOOK: Duration = Duration::from_millis(500);
+        // The view asks the log several times within that.
+        let staleness_max = staleness_max.max(4 * LOOK);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Err(PublishError::Denied(denied)) = registry.still_may(&caller) {
+                return Refusal::from(denied).into();
+            }
+            if registry.roles_are_old().is_ok_and(|age| age.is_some_and(|age| age > staleness_max)) {
+                let why = format!("this server has not reached the log for {staleness_max:?} (`staleness_max`)");
+                let rest = "so it does not know whether the stream is allowed by now; go on at another server";
+                return Refusal::new(Reason::LogUnavailable, format!("{why}, {rest}")).into();
+            }
+        }
+    }
+
+    fn let_go(&self, caller: Caller) -> impl Future<Output = Status> + Send + 'static {
+        Self::until_let_go(self.registry.clone(), self.settings.staleness_max, caller)
     }
 
     /// As `ask`, for a caller who is told of nothing that it may not see.

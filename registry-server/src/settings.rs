@@ -75,7 +75,8 @@ settings! {
     /// How long the etcd cluster may take before a request is refused with UNAVAILABLE.
     etcd_timeout: Duration = "10s", "TIME";
     /// How old the state of the log may be by which a caller is let in who takes stale answers, where several servers share a log and
-    /// somebody holds a role: a role that was taken back is good for no longer on a server that does not reach the log.
+    /// somebody holds a role: a role that was taken back is good for no longer on a server that does not reach the log. A stream under
+    /// way there ends after as long, 2 s at least.
     staleness_max: Duration = "10s", "TIME";
     /// Name of the transparency log, at its first start: the address under which others know it, without a scheme. One of its own
     /// where none is given.

@@ -2,7 +2,7 @@
 //! secret.
 
 use crate::{
-    grpc::{METADATA, SCHEMA},
+    grpc::{METADATA, SCHEMA, ask, conformance, header},
     support::{Server, expect_file, python, root, said, server_command},
 };
 use base64::{Engine, prelude::*};
@@ -11,7 +11,10 @@ use guiju::{
     desk::{Hand, Move},
 };
 use guiju_model::{Digest, Grant, Kind, Package, Principal, Role};
-use guiju_proto::FILE_DESCRIPTOR_SET;
+use guiju_proto::{
+    FILE_DESCRIPTOR_SET,
+    conformance::{Format, check_stream_request::Message as Ask},
+};
 use guiju_server::permissions;
 use prost::{
     Message,
@@ -676,6 +679,33 @@ async fn a_watch_ends_with_the_role_that_allowed_it() {
     root.revoke_token("r", &made.info.id, "lost").await.expect("revoked");
     let ended = watch.next().await.expect_err("it ends");
     assert_eq!(code(&ended), Some(Code::Unauthenticated), "{ended}");
+}
+
+/// So does a stream of records: who may check no more is told no more, even in the middle of a file.
+#[tokio::test]
+async fn a_stream_of_records_ends_with_the_role_that_allowed_it() {
+    let (server, token) = bootstrapped(&[]);
+    let root = connected(&server, &token).await;
+    root.publish("p0", &package("bj.library/card", "1.0.0"), METADATA, false).await.expect("published");
+    let agency = holder(&root, "agency", "agency:bj.library").await;
+    let (records, messages) = tokio::sync::mpsc::channel(4);
+    records.send(header(Format::Unspecified, false)).await.expect("taken");
+    let mut stream = Request::new(tokio_stream::wrappers::ReceiverStream::new(messages));
+    stream.metadata_mut().insert("authorization", format!("Bearer {agency}").parse().expect("a value"));
+    let mut reports = conformance(&server).await.check_stream(stream).await.expect("a stream").into_inner();
+    records.send(ask(Ask::Record(r#"{"card":"A-1"}"#.into()))).await.expect("taken");
+    reports.message().await.expect("it goes on").expect("a report");
+    let revoked = root.revoke("r", &principal("agency"), &grant("agency:bj.library"), "left").await;
+    revoked.expect("revoked");
+    let ended = loop {
+        match reports.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it looks whole"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(ended.code(), Code::PermissionDenied, "{ended:?}");
+    drop(records);
 }
 
 #[test]

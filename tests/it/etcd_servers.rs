@@ -4,10 +4,12 @@
 use crate::{
     access_served::{bootstrap, connected, holder, package},
     cluster::{Node, Relay},
-    grpc::{METADATA, SCHEMA, refused, registry, submission},
+    grpc::{METADATA, SCHEMA, conformance, header, refused, registry, submission},
     support::{Server, said, server_command},
 };
+use guiju::WatchEvent;
 use guiju_proto::{
+    conformance::Format,
     log::{GetCheckpointRequest, ProveConsistencyRequest, log_service_client::LogServiceClient},
     registry::{self as wire, ResolveRequest},
 };
@@ -135,6 +137,7 @@ async fn a_role_that_was_taken_back_does_not_outlive_staleness_max_on_a_server_t
     let version = package("bj.library/card", "1.0.0");
     root.publish("p", &version, METADATA, false).await.expect("published");
     let reader = holder(&root, "reader", "reader:*").await;
+    let agency = holder(&root, "agency", "agency:*").await;
 
     let proxy = Relay::start(&node.client_url);
     let flags = ["--etcd-timeout", "500ms", "--etcd-try-timeout", "200ms", "--staleness-max", "2s"];
@@ -155,6 +158,15 @@ async fn a_role_that_was_taken_back_does_not_outlive_staleness_max_on_a_server_t
         assert!(page(path).starts_with("HTTP/1.1 200"), "{path}: {}", page(path));
     }
 
+    // Streams that were let in before: one is told of what comes, the other sends records.
+    let mut watch = connected(&other, &reader).await.watch_events(0, "").await.expect("a watch");
+    while !matches!(watch.next().await.expect("it goes on"), Some(WatchEvent::CaughtUp { .. })) {}
+    let (records, messages) = tokio::sync::mpsc::channel(4);
+    records.send(header(Format::Ndjson, false)).await.expect("taken");
+    let mut stream = Request::new(tokio_stream::wrappers::ReceiverStream::new(messages));
+    stream.metadata_mut().insert("authorization", format!("Bearer {agency}").parse().expect("a value"));
+    let mut reports = conformance(&other).await.check_stream(stream).await.expect("a stream").into_inner();
+
     proxy.cut();
     client.resolve(asked()).await.expect("what may be stale is answered");
     root.revoke("taken", &"reader".parse().expect("a name"), &"reader:*".parse().expect("a role"), "left")
@@ -169,6 +181,17 @@ async fn a_role_that_was_taken_back_does_not_outlive_staleness_max_on_a_server_t
         assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("`staleness_max`"), "{path}: {answer}");
     }
     assert!(page("/healthz").starts_with("HTTP/1.1 "), "health is told to everybody");
+    let ended = watch.next().await.expect_err("it ends");
+    assert!(ended.to_string().contains("`staleness_max`"), "{ended}");
+    let ended = loop {
+        match reports.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it looks whole"),
+            Err(status) => break status,
+        }
+    };
+    assert!(ended.message().contains("`staleness_max`"), "{ended:?}");
+    drop(records);
 
     proxy.join();
     let mut refusal = client.resolve(asked()).await.expect_err("the role is gone");

@@ -59,6 +59,7 @@ impl Conformance for Service {
         let caller = self.meant(&deed, reference.standard()).await?;
         // For who may check alone: others would take it away from them.
         let place = self.place(&self.check_streams, &deed, "check_streams_max")?;
+        let let_go = self.let_go(caller.clone());
         let validator = self.ask_as(caller, move |registry| registry.validator(&reference)).await?;
         let promise = match header.with_receipt {
             true => Some(self.promise(&validator).await?),
@@ -75,7 +76,7 @@ impl Conformance for Service {
             _open: self.metrics.open_stream("CheckStream"),
             _place: place,
         };
-        Ok(Response::new(task.start(messages)))
+        Ok(Response::new(task.start(messages, let_go)))
     }
 }
 

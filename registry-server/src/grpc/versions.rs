@@ -223,10 +223,15 @@ impl Registry for Service {
         let place = self.place(&self.watch_streams, &deed, "watch_streams_max")?;
         let open = self.metrics.open_stream("Watch");
         let caller = deed.caller().clone();
+        let let_go = self.let_go(caller.clone());
         let mut watcher = Watcher { service: self.clone(), caller, namespace, next: from_index, teller };
         tokio::spawn(async move {
             let _open = (open, place);
-            if let Err(End::Refused(status)) = watcher.run().await {
+            let ended = tokio::select! {
+                ended = watcher.run() => ended,
+                status = let_go => Err(End::Refused(status)),
+            };
+            if let Err(End::Refused(status)) = ended {
                 watcher.teller.refuse(status);
             }
         });

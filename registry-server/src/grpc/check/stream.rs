@@ -146,13 +146,23 @@ fn out_of_order(what: &str) -> Refusal {
 }
 
 impl Task {
-    pub fn start(self, mut messages: Streaming<CheckStreamRequest>) -> Answers<CheckStreamResponse> {
+    /// `let_go` completes where the stream may not go on.
+    pub fn start(
+        self,
+        mut messages: Streaming<CheckStreamRequest>,
+        let_go: impl Future<Output = Status> + Send + 'static,
+    ) -> Answers<CheckStreamResponse> {
         let (inbox, inbound) = mpsc::channel(WAITING_IN);
         let (teller, outbound) = answers(self.idle);
         let idle = self.idle;
         tokio::spawn(async move {
+            let mut let_go = pin!(let_go);
             loop {
-                let batch = batch(&mut messages, idle).await;
+                let batch = tokio::select! {
+                    biased;
+                    status = &mut let_go => Batch::from([Err(status)]),
+                    batch = batch(&mut messages, idle) => batch,
+                };
                 let is_end = batch.back().is_none_or(Result::is_err);
                 if batch.is_empty() || inbox.send(batch).await.is_err() || is_end {
                     return;
