@@ -28,39 +28,33 @@ impl<'d> Reader<'d> {
 
     /// A text fits where any reading of it does.
     fn text_fits(&self, schema: &Value, text: &str) -> bool {
-        let typed = serde_json::from_str::<Value>(text).ok().filter(|value| value.is_number() || value.is_boolean());
-        [Some(Value::from(text)), typed].into_iter().flatten().any(|value| self.fits(schema, &value))
+        typed(text).iter().any(|value| self.fits(schema, value))
     }
 
-    /// A parameter of a query: once as one text, once as a list, which stands in one text or in many.
-    fn query_fits(&self, parameter: &Value, sent: &[&str]) -> bool {
-        let schema = &parameter["schema"];
+    /// What a parameter of a query may say: one text, or a list, which stands in one text or in many.
+    fn readings(&self, parameter: &Value, sent: &[&str]) -> Vec<Value> {
         let is_apart = parameter["explode"] != json!(false);
-        match sent {
-            [one] if is_apart => self.text_fits(schema, &decoded(one)) || self.list_fits(schema, &[decoded(one)]),
+        let found = match sent {
+            [one] if is_apart => [typed(&decoded(one)), lists(&[decoded(one)])].concat(),
             [one] => {
                 let items: Vec<String> = one.split(',').map(decoded).collect();
-                self.text_fits(schema, &decoded(one))
-                    || self.list_fits(schema, &items)
-                    || (one.is_empty() && self.fits(schema, &json!([])))
+                let nothing = one.is_empty().then(|| json!([])).into_iter().collect();
+                [typed(&decoded(one)), lists(&items), nothing].concat()
             }
-            many => is_apart && self.list_fits(schema, &many.iter().map(|text| decoded(text)).collect::<Vec<_>>()),
-        }
+            many if is_apart => lists(&many.iter().map(|text| decoded(text)).collect::<Vec<_>>()),
+            _ => Vec::new(),
+        };
+        found.into_iter().filter(|value| self.fits(&parameter["schema"], value)).collect()
     }
 
-    /// Each item may be read in its own way.
-    fn list_fits(&self, schema: &Value, items: &[String]) -> bool {
-        let readings = |text: &String| {
-            let typed =
-                serde_json::from_str::<Value>(text).ok().filter(|value| value.is_number() || value.is_boolean());
-            [Some(json!(text)), typed].into_iter().flatten().collect::<Vec<_>>()
+    /// What a request may say with a parameter of its query.
+    pub fn reads(&self, message: &Value, name: &str) -> Vec<Value> {
+        let Some((operation, _, query)) = self.operation(message["request"].as_str().unwrap()) else {
+            return Vec::new();
         };
-        let all = items.iter().map(readings).fold(vec![Vec::new()], |lists, item| {
-            let longer =
-                |list: &Vec<Value>| item.iter().map(|one| [list.clone(), vec![one.clone()]].concat()).collect();
-            lists.iter().flat_map(|list| -> Vec<Vec<Value>> { longer(list) }).collect()
-        });
-        all.into_iter().any(|list| self.fits(schema, &Value::Array(list)))
+        let sent: Vec<&str> = query.iter().filter(|(own, _)| own == name).map(|(_, text)| text.as_str()).collect();
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        parameters.filter(|own| own["name"] == name).flat_map(|own| self.readings(own, &sent)).collect()
     }
 
     /// The operation of a request line, with the texts of its path and its query.
@@ -120,7 +114,7 @@ impl<'d> Reader<'d> {
                     read.push(name.to_lowercase());
                     match sent.is_empty() {
                         true if parameter["required"] == json!(true) => return false,
-                        false if !self.query_fits(parameter, &sent) => return false,
+                        false if self.readings(parameter, &sent).is_empty() => return false,
                         _ => continue,
                     }
                 }
@@ -186,6 +180,21 @@ impl<'d> Reader<'d> {
         };
         headers && body
     }
+}
+
+/// A text, and what it spells.
+fn typed(text: &str) -> Vec<Value> {
+    let typed = serde_json::from_str::<Value>(text).ok().filter(|value| value.is_number() || value.is_boolean());
+    [Some(json!(text)), typed].into_iter().flatten().collect()
+}
+
+/// Each item may be read in its own way.
+fn lists(items: &[String]) -> Vec<Value> {
+    let all = items.iter().map(|item| typed(item)).fold(vec![Vec::new()], |lists, item| {
+        let longer = |list: &Vec<Value>| item.iter().map(|one| [list.clone(), vec![one.clone()]].concat()).collect();
+        lists.iter().flat_map(|list| -> Vec<Vec<Value>> { longer(list) }).collect()
+    });
+    all.into_iter().map(Value::Array).collect()
 }
 
 fn decoded(text: &str) -> String {
