@@ -158,6 +158,27 @@ fn what_a_digest_does_not_cover_changes_no_verdict() {
     assert_eq!(report.findings[0].code, "date-impossible");
 }
 
+/// A version that comes with a reading of its own is judged under the one that was known as well.
+#[test]
+fn another_reading_holds_from_the_next_version_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = open(folder.path());
+    let (plain, dated) = (r#"{"type":"string"}"#, r#"{"type":"string","format":"date"}"#);
+    let schema = |born: &str| format!(r#"{{"type":"object","properties":{{"born":{born}}}}}"#);
+    let publish = |version: &str, born: &str, is_lax: bool| {
+        let mut submission = submission("bj.population/person", version, &schema(born));
+        if is_lax {
+            submission.metadata_toml += "[reading]\nformats_asserted = false\n";
+        }
+        registry.publish(&Caller::open(), submission).map(drop)
+    };
+    publish("1.0.0", plain, false).unwrap();
+    let refused = publish("1.0.1", dated, true).unwrap_err();
+    assert!(refused.to_string().contains("2.0.0 or higher"), "{refused}");
+    publish("1.0.1", plain, true).unwrap();
+    publish("1.0.2", dated, true).unwrap();
+}
+
 #[test]
 fn versions_rise_and_status_changes_are_watched() {
     let folder = tempfile::tempdir().unwrap();

@@ -278,23 +278,40 @@ impl Registry {
     ) -> Result<Option<Judged>, PublishError> {
         let Manifest { standard, version, kind, .. } = &candidate.root().manifest;
         // A contract that cannot be read is refused, though there is nothing to compare it with.
-        let new = match *kind == Kind::Contract || baseline.is_some() {
-            true => self.side(candidate, reading)?,
-            false => return Ok(None),
+        let Some((baseline, digest)) = baseline else {
+            if *kind == Kind::Contract {
+                self.side(candidate, reading)?;
+            }
+            return Ok(None);
         };
-        let Some((baseline, digest)) = baseline else { return Ok(None) };
         let old = Bundle::gather(self.load(digest, true)?, self)?;
         if old.root().manifest.kind == Kind::Contract && *kind != Kind::Contract {
             return Ok(None);
         }
-        let old = self.side(&old, reading)?;
-        if !old.is_comparable() || !new.is_comparable() {
-            return Ok(None);
+        // Another reading holds from the next version on: this one may break nobody under the one that they know, either.
+        let known = self.view().metadata(standard)?.map(|metadata| metadata.reading).filter(|known| known != reading);
+        let mut gravest: Option<Verdict> = None;
+        for reading in [reading].into_iter().chain(&known) {
+            let (old, new) = (self.side(&old, reading)?, self.side(candidate, reading)?);
+            if !old.is_comparable() || !new.is_comparable() {
+                return Ok(None);
+            }
+            let mut verdict = compare(&old, &new, &Budget::default());
+            if *kind == Kind::CodeList {
+                verdict.hold_against_earlier(&old, &new, self.lists_below(standard, baseline)?)?;
+            }
+            let gravity = |verdict: &Verdict| match (verdict.forbidden, verdict.bump) {
+                (true, _) => 4,
+                (_, Some(Bump::Major)) => 3,
+                (_, None) => 2,
+                (_, Some(Bump::Minor)) => 1,
+                (_, Some(Bump::Patch)) => 0,
+            };
+            if gravest.as_ref().is_none_or(|known| gravity(known) < gravity(&verdict)) {
+                gravest = Some(verdict);
+            }
         }
-        let mut verdict = compare(&old, &new, &Budget::default());
-        if *kind == Kind::CodeList {
-            verdict.hold_against_earlier(&old, &new, self.lists_below(standard, baseline)?)?;
-        }
+        let Some(verdict) = gravest else { return Ok(None) };
         let (declared, required) = (Bump::declared(baseline, version), verdict.bump.map(|bump| bump.after(baseline)));
         Ok(Some(Judged { baseline: baseline.clone(), declared, required, verdict, waived: None }))
     }

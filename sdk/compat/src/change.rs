@@ -269,22 +269,26 @@ impl Edit {
     }
 }
 
-/// Keywords that say one thing together.
+/// Keywords that say one thing together. A bound below and one above are two things, each with its place and its witness.
 const GROUPS: &[(&str, &[&str])] = &[
     ("type", &["type"]),
     ("values", &["enum", "const"]),
-    ("range", &["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]),
+    ("range", &["minimum", "exclusiveMinimum"]),
+    ("range", &["maximum", "exclusiveMaximum"]),
     ("multiple", &["multipleOf"]),
-    ("length", &["minLength", "maxLength"]),
+    ("length", &["minLength"]),
+    ("length", &["maxLength"]),
     ("pattern", &["pattern"]),
     ("format", &["format"]),
     ("content", &["contentEncoding", "contentMediaType", "contentSchema"]),
     ("openness", &["additionalProperties", "unevaluatedProperties"]),
     ("names", &["propertyNames"]),
-    ("member-count", &["minProperties", "maxProperties"]),
+    ("member-count", &["minProperties"]),
+    ("member-count", &["maxProperties"]),
     ("dependency", &["dependencies", "dependentRequired", "dependentSchemas"]),
     ("items", &["items", "prefixItems", "additionalItems", "unevaluatedItems"]),
-    ("item-count", &["minItems", "maxItems"]),
+    ("item-count", &["minItems"]),
+    ("item-count", &["maxItems"]),
     ("unique", &["uniqueItems"]),
     ("contains", &["contains", "minContains", "maxContains"]),
     ("choice", &["allOf", "anyOf", "oneOf", "not"]),

@@ -72,6 +72,9 @@ pub(crate) enum Outcome {
 /// Nesting of values that are built or looked into: as deep as a schema may be.
 const DEPTH_MAX: usize = 72;
 
+/// Choices inside each other, in all nested goals together: with the goals they are what the stack has to bear.
+const SPLITS_MAX: usize = 144;
+
 /// Days that are told of, on which a code would be as a question asks.
 const DAYS_MAX: usize = 16;
 
@@ -82,6 +85,8 @@ pub struct Solver<'g> {
     known: HashMap<Vec<Literal>, Outcome>,
     /// Goals under way, outermost first.
     open: Vec<Vec<Literal>>,
+    /// Choices that are being tried, inside each other.
+    splits: usize,
     /// The outermost goal under way that an emptiness below relied on.
     relied_on: usize,
     possible: HashMap<Literal, Types>,
@@ -162,6 +167,7 @@ impl<'g> Solver<'g> {
             steps_left: steps_max,
             known: HashMap::new(),
             open: Vec::new(),
+            splits: 0,
             relied_on: usize::MAX,
             possible: HashMap::new(),
             samples: Vec::new(),
@@ -293,7 +299,11 @@ impl<'g> Solver<'g> {
                     let outcome = self.leaf(&branch);
                     return under(forced, outcome);
                 }
+                Decision::Split(..) if self.splits + 2 * self.open.len() >= SPLITS_MAX => {
+                    return Outcome::Unknown(Cause::NestedTooDeeply.into());
+                }
                 Decision::Split(choice, options) => {
+                    self.splits += 1;
                     let mut best = Best::default();
                     let mut ways = Vec::new();
                     for option in options {
@@ -312,6 +322,7 @@ impl<'g> Solver<'g> {
                             }
                         }
                     }
+                    self.splits -= 1;
                     return under(forced, best.or(|_| Step::Cases(choice, ways)));
                 }
             }
