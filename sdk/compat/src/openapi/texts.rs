@@ -95,6 +95,7 @@ fn likely() -> Vec<Value> {
         json!({"type": "string", "minLength": 20}),
         json!({"type": "boolean"}),
         json!({"enum": ["a,b"]}),
+        json!({"type": "object", "minProperties": 1, "additionalProperties": {"type": "array", "minItems": 2}}),
     ];
     all.extend(large.map(|least| json!({"type": "integer", "minimum": least})));
     all

@@ -216,7 +216,11 @@ pub(super) fn is_json(media: &str) -> bool {
 
 /// Whether a body is taken, in a medium of text by any reading of it.
 pub(super) fn takes_body(schema: &Schema, media: &str, value: &Value, day: Option<Date>) -> bool {
-    let others = if is_text(media) { readings(value) } else { Vec::new() };
+    let others = match value {
+        Value::Object(members) if is_text(media) => forms(members),
+        value if is_text(media) => readings(value),
+        _ => Vec::new(),
+    };
     schema.accepts(value, day) || others.iter().any(|value| schema.accepts(value, day))
 }
 
@@ -289,6 +293,31 @@ fn objects(members: &[(String, String)]) -> Vec<Value> {
     let each: Vec<Vec<Value>> = members.iter().map(|(_, text)| scalars(text)).collect();
     let names = || members.iter().map(|(name, _)| name.clone());
     choices(&each).into_iter().map(|values| Value::Object(names().zip(values).collect::<Map<_, _>>())).collect()
+}
+
+/// What the members of a form may stand for: items of a list are written one by one, and none of them not at all.
+fn forms(members: &Map<String, Value>) -> Vec<Value> {
+    let scalar = |value: &Value| readings(value).into_iter().chain([value.clone()]).collect::<Vec<_>>();
+    let mut each: Vec<(String, Vec<Value>)> = Vec::new();
+    for (name, value) in members {
+        let read = match value {
+            Value::Array(items) if items.is_empty() => continue,
+            Value::Array(items) => {
+                let one = items.first().filter(|_| items.len() == 1).map(&scalar).unwrap_or_default();
+                let lists = choices(&items.iter().map(&scalar).collect::<Vec<_>>());
+                lists.into_iter().map(Value::Array).chain(one).collect()
+            }
+            Value::Object(_) | Value::Null => vec![value.clone()],
+            value => {
+                let one = scalar(value);
+                one.iter().cloned().chain(one.iter().map(|one| Value::Array(vec![one.clone()]))).collect()
+            }
+        };
+        each.push((name.clone(), read));
+    }
+    let values: Vec<Vec<Value>> = each.iter().map(|(_, read)| read.clone()).collect();
+    let names = || each.iter().map(|(name, _)| name.clone());
+    choices(&values).into_iter().map(|values| Value::Object(names().zip(values).collect())).collect()
 }
 
 /// Items between signs, and members as `name=text` or as two items.

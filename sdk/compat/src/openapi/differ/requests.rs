@@ -174,7 +174,11 @@ impl Differ<'_> {
     /// The same value is written otherwise: shown with one that is.
     fn style(&mut self, before: &Operation, after: &Operation, one: &Parameter, other: &Parameter, old: &Schema) {
         let own_form = Parameter { name: one.name.clone(), ..other.clone() };
+        // Empty texts show little.
         let such = [
+            json!({"type": "string", "minLength": 1}),
+            json!({"type": "array", "minItems": 2, "items": {"minLength": 1}}),
+            json!({"type": "object", "minProperties": 1, "propertyNames": {"minLength": 1}, "additionalProperties": {"minLength": 1}}),
             json!({"type": ["string", "number", "boolean"]}),
             json!({"type": "array", "minItems": 2}),
             json!({"type": "object", "minProperties": 1}),
