@@ -216,7 +216,7 @@ fn the_pages_of_changes_are_up_to_date() {
          these pages.\n`-narrowed` takes records away and asks for a major version, `-widened` adds some and asks for a minor \
          one. Those in capitals are the rules of [`buf breaking`](https://buf.build/docs/breaking/rules) for protobuf contracts; \
          those of the\ncategory that the standard keeps to (`WIRE_JSON`, or `category` in its `breaking.toml`), and the loss of a \
-         call, ask for a major version, the others for a minor one. Those of operations, parameters, requests, responses and security \
+         call, ask for a major version, the others for a minor one. `proto-` is what such a contract has besides. Those of operations, parameters, requests, responses and security \
          are changes of OpenAPI contracts.\n{WRITTEN_BY}\n\n| code | |\n|---|---|\n"
     );
     for page in pages() {

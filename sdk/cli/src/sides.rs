@@ -122,6 +122,9 @@ fn of_path(path: &Path, written: &str, asked: &Asked) -> Result<Sides, Failure> 
     if let Some(document) = document.filter(|_| is_bare) {
         return of_file(&document, written, &asked.over(None)).map(|side| Sides::One(Box::new(side)));
     }
+    if is_bare && holds_only_protobuf(path) {
+        return of_protobuf(path, written).map(|side| Sides::One(Box::new(side)));
+    }
     let tree = crate::command::test::read(folder)?;
     let metadata = tree.metadata.clone();
     let sealed = crate::command::test::sealed(tree)?;
@@ -204,6 +207,23 @@ fn openapi(path: &Path, bytes: &[u8]) -> Option<&'static str> {
 fn holds_protobuf(folder: &Path) -> bool {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|extension| extension == "proto"))
+}
+
+/// `.proto` files in folders below, and no standard.
+fn holds_only_protobuf(folder: &Path) -> bool {
+    let (mut found, mut folders) = (false, vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for path in fs::read_dir(next).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.ends_with("standard.toml") {
+                return false;
+            }
+            found |= path.extension().is_some_and(|extension| extension == "proto");
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    found
 }
 
 /// All `.proto` files under a folder, which are imported by their paths from there.

@@ -1,16 +1,17 @@
 //! The `.proto` files of a version, compiled in memory.
 
-use super::CATEGORIES;
+use super::{CATEGORIES, read::Slot};
 use guiju_validator::Fault;
 use prost_reflect::DescriptorPool;
 use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, ServiceDescriptorProto,
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    ServiceDescriptorProto, field_descriptor_proto::Type,
 };
 use protox::{
     Compiler,
     file::{ChainFileResolver, File, FileResolver, GoogleFileResolver},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a standard says which category it keeps to.
 const SETTING: &str = "breaking.toml";
@@ -20,6 +21,8 @@ const DEPTH_MAX: usize = 100;
 
 pub(crate) struct Files {
     pub pool: DescriptorPool,
+    /// The same with one name for each number of an enum, the first: by that one JSON tells it.
+    pub told: DescriptorPool,
     /// Those of the version itself, by name.
     pub own: Vec<FileDescriptorProto>,
     /// The category of rules that the standard keeps to, where it names one.
@@ -89,6 +92,15 @@ impl Files {
                     format!("`{name}` nests deeper than {DEPTH_MAX}; take messages out of one another"),
                 ));
             }
+            if let Some((line, column)) = edition(&text) {
+                return Err(fault(
+                    name,
+                    format!(
+                        "{name}:{line}:{column}: editions are not supported yet; write `syntax = \"proto3\";` (or \"proto2\") in \
+                         place of the edition, and leave out its features"
+                    ),
+                ));
+            }
             sources.insert(name.clone(), text);
         }
         if sources.is_empty() {
@@ -106,11 +118,18 @@ impl Files {
             let told = |error: protox::Error| fault(name, told(&error));
             compiler.open_file(name).map_err(told)?;
         }
-        let own =
-            compiler.file_descriptor_set().file.into_iter().filter(|file| names.iter().any(|name| name == file.name()));
+        let (all, pool) = (compiler.file_descriptor_set(), compiler.descriptor_pool());
+        let told = if all.file.iter().any(has_aliases) { without_aliases(all.clone()) } else { None };
+        let told = told.unwrap_or_else(|| pool.clone());
+        let own = all.file.into_iter().filter(|file| names.iter().any(|name| name == file.name()));
         let mut own: Vec<FileDescriptorProto> = own.collect();
         own.sort_by(|a, b| a.name().cmp(b.name()));
-        Ok(Some(Self { pool: compiler.descriptor_pool(), own, category }))
+        Ok(Some(Self { pool, told, own, category }))
+    }
+
+    /// A field of a message, or an extension of it.
+    pub fn slot(&self, message: &str, number: u32) -> Option<Slot> {
+        Slot::of(&self.pool.get_message_by_name(message)?, number)
     }
 
     pub fn messages(&self) -> Vec<Part<'_, DescriptorProto>> {
@@ -201,11 +220,67 @@ fn depth(text: &str) -> usize {
     most
 }
 
+/// Line and column of the edition that a file names in the place of a syntax.
+fn edition(text: &str) -> Option<(usize, usize)> {
+    let mut left = text.trim_start_matches('\u{feff}');
+    loop {
+        left = left.trim_start();
+        left = match (left.strip_prefix("//"), left.strip_prefix("/*")) {
+            (Some(comment), _) => comment.split_once('\n')?.1,
+            (_, Some(comment)) => comment.split_once("*/")?.1,
+            _ => break,
+        };
+    }
+    let is_end = |sign: char| sign.is_whitespace() || sign == '=' || sign == '/';
+    left.strip_prefix("edition").filter(|rest| rest.starts_with(is_end))?;
+    let before = &text[..text.len() - left.len()];
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    Some((before.matches('\n').count() + 1, line.chars().count() + 1))
+}
+
+fn has_aliases(file: &FileDescriptorProto) -> bool {
+    fn of(message: &DescriptorProto) -> bool {
+        message.enum_type.iter().any(is_alias) || message.nested_type.iter().any(of)
+    }
+    fn is_alias(it: &EnumDescriptorProto) -> bool {
+        it.options.as_ref().is_some_and(|options| options.allow_alias())
+    }
+    file.enum_type.iter().any(is_alias) || file.message_type.iter().any(of)
+}
+
+/// With the first name of each number of an enum alone.
+fn without_aliases(mut all: FileDescriptorSet) -> Option<DescriptorPool> {
+    fn first(it: &mut EnumDescriptorProto) {
+        let mut seen = BTreeSet::new();
+        it.value.retain(|value| seen.insert(value.number()));
+        if let Some(options) = &mut it.options {
+            options.allow_alias = None;
+        }
+    }
+    fn below(message: &mut DescriptorProto) {
+        message.enum_type.iter_mut().for_each(first);
+        message.nested_type.iter_mut().for_each(below);
+        // It may be one of the names that are left out; what is read of absent fields comes from the other pool.
+        for field in message.field.iter_mut().chain(&mut message.extension).filter(|field| field.r#type() == Type::Enum)
+        {
+            field.default_value = None;
+        }
+    }
+    for file in &mut all.file {
+        file.enum_type.iter_mut().for_each(first);
+        file.message_type.iter_mut().for_each(below);
+        for field in file.extension.iter_mut().filter(|field| field.r#type() == Type::Enum) {
+            field.default_value = None;
+        }
+    }
+    DescriptorPool::from_file_descriptor_set(all).ok()
+}
+
 /// What the compiler says, with file, line and column, and what to do.
 fn told(error: &protox::Error) -> String {
     let said = format!("{error:?}");
     let said = said.lines().next().unwrap_or_default();
-    if error.is_file_not_found() || said.contains("import") {
+    if error.is_file_not_found() || (!error.is_parse() && said.contains("import")) {
         return format!("{said}; put the file into the version's folder, and import it by its path from there");
     }
     format!("{said}; correct the file there")

@@ -2,6 +2,7 @@
 
 use super::files::{Files, Part, below, place};
 use guiju_model::Text;
+use prost_reflect::{Kind, Value};
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileOptions,
     MethodDescriptorProto,
@@ -24,8 +25,26 @@ pub(crate) struct Broken {
 /// What a message must hold to show it.
 pub(crate) enum About {
     Nothing,
-    Field { message: String, number: i32 },
-    Value { of: String, number: i32 },
+    Field {
+        message: String,
+        number: i32,
+    },
+    /// What is read where the field is not there.
+    Default {
+        message: String,
+        number: i32,
+    },
+    /// A field that one version requires.
+    Required {
+        message: String,
+        number: i32,
+    },
+    /// A number of an enum, and the names that it has no more.
+    Value {
+        of: String,
+        number: i32,
+        names: Vec<String>,
+    },
 }
 
 pub(crate) fn broken(one: &Files, other: &Files) -> Vec<Broken> {
@@ -214,7 +233,8 @@ impl<'f> Rules<'f> {
         for number in before.symmetric_difference(&after) {
             let (from, to) = if before.contains(number) { ("required", "-") } else { ("-", "required") };
             let detail = became(&format!("{} {number}", old.full()), from, to);
-            self.add("MESSAGE_SAME_REQUIRED_FIELDS", [old.place(), new.place()], detail);
+            let about = About::Required { message: old.full(), number: *number };
+            self.about("MESSAGE_SAME_REQUIRED_FIELDS", [old.place(), new.place()], detail, about);
         }
     }
 
@@ -237,8 +257,7 @@ impl<'f> Rules<'f> {
         let said = |from: &str, to: &str| became(name, from, to);
         let is_extension = old.of.is_none();
         let mut add = |rule, detail| {
-            let about = if is_extension { About::Nothing } else { About::Field { message: message.clone(), number } };
-            self.about(rule, places.clone(), detail, about);
+            self.about(rule, places.clone(), detail, About::Field { message: message.clone(), number });
         };
         if old.it.name() != new.it.name() && !is_extension {
             add("FIELD_SAME_NAME", said(old.it.name(), new.it.name()));
@@ -248,12 +267,6 @@ impl<'f> Rules<'f> {
         }
         if old.oneof() != new.oneof() {
             add("FIELD_SAME_ONEOF", said(old.oneof().unwrap_or_default(), new.oneof().unwrap_or_default()));
-        }
-        let (from, to) = (old.default(), new.default());
-        if let (Some(from), Some(to)) = (&from, &to)
-            && from != to
-        {
-            add("FIELD_SAME_DEFAULT", said(from, to));
         }
         let (from, to) = (old.it.r#type(), new.it.r#type());
         let is_text = |kind| matches!(kind, Type::String | Type::Bytes);
@@ -280,13 +293,16 @@ impl<'f> Rules<'f> {
             let named = |kind: JsType| kind.as_str_name();
             add("FIELD_SAME_JSTYPE", said(named(own.jstype()), named(others.jstype())));
         }
+        if let Some(detail) = self.default_changed(pair) {
+            let about = About::Default { message: message.clone(), number };
+            self.about("FIELD_SAME_DEFAULT", places.clone(), detail, about);
+        }
         let (kind, other_kind) = (old.kind(), new.kind());
         let is_other_type = old.it.type_name() != new.it.type_name();
         let other_enum = from == Type::Enum && to == Type::Enum && is_other_type && !self.is_wider_enum(old.it, new.it);
         let other_message = matches!(from, Type::Message | Type::Group) && from == to && is_other_type;
         let mut add = |rule, detail| {
-            let about = if is_extension { About::Nothing } else { About::Field { message: message.clone(), number } };
-            self.about(rule, places.clone(), detail, about);
+            self.about(rule, places.clone(), detail, About::Field { message: message.clone(), number });
         };
         if from != to || is_other_type {
             add("FIELD_SAME_TYPE", said(&kind, &other_kind));
@@ -315,6 +331,28 @@ impl<'f> Rules<'f> {
                 add("FIELD_WIRE_JSON_COMPATIBLE_CARDINALITY", said(from, to));
             }
         }
+    }
+
+    /// By the values that are read, not by how they are written.
+    fn default_changed(&self, pair: &Pair<'_>) -> Option<Text> {
+        let number = u32::try_from(pair.old.it.number()).ok()?;
+        let of = |files: &Files| -> Option<(Value, String)> {
+            let slot = files.slot(&pair.message, number)?;
+            if slot.is_list() || slot.is_map() || slot.kind().as_message().is_some() {
+                return None;
+            }
+            let value = slot.default();
+            let said = match (&value, slot.kind()) {
+                (Value::EnumNumber(number), Kind::Enum(own)) => {
+                    let named = own.enum_descriptor_proto().value.iter().find(|value| value.number() == *number);
+                    named.map_or(number.to_string(), |value| value.name().to_owned())
+                }
+                _ => value.to_string(),
+            };
+            Some((value, said))
+        };
+        let ((before, from), (after, to)) = (of(self.one)?, of(self.other)?);
+        (!is_same_default(&before, &after)).then(|| became(&pair.name, &from, &to))
     }
 
     /// Another enumeration of the same short name that has all that the old one has.
@@ -371,7 +409,9 @@ impl<'f> Rules<'f> {
         };
         let (before, now) = (names(one), names(other));
         for (number, words) in &before {
-            let about = || About::Value { of: name.clone(), number: *number };
+            let lost = words.iter().filter(|word| now.get(number).is_none_or(|now| !now.contains(*word)));
+            let lost: Vec<String> = lost.cloned().collect();
+            let about = || About::Value { of: name.clone(), number: *number, names: lost.clone() };
             let index = one.value.iter().position(|value| value.number() == *number).unwrap_or_default();
             let at = old.place_of(&[2, index as i32]);
             let joined = |words: &BTreeSet<String>| words.iter().cloned().collect::<Vec<_>>().join(", ");
@@ -418,7 +458,6 @@ impl<'f> Rules<'f> {
             let level = it.options.as_ref().map_or(IdempotencyLevel::IdempotencyUnknown, |own| own.idempotency_level());
             level.as_str_name().to_owned()
         };
-        let bare = |name: &str| name.trim_start_matches('.').to_owned();
         let asked = [
             ("RPC_SAME_CLIENT_STREAMING", stream(old.client_streaming()), stream(new.client_streaming())),
             ("RPC_SAME_SERVER_STREAMING", stream(old.server_streaming()), stream(new.server_streaming())),
@@ -446,11 +485,15 @@ impl<'f> Rules<'f> {
                 old: Field { it: old.it, of: None, file: old.file },
                 new: Field { it: new.it, of: None, file: new.file },
                 name: old.full(),
-                message: String::new(),
+                message: bare(old.it.extendee()),
                 places,
             });
         }
     }
+}
+
+fn bare(name: &str) -> String {
+    name.trim_start_matches('.').to_owned()
 }
 
 /// A field of both versions.
@@ -458,6 +501,7 @@ struct Pair<'p> {
     old: Field<'p>,
     new: Field<'p>,
     name: String,
+    /// Of which it is a field, or which it extends.
     message: String,
     places: Places,
 }
@@ -508,16 +552,66 @@ impl<'p> Field<'p> {
             || self.it.oneof_index.is_some()
             || matches!(self.it.r#type(), Type::Message | Type::Group)
     }
+}
 
-    /// What is read where it is not there; none where it cannot have a default.
-    fn default(&self) -> Option<String> {
-        if self.it.label() == Label::Repeated || matches!(self.it.r#type(), Type::Message | Type::Group) {
-            return None;
+/// Text and bytes among each other, numbers among each other, whatever their widths; else only zeros are the same, as buf has it.
+fn is_same_default(before: &Value, after: &Value) -> bool {
+    match (Absent::of(before), Absent::of(after)) {
+        (Absent::Text(one), Absent::Text(other)) => one == other,
+        (one @ Absent::Text(_), other) | (other, one @ Absent::Text(_)) => one.is_zero() && other.is_zero(),
+        (Absent::Whole(one), Absent::Whole(other)) => one == other,
+        (Absent::Whole(whole), real) | (real, Absent::Whole(whole)) => {
+            // Wide enough for all that fields hold; a real with a fraction is not met by its whole part.
+            let real = real.wide();
+            real.fract() == 0.0 && real as i128 == whole
         }
-        let written = self.it.default_value.clone().unwrap_or_default();
-        // Zero is what is read where nothing is said, whatever the kind.
-        let is_zero = matches!(written.as_str(), "0" | "0.0" | "-0" | "false") && self.it.r#type() != Type::String;
-        Some(if is_zero { String::new() } else { written })
+        (Absent::Double(one), Absent::Double(other)) => one == other || (one.is_nan() && other.is_nan()),
+        (one, other) => {
+            let (one, other) = (one.wide() as f32, other.wide() as f32);
+            one == other || (one.is_nan() && other.is_nan())
+        }
+    }
+}
+
+/// What is read where a field is not there.
+enum Absent {
+    Text(Vec<u8>),
+    Whole(i128),
+    Float(f32),
+    Double(f64),
+}
+
+impl Absent {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::String(text) => Self::Text(text.as_bytes().to_vec()),
+            Value::Bytes(bytes) => Self::Text(bytes.to_vec()),
+            Value::Bool(value) => Self::Whole((*value).into()),
+            Value::I32(value) | Value::EnumNumber(value) => Self::Whole((*value).into()),
+            Value::I64(value) => Self::Whole((*value).into()),
+            Value::U32(value) => Self::Whole((*value).into()),
+            Value::U64(value) => Self::Whole((*value).into()),
+            Value::F32(value) => Self::Float(*value),
+            Value::F64(value) => Self::Double(*value),
+            Value::Message(_) | Value::List(_) | Value::Map(_) => Self::Text(Vec::new()),
+        }
+    }
+
+    fn is_zero(&self) -> bool {
+        match self {
+            Self::Text(bytes) => bytes.is_empty(),
+            Self::Whole(value) => *value == 0,
+            _ => self.wide() == 0.0 && self.wide().is_sign_positive(),
+        }
+    }
+
+    fn wide(&self) -> f64 {
+        match self {
+            Self::Text(_) => f64::NAN,
+            Self::Whole(value) => *value as f64,
+            Self::Float(value) => f64::from(*value),
+            Self::Double(value) => *value,
+        }
     }
 }
 
@@ -544,25 +638,25 @@ fn is_long(kind: Type) -> bool {
     matches!(kind, Type::Int64 | Type::Uint64 | Type::Sint64 | Type::Fixed64 | Type::Sfixed64)
 }
 
-fn is_proto3(file: &FileDescriptorProto) -> bool {
+pub(crate) fn is_proto3(file: &FileDescriptorProto) -> bool {
     file.syntax() == "proto3"
 }
 
-fn is_entry(message: &DescriptorProto) -> bool {
+pub(crate) fn is_entry(message: &DescriptorProto) -> bool {
     message.options.as_ref().is_some_and(|own| own.map_entry())
 }
 
 /// Made by the compiler for `optional` in proto3.
-fn is_synthetic(message: &DescriptorProto, index: usize) -> bool {
+pub(crate) fn is_synthetic(message: &DescriptorProto, index: usize) -> bool {
     message.field.iter().any(|field| field.proto3_optional() && field.oneof_index == Some(index as i32))
 }
 
-fn reserved(message: &DescriptorProto) -> Vec<(i32, i32)> {
+pub(crate) fn reserved(message: &DescriptorProto) -> Vec<(i32, i32)> {
     message.reserved_range.iter().map(|range| (range.start(), range.end())).collect()
 }
 
 /// Ranges of `from` of which some number is in no range of `to`.
-fn lost(from: &[(i32, i32)], to: &[(i32, i32)]) -> Vec<(i32, i32)> {
+pub(crate) fn lost(from: &[(i32, i32)], to: &[(i32, i32)]) -> Vec<(i32, i32)> {
     let mut sorted = to.to_vec();
     sorted.sort_unstable();
     let is_kept = |(start, end): &(i32, i32)| {

@@ -231,8 +231,8 @@ fn shown(witness: &Witness, change: &Change, verdict: &Verdict, lang: Lang) -> S
         return lang.pick(&en, &zh).to_owned();
     }
     if verdict.kind == Kind::Contract {
-        let en = format!("witness: {record} was written by {} and read by {}", verdict.old, verdict.new);
-        let zh = format!("例证：{record} 由 {} 写出，由 {} 读取", verdict.old, verdict.new);
+        let en = format!("witness: {record} is what {} and {} see in the same message", verdict.old, verdict.new);
+        let zh = format!("例证：{record}，为 {} 与 {} 对同一消息的读取结果", verdict.old, verdict.new);
         return lang.pick(&en, &zh).to_owned();
     }
     let day = |before: &str| witness.day.map_or(String::new(), |day| format!("{before}{day}"));
