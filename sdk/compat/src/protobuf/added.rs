@@ -35,7 +35,7 @@ impl Additions {
         self.found.push(Broken { rule, old, new, detail: named(name), about });
     }
 
-    fn new(&mut self, rule: &'static str, new: Option<String>, name: &str) {
+    fn besides(&mut self, rule: &'static str, new: Option<String>, name: &str) {
         self.add(rule, None, new, name, About::Nothing);
     }
 
@@ -48,7 +48,7 @@ impl Additions {
     fn files(&mut self, one: &Files, other: &Files) {
         for new in &other.own {
             match one.own.iter().find(|old| old.name() == new.name()) {
-                None => self.new("proto-file-added", Some(place(new, &[])), new.name()),
+                None => self.besides("proto-file-added", Some(place(new, &[])), new.name()),
                 Some(old) => {
                     let deprecated =
                         |file: &FileDescriptorProto| file.options.as_ref().is_some_and(|own| own.deprecated());
@@ -66,7 +66,7 @@ impl Additions {
             match before.iter().find(|old| old.full() == full) {
                 Some(old) => self.message(old, new, &full),
                 None if is_within_new(new, &names) => {}
-                None => self.new("proto-message-added", new.place(), &full),
+                None => self.besides("proto-message-added", new.place(), &full),
             }
         }
     }
@@ -89,14 +89,22 @@ impl Additions {
         }
         for (index, oneof) in other.oneof_decl.iter().enumerate().filter(|(index, _)| !is_synthetic(other, *index)) {
             if !one.oneof_decl.iter().any(|before| before.name() == oneof.name()) {
-                self.new("proto-oneof-added", new.place_of(&[8, index as i32]), &format!("{full}.{}", oneof.name()));
+                self.besides(
+                    "proto-oneof-added",
+                    new.place_of(&[8, index as i32]),
+                    &format!("{full}.{}", oneof.name()),
+                );
             }
         }
         let ranges = |it: &DescriptorProto| -> Vec<(i32, i32)> {
             it.extension_range.iter().map(|range| (range.start(), range.end())).collect()
         };
         for (start, end) in lost(&ranges(other), &ranges(one)) {
-            self.new("proto-extension-range-added", new.place(), &format!("{full} extensions {start} to {}", end - 1));
+            self.besides(
+                "proto-extension-range-added",
+                new.place(),
+                &format!("{full} extensions {start} to {}", end - 1),
+            );
         }
         for (start, end) in lost(&reserved(other), &reserved(one)) {
             self.reserved(old.place(), new.place(), &format!("{full} reserved {start} to {}", end - 1));
@@ -116,7 +124,7 @@ impl Additions {
         for new in after {
             let full = new.full();
             let Some(old) = before.iter().find(|old| old.full() == full) else {
-                self.new("proto-enum-added", new.place(), &full);
+                self.besides("proto-enum-added", new.place(), &full);
                 continue;
             };
             let names = |it: &EnumDescriptorProto, number: i32| -> BTreeSet<String> {
@@ -158,14 +166,14 @@ impl Additions {
         for new in other.services() {
             let full = new.full();
             let Some(old) = before.iter().find(|old| old.full() == full) else {
-                self.new("proto-service-added", new.place(), &full);
+                self.besides("proto-service-added", new.place(), &full);
                 continue;
             };
             for (index, method) in new.it.method.iter().enumerate() {
                 let (name, path) = (format!("{full}.{}", method.name()), below(&new.path, 2, index));
                 let at = Some(place(new.file, &path));
                 match old.it.method.iter().position(|before| before.name() == method.name()) {
-                    None => self.new("proto-rpc-added", at, &name),
+                    None => self.besides("proto-rpc-added", at, &name),
                     Some(position) => {
                         let deprecated =
                             |it: &MethodDescriptorProto| it.options.as_ref().is_some_and(|own| own.deprecated());

@@ -43,7 +43,7 @@ impl Pair<'_> {
         let slot = whole(Slot::of(&self.one.told.get_message_by_name(message)?, number)?)?;
         let mut tries: Vec<Try> = samples(&slot).into_iter().map(|value| Try::of(&slot, value)).collect();
         tries.extend(self.crowded(&slot));
-        self.first(&tries, &[])
+        self.first(&tries, &[]).or_else(|| self.required(message, number))
     }
 
     /// With another that shares a oneof with it, in one version or the other.
@@ -147,21 +147,22 @@ impl Pair<'_> {
             return None;
         }
         let bytes = filled(&one, None).encode_to_vec();
-        let seen = |files: &Files, slot: &Slot| match read::bytes(&slot.message(), &bytes)? {
-            Seen::Message(read, _) => {
-                let (mut told, name) = (told(&read)?, slot.json_name());
-                let whole = SerializeOptions::new().skip_default_fields(false);
-                let mut written = read;
-                slot.set(&mut written, files.slot(message, number)?.default());
-                let value = written.serialize_with_options(serde_json::value::Serializer, &whole).ok()?;
-                told.as_object_mut()?.insert(name.clone(), value.get(&name)?.clone());
-                Some(told)
+        let mut record = json!({"message": message, "bytes": hex(&bytes), "absent": number});
+        for (files, slot, side, apart) in
+            [(self.one, &slots.0, "old", "unknown_to_old"), (self.other, &slots.1, "new", "unknown_to_new")]
+        {
+            let Seen::Message(mut read, unknown) = read::bytes(&slot.message(), &bytes)? else { return None };
+            let (mut told, name) = (told(&read)?, slot.json_name());
+            slot.set(&mut read, files.slot(message, number)?.default());
+            let whole = SerializeOptions::new().skip_default_fields(false);
+            let value = read.serialize_with_options(serde_json::value::Serializer, &whole).ok()?;
+            told.as_object_mut()?.insert(name.clone(), value.get(&name)?.clone());
+            record[side] = told;
+            if !unknown.is_empty() {
+                record[apart] = json!(unknown);
             }
-            Seen::Refused(_) => None,
-        };
-        let (old, new) = (seen(self.one, &slots.0)?, seen(self.other, &slots.1)?);
-        (old != new)
-            .then(|| json!({"message": message, "bytes": hex(&bytes), "absent": number, "old": old, "new": new}))
+        }
+        (record["old"] != record["new"]).then_some(record)
     }
 
     /// A message without a field that one version requires.
