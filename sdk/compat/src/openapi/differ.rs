@@ -156,7 +156,7 @@ impl<'c> Differ<'c> {
                     });
                 }
                 Some(after) => {
-                    if !new.document.get("paths").is_some_and(|paths| paths.get(&after.path).is_some()) {
+                    if new.document.get("paths").is_none_or(|paths| paths.get(&after.path).is_none()) {
                         let places = [Some(before.place.clone()), Some(after.place.clone())];
                         let detail = said("another path takes its requests", "其请求由另一路径处理");
                         self.tell("operation-removed", places, detail, Some(Bump::Minor), &label, |_| None);

@@ -333,7 +333,9 @@ fn several(raw: &str, between: &[&str], explode: bool, read: &dyn Fn(&str) -> St
     }
     let members: Option<Pairs> = match explode {
         true => parts.iter().map(|part| part.split_once('=').map(|(name, text)| (read(name), read(text)))).collect(),
-        false if texts.len() % 2 == 0 => Some(texts.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()),
+        false if texts.len().is_multiple_of(2) => {
+            Some(texts.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
+        }
         false => None,
     };
     found.extend(members.into_iter().flat_map(|members| objects(&members)));
