@@ -1327,7 +1327,7 @@ proptest! {
         ).unwrap();
         let made = attack.iter().enumerate().map(|(turn, chosen)| {
             let each = ["a", "b", "c", "d"].iter().zip(chosen);
-            let there = each.filter(|(name, at)| (*at * 7 + name.as_bytes()[0] as usize) % 5 != 0);
+            let there = each.filter(|(name, at)| (*at * 7 + usize::from(name.as_bytes()[0])) % 5 != 0);
             let record: Value = there.map(|(name, at)| ((*name).to_owned(), values[*at].clone())).collect();
             attack::respelled(&record, turn)
         });

@@ -370,7 +370,7 @@ pub async fn what_became_of(source: &impl LogSource, lock: &Lock) -> Result<Vec<
             Leaf::Entry(entry) => said_of(pin, entry),
             Leaf::Withheld(_) => None,
         };
-        match entries.get(index as usize).and_then(|entry| publishes(entry)) {
+        match entries.get(index as usize).and_then(&publishes) {
             Some(true) => None,
             Some(false) => Some(PinFault::Tampered { what, index }),
             None => Some(match entries.iter().position(|entry| publishes(entry).is_some()) {

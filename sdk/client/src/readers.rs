@@ -132,7 +132,7 @@ pub fn check(
     let mut source = match format {
         Format::Ndjson | Format::Csv => Source::Lines(Blocks::new(reader, form)),
         Format::Json | Format::JsonArray => {
-            Source::Items(Splitter::new(reader, format == Format::JsonArray, form.limit))
+            Source::Items(Box::new(Splitter::new(reader, format == Format::JsonArray, form.limit)))
         }
     };
     // Lines are counted as blocks are told; items know theirs.
@@ -247,7 +247,7 @@ impl Totals {
 /// Where records come from.
 enum Source<R> {
     Lines(Blocks<R>),
-    Items(Splitter<R>),
+    Items(Box<Splitter<R>>),
 }
 
 impl<R: Read> Source<R> {
@@ -262,7 +262,7 @@ impl<R: Read> Source<R> {
         while !(count == BATCH_RECORDS || batch.items.len() >= BATCH_BYTES || is_eager && count > 0) {
             match splitter.next(&mut batch.items) {
                 Ok(Some(Piece::Record(raw))) => batch.raws.push(raw),
-                Ok(Some(Piece::Fault(finding))) => batch.beside.push((batch.raws.len(), finding)),
+                Ok(Some(Piece::Fault(finding))) => batch.beside.push((batch.raws.len(), *finding)),
                 Ok(None) => break,
                 // What stands before a fault is told, too.
                 Err(error) if count > 0 => {

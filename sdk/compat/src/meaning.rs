@@ -33,6 +33,9 @@ struct Known {
     fails: Id,
 }
 
+/// A bound on a length or a count, as a node.
+type Bound = fn(u64) -> Node;
+
 /// What a rule means; none where that is no more than the rule.
 pub(crate) fn meaning(graph: &mut Graph, written: &Value) -> Option<Id> {
     let all = |name: &str| written.get(name).and_then(Value::as_array).into_iter().flatten();
@@ -237,7 +240,7 @@ impl<'c> Asked<'c> {
                     Some(bound) => bound.to_u64().map(Some),
                 };
                 let (least, most) = (bound(least)?, bound(most)?);
-                let kinds: [(Types, fn(u64) -> Node, fn(u64) -> Node); 3] = [
+                let kinds: [(Types, Bound, Bound); 3] = [
                     (Types::STRING, Node::MinLength, Node::MaxLength),
                     (Types::ARRAY, Node::MinItems, Node::MaxItems),
                     (Types::OBJECT, Node::MinProperties, Node::MaxProperties),

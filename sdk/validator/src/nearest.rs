@@ -72,11 +72,11 @@ impl<'d> Descent<'d> {
     /// What the engine of a schema answers; none where the budget ends. `most`: of it, for this question.
     fn with<T>(&mut self, schema: SchemaId, most: u64, ask: impl FnOnce(&Engine) -> T) -> Option<T> {
         let Self { plan, document, make, engines, left } = self;
-        if !engines.contains_key(&schema) {
+        let made = engines.entry(schema).or_insert_with(|| {
             *left = left.saturating_sub(PER_SCHEMA * plan.survey.schemas.len() as u64);
-            engines.insert(schema, Some(*left).filter(|left| *left > 0).and_then(|_| make(&plan.reference(schema))));
-        }
-        let engine = engines.get(&schema)?.as_ref()?;
+            Some(*left).filter(|left| *left > 0).and_then(|_| make(&plan.reference(schema)))
+        });
+        let engine = made.as_ref()?;
         let given = most.min(*left);
         document.fuel(given);
         let answer = ask(engine);

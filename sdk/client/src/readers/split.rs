@@ -27,7 +27,7 @@ pub(super) struct Raw {
 pub(super) enum Piece {
     Record(Raw),
     /// Of the array itself.
-    Fault(Finding),
+    Fault(Box<Finding>),
 }
 
 pub(super) struct Splitter<R> {
@@ -86,7 +86,7 @@ impl<R: Read> Splitter<R> {
             return Err(fault);
         }
         if let Some(found) = self.pending.take() {
-            return Ok(Some(Piece::Fault(found)));
+            return Ok(Some(Piece::Fault(found.into())));
         }
         match self.is_array {
             true => self.item(into),
@@ -175,18 +175,18 @@ impl<R: Read> Splitter<R> {
                     Some(_) => ("a value", "一个值"),
                     None => ("a value or `]`", "一个值或 `]`"),
                 };
-                return Ok(Some(Piece::Fault(unclosed(start, expected))));
+                return Ok(Some(Piece::Fault(unclosed(start, expected).into())));
             }
             Some(b',') => {
                 self.pass(1)?;
                 // It is told once, whatever stands behind it.
                 self.comma = None;
-                return Ok(Some(Piece::Fault(stray_comma(start, "before", "之前"))));
+                return Ok(Some(Piece::Fault(stray_comma(start, "before", "之前").into())));
             }
             Some(b']') => {
                 self.pending = self.close()?;
                 let comma = self.comma.take().map(|comma| stray_comma(comma, "behind", "之后"));
-                return Ok(comma.or_else(|| self.pending.take()).map(Piece::Fault));
+                return Ok(comma.or_else(|| self.pending.take()).map(|fault| Piece::Fault(fault.into())));
             }
             Some(_) => self.comma = None,
         }
@@ -348,10 +348,12 @@ mod tests {
                     let fault = raw.fault.map(|fault| fault.code.into_owned());
                     found.push((raw.line, raw.column, raw.offset, bytes[raw.bytes].to_vec(), fault));
                 }
-                Piece::Fault(Finding { place: Some(Place::Text { line, column, offset }), code, .. }) => {
+                Piece::Fault(fault) => {
+                    let Finding { place: Some(Place::Text { line, column, offset }), code, .. } = *fault else {
+                        panic!("a fault without its place")
+                    };
                     found.push((line, column, offset, Vec::new(), Some(code.into_owned())));
                 }
-                Piece::Fault(_) => panic!("a fault without its place"),
             }
         }
         found
