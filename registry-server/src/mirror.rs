@@ -17,7 +17,7 @@ use crate::{
     disk::{self, Files},
     log::Append,
     metrics::Metrics,
-    registry::{Follows, Registry},
+    registry::{Follows, Registry, TAKEN_OVER},
     settings::Settings,
     witness::read_policy,
 };
@@ -403,7 +403,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + 
 fn operation(origin: &str, index: u64) -> String {
     let hash = Sha256::digest(origin);
     let name: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("mirror-{name}-{index}")
+    format!("{TAKEN_OVER}{name}-{index}")
 }
 
 fn now_s() -> u64 {

@@ -137,7 +137,7 @@ pub enum Happening {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    #[error("the operation id must be 1 to 64 of A-Z a-z 0-9 . _ -")]
+    #[error("the operation id must be 1 to 64 of A-Z a-z 0-9 . _ -, and not begin with `{TAKEN_OVER}`")]
     OperationId,
     #[error("the operation id `{0}` belongs to another mutation; choose a new one for each")]
     OperationReused(String),
@@ -1009,9 +1009,12 @@ fn linted(package: &Package, metadata: &Metadata, bundle: &Bundle) -> Result<Vec
     Ok(warnings.map(|lint| lint.placed()).collect())
 }
 
+/// How the operations begin by which a mirror takes an entry over. No caller may name one, lest the mirror take it for done.
+pub(crate) const TAKEN_OVER: &str = "mirror-";
+
 fn check_operation_id(id: &str) -> Result<(), PublishError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    match (1..=64).contains(&id.len()) && id.bytes().all(plain) {
+    match (1..=64).contains(&id.len()) && id.bytes().all(plain) && !id.starts_with(TAKEN_OVER) {
         true => Ok(()),
         false => Err(PublishError::OperationId),
     }

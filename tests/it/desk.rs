@@ -1029,6 +1029,48 @@ fn what_is_taken_over_from_elsewhere_is_not_proposed_here() {
     registry.draft(&ann, offer("own", None, "bj.haidian/a", 1)).unwrap();
 }
 
+/// Whoever names an operation first does not keep others from theirs, nor make them believe that it is done.
+#[test]
+fn an_operation_that_another_has_named_publishes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let roles = [("ann", "author:bj"), ("bo", "approver:bj"), ("dai", "manager:bj"), ("eve", "agency:bj")];
+    let registry = managed(folder.path(), &roles);
+    let [ann, bo, dai, eve] = ["ann", "bo", "dai", "eve"].map(|who| as_(&registry, who));
+    registry.set_quorum(&dai, "quorum".into(), "bj".parse().unwrap(), 1, "law".into()).unwrap();
+    let id = registry.draft(&ann, offer("draft", None, "bj.water/a", 1)).unwrap().proposal.id;
+    let submitted = registry.take_move(&ann, "submit".into(), id, Move::Submit, "because".into()).unwrap();
+    let digest = submitted.proposal.digest.parse().unwrap();
+    registry.take_move(&bo, "approve".into(), id, Move::Approve { digest, submitted: None }, "because".into()).unwrap();
+    registry.register_use(&eve, "taken".into(), Vec::new()).unwrap();
+    let refused = registry.publish_proposal(&dai, "taken".into(), id, "decided".into()).map(|done| done.version);
+    assert!(matches!(refused, Err(PublishError::OperationReused(_))), "{refused:?}");
+    assert!(registry.resolve(&"bj.water/a".parse().unwrap()).is_err());
+    assert!(registry.publish_proposal(&dai, "publish".into(), id, "decided".into()).unwrap().is_new);
+
+    // Nor does a mirror take an entry for taken over, or an operator find a name in use.
+    let refused = registry.register_use(&eve, "mirror-21f96c3db4a792c7-113".into(), Vec::new());
+    assert!(matches!(refused, Err(PublishError::OperationId)), "{refused:?}");
+    registry.register_use(&eve, format!("quorum-by-hand-{}", registry.sizes().0 + 1), Vec::new()).unwrap();
+    registry.set_quorum_by_hand("bj".parse().unwrap(), 2, "nobody is left".into()).unwrap();
+}
+
+/// A proposal that was commented on without end can be decided all the same.
+#[test]
+fn a_long_proposal_can_still_be_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = managed(folder.path(), &[("ann", "author:bj"), ("bo", "approver:bj")]);
+    let [ann, bo] = ["ann", "bo"].map(|who| as_(&registry, who));
+    let id = registry.draft(&ann, offer("draft", None, "bj.water/a", 1)).unwrap().proposal.id;
+    registry.take_move(&ann, "submit".into(), id, Move::Submit, "because".into()).unwrap();
+    let comment = |number: usize| {
+        let what = Move::Comment { file: String::new(), pointer: String::new(), is_objection: false };
+        registry.take_move(&bo, format!("c-{number}"), id, what, "and another".into())
+    };
+    let refused = (0..400).map(comment).find_map(Result::err).expect("they end").to_string();
+    assert!(refused.contains("number of steps"), "{refused}");
+    registry.take_move(&bo, "answer".into(), id, Move::Reject, "enough".into()).unwrap();
+}
+
 /// Whoever manages a part does not take back what was said of the whole.
 #[test]
 fn a_quorum_is_lowered_by_who_manages_where_it_was_set() {

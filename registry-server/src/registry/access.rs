@@ -50,6 +50,12 @@ pub(super) fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], StoreError> 
     Ok(bytes)
 }
 
+/// The name of an operation that no caller can take before it: what an operator does must not be stopped by a name in use.
+pub(super) fn unguessed(begin: &str) -> Result<String, StoreError> {
+    let bytes = random::<8>()?;
+    Ok(bytes.iter().fold(format!("{begin}-"), |text, byte| text + &format!("{byte:02x}")))
+}
+
 /// A token as its holder shows it. `Debug` keeps it to itself.
 #[derive(Clone)]
 pub struct TokenSecret(String);
@@ -153,7 +159,7 @@ impl Registry {
         if is_managed && !again {
             return Err(AccessError::IsBootstrapped.into());
         }
-        let (caller, name) = (Caller::bootstrap(), format!("bootstrap-{}", self.sizes().0));
+        let (caller, name) = (Caller::bootstrap(), unguessed("bootstrap")?);
         let change = RoleChange { operation_id: name.clone(), principal, grant, reason: reason.into() };
         let (info, _) = self.grant(&caller, change)?;
         let token = token_life.map(|life| {

@@ -392,6 +392,20 @@ impl Registry {
         }
     }
 
+    /// The answer to a draft whose operation made the entry of this index: the same once more, or none of its own.
+    fn written_before(&self, draft: &Draft, index: u64) -> Answer {
+        let broken = |_| StoreError::Broken("an entry that is none".into());
+        let (ours, theirs) = (Entry::decode(draft.append.entry.as_slice()).map_err(broken)?, self.entry(index)?);
+        if (&ours.principal, &ours.event) != (&theirs.principal, &theirs.event) {
+            return Err(PublishError::OperationReused(draft.append.operation_id.clone()));
+        }
+        let version = match &draft.what {
+            What::Version { standard, version, .. } => self.view().version(standard, version)?,
+            What::Act { .. } => None,
+        };
+        Ok(Committed { is_new: false, version })
+    }
+
     fn append(&self, accepted: &[Waiting]) -> Result<(), StoreError> {
         if accepted.is_empty() {
             return Ok(());
@@ -414,6 +428,11 @@ impl Registry {
         self.fresh.forget();
         taken_in?;
         for (waiting, index) in accepted.iter().zip(indices) {
+            // Nothing was written for an operation that the log had: it may be another's, or this one's tried before.
+            if index < size {
+                give(waiting, self.written_before(&waiting.draft, index));
+                continue;
+            }
             let version = match &waiting.draft.what {
                 // Of a shared log the view knows better: another server may have appended the same operation a moment before.
                 What::Version { standard, version, .. } if self.is_shared() => self.view().version(standard, version),
@@ -435,6 +454,7 @@ impl Registry {
 struct Taken {
     versions: HashSet<(StandardId, Version)>,
     slots: HashSet<String>,
+    operations: HashSet<String>,
 }
 
 impl Taken {
@@ -446,6 +466,8 @@ impl Taken {
             return false;
         }
         match draft.slot() {
+            // Of two with one operation id the second is told of the first.
+            _ if self.operations.contains(&draft.append.operation_id) => false,
             _ if self.slots.contains(ACCESS) => false,
             Some(ACCESS) => self.versions.is_empty() && self.slots.is_empty(),
             Some(slot) => !self.slots.contains(slot),
@@ -454,6 +476,7 @@ impl Taken {
     }
 
     fn take(&mut self, draft: &Draft) {
+        self.operations.insert(draft.append.operation_id.clone());
         match &draft.what {
             What::Version { standard, version, .. } => {
                 self.versions.insert((standard.clone(), version.clone()));

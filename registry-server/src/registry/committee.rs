@@ -12,7 +12,11 @@
 //!   [`AGREED_FOR_MS`].
 //! - Whoever has the data folder in hand, with the server stopped, may set a quorum past all that, by an entry.
 
-use super::{Caller, DeskError, PublishError, Registry, StoreError, access::check_reason, check_operation_id};
+use super::{
+    Caller, DeskError, PublishError, Registry, StoreError,
+    access::{check_reason, unguessed},
+    check_operation_id,
+};
 use guiju_model::{CommitteeChange, Namespace, Principal, Role, Scope, Status};
 use guiju_proto::log::{CommitteeAgreed, entry::Event};
 use std::collections::BTreeSet;
@@ -201,7 +205,7 @@ impl Registry {
 
     /// Sets a quorum with the server stopped, past the committee: where too few of it are left to agree to anything.
     pub fn set_quorum_by_hand(&self, namespace: Namespace, quorum: u32, reason: String) -> Result<u64, PublishError> {
-        let operation = format!("quorum-by-hand-{}", self.sizes().0);
+        let operation = unguessed("quorum-by-hand")?;
         self.set_quorum(&Caller::bootstrap(), operation, namespace, quorum, reason)
     }
 }

@@ -30,6 +30,8 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 const REASON_BYTES_MAX: usize = 4 << 10;
 /// Steps of one proposal.
 const STEPS_MAX: usize = 300;
+/// Of these, what comments leave for answers and decisions.
+const STEPS_FOR_DECISIONS: usize = 100;
 const PROPOSALS_MAX: usize = 1000;
 const USES_MAX: usize = 1000;
 const QUORUM_MAX: u32 = 100;
@@ -207,7 +209,7 @@ impl Registry {
         if known.draft.standard != asked {
             return Err(DeskError::OtherVersion { id, known: known.draft.standard, asked }.into());
         }
-        room(&known)?;
+        room(&known, STEPS_MAX)?;
         match known.stage {
             Stage::Draft | Stage::Review => Ok(()),
             stage => Err(DeskError::Stage { id, stage, wanted: "a draft or in review" }.into()),
@@ -291,7 +293,12 @@ impl Registry {
                 approves.or_else(|_| manages()).or_else(|_| self.acts(caller, Role::Author, &namespace))?;
             }
         }
-        room(&proposal)?;
+        match what {
+            // What ends a proposal is taken however long it is.
+            Move::Reject | Move::Retract => {}
+            Move::Comment { .. } => room(&proposal, STEPS_MAX - STEPS_FOR_DECISIONS)?,
+            _ => room(&proposal, STEPS_MAX)?,
+        }
         let stage = proposal.stage;
         let at = |wanted: &'static str, is_there: bool| match is_there {
             true => Ok(()),
@@ -810,9 +817,9 @@ fn bounded(text: &str) -> Result<(), PublishError> {
     }
 }
 
-fn room(proposal: &Proposal) -> Result<(), DeskError> {
-    match proposal.steps.len() >= STEPS_MAX {
-        true => Err(DeskError::TooMuch { what: "number of steps of a proposal", max: STEPS_MAX }),
+fn room(proposal: &Proposal, max: usize) -> Result<(), DeskError> {
+    match proposal.steps.len() >= max {
+        true => Err(DeskError::TooMuch { what: "number of steps of a proposal", max }),
         false => Ok(()),
     }
 }

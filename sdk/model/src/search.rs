@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(around("姓名\n（曾用名）", &["曾用"]), "姓名 （曾用名）");
         assert_eq!(around("ethnic and thin", &["thin"]), "ethnic and thin");
         let basis = "GB 32100-2015 GB/T 12402-2000 GB/T 12406-2022 GB/T 2260-2007 GB 11643-1999";
-        assert_eq!(around(basis, &["gb", "11643"]), "…12406-2022 GB/T 2260-2007 GB 11643-1999");
+        assert_eq!(around(basis, &["gb", "11643"]), "…/T 12402-2000 GB/T 12406-2022 GB/T 2260-2007 GB 11643-1999");
     }
 
     #[test]

@@ -142,7 +142,7 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
 /// Publishes what was approved of a proposal.
 fn proposed(args: &PublishArgs, context: &Context) -> Answer {
     let (id, shelf) = (args.proposal.unwrap_or_default(), Shelf::open(context)?);
-    let operation = args.hand.operation(&shelf, &["publish", &id.to_string()])?;
+    let operation = args.hand.operation(&shelf, &["publish", &id.to_string(), &args.why])?;
     let (hand, why) = (args.hand.hand(&operation), args.why.as_str());
     let (version, is_new) = shelf.ask(|registry| async move { registry.publish_proposal(&hand, id, why).await })?;
     let VersionInfo { standard, version: number, digest, log_index, waiver, .. } = &version;
