@@ -261,11 +261,11 @@ async fn commands_and_mirrors_of_outsiders_verify_and_are_told_of_no_draft() {
     let (secret, url) = (drafts.proposals[1].to_string(), server.url());
     let size = guiju::log_head(&root_registry, None, &LogDemands::default()).await.expect("a head").checkpoint.size;
     let entries = format!("{size} entries");
-    let whole = format!("{} of them are not shown", drafts.steps.len());
+    let whole = format!("{} of the log's entries are not shown", drafts.steps.len());
     for (command, code, words) in [
         (&["monitor"][..], Some(0), &[entries.as_str(), whole.as_str()][..]),
         (&["monitor", "bj.water", "--json"], Some(0), &[entries.as_str()]),
-        (&["history", "bj.water/meter"], Some(0), &["published"]),
+        (&["history", "bj.water/meter"], Some(0), &["published", whole.as_str()]),
         (&["history", "bj.water/quasar-review"], Some(2), &["no entry"]),
         (&["lock", "bj.water/meter"], Some(0), &[]),
         (&["verify"], Some(0), &["ok    bj.water/meter", entries.as_str()]),

@@ -1,6 +1,7 @@
 //! What is asked of a registry's log, and how the lock keeps what is believed of it.
 
 use crate::{
+    context::Context,
     failure::Failure,
     shelf::{Shelf, locked, refused},
 };
@@ -106,19 +107,10 @@ fn distrusted(
     Ok(Err(faults.into_iter().fold(failure, Failure::at)))
 }
 
-/// The log's head and the entries that are to be told, or why the log is not believed.
-pub fn replayed(
-    shelf: &Shelf<'_>,
-    demands: &LogDemands,
-    is_told: impl Fn(&LogEntry) -> bool,
-) -> Result<Result<(HeldLog, Vec<LogEntry>), Failure>, Failure> {
-    Ok(seen(shelf, demands, is_told)?.map(|(head, entries, _)| (head, entries)))
-}
-
 /// What was read of a log: its head, the entries that are to be told, and how many are not shown.
 pub type Read = (HeldLog, Vec<LogEntry>, u64);
 
-/// The same, with how many entries are not shown to who asks.
+/// The log's head, the entries that are to be told, and how many are not shown to who asks; or why the log is not believed.
 pub fn seen(
     shelf: &Shelf<'_>,
     demands: &LogDemands,
@@ -128,13 +120,30 @@ pub fn seen(
         Ok(log) => log,
         Err(failure) => return Ok(Err(failure)),
     };
-    let held = shelf.lock.log().map(|log| &log.checkpoint);
+    Ok(replayed_of(shelf, &head, is_told)?.map(|(entries, withheld)| (head, entries, withheld)))
+}
+
+/// The same of a head that is believed already: the entries that are to be told, and how many are not shown.
+pub fn replayed_of(
+    shelf: &Shelf<'_>,
+    head: &HeldLog,
+    is_told: impl Fn(&LogEntry) -> bool,
+) -> Result<Result<(Vec<LogEntry>, u64), Failure>, Failure> {
+    let (held, checkpoint) = (shelf.lock.log().map(|log| &log.checkpoint), &head.checkpoint);
     let mut entries = Vec::new();
     let told = |entry| entries.extend(Some(entry).filter(&is_told));
-    let checkpoint = &head.checkpoint;
     match shelf.ask(|registry| async move { Ok(replay(&registry, held, checkpoint, told).await) })? {
-        Ok(withheld) => Ok(Ok((head, entries, withheld))),
+        Ok(withheld) => Ok(Ok((entries, withheld))),
         Err(error) => distrust(error).map(Err),
+    }
+}
+
+/// Says how many entries of the log are not shown to who asks.
+pub fn tell_withheld(withheld: u64, context: &Context) {
+    if withheld > 0 {
+        context.say(&format!(
+            "{withheld} of the log's entries are not shown to you: that they are there is proved by their hashes"
+        ));
     }
 }
 

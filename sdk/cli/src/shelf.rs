@@ -3,13 +3,16 @@
 //! # Invariants
 //! - No registry is asked that was not named, and none with `--offline`.
 //! - A pinned standard is the one of the lock or none: another digest is a failure, wherever it came from.
+//! - A registry that answers is believed over the program: what it withdrew, or has not, the program does not put in its place; it only
+//!   helps out with standards of which the registry never had any version.
+//! - What was proved to be in a log keeps its place there, or the command fails.
 //! - What comes back is verified: each file against its manifest, each manifest against the digest that names it.
 
 use crate::{carried, connection, context::Context, embedded, failure::Failure};
 use guiju::{Cache, Changed, CompileError, Lock, LockError, Pin, Registry, RegistryError};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Date, Digest, Kind, Metadata, Namespace, Principal, Reference, Resolution,
-    ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, VersionInfo, resolve,
+    ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, VersionInfo, resolve,
 };
 use guiju_validator::near::nearest;
 use semver::Version;
@@ -66,6 +69,18 @@ impl Found {
         self.bundle.root()
     }
 }
+
+/// What a reference was pinned to.
+pub struct Pinned {
+    pub resolution: Resolution,
+    /// Whether the lock changed.
+    pub is_new: bool,
+    /// What the registry says of the version; none where it was not asked, or has none of the standard.
+    pub info: Option<VersionInfo>,
+}
+
+/// Of a standard that the program knows and the registry that was asked does not.
+pub const NOT_IN_REGISTRY: &str = "carried by this program, not in the registry";
 
 /// The program's standards as a catalog, with near names.
 pub struct Carried;
@@ -209,7 +224,20 @@ impl<'c> Shelf<'c> {
         };
         match pin {
             Some(pin) => self.exactly(&pin.resolution).map(|(bundle, _)| bundle),
-            None => self.newest(reference).map(|(bundle, _)| bundle),
+            None => {
+                // What is named by its digest, and is at hand, is that.
+                if let Selector::Digest(digest) = reference.selector()
+                    && let Some(content) = AtHand(&self.cache).content(digest)
+                {
+                    return self.gathered(content);
+                }
+                let (bundle, info) = self.newest(reference)?;
+                if info.is_none() && self.url().is_some() {
+                    let manifest = &bundle.root().manifest;
+                    self.warn(&format!("`{}` {} is {NOT_IN_REGISTRY}", manifest.standard, manifest.version));
+                }
+                Ok(bundle)
+            }
         }
     }
 
@@ -228,11 +256,6 @@ impl<'c> Shelf<'c> {
 
     /// What a reference means now, wherever the lock stands, with its place in a registry's log.
     pub fn newest(&self, reference: &Reference) -> Result<(Bundle, Option<VersionInfo>), Failure> {
-        if let Selector::Digest(digest) = reference.selector()
-            && let Some(content) = AtHand(&self.cache).content(digest)
-        {
-            return Ok((self.gathered(content)?, None));
-        }
         if self.url().is_some() {
             let info = self.ask(|registry| async move {
                 match registry.resolve(reference).await {
@@ -246,10 +269,12 @@ impl<'c> Shelf<'c> {
                     let (bundle, _) = self.exactly(&Resolution { standard, version, digest })?;
                     return Ok((bundle, Some(info)));
                 }
-                // What the program carries may still help; where it does not, the registry's answer is the better one.
-                Err(error) if resolve(&Carried, reference).is_err() => return Err(refused(error)),
-                Err(_) => {}
+                Err(error) => self.is_unknown_to_registry(reference, error)?,
             }
+        } else if let Selector::Digest(digest) = reference.selector()
+            && let Some(content) = AtHand(&self.cache).content(digest)
+        {
+            return Ok((self.gathered(content)?, None));
         }
         let Resolution { digest, standard, version } = resolve(&Carried, reference).map_err(unresolved)?;
         let content = Carried.content(&digest);
@@ -257,6 +282,60 @@ impl<'c> Shelf<'c> {
             Failure::new(format!("`{standard}` {version} in the program is damaged")).hint("install the program again")
         })?;
         Ok((self.gathered(content)?, None))
+    }
+
+    /// Whether what the program carries may be used though the registry refused the reference: only where the registry has no version of the
+    /// standard at all, and nothing that is pinned says that it had one.
+    fn is_unknown_to_registry(&self, reference: &Reference, error: RegistryError) -> Result<(), Failure> {
+        let (standard, path) = (reference.standard(), self.lock.path().display());
+        let listed = self.ask(|registry| async move {
+            match registry.versions(standard).await {
+                Err(error) if error.is_not_found() => Ok(None),
+                answer => answer.map(|(_, versions)| Some(versions)),
+            }
+        })?;
+        let mut pins = self.lock.pins().map(|(_, pin)| pin);
+        let proved = pins.find_map(|pin| {
+            let index = pin.log_index.filter(|_| pin.resolution.standard == *standard)?;
+            Some(format!("{path} has {} at entry {index} of the log", pin.resolution.version))
+        });
+        let Some(versions) = listed else {
+            return match proved {
+                Some(proved) => Err(Failure::new(format!("the registry says that it has no standard `{standard}`, which it published"))
+                    .at(proved)
+                    .hint("look whether the registry is the one that the lock was made with, and whether you may still see the standard; `guiju verify` says what its log holds")),
+                None if resolve(&Carried, reference).is_err() => Err(refused(error)),
+                None => Ok(()),
+            };
+        };
+        let is_withdrawn = |info: &&VersionInfo| info.status == Status::Withdrawn;
+        let withdrawn = versions.iter().filter(is_withdrawn).find(|info| reference.admits(&info.version, &info.digest));
+        let failure = match withdrawn {
+            Some(VersionInfo { version, successor, .. }) => {
+                let failure = Failure::new(format!("`{standard}` {version} is withdrawn in the registry"));
+                let left: Vec<String> =
+                    versions.iter().filter(|info| !is_withdrawn(info)).map(|info| info.version.to_string()).collect();
+                let instead = match (successor.as_str(), left.as_slice()) {
+                    ("", []) => "no version of it is left".into(),
+                    ("", left) => format!("use another: there are {}", left.join(", ")),
+                    (successor, _) => format!("use {successor} instead"),
+                };
+                failure.hint(format!("{instead}; `guiju history {standard}` says why"))
+            }
+            None => refused(error),
+        };
+        Err(proved.into_iter().fold(failure, Failure::at))
+    }
+
+    /// What the registry says of a version now; none where it has no such.
+    pub fn info(&self, resolution: &Resolution) -> Result<Option<VersionInfo>, Failure> {
+        let exact = &Reference::new(resolution.standard.clone(), Selector::Digest(resolution.digest));
+        self.ask(|registry| async move {
+            match registry.resolve(exact).await {
+                Err(error) if error.is_not_found() => Ok(None),
+                answer => answer.map(Some),
+            }
+        })
     }
 
     /// The one version, from the cache, the program, or the registry. Whether it had to be fetched.
@@ -354,8 +433,8 @@ impl<'c> Shelf<'c> {
         Ok(Found { bundle, metadata, versions, infos, place })
     }
 
-    /// Pins what a reference means now. Whether the lock changed.
-    pub fn pin(&mut self, reference: &Reference, as_of: Option<Date>) -> Result<(Resolution, bool), Failure> {
+    /// Pins what a reference means now.
+    pub fn pin(&mut self, reference: &Reference, as_of: Option<Date>) -> Result<Pinned, Failure> {
         let (bundle, info) = match as_of {
             Some(day) => self.as_of(reference, day).map(|(bundle, info)| (bundle, Some(info)))?,
             None => self.newest(reference)?,
@@ -364,10 +443,37 @@ impl<'c> Shelf<'c> {
         let (standard, version) = (manifest.standard.clone(), manifest.version.clone());
         let resolution = Resolution { standard, version, digest: bundle.digest() };
         self.lock.agree(reference, &resolution).map_err(locked)?;
-        let pin = Pin { resolution: resolution.clone(), log_index: info.map(|info| info.log_index) };
+        let log_index = match &info {
+            Some(info) => Some(info.log_index),
+            // Nobody was asked: what was proved of this very version stays so, and no other takes its place.
+            None => match self.lock.get(reference) {
+                Some(Pin { resolution: held, log_index: Some(index) }) if *held != resolution => {
+                    return Err(Failure::new(format!(
+                        "`{reference}` is pinned from a registry's log, and without the registry it would not be"
+                    ))
+                    .at(format!("in {}: {} at entry {index}", self.lock.path().display(), held.version))
+                    .at(format!("in the program: {}", resolution.version))
+                    .hint("run `guiju lock` where the registry can be reached"));
+                }
+                held => held.and_then(|held| held.log_index),
+            },
+        };
+        let pin = Pin { resolution: resolution.clone(), log_index };
         let is_new = self.lock.get(reference) != Some(&pin);
         self.lock.pin(reference, pin);
-        Ok((resolution, is_new))
+        Ok(Pinned { resolution, is_new, info })
+    }
+}
+
+/// In words, that a version should not be used any more, or not for long; none where it may be.
+pub fn ending(info: &VersionInfo) -> Option<String> {
+    let VersionInfo { standard, version, status, successor, term, .. } = info;
+    let until = term.to.map_or(String::new(), |day| format!(", in effect until the day before {day}"));
+    let instead = if successor.is_empty() { String::new() } else { format!("; use {successor} instead") };
+    match status {
+        Status::Deprecated => Some(format!("`{standard}` {version} is deprecated{until}{instead}")),
+        Status::Withdrawn => Some(format!("`{standard}` {version} is withdrawn{instead}")),
+        _ => None,
     }
 }
 

@@ -61,6 +61,8 @@ pub struct LogEntry {
     pub event: String,
     pub standard: String,
     pub version: String,
+    /// Of a version that was published: what names its content.
+    pub digest: Option<Digest>,
     /// Why; empty where nothing was said, and of steps of a proposal, whose words are told to those who see drafts alone.
     pub reason: String,
     /// Of a step of a proposal: the proposal, and the digest of what was said with it.
@@ -95,6 +97,7 @@ impl LogEntry {
                 (read.event, read.standard, read.version) = ("published".into(), event.standard, event.version);
                 (read.effective_from, read.effective_to) = (event.effective_from, event.effective_to);
                 read.grace_until = event.grace_until;
+                read.digest = event.manifest.as_ref().try_into().ok().map(Digest::from_bytes);
                 read.waiver = event.waiver.map(Into::into);
                 read.reason = event.reason;
             }

@@ -3,7 +3,7 @@ use crate::{
     context::Context,
     failure::{Answer, Verdict},
     log::prove_pins,
-    shelf::{Shelf, locked},
+    shelf::{NOT_IN_REGISTRY, Shelf, locked},
 };
 use guiju_model::{Reference, Resolution};
 use std::io::Write;
@@ -31,7 +31,14 @@ pub fn run(args: FetchArgs, context: &Context) -> Answer {
             }
             None => {
                 let (bundle, info) = shelf.newest(reference)?;
-                (bundle, if info.is_some() { "fetched and verified" } else { "carried by the program" })
+                (
+                    bundle,
+                    match info {
+                        Some(_) => "fetched and verified",
+                        None if shelf.url().is_some() => NOT_IN_REGISTRY,
+                        None => "carried by the program",
+                    },
+                )
             }
         };
         let Resolution { standard, version, digest } = resolution(&bundle);

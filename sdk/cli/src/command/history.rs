@@ -3,7 +3,7 @@ use crate::{
     context::Context,
     desk::ToldArgs,
     failure::{Answer, Failure, Verdict},
-    log::{LogArgs, in_json, replayed},
+    log::{LogArgs, in_json, seen, tell_withheld},
     shelf::Shelf,
     terminal::plain,
 };
@@ -35,14 +35,15 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
     let standard = args.standard.to_string();
     let is_told = |entry: &LogEntry| entry.standard == standard || is_quorum_of(&args.standard, entry);
-    let mut entries = match replayed(&shelf, &args.log.demands()?, is_told)? {
-        Ok((_, entries)) => entries,
+    let (mut entries, withheld) = match seen(&shelf, &args.log.demands()?, is_told)? {
+        Ok((_, entries, withheld)) => (entries, withheld),
         Err(failure) => {
             failure.print(context.paint_error);
             return Ok(Verdict::DoesNot);
         }
     };
     if entries.iter().all(|entry| entry.standard != standard) {
+        tell_withheld(withheld, context);
         let failure = Failure::new(format!("the log has no entry about `{standard}` that you may see"));
         return Err(failure.hint("`guiju list` shows the standards there are, `guiju search WORDS` finds one"));
     }
@@ -53,6 +54,7 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
         false => entries.iter().try_for_each(|entry| tell(&mut out, entry))?,
     }
     out.flush()?;
+    tell_withheld(withheld, context);
     Ok(Verdict::Conforms)
 }
 

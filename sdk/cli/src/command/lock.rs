@@ -2,9 +2,9 @@ use crate::{
     context::Context,
     desk::HandArgs,
     failure::{Answer, Failure, Verdict},
-    log::{LogArgs, believed, prove_pins},
+    log::{LogArgs, believed, prove_pins, replayed_of},
     settings::FILE,
-    shelf::{Shelf, locked},
+    shelf::{NOT_IN_REGISTRY, Pinned, Shelf, ending, locked},
     terminal::counted,
 };
 use guiju_model::{Date, Reference};
@@ -14,6 +14,7 @@ use std::{io::Write, time::SystemTime};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A pin is a reference as guiju.toml writes it, the version and digest it means now, and its place in the registry's log.
+A standard of which the registry has no version is pinned as the program carries it, and the line says so.
 With --locked nothing is written: exit code 1 says that the lock would change.")]
 pub struct LockArgs {
     /// References to pin beside those of guiju.toml
@@ -36,12 +37,16 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
     let wanted = wanted(&args.standards, context)?;
     let named = shelf.lock.pins().map(|(reference, _)| reference.to_owned()).collect::<Vec<_>>();
     let mut out = context.out();
-    let mut changed = 0;
+    let (mut changed, mut unpublished) = (0, Vec::new());
     for reference in &wanted {
-        let (resolution, is_new) = shelf.pin(reference, args.as_of)?;
+        let Pinned { resolution, is_new, info } = shelf.pin(reference, args.as_of)?;
+        let is_unpublished = info.is_none() && shelf.url().is_some();
+        info.as_ref().and_then(ending).iter().for_each(|ending| shelf.warn(ending));
         changed += u64::from(is_new);
         let mark = if is_new { "+" } else { " " };
-        writeln!(out, "{mark} {reference}  {}  {}", resolution.version, resolution.digest)?;
+        let note = if is_unpublished { format!("  {NOT_IN_REGISTRY}") } else { String::new() };
+        writeln!(out, "{mark} {reference}  {}  {}{note}", resolution.version, resolution.digest)?;
+        unpublished.extend(Some(resolution.standard).filter(|_| is_unpublished));
     }
     // What nobody asks for any more; a reference named on the command line stays until guiju.toml is the whole truth.
     if args.standards.is_empty() {
@@ -53,8 +58,27 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
             }
         }
     }
-    if shelf.is_connected() && shelf.lock.pins().any(|(_, pin)| pin.log_index.is_some()) {
-        let head = believed(&shelf, &args.log.demands()?)??;
+    let has_entries = shelf.lock.pins().any(|(_, pin)| pin.log_index.is_some());
+    let head = match shelf.is_connected() && (has_entries || shelf.lock.log().is_some() || !unpublished.is_empty()) {
+        true => Some(believed(&shelf, &args.log.demands()?)??),
+        false => None,
+    };
+    // Whether a standard was never published is for the log to say, which is proved, and not for an answer alone.
+    if let Some(head) = head.as_ref().filter(|_| !unpublished.is_empty()) {
+        let of_them = |standard: &str| unpublished.iter().any(|other| other.to_string() == standard);
+        let (entries, _) = replayed_of(&shelf, head, |entry| entry.event == "published" && of_them(&entry.standard))??;
+        if let Some(entry) = entries.first() {
+            let (standard, path) = (&entry.standard, shelf.lock.path().display());
+            return Err(Failure::new(format!(
+                "the registry says that it has no standard `{standard}`, and its log publishes it"
+            ))
+            .at(format!("entry {}: {standard} {}", entry.index, entry.version))
+            .hint(format!(
+                "something between here and the registry, or the registry, does not tell the truth; {path} is as it was"
+            )));
+        }
+    }
+    if let Some(head) = head.filter(|_| has_entries || shelf.lock.log().is_some()) {
         // The lock of those who change nothing stays as it is, though the log has grown.
         let log = match shelf.lock.log() {
             Some(held) if changed == 0 => held.clone(),

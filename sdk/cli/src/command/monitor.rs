@@ -1,7 +1,7 @@
 use crate::{
     context::Context,
     failure::{Answer, Verdict},
-    log::{LogArgs, in_json, seen},
+    log::{LogArgs, in_json, seen, tell_withheld},
     shelf::{Shelf, locked},
     terminal::plain,
 };
@@ -67,9 +67,7 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
         state.write().map_err(locked)?;
     }
     context.say(&format!("{} entries are what the log signed", head.checkpoint.size));
-    if withheld > 0 {
-        context.say(&format!("{withheld} of them are not shown to you: that they are there is proved by their hashes"));
-    }
+    tell_withheld(withheld, context);
     Ok(Verdict::Conforms)
 }
 

@@ -1,12 +1,12 @@
 use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
-    log::{LogArgs, believed, prove},
+    log::{LogArgs, believed, prove, replayed_of},
     receipt,
-    shelf::Shelf,
+    shelf::{Shelf, ending},
 };
-use guiju::{HeldLog, Pin, prove_pin_offline, tlog::VerifierKey};
-use guiju_model::Severity;
+use guiju::{HeldLog, LogEntry, Pin, prove_pin_offline, tlog::VerifierKey};
+use guiju_model::{Severity, Status};
 use std::{io::Write, path::PathBuf};
 
 /// Prove that what guiju.lock pins is what the registry's committee published
@@ -14,7 +14,7 @@ use std::{io::Write, path::PathBuf};
 #[command(after_help = "\
 The digest of every pinned version is computed again, and its entry is proved to be in the log's tree: online against a
 checkpoint that must follow from the lock's, with --offline against the lock's own, by the proofs that `guiju lock` and
-`guiju fetch` keep. Exit code 1 says what was tampered with, moved, removed, forked or frozen.")]
+`guiju fetch` keep. Online, the log is read for what is pinned as of no log, and a version that was withdrawn fails. Exit code 1 says what was tampered with, moved, removed, forked or frozen.")]
 pub struct VerifyArgs {
     #[command(flatten)]
     log: LogArgs,
@@ -68,10 +68,26 @@ pub fn run(args: VerifyArgs, context: &Context) -> Answer {
             path.display()
         ));
     }
+    let of_no_log = |entry: &LogEntry| {
+        entry.event == "published"
+            && pins
+                .iter()
+                .any(|(_, pin)| pin.log_index.is_none() && pin.resolution.standard.to_string() == entry.standard)
+    };
+    let published = match log.as_ref().filter(|_| is_online && pins.iter().any(|(_, pin)| pin.log_index.is_none())) {
+        Some(log) => match replayed_of(&shelf, log, of_no_log)? {
+            Ok((entries, _)) => Some(entries),
+            Err(failure) => {
+                failure.print(context.paint_error);
+                return Ok(Verdict::DoesNot);
+            }
+        },
+        None => None,
+    };
     let mut out = context.out();
     let mut verdict = Verdict::Conforms;
     for (reference, pin) in pins {
-        match judged(&shelf, pin, log.as_ref(), is_online)? {
+        match judged(&shelf, pin, log.as_ref(), published.as_deref())? {
             Ok(how) => {
                 writeln!(out, "ok    {reference}  {}  {}  {how}", pin.resolution.version, pin.resolution.digest)?
             }
@@ -93,24 +109,59 @@ fn judged(
     shelf: &Shelf<'_>,
     pin: &Pin,
     log: Option<&HeldLog>,
-    is_online: bool,
+    published: Option<&[LogEntry]>,
 ) -> Result<Result<String, String>, Failure> {
+    let is_online = shelf.url().is_some();
     // Every digest is computed again on the way.
     if let Err(failure) = shelf.exactly(&pin.resolution) {
         let changed = shelf.changed(&pin.resolution.digest);
         return if is_online || changed.is_empty() { Err(failure) } else { Ok(Err(changed.join("; "))) };
     }
-    let Some(index) = pin.log_index else { return Ok(Ok("the content is whole; it is of no log".into())) };
+    let how = match pin.log_index {
+        Some(index) => match proved(shelf, pin, log)? {
+            Some(fault) => return Ok(Err(fault)),
+            None => format!("entry {index}"),
+        },
+        None => match unlogged(pin, published) {
+            Ok(how) => how,
+            fault => return Ok(fault),
+        },
+    };
+    // What is whole and was published can be used no more all the same.
+    let info = if is_online { shelf.info(&pin.resolution)? } else { None };
+    let Some((info, told)) = info.as_ref().and_then(|info| Some((info, ending(info)?))) else { return Ok(Ok(how)) };
+    if info.status == Status::Withdrawn {
+        return Ok(Err(told));
+    }
+    shelf.warn(&told);
+    Ok(Ok(how))
+}
+
+/// The same of a pin of no log. `published`: what the log says of its standard, where it was read.
+fn unlogged(pin: &Pin, published: Option<&[LogEntry]>) -> Result<String, String> {
+    let (standard, version) = (pin.resolution.standard.to_string(), pin.resolution.version.to_string());
+    let is_it = |entry: &&LogEntry| entry.standard == standard && entry.version == version;
+    match published.and_then(|entries| entries.iter().find(is_it)) {
+        Some(LogEntry { index, digest: Some(digest), .. }) if *digest == pin.resolution.digest => Ok(format!(
+            "the content is whole; not shown to be of the log, which has it as entry {index}: `guiju lock` pins it there"
+        )),
+        Some(LogEntry { index, .. }) => Err(format!(
+            "`{standard}@={version}` is not what was published: the lock has it as of no log, and entry {index} of the log publishes it \
+             with other content"
+        )),
+        None => Ok("the content is whole; it is of no log".into()),
+    }
+}
+
+/// What is wrong with the place of a pin in the log.
+fn proved(shelf: &Shelf<'_>, pin: &Pin, log: Option<&HeldLog>) -> Result<Option<String>, Failure> {
     let Some(log) = log else {
         let failure = Failure::new(format!("`{}` holds no checkpoint", shelf.lock.path().display()));
         return Err(failure.hint("run `guiju lock` where the registry can be reached"));
     };
-    let fault = match is_online {
+    let fault = match shelf.url().is_some() {
         true => prove(shelf, pin, log)?.err(),
         false => prove_pin_offline(pin, shelf.cache(), &log.checkpoint).err(),
     };
-    Ok(match fault {
-        Some(fault) => Err(fault.to_string()),
-        None => Ok(format!("entry {index}")),
-    })
+    Ok(fault.map(|fault| fault.to_string()))
 }
