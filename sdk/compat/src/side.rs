@@ -9,7 +9,7 @@ use crate::{
     openapi, protobuf, reading,
     solve::plain,
 };
-use guiju_model::{Bundle, CodeList, Content, Date, Digest, Kind, Properties, Reading};
+use guiju_model::{Bundle, CodeList, Content, Date, Digest, Kind, Properties, Reading, read_json};
 use guiju_validator::{CheckOptions, CompileError, CompileOptions, Fault, Validator};
 use jsonschema::Draft;
 use semver::Version;
@@ -102,8 +102,7 @@ impl Side {
                 lists.insert(list_name(digest, content), (digest, read));
                 continue;
             }
-            let mut document: Value =
-                serde_json::from_slice(bytes).map_err(|error| malformed(&name, &error.to_string()))?;
+            let mut document = read_json(bytes).map_err(|error| malformed(&name, &error.to_string()))?;
             make_exact(&mut document, bundle, content);
             others.insert(uri(digest, content), document);
         }

@@ -1,11 +1,12 @@
 //! One sequence of bytes for every spelling of the same document.
 
+use crate::{JsonError, read_json};
 use serde_json::Value;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CanonicalError {
-    #[error("not a JSON document: {0}")]
-    Json(String),
+    #[error(transparent)]
+    Json(#[from] JsonError),
     /// RFC 8785 writes numbers as doubles; another number would share a digest with its neighbour.
     #[error(
         "the number `{number}` at `{pointer}` is not exactly a double, so it has no canonical form; write it as a string"
@@ -15,11 +16,11 @@ pub enum CanonicalError {
     Csv(String),
 }
 
-/// RFC 8785 (JCS). Refuses numbers that a double cannot hold exactly.
+/// RFC 8785 (JCS). Refuses numbers that a double cannot hold exactly, and members given twice.
 pub fn canonical_json(bytes: &[u8]) -> Result<Vec<u8>, CanonicalError> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| CanonicalError::Json(error.to_string()))?;
+    let value = read_json(bytes)?;
     check_numbers(&value, &mut String::new())?;
-    serde_json_canonicalizer::to_vec(&value).map_err(|error| CanonicalError::Json(error.to_string()))
+    serde_json_canonicalizer::to_vec(&value).map_err(|error| JsonError::Malformed(error.to_string()).into())
 }
 
 /// Integers must be within 2^53; another number must be the shortest spelling of its double, as RFC 8785 writes it.

@@ -14,6 +14,7 @@ mod digest; // what identifies bytes for ever
 mod finding; // one conformance problem; all of them
 mod id; // namespace, name, standard: who is named
 mod info; // what a registry tells of what it holds
+mod json; // JSON documents, read as strictly as records are
 mod links; // what a document refers to
 mod manifest; // the parts of a version, and its digest
 mod metadata; // standard.toml: who answers for a standard
@@ -34,6 +35,7 @@ pub use digest::{Digest, DigestError, Digesting};
 pub use finding::{Finding, Place, Report, Text, Unlisted};
 pub use id::{IdError, Name, Namespace, StandardId};
 pub use info::{SearchHit, StandardInfo, VersionInfo, Waiver};
+pub use json::{JsonError, read_json};
 pub use links::{Link, LinkError, links};
 pub use manifest::{Content, Dependency, FileError, Manifest, Package, contract_document, document_name};
 pub use metadata::{Metadata, MetadataError, Properties, Reading, Told};

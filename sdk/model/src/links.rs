@@ -1,6 +1,6 @@
 //! What a document refers to.
 
-use crate::{Kind, Reference, ReferenceError, YamlError, read_json_or_yaml};
+use crate::{JsonError, Kind, Reference, ReferenceError, YamlError, read_json, read_json_or_yaml};
 use serde_json::Value;
 
 /// One reference from a document to another standard.
@@ -15,8 +15,8 @@ pub struct Link {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    #[error("not a JSON document: {0}")]
-    Json(String),
+    #[error("`schema.json`: {0}")]
+    Json(#[from] JsonError),
     #[error(transparent)]
     Yaml(#[from] YamlError),
     #[error("`{written}` at `{pointer}`: {source}")]
@@ -36,9 +36,7 @@ pub(crate) const SCHEME: &str = "guiju:";
 /// `$id` inside the document makes relative references legal; those stay inside and are left to the compiler.
 pub fn links(kind: Kind, document: &[u8]) -> Result<Vec<Link>, LinkError> {
     let value: Value = match kind {
-        Kind::Record | Kind::Elements | Kind::Profile => {
-            serde_json::from_slice(document).map_err(|error| LinkError::Json(error.to_string()))?
-        }
+        Kind::Record | Kind::Elements | Kind::Profile => read_json(document)?,
         Kind::Contract if !document.is_empty() => read_json_or_yaml(document)?.value,
         Kind::Contract | Kind::CodeList => return Ok(Vec::new()),
     };

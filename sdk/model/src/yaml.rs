@@ -6,6 +6,7 @@
 //! - What JSON cannot say is refused: keys that are no text, a key given twice, infinity, tags of one's own, several documents.
 //! - A plain number that begins with a zero is refused: it is a code that lost its quotes.
 
+use crate::{JsonError, read_json};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
@@ -43,8 +44,10 @@ pub fn read_json_or_yaml(bytes: &[u8]) -> Result<Yaml, YamlError> {
         return yaml;
     }
     // JSON says some things that YAML reads otherwise, such as characters in two escapes.
-    match (serde_json::from_slice::<Value>(bytes), yaml) {
-        (Ok(_), Err(error)) if error.why.ends_with(TWICE) => Err(error),
+    match (read_json(bytes), yaml) {
+        (Err(JsonError::Twice { line, column, pointer }), _) => {
+            Err(YamlError { line, column, why: format!("the member `{pointer}` {TWICE}") })
+        }
         (Ok(value), Ok(Yaml { lines, .. })) => Ok(Yaml { value, lines }),
         (Ok(value), Err(_)) => within(&value).map(|()| Yaml { value, lines: BTreeMap::new() }),
         (Err(_), yaml) => yaml,

@@ -1,6 +1,6 @@
 //! Following references through a bundle.
 
-use guiju_model::{Bundle, Content, Digest, Kind};
+use guiju_model::{Bundle, Content, Digest, Kind, read_json};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ impl<'b> Documents<'b> {
     pub fn of(bundle: &'b Bundle) -> Self {
         let read = |(digest, content): (Digest, &Content)| {
             let bytes = content.document().filter(|_| content.manifest.kind != Kind::CodeList)?;
-            Some((digest, serde_json::from_slice(bytes).ok()?))
+            Some((digest, read_json(bytes).ok()?))
         };
         Self { bundle, values: bundle.by_digest().filter_map(read).collect() }
     }
