@@ -13,7 +13,8 @@ pub fn start(settings: &Settings, collector: Option<&Collector>) {
     let filter = Targets::new().with_default(level.min(tracing::Level::WARN)).with_target("guiju_server", level);
     // It says the same as the queue that it empties.
     let filter = filter.with_target("opentelemetry-otlp", tracing::Level::ERROR);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
+    // A line that cannot be written is no reason to fall over, as telling of it on the same stream would.
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false).log_internal_errors(false);
     let lines = match settings.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).with_filter(filter).boxed(),

@@ -1,6 +1,9 @@
 //! The program `guiju-server`: reads the command line, says in one line what went wrong, and sets the exit code.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 /// A server of many threads and small objects spends a quarter of its time in the system's allocator; a fifth of all goes with it.
 #[global_allocator]
@@ -10,8 +13,9 @@ fn main() -> ExitCode {
     match guiju_server::run() {
         Ok(code) => code,
         Err(fault) => {
-            eprintln!("error: {fault}\nhint: {}", fault.hint);
-            fault.details.iter().for_each(|detail| eprintln!("  {detail}"));
+            let details: String = fault.details.iter().map(|detail| format!("  {detail}\n")).collect();
+            // Where nobody can be told, the exit code still holds.
+            let _ = write!(io::stderr(), "error: {fault}\nhint: {}\n{details}", fault.hint);
             ExitCode::from(fault.exit_code)
         }
     }

@@ -3,7 +3,7 @@
 use crate::terminal::{Paint, plain};
 use std::{
     fmt::Display,
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Write},
     process::ExitCode,
 };
 
@@ -69,11 +69,13 @@ impl Failure {
         let Self::Said { message, places, hint } = self else { return };
         // What others named or wrote may stand in any of them; lines are ours.
         let lines = |text: &str| text.split('\n').map(plain).collect::<Vec<_>>().join("\n");
-        eprintln!("{} {}", paint.error("error:"), lines(message));
-        places.iter().for_each(|place| eprintln!("  {}", lines(place)));
+        let mut said = format!("{} {}\n", paint.error("error:"), lines(message));
+        places.iter().for_each(|place| said += &format!("  {}\n", lines(place)));
         if let Some(hint) = hint {
-            eprintln!("{} {}", paint.help("hint:"), lines(hint));
+            said += &format!("{} {}\n", paint.help("hint:"), lines(hint));
         }
+        // Where nobody can be told, the exit code and standard output still hold.
+        let _ = io::stderr().write_all(said.as_bytes());
     }
 }
 
