@@ -163,10 +163,13 @@ impl Table {
         cells.drop_empty_end(header, 0);
         let names = Names::of(validator.fields());
         let mut columns: Vec<Column> = Vec::new();
-        for cell in cells.iter(header) {
+        for (index, cell) in cells.iter(header).enumerate() {
             let cell = &*text(cell);
             let field = names.field(cell).cloned();
-            if field.is_none() && !cell.trim().is_empty() {
+            if field.is_none() && cell.trim().is_empty() {
+                let number = (index + 1).to_string();
+                findings.push(at(codes::finding("csv-header-blank", "", &[("number", &number)]), cell.trim()));
+            } else if field.is_none() {
                 findings.push(at(codes::finding("csv-header-unknown", "", &[("name", cell.trim())]), cell));
             }
             let holds_code = field.as_ref().is_some_and(holds_code);
