@@ -6,9 +6,12 @@
 mod access; // roles, tokens, denials
 mod answers; // of a stream: a short queue, and a last word
 mod check; // one record, or a stream
+mod health; // whether it serves
 mod log; // checkpoints, proofs, entries
 mod proposals; // the committee's desk
 mod versions; // publish, resolve, fetch, find, watch
+
+pub use health::Healths;
 
 use crate::{
     denials::Denials,

@@ -6,7 +6,7 @@ use crate::{
     denials::Denials,
     freshness::{self, Freshness},
     gate::{self, Gate},
-    grpc::Service,
+    grpc::{Healths, Service},
     http::{self, Pages},
     issuers::Issuers,
     listen::Listener,
@@ -36,11 +36,7 @@ use tonic::{
     service::Routes,
     transport::{Server, server::Router},
 };
-use tonic_health::{
-    ServingStatus,
-    pb::health_server::HealthServer,
-    server::{HealthReporter, HealthService},
-};
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(settings: Settings) -> Result<(), Fault> {
@@ -132,7 +128,7 @@ async fn router(
     let reporter = HealthReporter::new();
     witnesses::ask(settings, &store.sequencer, service.log_size(), stopping.clone())?;
     set_health(&reporter, ServingStatus::Serving).await;
-    let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
+    let health = Healths::server(reporter.clone(), stopping.clone());
     let mirror = Mirror::start(settings, &store.registry, &metrics, stopping.clone())?;
     let log = Arc::clone(store.registry.log());
     scrub::start(log, settings.scrub_bytes_per_second, metrics.clone(), stopping.clone());

@@ -169,6 +169,8 @@ table! {
         "look whether it took effect: a mutation may be sent again with the same operation id";
     UnknownMethod = "UNKNOWN_METHOD", Unimplemented, 404, None,
         "the server has no such method", "list its methods by gRPC reflection";
+    UnknownService = "UNKNOWN_SERVICE", NotFound, 404, None,
+        "the server has no service of that name to tell the health of", "list its services by gRPC reflection, or name none: that asks for the whole";
     LogUnavailable = "LOG_UNAVAILABLE", Unavailable, 503, LATER,
         "the log did not answer; a mutation may or may not have taken effect",
         "sending it again with the same operation id settles it";
@@ -555,6 +557,8 @@ pub fn explained(status: Status) -> Status {
     let reason = match status.code() {
         Code::Unimplemented if status.message().contains("compressed") => Reason::MalformedMessage,
         Code::Unimplemented => Reason::UnknownMethod,
+        // Only the health of services is not found by a library; ours always say what is not there.
+        Code::NotFound => Reason::UnknownService,
         Code::OutOfRange | Code::ResourceExhausted => Reason::MessageTooLarge,
         Code::Internal if status.message().contains("ecode") => Reason::MalformedMessage,
         Code::InvalidArgument => Reason::MalformedMessage,

@@ -127,6 +127,12 @@ def reflect(server):
         assert name in server.services, server.services
     answer = server.call("grpc.health.v1.Health/Check", {"service": "guiju.registry.v1.Registry"})
     equal(answer.status, 1)
+    unknown = {"service": "no.such.Service"}
+    code, reason, _ = refusal(lambda: server.call("grpc.health.v1.Health/Check", unknown))
+    equal((code, reason), (grpc.StatusCode.NOT_FOUND, "UNKNOWN_SERVICE"))
+    watched = server.call("grpc.health.v1.Health/Watch", unknown)
+    equal(next(watched).status, 3)
+    watched.cancel()
 
 
 def publish(server, operation):
@@ -143,6 +149,14 @@ def publish(server, operation):
         lambda: server.registry("Publish", operation_id=str(uuid.uuid4()), **{**fields, "files": changed})
     )
     equal((code, reason), (grpc.StatusCode.ALREADY_EXISTS, "VERSION_EXISTS"))
+    twice = [file(path="schema.json", content=SCHEMA.replace(b'"maxLength": 8', b'"maxLength": 8, "maxLength": 9'))]
+    code, reason, details = refusal(
+        lambda: server.registry("Publish", operation_id=str(uuid.uuid4()), **{**fields, "files": twice})
+    )
+    equal((code, reason), (grpc.StatusCode.INVALID_ARGUMENT, "BAD_FILE"))
+    violation = details["BadRequest"].field_violations[0]
+    equal(violation.field, "schema.json")
+    assert "/maxLength` is given twice" in violation.description, violation
     return first.version
 
 
