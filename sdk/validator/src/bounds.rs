@@ -2,7 +2,7 @@
 //!
 //! # Limits
 //! One document: 256 KiB, 20,000 values, 64 deep. All together: 1,000 patterns, each within 1 MiB once compiled and 32 MiB in
-//! sum; 10,000 ways through schemas that judge the same value, at most 32 of them one behind the other.
+//! sum, and no more are built behind 10 that cannot be used; 10,000 ways through schemas that judge the same value, at most 32 of them one behind the other.
 
 use crate::{
     compile::Fault,
@@ -25,6 +25,8 @@ const PATTERNS_MAX: usize = 1_000;
 /// Compiled size of one pattern.
 pub(crate) const PATTERN_BYTES_MAX: usize = 1 << 20;
 const PATTERNS_BYTES_MAX: usize = 32 << 20;
+/// Patterns that cannot be used: finding that out may cost as much as building the largest.
+const PATTERNS_UNUSABLE_MAX: usize = 10;
 /// What matching one pattern may keep of its automaton.
 pub(crate) const PATTERN_CACHE_BYTES_MAX: usize = 256 << 10;
 
@@ -107,6 +109,13 @@ pub(crate) fn patterns(survey: &Survey, sources: &BTreeMap<String, Source>, root
                     &pointer,
                     format!("more than {PATTERNS_MAX} patterns; a closed list wants `enum` or a code list"),
                 ));
+                return faults;
+            }
+            if faults.len() == PATTERNS_UNUSABLE_MAX {
+                let message = format!(
+                    "{PATTERNS_UNUSABLE_MAX} patterns before this one cannot be used, so it and those behind it were not looked at; mend those first"
+                );
+                faults.push(Fault::new("pattern-unusable", &pointer, message));
                 return faults;
             }
             match pattern::weigh(pattern) {

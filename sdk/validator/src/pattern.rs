@@ -20,11 +20,14 @@ pub(crate) fn weigh(pattern: &str) -> Result<usize, String> {
     if thompson::Compiler::new().configure(states).build(&translated).is_ok() {
         return Ok(SIZES[0]);
     }
-    let fits = |size: &&usize| build(pattern, &translated, **size).is_ok();
-    match SIZES.iter().find(fits) {
-        Some(size) => Ok(*size),
-        None => build(pattern, &translated, SIZES[SIZES.len() - 1]).map(|_| 0),
+    let mut weight = Err(unusable(pattern));
+    for size in SIZES {
+        weight = build(pattern, &translated, size).map(|_| size);
+        if weight.is_ok() {
+            break;
+        }
     }
+    weight
 }
 
 /// The same pattern in the words of the `regex` crate.
