@@ -7,6 +7,7 @@
 //! - The source is read once more beside the check, or after it where rules between records may still refuse one that was
 //!   read long ago: memory does not grow with it.
 //! - No input is ever written over.
+//! - Of an input in which no record could be judged no file is left.
 //! - Where one of the three files cannot be written to its end, none of them is left: half a table looks like a whole one.
 
 use crate::{failure::Failure, inputs::Job, terminal::Lang};

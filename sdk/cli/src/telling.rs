@@ -109,7 +109,9 @@ impl<'t> Telling<'t> {
 
     /// Ends what was told of this input, and adds it to the whole. `is_whole`: it was read to its end.
     pub fn close(mut self, is_whole: bool, total: &mut Tally) -> Result<(), Failure> {
-        if let Some(mut sink) = self.sink.take() {
+        // Of what could not be judged at all nothing conforms and nothing is refused: a sink that is not closed leaves no files.
+        let is_judged = is_whole || self.tally.counts.records > 0;
+        if let Some(mut sink) = self.sink.take().filter(|_| is_judged) {
             for (index, conforms) in self.records.conforming.iter().enumerate() {
                 sink.put_kept(self.records.line(index as u64), *conforms)?;
             }
