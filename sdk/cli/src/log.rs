@@ -101,6 +101,7 @@ fn distrusted(
     if !rewrote {
         return Ok(Err(failure));
     }
+    let failure = failure.at("what was held before is the line `log` of guiju.lock; if that was edited, put it back");
     let lock = &shelf.lock;
     // What it serves is not believed any more; it only helps to say what was done.
     let faults = shelf.ask(|registry| async move { what_became_of(&registry, lock).await }).unwrap_or_default();

@@ -36,6 +36,11 @@ pub enum PinFault {
     Moved { what: String, index: u64, found: u64 },
     #[error("`{what}` was removed: entry {index} of the log is another, and no entry publishes it")]
     Removed { what: String, index: u64 },
+    #[error(
+        "entry {index} of the log, where the lock has `{what}`, is another: it was removed or moved, or guiju.lock was edited; \
+         `guiju lock` finds out which"
+    )]
+    Another { what: String, index: u64 },
     #[error("`{what}` is not there: the lock has it at entry {index}, and the log has {size}")]
     Beyond { what: String, index: u64, size: u64 },
     #[error("`{what}` is not proved: entry {index} is not in the tree of the lock's checkpoint as it was given")]
@@ -411,7 +416,7 @@ pub fn prove_pin(pin: &Pin, proved: &ProvedEntry, checkpoint: &Checkpoint) -> Re
         Ok(()) => match said_of(pin, &proved.entry) {
             Some(true) => Ok(()),
             Some(false) => Err(PinFault::Tampered { what, index }),
-            None => Err(PinFault::Removed { what, index }),
+            None => Err(PinFault::Another { what, index }),
         },
     }
 }
