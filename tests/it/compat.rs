@@ -8,7 +8,9 @@ use crate::{
     support::{Server, expect_file, root},
 };
 use guiju_compat::{Budget, Bump, Fit, Inclusion, Side, Subject, Verdict, compare, page, pages};
-use guiju_model::{Bundle, Catalog, Content, Date, Digest, Kind, Package, Properties, Reading, StandardId};
+use guiju_model::{
+    Bundle, Catalog, Content, Date, Digest, EmptyCatalog, Kind, Package, Properties, Reading, StandardId,
+};
 use guiju_proto::registry as wire;
 use proptest::{
     prelude::*,
@@ -23,23 +25,6 @@ use std::{
     path::Path,
 };
 use tonic::Code;
-
-/// No standards but those at hand.
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn versions(&self, _: &StandardId) -> Vec<(Version, Digest)> {
-        Vec::new()
-    }
-
-    fn content(&self, _: &Digest) -> Option<Content> {
-        None
-    }
-
-    fn near(&self, _: &StandardId) -> Vec<StandardId> {
-        Vec::new()
-    }
-}
 
 /// The code list `a/list`, which a record beside it refers to.
 struct List(Content);
@@ -76,7 +61,7 @@ fn side(folder: &Path, which: &str) -> Side {
     let files = [(file.to_owned(), fs::read(&path).unwrap())].into();
     let (standard, version) = ("a/case".parse().unwrap(), if which == "old" { "1.0.0" } else { "1.0.1" });
     let package = Package { standard, version: version.parse().unwrap(), kind, files };
-    let catalog: &dyn Catalog = list.as_ref().map_or(&Nothing, |list| list);
+    let catalog: &dyn Catalog = list.as_ref().map_or(&EmptyCatalog, |list| list);
     let bundle = Bundle::seal(&package, catalog).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut side = Side::new(&bundle, true).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     side.name = which.into();
@@ -874,7 +859,7 @@ fn list(codes: &str) -> Option<Side> {
     let files = [("codes.csv".to_owned(), codes.as_bytes().to_vec())].into();
     let (standard, version) = ("a/list".parse().unwrap(), Version::new(1, 0, 0));
     let package = Package { standard, version, kind: Kind::CodeList, files };
-    Side::new(&Bundle::seal(&package, &Nothing).ok()?, true).ok()
+    Side::new(&Bundle::seal(&package, &EmptyCatalog).ok()?, true).ok()
 }
 
 proptest! {
@@ -1558,7 +1543,7 @@ fn readings_are_transformations_with_a_name() {
         let files = [("schema.json".to_owned(), schema.to_string().into_bytes())].into();
         let (standard, kind) = ("a/case".parse().unwrap(), Kind::Record);
         let package = Package { standard, version: version.parse().unwrap(), kind, files };
-        Bundle::seal(&package, &Nothing).unwrap()
+        Bundle::seal(&package, &EmptyCatalog).unwrap()
     };
     for (version_constants_pinned, bump) in [(true, Bump::Major), (false, Bump::Patch)] {
         let reading = Reading { version_constants_pinned, ..Reading::default() };

@@ -9,7 +9,7 @@ mod reader; // who takes a message, by the document alone
 
 use crate::support::{expect_file, python, root};
 use guiju_compat::{Budget, Bump, Inclusion, Side, Subject, Verdict, compare, pages};
-use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Package, Properties, Reading, StandardId};
+use guiju_model::{Bundle, EmptyCatalog, Kind, Package, Properties, Reading};
 use proptest::{prelude::*, test_runner::Config};
 use semver::Version;
 use serde_json::Value;
@@ -21,27 +21,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn versions(&self, _: &StandardId) -> Vec<(Version, Digest)> {
-        Vec::new()
-    }
-
-    fn content(&self, _: &Digest) -> Option<Content> {
-        None
-    }
-
-    fn near(&self, _: &StandardId) -> Vec<StandardId> {
-        Vec::new()
-    }
-}
-
 fn side(name: &str, text: &[u8], reading: &Reading) -> Result<Side, String> {
     let files = [("openapi.yaml".to_owned(), text.to_vec())].into();
     let (standard, version) = ("a/case".parse().unwrap(), Version::new(1, 0, 0));
     let package = Package { standard, version, kind: Kind::Contract, files };
-    let bundle = Bundle::seal(&package, &Nothing).map_err(|error| error.to_string())?;
+    let bundle = Bundle::seal(&package, &EmptyCatalog).map_err(|error| error.to_string())?;
     let mut side = Side::read(&bundle, reading).map_err(|error| error.to_string())?;
     side.name = name.into();
     Ok(side)

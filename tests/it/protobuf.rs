@@ -5,7 +5,7 @@
 
 use crate::support::{expect_file, python, root};
 use guiju_compat::{Budget, Bump, Side, Verdict, compare, page, pages};
-use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Package, StandardId};
+use guiju_model::{Bundle, EmptyCatalog, Kind, Package};
 use semver::Version;
 use serde_json::Value;
 use std::{
@@ -16,25 +16,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn versions(&self, _: &StandardId) -> Vec<(Version, Digest)> {
-        Vec::new()
-    }
-
-    fn content(&self, _: &Digest) -> Option<Content> {
-        None
-    }
-
-    fn near(&self, _: &StandardId) -> Vec<StandardId> {
-        Vec::new()
-    }
-}
-
 fn contract(files: BTreeMap<String, Vec<u8>>) -> Bundle {
     let (standard, version) = ("a/case".parse().unwrap(), Version::new(1, 0, 0));
-    Bundle::seal(&Package { standard, version, kind: Kind::Contract, files }, &Nothing).unwrap()
+    Bundle::seal(&Package { standard, version, kind: Kind::Contract, files }, &EmptyCatalog).unwrap()
 }
 
 fn side(folder: &Path, which: &str) -> Side {

@@ -1,8 +1,8 @@
 //! The bridge between wire and model: what goes out comes back the same, and what is damaged on its way is refused.
 
 use guiju_model::{
-    Bundle, Catalog, Content, Dependency, Digest, Dimension, Finding, Kind, MatchedIn, Package, Place, Report,
-    SearchHit, Severity, StandardId, StandardInfo, Status, Term, Text, VersionInfo, Waiver,
+    Bundle, Dependency, Digest, Dimension, EmptyCatalog, Finding, Kind, MatchedIn, Package, Place, Report, SearchHit,
+    Severity, StandardId, StandardInfo, Status, Term, Text, VersionInfo, Waiver,
 };
 use guiju_proto::{
     conformance, convert,
@@ -10,23 +10,6 @@ use guiju_proto::{
 };
 use semver::Version;
 use std::collections::BTreeMap;
-
-/// What lies nowhere.
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn versions(&self, _: &StandardId) -> Vec<(Version, Digest)> {
-        Vec::new()
-    }
-
-    fn content(&self, _: &Digest) -> Option<Content> {
-        None
-    }
-
-    fn near(&self, _: &StandardId) -> Vec<StandardId> {
-        Vec::new()
-    }
-}
 
 fn standard() -> StandardId {
     "bj.library/card".parse().expect("a name")
@@ -184,7 +167,7 @@ fn received(parts: &[registry::GetBundleResponse]) -> Result<Bundle, convert::Co
 
 #[test]
 fn a_bundle_in_parts_comes_back_the_same_or_not_at_all() {
-    let bundle = Bundle::seal(&package(), &Nothing).expect("a bundle");
+    let bundle = Bundle::seal(&package(), &EmptyCatalog).expect("a bundle");
     let parts: Vec<_> = convert::bundle_parts(&bundle).collect();
     assert_eq!(received(&parts), Ok(bundle));
     for missing in 0..parts.len() {

@@ -14,6 +14,24 @@ pub trait Catalog {
     fn near(&self, standard: &StandardId) -> Vec<StandardId>;
 }
 
+/// A catalog without standards, for what refers to none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EmptyCatalog;
+
+impl Catalog for EmptyCatalog {
+    fn versions(&self, _: &StandardId) -> Vec<(Version, Digest)> {
+        Vec::new()
+    }
+
+    fn content(&self, _: &Digest) -> Option<Content> {
+        None
+    }
+
+    fn near(&self, _: &StandardId) -> Vec<StandardId> {
+        Vec::new()
+    }
+}
+
 /// What a reference was resolved to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {

@@ -27,7 +27,7 @@ mod words; // kind, status, severity, quality dimension, share class, security l
 mod yaml; // YAML read as JSON, with the line of each value
 
 pub use canonical::{CanonicalError, canonical_csv, canonical_json};
-pub use catalog::{Bundle, BundleError, Catalog, Resolution, ResolveError, resolve};
+pub use catalog::{Bundle, BundleError, Catalog, EmptyCatalog, Resolution, ResolveError, resolve};
 pub use code_list::{CODE_LIST_COLUMNS, Code, CodeList, CodeListError, CodeRow};
 pub use committee::CommitteeChange;
 pub use date::{Date, DateError};

@@ -173,24 +173,8 @@ fn common_date(package: &Package) -> Result<Option<Date>, ExampleFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use guiju_model::{Catalog, Content, Digest, StandardId};
+    use guiju_model::EmptyCatalog;
     use semver::Version;
-
-    struct Nothing;
-
-    impl Catalog for Nothing {
-        fn versions(&self, _: &StandardId) -> Vec<(Version, Digest)> {
-            Vec::new()
-        }
-
-        fn content(&self, _: &Digest) -> Option<Content> {
-            None
-        }
-
-        fn near(&self, _: &StandardId) -> Vec<StandardId> {
-            Vec::new()
-        }
-    }
 
     const SCHEMA: &str = r#"{"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}, "on": {"format": "cn-resident-id"}}}"#;
 
@@ -199,7 +183,7 @@ mod tests {
         let files = files.chain([("schema.json".to_owned(), SCHEMA.as_bytes().to_vec())]).collect();
         let (standard, version) = ("a.b/c".parse().unwrap(), Version::new(1, 0, 0));
         let package = Package { standard, version, kind: Kind::Record, files };
-        let bundle = Bundle::seal(&package, &Nothing).unwrap();
+        let bundle = Bundle::seal(&package, &EmptyCatalog).unwrap();
         judge_examples(&bundle, &package).unwrap().iter().map(ToString::to_string).collect()
     }
 

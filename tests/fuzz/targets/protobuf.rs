@@ -4,7 +4,7 @@
 //! same both times.
 
 use guiju_compat::{Budget, Bump, Side, compare};
-use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Package, StandardId};
+use guiju_model::{Bundle, EmptyCatalog, Kind, Package};
 use semver::Version;
 
 pub fn run(data: &[u8]) {
@@ -30,7 +30,7 @@ fn side(text: &[u8]) -> Option<Side> {
         kind: Kind::Contract,
         files: [("test.proto".to_owned(), text.to_vec())].into(),
     };
-    let bundle = Bundle::seal(&package, &Nothing).ok()?;
+    let bundle = Bundle::seal(&package, &EmptyCatalog).ok()?;
     match Side::new(&bundle, true) {
         Ok(side) => Some(side),
         Err(error) => {
@@ -44,20 +44,4 @@ fn side(text: &[u8]) -> Option<Side> {
 #[allow(dead_code)] // the libFuzzer target has no use for it
 pub fn is_taken(data: &[u8]) -> bool {
     data.splitn(2, |byte| *byte == 0xff).all(|part| side(part).is_some())
-}
-
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn versions(&self, _: &StandardId) -> Vec<(Version, Digest)> {
-        Vec::new()
-    }
-
-    fn content(&self, _: &Digest) -> Option<Content> {
-        None
-    }
-
-    fn near(&self, _: &StandardId) -> Vec<StandardId> {
-        Vec::new()
-    }
 }

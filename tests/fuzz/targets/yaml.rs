@@ -2,7 +2,7 @@
 //!
 //! What is read as JSON says what JSON says. The contract is read, or refused with faults that have words, the same both times.
 
-use guiju_model::{Bundle, Catalog, Content, Digest, Kind, Package, StandardId, read_json_or_yaml};
+use guiju_model::{Bundle, EmptyCatalog, Kind, Package, read_json_or_yaml};
 use guiju_validator::openapi::Api;
 use semver::Version;
 use serde_json::Value;
@@ -40,28 +40,11 @@ fn sealed(data: &[u8]) -> Option<Bundle> {
         kind: Kind::Contract,
         files: [("openapi.yaml".to_owned(), data.to_vec())].into(),
     };
-    Bundle::seal(&package, &Nothing).ok()
+    Bundle::seal(&package, &EmptyCatalog).ok()
 }
 
 /// Whether it is taken, so that a seed tries more than the door.
 #[allow(dead_code)] // the libFuzzer target has no use for it
 pub fn is_taken(data: &[u8]) -> bool {
     sealed(data).is_some_and(|bundle| matches!(Api::read(&bundle), Ok(Some(_))))
-}
-
-/// A catalog in which nothing is published.
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn versions(&self, _: &StandardId) -> Vec<(Version, Digest)> {
-        Vec::new()
-    }
-
-    fn content(&self, _: &Digest) -> Option<Content> {
-        None
-    }
-
-    fn near(&self, _: &StandardId) -> Vec<StandardId> {
-        Vec::new()
-    }
 }
