@@ -52,6 +52,9 @@ pub struct Service {
     metrics: Metrics,
     check_streams: Places<Holder>,
     watch_streams: Places<Holder>,
+    compares: Places<Holder>,
+    /// Kibibytes of versions on their way.
+    transfers: Places<Holder>,
     /// Places for what runs off the threads that drive connections.
     work: Arc<Semaphore>,
     /// The log's size, each time it grows.
@@ -71,9 +74,24 @@ impl Service {
     ) -> Self {
         let (check_streams, watch_streams) =
             (Places::new(settings.check_streams_max), Places::new(settings.watch_streams_max));
+        let compares = Places::new(settings.compare_max.min(settings.work_max.div_ceil(2)));
+        let transfers = Places::new(settings.transfer_bytes_max >> 10);
         let work = Arc::new(Semaphore::new(settings.work_max.min(Semaphore::MAX_PERMITS)));
         let log_size = doorbell(registry.clone(), stopping.clone());
-        Self { registry, sequencer, denials, settings, metrics, check_streams, watch_streams, work, log_size, stopping }
+        Self {
+            registry,
+            sequencer,
+            denials,
+            settings,
+            metrics,
+            check_streams,
+            watch_streams,
+            compares,
+            transfers,
+            work,
+            log_size,
+            stopping,
+        }
     }
 
     /// The log's size, each time it grows.
@@ -148,6 +166,30 @@ impl Service {
         };
         self.metrics.shed(setting);
         Err(Refusal::new(Reason::TooManyStreams, why).into())
+    }
+
+    /// A place to compare versions.
+    fn comparing(&self, deed: &Deed) -> Result<Place<Holder>, Status> {
+        let why = match self.compares.take(deed.holder()) {
+            Ok(place) => return Ok(place),
+            Err(NoPlace::Full) => "as many versions are compared as `compare_max` allows",
+            Err(NoPlace::Share(_)) => "half of what `compare_max` allows is compared for you",
+        };
+        self.metrics.shed("compare_max");
+        Err(Refusal::new(Reason::Overloaded, why).into())
+    }
+
+    /// Room for so many bytes of a version that is sent in parts, either way, until they are where they belong.
+    fn room(&self, deed: &Deed, bytes: usize) -> Result<Place<Holder>, Status> {
+        let why = match self.transfers.take_many(deed.holder(), bytes.div_ceil(1 << 10)) {
+            Ok(place) => return Ok(place),
+            Err(NoPlace::Full) => "as many bytes of versions are on their way as `transfer_bytes_max` allows",
+            Err(NoPlace::Share(_)) => {
+                "half of what `transfer_bytes_max` allows is on its way for you; finish that first"
+            }
+        };
+        self.metrics.shed("transfer_bytes_max");
+        Err(Refusal::new(Reason::Overloaded, why).into())
     }
 
     /// Completes when a stream may not go on: what let it in holds no more, or this server has not reached a log that it shares for
@@ -272,7 +314,9 @@ fn doorbell(registry: Arc<Registry>, stopping: watch::Receiver<bool>) -> watch::
 fn part(document: &Bytes, offset: u64) -> (Bytes, u64) {
     const PART_BYTES: usize = 2 << 20;
     let from = usize::try_from(offset).unwrap_or(usize::MAX).min(document.len());
-    (document.slice(from..document.len().min(from.saturating_add(PART_BYTES))), document.len() as u64)
+    let part = &document[from..document.len().min(from.saturating_add(PART_BYTES))];
+    // A copy: an answer that nobody reads must not hold all of a document.
+    (Bytes::copy_from_slice(part), document.len() as u64)
 }
 
 fn reference(text: &str) -> Result<Reference, Refusal> {

@@ -74,6 +74,7 @@ struct Shares<K> {
 pub struct Place<K: Eq + Hash> {
     shares: Arc<Shares<K>>,
     holder: Option<K>,
+    count: usize,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -100,17 +101,23 @@ impl<K: Clone + Eq + Hash> Places<K> {
 
     /// Takes one; no share is counted of a holder who is not named.
     pub fn take(&self, holder: Option<K>) -> Result<Place<K>, NoPlace> {
+        self.take_many(holder, 1)
+    }
+
+    /// The same for so many as one; for more than a share, where the holder has none.
+    pub fn take_many(&self, holder: Option<K>, count: usize) -> Result<Place<K>, NoPlace> {
         let shares = &self.0;
+        let count = count.min(shares.most);
         let mut held = shares.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if holder.as_ref().and_then(|holder| held.get(holder)).is_some_and(|count| *count >= shares.most) {
+        if holder.as_ref().and_then(|holder| held.get(holder)).is_some_and(|held| held + count > shares.most) {
             return Err(NoPlace::Share(shares.most));
         }
-        let permit = shares.all.clone().try_acquire_owned().map_err(|_| NoPlace::Full)?;
+        let permit = shares.all.clone().try_acquire_many_owned(count as u32).map_err(|_| NoPlace::Full)?;
         if let Some(holder) = holder.clone() {
-            *held.entry(holder).or_default() += 1;
+            *held.entry(holder).or_default() += count;
         }
         drop(held);
-        Ok(Place { shares: shares.clone(), holder, _permit: permit })
+        Ok(Place { shares: shares.clone(), holder, count, _permit: permit })
     }
 }
 
@@ -119,7 +126,7 @@ impl<K: Eq + Hash> Drop for Place<K> {
         let Some(holder) = self.holder.take() else { return };
         let mut held = self.shares.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = held.get_mut(&holder) {
-            *count -= 1;
+            *count -= self.count;
             if *count == 0 {
                 held.remove(&holder);
             }

@@ -143,6 +143,12 @@ settings! {
     check_streams_max: usize = "64", "COUNT";
     /// Streams that watch the log, at a time. One more is refused with RESOURCE_EXHAUSTED. Shared as the streams that check.
     watch_streams_max: usize = "4096", "COUNT";
+    /// Comparisons of versions at a time, each of which may take a core and a good deal of memory; never more than half of `work_max`. One
+    /// more is refused with RESOURCE_EXHAUSTED. Shared as the streams that check.
+    compare_max: usize = "16", "COUNT";
+    /// Bytes of versions on their way in parts, either way, until they are published or read. More is refused with RESOURCE_EXHAUSTED.
+    /// Shared as the streams that check.
+    transfer_bytes_max: usize = "268435456", "BYTES";
     /// Questions at a time that may wait for the disk or take their time, publications among them. One more is refused with
     /// RESOURCE_EXHAUSTED and told when to try again, so that those under way are answered in time.
     work_max: usize = "256", "COUNT";

@@ -159,7 +159,7 @@ table! {
     TooManyStreams = "TOO_MANY_STREAMS", ResourceExhausted, 429, LATER,
         "as many streams check records, or watch, as `check_streams_max` or `watch_streams_max` allows, or the caller has half of them", "try again later";
     Overloaded = "OVERLOADED", ResourceExhausted, 429, LATER,
-        "the server does as much at a time as `work_max` allows", "try again after the time that `RetryInfo` names";
+        "the server does as much at a time as `work_max`, `compare_max` or `transfer_bytes_max` allows", "try again after the time that `RetryInfo` names";
     SlowReader = "SLOW_READER", ResourceExhausted, 429, None,
         "the caller read too slowly for the stream to go on", "for Watch, go on from the index after the last entry";
     StreamIdle = "STREAM_IDLE", DeadlineExceeded, 408, None,
@@ -179,6 +179,8 @@ table! {
     ViewUnavailable = "VIEW_UNAVAILABLE", Unavailable, 503, LATER,
         "what the server knows of the log cannot be read; a mutation may have taken effect",
         "the operator restarts the server, which rebuilds it; then send it again";
+    LogDamaged = "LOG_DAMAGED", DataLoss, 500, None,
+        "what the log holds is not what was written, so it is not served", "the operator runs `guiju-server verify`, which names it and mends it from another copy";
     ShuttingDown = "SHUTTING_DOWN", Unavailable, 503, LATER,
         "the server is about to stop", "connect again";
     Internal = "INTERNAL", Internal, 500, None,
@@ -339,6 +341,7 @@ impl From<StoreError> for Refusal {
                 | LogError::Unavailable { .. }
                 | LogError::Denied { .. },
             ) => Reason::LogUnavailable,
+            StoreError::Log(LogError::Damaged { .. }) | StoreError::LogShorter { .. } => Reason::LogDamaged,
             StoreError::View(_) => Reason::ViewUnavailable,
             _ => Reason::Internal,
         };
@@ -355,6 +358,10 @@ impl From<SequencerError> for Refusal {
             }
             SequencerError::Proof(ProofError::TooLarge { .. }) => Self::new(Reason::BeyondLog, message),
             SequencerError::Log(error) => StoreError::Log(error).into(),
+            SequencerError::Changed { .. } | SequencerError::Diverged { .. } => {
+                tracing::error!("{message}");
+                Self::new(Reason::LogDamaged, Reason::LogDamaged.row().meaning)
+            }
             _ => StoreError::Broken(message).into(),
         }
     }

@@ -10,19 +10,27 @@ use prost_types::Any;
 /// A verdict beside a refusal travels in a header.
 const ATTACHED_BYTES_MAX: usize = 3 << 10;
 const RECORD_BYTES_MAX: usize = 512;
+/// Changes in an answer; a message holds twice as much.
+const CHANGES_BYTES_MAX: usize = 2 << 20;
 
-/// The verdict as an answer.
+/// The verdict as an answer; of more changes than fit one it tells the first.
 pub fn whole(verdict: &Verdict) -> wire::Verdict {
+    let mut bytes = 0;
+    let fits = |change: &wire::Change| {
+        bytes += change.encoded_len() + 8;
+        bytes <= CHANGES_BYTES_MAX
+    };
+    let changes: Vec<wire::Change> = verdict.changes.iter().map(change).take_while(fits).collect();
     wire::Verdict {
+        is_cut: changes.len() < verdict.changes.len(),
+        changes,
         old: verdict.old.clone(),
         new: verdict.new.clone(),
         reading: verdict.reading.clone(),
         bump: bump(verdict.bump).into(),
         old_in_new: Some(inclusion(&verdict.old_in_new)),
         new_in_old: Some(inclusion(&verdict.new_in_old)),
-        changes: verdict.changes.iter().map(change).collect(),
         forbidden: verdict.forbidden,
-        is_cut: false,
     }
 }
 

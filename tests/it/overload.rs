@@ -122,6 +122,36 @@ async fn what_is_too_much_is_told_when_to_come_again() {
 }
 
 /// Whoever says nothing, or too little to be understood, keeps no connection; whoever has spoken does.
+/// Versions that are sent in parts and never finished take no more than the bytes that are set aside for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_on_their_way_take_bounded_memory() {
+    let server = Server::start_with(&["--transfer-bytes-max", "16777216", "--stream-idle-timeout", "10s"]);
+    let mut client = registry(&server).await;
+    let parts = || {
+        let content = vec![b'x'; 13 << 20];
+        let file = guiju_proto::registry::File { path: "examples/conforming/1.json".into(), content: content.into() };
+        let request = PublishRequest { files: vec![file], ..submission("1.0.0", SCHEMA) };
+        guiju_proto::convert::package_parts(request).collect::<Vec<_>>()
+    };
+    // As large as what one caller may have, and more than is left for it besides.
+    let (sender, receiver) = mpsc::channel(64);
+    for part in parts().into_iter().take(5) {
+        sender.send(part).await.expect("it waits");
+    }
+    let mut other = client.clone();
+    let stalled = tokio::spawn(async move { other.publish_parts(ReceiverStream::new(receiver)).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let answer = client.publish_parts(tokio_stream::iter(parts())).await;
+    refused(answer, Code::ResourceExhausted, "OVERLOADED");
+    let answer = stalled.await.expect("it ends");
+    refused(answer, Code::DeadlineExceeded, "STREAM_IDLE");
+    drop(sender);
+    // Once that one was cut off there is room again; what is too large for a record is told as such.
+    let answer = client.publish_parts(tokio_stream::iter(parts())).await;
+    refused(answer, Code::InvalidArgument, "BAD_FILE");
+    client.publish(submission("1.0.0", SCHEMA)).await.expect("published");
+}
+
 #[test]
 fn a_connection_from_which_nothing_comes_is_closed() {
     let server = Server::start_with(&["--request-timeout", "1s"]);

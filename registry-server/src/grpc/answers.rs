@@ -28,7 +28,7 @@ type LastWord = Arc<Mutex<Option<Status>>>;
 pub fn answers<T>(patience: Duration) -> (Teller<T>, Answers<T>) {
     let (sender, receiver) = mpsc::channel(WAITING);
     let last = LastWord::default();
-    (Teller { sender, last: last.clone(), patience }, Answers { receiver, last })
+    (Teller { sender, last: last.clone(), patience }, Answers { receiver, last, _kept: None })
 }
 
 pub struct Teller<T> {
@@ -77,6 +77,14 @@ impl<T> Teller<T> {
 pub struct Answers<T> {
     receiver: mpsc::Receiver<T>,
     last: LastWord,
+    _kept: Option<Box<dyn Send>>,
+}
+
+impl<T> Answers<T> {
+    /// Holds something until the caller has read all, or is gone.
+    pub fn keeping(self, kept: impl Send + 'static) -> Self {
+        Self { _kept: Some(Box::new(kept)), ..self }
+    }
 }
 
 impl<T> Stream for Answers<T> {

@@ -12,15 +12,19 @@ use crate::{
     verdict,
 };
 use guiju_compat::Fit;
-use guiju_model::{Kind, Namespace, Package, Reference, StandardId, Status as VersionStatus};
+use guiju_model::{Kind, Namespace, Package, Reference, StandardId, Status as VersionStatus, Text};
 use guiju_proto::{
     convert::{self, ConvertError, PackageReceiver, parsed},
     registry::{self as wire, registry_server::Registry},
 };
+use prost::Message as _;
+use tokio::time::timeout;
 use tonic::{Request, Response, Status, Streaming};
 
 /// What the files of a version hold at most, in bytes.
 const VERSION_BYTES_MAX: usize = 64 << 20;
+/// Warnings in an answer, which holds a verdict besides.
+const WARNINGS_BYTES_MAX: usize = 1 << 20;
 const PAGE_SIZE: u32 = 100;
 const PAGE_SIZE_MAX: u32 = 1000;
 const HITS: u32 = 20;
@@ -43,7 +47,10 @@ impl Registry for Service {
     ) -> Answer<wire::PublishPartsResponse> {
         let (deed, mut parts) = self.called(request);
         let mut receiver = PackageReceiver::new(VERSION_BYTES_MAX);
-        while let Some(part) = parts.message().await.map_err(status::explained)? {
+        let (idle, mut room) = (self.settings.stream_idle_timeout, Vec::new());
+        let silent = |_| Status::from(Refusal::new(Reason::StreamIdle, format!("no message came for {idle:?}")));
+        while let Some(part) = timeout(idle, parts.message()).await.map_err(silent)?.map_err(status::explained)? {
+            room.push(self.room(&deed, part.encoded_len())?);
             receiver.take(part).map_err(Refusal::from)?;
         }
         let request = receiver.finish().map_err(Refusal::from)?;
@@ -98,8 +105,11 @@ impl Registry for Service {
         let reference = reference(&text)?;
         let caller = self.meant(&deed, reference.standard()).await?;
         let bundle = self.ask_as(caller, move |registry| registry.bundle(&reference, with_examples)).await?;
+        let bytes = bundle.contents().flat_map(|content| content.files.values()).map(Vec::len).sum();
+        let room = self.room(&deed, bytes)?;
         let open = self.metrics.open_stream("GetBundle");
         let (teller, answers) = answers(self.settings.stream_idle_timeout);
+        let answers = answers.keeping(room);
         tokio::spawn(async move {
             let _open = open;
             for part in convert::bundle_parts(&bundle) {
@@ -187,7 +197,12 @@ impl Registry for Service {
         let (old, new) = (one("old", &old)?, one("new", &new)?);
         self.meant(&deed, old.standard()).await?;
         let caller = self.meant(&deed, new.standard()).await?;
-        let verdict = self.ask_as(caller, move |registry| registry.compare(&old, &new)).await?;
+        let place = self.comparing(&deed)?;
+        let compare = move |registry: &crate::registry::Registry| {
+            let _place = place;
+            registry.compare(&old, &new)
+        };
+        let verdict = self.ask_as(caller, compare).await?;
         Ok(Response::new(wire::CompareResponse { verdict: Some(verdict::whole(&verdict)) }))
     }
 
@@ -198,7 +213,12 @@ impl Registry for Service {
         };
         let submission = submission(candidate)?;
         let caller = deed.on(submission.package.standard.namespace()).map_err(Refusal::from)?;
-        let findings = self.ask(move |registry| registry.can_publish(&caller, &submission)).await?;
+        let place = self.comparing(&deed)?;
+        let judge = move |registry: &crate::registry::Registry| {
+            let _place = place;
+            registry.can_publish(&caller, &submission)
+        };
+        let findings = self.ask(judge).await?;
         let Findings { judged, affected, .. } = findings;
         let affected_profiles = affected.iter().map(verdict::narrowing).collect();
         let Some(judged) = judged else {
@@ -248,7 +268,7 @@ impl Service {
         if receipt.is_new && !dry_run {
             self.metrics.published();
         }
-        let (warnings_en, warnings_zh) = receipt.warnings.into_iter().map(|text| (text.en, text.zh)).unzip();
+        let (warnings_en, warnings_zh) = warnings(receipt.warnings).into_iter().map(|text| (text.en, text.zh)).unzip();
         let version = Some(receipt.version.into());
         let Findings { judged, affected, .. } = &receipt.findings;
         let verdict = judged.as_ref().map(|judged| verdict::whole(&judged.verdict));
@@ -262,6 +282,25 @@ impl Service {
             affected_profiles,
         })
     }
+}
+
+/// As many as fit an answer, and how many more there are.
+fn warnings(mut all: Vec<Text>) -> Vec<Text> {
+    let mut bytes = 0;
+    let fitting = all.iter().take_while(|text| {
+        bytes += text.en.len() + text.zh.len() + 16;
+        bytes <= WARNINGS_BYTES_MAX
+    });
+    let (fitting, count) = (fitting.count(), all.len());
+    if fitting < count {
+        all.truncate(fitting);
+        let more = count - fitting;
+        all.push(Text {
+            en: format!("{more} more warnings do not fit this answer; `guiju lint` shows all"),
+            zh: format!("另有 {more} 条警告未列出；`guiju lint` 可显示全部"),
+        });
+    }
+    all
 }
 
 /// Follows the log for one caller.
