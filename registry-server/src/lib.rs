@@ -37,4 +37,5 @@ mod witnesses; // those who cosign ours
 
 pub use commands::run;
 pub use fault::Fault;
+pub use mirror::Held;
 pub use upkeep::Exported;

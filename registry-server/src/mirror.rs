@@ -11,28 +11,30 @@
 //! - What does not follow from what is held (another key, a log that was cut or rewritten) ends the following for good, loudly;
 //!   what was proved before is served on.
 
+mod held; // what is believed of the other log
+
+pub use held::{Held, verify};
+
 use crate::{
     Fault,
     contents::named,
-    disk::{self, Files},
     log::Append,
     metrics::Metrics,
     registry::{Follows, Registry, TAKEN_OVER},
     settings::Settings,
     witness::read_policy,
 };
-use guiju::{
-    ConnectOptions, HeldLog, Leaf, LogDemands, LogSource, Registry as Upstream, RegistryError, Token, log_head,
-};
-use guiju_model::{Digest, StandardId};
+use guiju::{ConnectOptions, Leaf, LogDemands, LogSource, Registry as Upstream, RegistryError, Token, log_head};
+use guiju_model::{Dependency, Digest, Manifest, StandardId, VersionInfo};
 use guiju_proto::log::{Entry, Mirrored, entry::Event};
 use guiju_tlog::{Checkpoint, Edge, Hash, Policy, follow};
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
-    path::{Path, PathBuf},
+    ops::Range,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -41,6 +43,8 @@ use tokio::{sync::watch, time::sleep};
 /// Entries proved and taken over at once.
 const SPAN: u64 = 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Entries with their documents, held at a time.
+const BATCH_BYTES: usize = 16 << 20;
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
 /// How the following goes, for whoever asks.
@@ -105,13 +109,6 @@ impl From<RegistryError> for Stop {
     }
 }
 
-/// What is believed of the other log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Held {
-    log: HeldLog,
-    edge: Edge,
-}
-
 impl Mirror {
     /// Follows what the settings name, if they name one, until the server stops.
     pub fn start(
@@ -137,8 +134,8 @@ impl Mirror {
             tracing::warn!(%url, "`upstream_policy` names no key: the first that is seen is believed, and every later one must follow from it");
         }
         upstream_options(settings)?;
-        let held = held_path(&settings.data);
-        read(&held)?;
+        let held = held::path(&settings.data);
+        held::read(&held)?;
         registry.follow(Follows {
             upstream: url.clone(),
             theirs: settings.upstream_namespaces.0.clone(),
@@ -242,19 +239,24 @@ impl Mirror {
 
     /// From what is held to the log's checkpoint now.
     async fn round(&self, upstream: &Upstream) -> Result<(), Stop> {
-        let held = read(&self.held).map_err(|fault| Stop::Away(fault.to_string()))?;
+        let held = held::read(&self.held).map_err(|fault| Stop::Away(fault.to_string()))?;
         let head = log_head(upstream, held.as_ref().map(|held| &held.log), &self.demands).await?;
-        let mut edge = held.as_ref().map(|held| held.edge.clone()).unwrap_or_default();
+        // With other namespaces than before what was passed over is wanted now: the log is proved from its beginning again.
+        let sought = self.follows().to_text();
+        let is_sought =
+            held::sought(&self.held).map_err(|fault| Stop::Away(fault.to_string()))?.as_ref() == Some(&sought);
+        let edge = held.as_ref().filter(|_| is_sought).map(|held| held.edge.clone());
+        let mut edge = edge.unwrap_or_default();
         self.change(|state| (state.size, state.followed) = (head.checkpoint.size, edge.size()));
         while edge.size() < head.checkpoint.size {
             let leaves = self.span(upstream, &mut edge, &head.checkpoint).await?;
             let first = edge.size() - leaves.len() as u64;
-            self.take_over(upstream, &head.checkpoint.origin, first, leaves).await?;
+            self.take_over(upstream, &head.checkpoint, first, leaves).await?;
             self.change(|state| state.followed = edge.size());
         }
         let held = Held { log: head, edge };
         let (path, text) = (self.held.clone(), held.to_text());
-        blocking(move || keep(&path, &text).map_err(|error| error.to_string())).await
+        blocking(move || held::keep(&path, &text, &sought).map_err(|error| error.to_string())).await
     }
 
     /// The next entries, proved to be in the checkpoint, which then are in the edge.
@@ -284,55 +286,191 @@ impl Mirror {
         Ok(leaves)
     }
 
-    /// Appends those that concern us, with the documents that they name.
-    async fn take_over(&self, upstream: &Upstream, origin: &str, first: u64, leaves: Vec<Leaf>) -> Result<(), Stop> {
-        let mut appends = Vec::new();
+    /// Appends those that concern us, with the documents that they name and the versions that they refer to.
+    async fn take_over(
+        &self,
+        upstream: &Upstream,
+        head: &Checkpoint,
+        first: u64,
+        leaves: Vec<Leaf>,
+    ) -> Result<(), Stop> {
+        let mut batch = Batch::default();
         for (index, leaf) in (first..).zip(leaves) {
             let Leaf::Entry(bytes) = leaf else { continue };
-            let unreadable = |why: String| Stop::Distrust(format!("entry {index} cannot be read: {why}"));
-            let entry = Entry::decode(&*bytes).map_err(|why| unreadable(why.to_string()))?.meaning();
-            let Some(standard) = self.concerned(&entry).map_err(unreadable)? else { continue };
-            let operation_id = operation(origin, index);
-            let (registry, asked) = (self.registry.clone(), operation_id.clone());
-            if blocking(move || registry.has_operation(&asked).map_err(|error| error.to_string())).await? {
+            let entry = meaning(index, &bytes)?;
+            if !self.concerns(&entry, &batch).map_err(|why| unreadable(index, &why))? {
                 continue;
             }
-            let blobs = self.documents(upstream, &bytes).await?;
-            self.is_no_other(&entry, &standard)?;
-            let event = Event::Mirrored(Mirrored { origin: origin.into(), index, entry: bytes.into() });
-            let ours = Entry {
-                operation_id: operation_id.clone(),
-                time_ms: now_s() * 1000,
-                principal: PRINCIPAL.into(),
-                event: Some(event),
-                // It can be made of what the other log shows.
-                ..Entry::default()
-            };
-            appends.push(Append { operation_id, entry: ours.encode_to_vec(), blobs });
+            if self.operation_for(&head.origin, index, &bytes).await?.is_none() {
+                continue;
+            }
+            self.take_with_dependencies(upstream, head, (index, bytes), &mut batch).await?;
+            if batch.bytes > BATCH_BYTES {
+                self.append(&mut batch).await?;
+            }
         }
-        let (registry, count) = (self.registry.clone(), appends.len());
-        blocking(move || registry.take_over(&appends).map_err(|error| error.to_string())).await?;
-        if count > 0 {
-            tracing::info!(entries = count, until = first, "taken over from {}", self.url());
+        self.append(&mut batch).await
+    }
+
+    /// An entry, and before it what it refers to and this registry has not, from whatever namespace: without that nobody could check
+    /// by it.
+    async fn take_with_dependencies(
+        &self,
+        upstream: &Upstream,
+        head: &Checkpoint,
+        wanted: (u64, Vec<u8>),
+        batch: &mut Batch,
+    ) -> Result<(), Stop> {
+        let before = wanted.0;
+        let mut waiting = vec![wanted];
+        while let Some((index, bytes)) = waiting.pop() {
+            let entry = meaning(index, &bytes)?;
+            let blobs = self.documents(upstream, &bytes).await?;
+            if let Some(missing) = self.missing(&entry, &blobs, batch)? {
+                let info = version_there(upstream, &missing).await?;
+                let theirs = proved(upstream, head, info.log_index).await?;
+                let is_it = matches!(meaning(info.log_index, &theirs)?.event, Some(Event::VersionPublished(event))
+                    if event.manifest.as_ref() == missing.digest.as_bytes().as_slice());
+                if !is_it || info.log_index >= index {
+                    let (standard, version) = (missing.standard, missing.version);
+                    return Err(Stop::Distrust(format!(
+                        "entry {} does not publish {standard} {version}",
+                        info.log_index
+                    )));
+                }
+                waiting.extend([(index, bytes), (info.log_index, theirs)]);
+                continue;
+            }
+            self.is_no_other(&entry)?;
+            let published = match &entry.event {
+                Some(Event::VersionPublished(event)) => Some((event.standard.clone(), event.version.clone())),
+                _ => None,
+            };
+            let Some(operation_id) = self.operation_for(&head.origin, index, &bytes).await? else { continue };
+            batch.push(operation_id, &head.origin, index, bytes, blobs);
+            let Some(published) = published else { continue };
+            batch.versions.insert(published.clone());
+            if index < before {
+                self.steps_since(upstream, head, &published, index + 1..before, batch).await?;
+            }
         }
         Ok(())
     }
 
-    /// The standard that an entry is about, where it is one that is taken over.
-    fn concerned(&self, entry: &Entry) -> Result<Option<StandardId>, String> {
-        let name = match &entry.event {
-            Some(Event::VersionPublished(event)) => &event.standard,
-            Some(Event::StatusChanged(event)) => &event.standard,
-            Some(_) => return Ok(None),
+    /// What became of a version that is taken over later than in its turn.
+    async fn steps_since(
+        &self,
+        upstream: &Upstream,
+        head: &Checkpoint,
+        (standard, version): &(String, String),
+        mut range: Range<u64>,
+        batch: &mut Batch,
+    ) -> Result<(), Stop> {
+        while !range.is_empty() {
+            let leaves = upstream.published_leaves(range.start).await?;
+            if leaves.is_empty() {
+                return Ok(());
+            }
+            for (index, leaf) in range.clone().zip(&leaves) {
+                let Leaf::Entry(bytes) = leaf else { continue };
+                let is_step = matches!(meaning(index, bytes)?.event, Some(Event::StatusChanged(step))
+                    if step.standard == *standard && step.version == *version);
+                if !is_step {
+                    continue;
+                }
+                let bytes = proved(upstream, head, index).await?;
+                if let Some(operation_id) = self.operation_for(&head.origin, index, &bytes).await? {
+                    batch.push(operation_id, &head.origin, index, bytes, Vec::new());
+                }
+            }
+            range.start += leaves.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// The operation by which an entry is taken over; none where it was. Where another stands at its place, of a history that was followed
+    /// before somebody began anew with that log, it is an operation of its own.
+    async fn operation_for(&self, origin: &str, index: u64, entry: &[u8]) -> Result<Option<String>, Stop> {
+        let usual = operation(origin, index);
+        let Some(made) = self.made_by(&usual).await? else { return Ok(Some(usual)) };
+        let is_it = |made: &[u8]| {
+            let event = Entry::decode(made).ok().and_then(|made| made.event);
+            matches!(event, Some(Event::Mirrored(mirrored)) if mirrored.entry.as_ref() == entry)
+        };
+        if is_it(&made) {
+            return Ok(None);
+        }
+        let hash: String = Sha256::digest(entry)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let other = format!("{usual}-{hash}");
+        Ok(self.made_by(&other).await?.is_none().then_some(other))
+    }
+
+    async fn made_by(&self, operation_id: &str) -> Result<Option<Vec<u8>>, Stop> {
+        let (registry, asked) = (self.registry.clone(), operation_id.to_owned());
+        blocking(move || registry.made_by(&asked).map_err(|error| error.to_string())).await
+    }
+
+    async fn append(&self, batch: &mut Batch) -> Result<(), Stop> {
+        let Batch { appends, until, .. } = std::mem::take(batch);
+        let (registry, count) = (self.registry.clone(), appends.len());
+        blocking(move || registry.take_over(&appends).map_err(|error| error.to_string())).await?;
+        if count > 0 {
+            tracing::info!(entries = count, until, "taken over from {}", self.url());
+        }
+        Ok(())
+    }
+
+    /// A version that an entry's refers to and that is neither here nor about to be.
+    fn missing(&self, entry: &Entry, blobs: &[Vec<u8>], batch: &Batch) -> Result<Option<Dependency>, Stop> {
+        let Some(Event::VersionPublished(event)) = &entry.event else { return Ok(None) };
+        let Ok(digest) = <[u8; 32]>::try_from(event.manifest.as_ref()).map(Digest::from_bytes) else {
+            return Err(Stop::Distrust("it holds a malformed digest".into()));
+        };
+        let here = blobs.iter().find(|blob| Digest::of(blob) == digest).cloned();
+        let bytes = match here {
+            Some(bytes) => Some(bytes),
+            None => self.registry.blob(&digest).map_err(|error| Stop::Away(error.to_string()))?,
+        };
+        let manifest = Manifest::from_canonical(&bytes.unwrap_or_default())
+            .map_err(|why| Stop::Distrust(format!("the manifest of `{}`: {why}", event.standard)))?;
+        for dependency in manifest.dependencies {
+            let is_coming = batch.versions.contains(&(dependency.standard.to_string(), dependency.version.to_string()));
+            let found = self.registry.version_here(&dependency.standard, &dependency.version);
+            let is_here = found.map_err(|error| Stop::Away(error.to_string()))?.is_some();
+            if !is_coming && !is_here {
+                return Ok(Some(dependency));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether an entry is about a version that is taken over: of a namespace that is followed, or one that such a version refers to.
+    fn concerns(&self, entry: &Entry, batch: &Batch) -> Result<bool, String> {
+        let (name, changed) = match &entry.event {
+            Some(Event::VersionPublished(event)) => (&event.standard, None),
+            Some(Event::StatusChanged(event)) => (&event.standard, Some(&event.version)),
+            Some(_) => return Ok(false),
             None => return Err("it is of a kind that this server does not know; use a newer one".into()),
         };
         let standard: StandardId = name.parse().map_err(|why| format!("`{name}`: {why}"))?;
-        let follows = Follows {
-            upstream: String::new(),
+        let follows = self.follows();
+        if follows.takes(standard.namespace()) {
+            return Ok(true);
+        }
+        let Some(version) = changed else { return Ok(false) };
+        let is_ours = follows.ours.iter().any(|prefix| standard.namespace().is_under(prefix));
+        let is_coming = batch.versions.contains(&(name.clone(), version.clone()));
+        let version = version.parse().map_err(|why| format!("`{version}`: {why}"))?;
+        let is_here = self.registry.version_here(&standard, &version).map_err(|error| error.to_string())?.is_some();
+        Ok(!is_ours && (is_coming || is_here))
+    }
+
+    fn follows(&self) -> Follows {
+        Follows {
+            upstream: self.url().to_owned(),
             theirs: self.settings.upstream_namespaces.0.clone(),
             ours: self.settings.own_namespaces.0.clone(),
-        };
-        Ok(follows.takes(standard.namespace()).then_some(standard))
+        }
     }
 
     /// All documents that an entry names and our log has not.
@@ -368,12 +506,13 @@ impl Mirror {
     }
 
     /// A version that stands here under the same number with other content came from elsewhere.
-    fn is_no_other(&self, entry: &Entry, standard: &StandardId) -> Result<(), Stop> {
+    fn is_no_other(&self, entry: &Entry) -> Result<(), Stop> {
         let Some(Event::VersionPublished(event)) = &entry.event else { return Ok(()) };
-        let Ok(version) = event.version.parse() else {
-            return Err(Stop::Distrust(format!("`{}` is no version", event.version)));
+        let (Ok(standard), Ok(version)) = (event.standard.parse::<StandardId>(), event.version.parse()) else {
+            return Err(Stop::Distrust(format!("`{}` {} is no version", event.standard, event.version)));
         };
-        let standing = self.registry.version_here(standard, &version).map_err(|error| Stop::Away(error.to_string()))?;
+        let standing =
+            self.registry.version_here(&standard, &version).map_err(|error| Stop::Away(error.to_string()))?;
         match standing.filter(|info| info.digest.as_bytes().as_slice() != event.manifest.as_ref()) {
             Some(_) => Err(Stop::Distrust(format!(
                 "`{standard}` {version} was published here with other content; name its namespace in `own_namespaces`"
@@ -381,6 +520,60 @@ impl Mirror {
             None => Ok(()),
         }
     }
+}
+
+/// What is about to be appended.
+#[derive(Default)]
+struct Batch {
+    appends: Vec<Append>,
+    bytes: usize,
+    /// The index there of the last.
+    until: u64,
+    /// Standards and versions that are published in it.
+    versions: BTreeSet<(String, String)>,
+}
+
+impl Batch {
+    fn push(&mut self, operation_id: String, origin: &str, index: u64, bytes: Vec<u8>, blobs: Vec<Vec<u8>>) {
+        let event = Event::Mirrored(Mirrored { origin: origin.into(), index, entry: bytes.into() });
+        let ours = Entry {
+            operation_id: operation_id.clone(),
+            time_ms: now_s() * 1000,
+            principal: PRINCIPAL.into(),
+            event: Some(event),
+            // It can be made of what the other log shows.
+            ..Entry::default()
+        };
+        let entry = ours.encode_to_vec();
+        self.bytes += entry.len() + blobs.iter().map(Vec::len).sum::<usize>();
+        self.until = index;
+        self.appends.push(Append { operation_id, entry, blobs });
+    }
+}
+
+fn meaning(index: u64, bytes: &[u8]) -> Result<Entry, Stop> {
+    Ok(Entry::decode(bytes).map_err(|why| unreadable(index, &why.to_string()))?.meaning())
+}
+
+fn unreadable(index: u64, why: &str) -> Stop {
+    Stop::Distrust(format!("entry {index} cannot be read: {why}"))
+}
+
+/// Where the other log published a version.
+async fn version_there(upstream: &Upstream, wanted: &Dependency) -> Result<VersionInfo, Stop> {
+    let (_, versions) = upstream.versions(&wanted.standard).await?;
+    let found = versions.into_iter().find(|info| info.version == wanted.version);
+    found.ok_or_else(|| {
+        Stop::Away(format!("it has no {} {}, which a version refers to", wanted.standard, wanted.version))
+    })
+}
+
+/// An entry out of its turn, proved to be in the checkpoint.
+async fn proved(upstream: &Upstream, head: &Checkpoint, index: u64) -> Result<Vec<u8>, Stop> {
+    let proved = upstream.proved_entry(index, head.size).await?;
+    let shown = proved.proof.shows_entry(&proved.entry, index, head.size, head.root);
+    shown.map_err(|why| Stop::Distrust(format!("entry {index}: {why}")))?;
+    Ok(proved.entry)
 }
 
 /// Who is named in the entries that hold another log's.
@@ -408,54 +601,4 @@ fn operation(origin: &str, index: u64) -> String {
 
 fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-impl Held {
-    fn to_text(&self) -> String {
-        let HeldLog { first_key, current_key, checkpoint } = &self.log;
-        let edge: String = self.edge.hashes().iter().map(|hash| format!("edge {hash}\n")).collect();
-        let text = format!("first {first_key}\ncurrent {current_key}\n{edge}\n{checkpoint}");
-        format!("{}\n{text}", Digest::of(text.as_bytes()))
-    }
-
-    fn of_text(text: &str) -> Option<Self> {
-        let (digest, text) = text.split_once('\n')?;
-        if Digest::of(text.as_bytes()).to_string() != digest {
-            return None;
-        }
-        let (head, checkpoint) = text.split_once("\n\n")?;
-        let checkpoint: Checkpoint = checkpoint.parse().ok()?;
-        let mut lines = head.lines();
-        let first_key = lines.next()?.strip_prefix("first ")?.parse().ok()?;
-        let current_key = lines.next()?.strip_prefix("current ")?.parse().ok()?;
-        let hashes = lines.map(|line| line.strip_prefix("edge ")?.parse().ok()).collect::<Option<_>>()?;
-        let edge = Edge::kept(checkpoint.size, hashes)?;
-        (edge.root() == checkpoint.root).then_some(Self { log: HeldLog { first_key, current_key, checkpoint }, edge })
-    }
-}
-
-/// What is wrong with what a mirror holds of the other log, if anything is.
-pub fn verify(data: &Path) -> Option<String> {
-    read(&held_path(data)).err().map(|fault| fault.to_string())
-}
-
-fn held_path(data: &Path) -> PathBuf {
-    data.join("mirror/held")
-}
-
-/// What is held, if anything is.
-fn read(path: &Path) -> Result<Option<Held>, Fault> {
-    let hint = "put it back from where it is kept safe, or move it away: then the other log is proved from its beginning again, \
-                and the key that it names now is believed";
-    let text =
-        disk::read_text(&Files, path).map_err(|error| Fault::new(format!("{}: {error}", path.display()), hint))?;
-    text.map(|text| Held::of_text(&text).ok_or_else(|| Fault::new(format!("{} is damaged", path.display()), hint)))
-        .transpose()
-}
-
-fn keep(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        disk::make_folder(&Files, folder, 0o777)?;
-    }
-    disk::write_durably(&Files, path, text.as_bytes(), 0o644)
 }

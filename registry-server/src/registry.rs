@@ -289,6 +289,8 @@ pub struct Registry {
     /// Held by the one thread that lets the view take something in; since when it is certain that the view has all.
     taking_in: Mutex<()>,
     whole_as_of: Mutex<Option<Instant>>,
+    /// When a log that is shared last gave no answer, and why.
+    unanswered: Mutex<Option<(Instant, String)>>,
     view_path: PathBuf,
     clock_ms: fn() -> u64,
     queue: Queue,
@@ -318,6 +320,16 @@ impl Follows {
     pub fn takes(&self, namespace: &Namespace) -> bool {
         let under = |all: &[Namespace]| all.iter().any(|prefix| namespace.is_under(prefix));
         !under(&self.ours) && (self.theirs.is_empty() || under(&self.theirs))
+    }
+
+    /// What is taken over, the same for the same settings.
+    pub fn to_text(&self) -> String {
+        let line = |word: &str, names: &[Namespace]| -> String {
+            let mut names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            names.sort();
+            names.iter().map(|name| format!("{word} {name}\n")).collect()
+        };
+        format!("{}{}", line("theirs", &self.theirs), line("ours", &self.ours))
     }
 }
 
@@ -368,6 +380,7 @@ impl Registry {
             view,
             taking_in: Mutex::default(),
             whole_as_of: Mutex::default(),
+            unanswered: Mutex::default(),
             view_path,
             clock_ms,
             queue: Queue::default(),
@@ -524,9 +537,10 @@ impl Registry {
         Ok(())
     }
 
-    /// Whether the log has an entry of that operation.
-    pub fn has_operation(&self, operation_id: &str) -> Result<bool, StoreError> {
-        Ok(self.log.operation(operation_id)?.is_some())
+    /// The entry that an operation has made, if it has.
+    pub fn made_by(&self, operation_id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(index) = self.log.operation(operation_id)? else { return Ok(None) };
+        Ok(self.log.entries(index, 1)?.pop())
     }
 
     /// The version as it stands here, whatever became of it.

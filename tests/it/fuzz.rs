@@ -8,6 +8,8 @@ mod codes;
 mod desk;
 #[path = "../fuzz/targets/export.rs"]
 mod export;
+#[path = "../fuzz/targets/held.rs"]
+mod held;
 #[path = "../fuzz/targets/journal.rs"]
 mod journal;
 #[path = "../fuzz/targets/lock.rs"]
@@ -136,6 +138,11 @@ fn any_bytes_are_an_export_or_refused_with_a_line() {
 }
 
 #[test]
+fn any_bytes_are_what_a_mirror_holds_or_damage() {
+    replay("held", held::run, 10_000);
+}
+
+#[test]
 fn any_answers_of_a_registry_are_proved_or_not_believed() {
     replay("upstream", upstream::run, 6_000);
 }
@@ -144,12 +151,13 @@ fn any_answers_of_a_registry_are_proved_or_not_believed() {
 #[test]
 fn seeds_of_documents_are_taken() {
     type Taken = (&'static str, fn(&[u8]) -> bool, &'static [&'static str]);
-    let taken: [Taken; 5] = [
+    let taken: [Taken; 6] = [
         ("yaml", yaml::is_taken, &["trap-recursive", "webhook-body-lost", "json", "aliases"]),
         ("protobuf", protobuf::is_taken, &["oneof-deleted", "rpc-types", "nested", "extension-range-deleted"]),
         ("codes", codes::is_taken, &["share-class", "item-type", "quoted"]),
         ("metadata", metadata::is_taken, &["least", "bj.population-person"]),
         ("export", export::is_taken, &["whole", "one"]),
+        ("held", held::is_taken, &["eleven", "none", "many", "file"]),
     ];
     for (name, is_taken, seeds) in taken {
         for seed in seeds {
@@ -164,6 +172,18 @@ fn seeds_of_documents_are_taken() {
 fn the_honest_answers_are_among_the_seeds() {
     for (name, bytes) in ["honest", "honest-smaller"].into_iter().zip(upstream::honest()) {
         let path = root().join("tests/fuzz/corpus/upstream").join(name);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&path, &bytes).expect("written");
+        }
+        assert!(fs::read(&path).expect("a seed") == bytes, "{} is stale; run with UPDATE_EXPECT=1", path.display());
+    }
+}
+
+/// The same of what a mirror holds.
+#[test]
+fn what_mirrors_write_is_among_the_seeds() {
+    for (name, size) in [("none", 0), ("eleven", 11), ("many", 10_007)] {
+        let (path, bytes) = (root().join("tests/fuzz/corpus/held").join(name), held::honest(size));
         if std::env::var_os("UPDATE_EXPECT").is_some() {
             fs::write(&path, &bytes).expect("written");
         }

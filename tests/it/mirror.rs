@@ -134,6 +134,79 @@ async fn a_mirror_serves_what_it_proved_while_the_other_is_away_and_catches_up()
     expect(&run(project.path(), &mirror.url(), &["verify"]), 1, &words);
 }
 
+/// Two record standards that refer to code lists of another namespace, one of them to a list that refers to nothing and was deprecated
+/// before and after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_registry_comes_with_what_it_refers_to_and_the_rest_once_it_is_asked_for() {
+    let upstream = Server::start();
+    let mut there = registry(&upstream).await;
+    let list = |version: &str, codes: &str| PublishRequest {
+        operation_id: format!("list-{version}"),
+        standard: "cn.codes/colour".into(),
+        version: version.into(),
+        kind: guiju_proto::registry::Kind::CodeList.into(),
+        metadata_toml: METADATA.replace("\"record\"", "\"code-list\"") + "basis = [\"made up\"]\n",
+        files: vec![guiju_proto::registry::File { path: "codes.csv".into(), content: codes.to_owned().into() }],
+        ..Default::default()
+    };
+    let rows = "code,name_zh,name_en,parent,valid_from,valid_to,alias,note\n1,红,,,,,,\n";
+    there.publish(list("1.0.0", rows)).await.expect("published");
+    let step = |status: Status, operation_id: &str| SetStatusRequest {
+        operation_id: operation_id.into(),
+        standard: "cn.codes/colour".into(),
+        version: "1.0.0".into(),
+        status: status.into(),
+        reason: "old".into(),
+        ..Default::default()
+    };
+    put(&upstream, "cn.other/thing", "1.0.0").await.expect("published");
+    let refers = SCHEMA.replace(
+        "\"title\": \"card number\", \"x-guiju\": {",
+        "\"title\": \"colour\", \"x-guiju\": {\"codeList\": {\"ref\": \"cn.codes/colour@^1\"}, ",
+    );
+    let request = PublishRequest {
+        standard: "cn.more/first".into(),
+        operation_id: "first".into(),
+        ..submission("1.0.0", &refers)
+    };
+    there.publish(request).await.expect("published");
+    there.set_status(step(Status::Deprecated, "deprecated")).await.expect("deprecated");
+    let request = PublishRequest { standard: "bj.city/thing".into(), ..submission("1.0.0", &refers) };
+    there.publish(request).await.expect("published");
+
+    let mirror = follow(&upstream.url(), folder(), &["--upstream-namespaces", "bj.city"]);
+    has_followed(&mirror, 5).await;
+    let judged = |server: String| async move {
+        let project = folder();
+        fs::write(project.path().join("good.json"), "{\"card\": \"1\"}").expect("written");
+        fs::write(project.path().join("bad.json"), "{\"card\": \"2\"}").expect("written");
+        for (file, code, said) in [("good.json", 0, "conforms"), ("bad.json", 1, "code-not-in-list")] {
+            let output = run(project.path(), &server, &["check", "--standard", "bj.city/thing@^1", file]);
+            expect(&output, code, &[said]);
+        }
+    };
+    judged(mirror.url()).await;
+    let status = |info: &VersionInfo| info.status();
+    let listed = resolved(&mirror, "cn.codes/colour@=1.0.0").await.expect("it is referred to");
+    assert_eq!(status(&listed), Status::Deprecated, "what became of it before came along");
+    assert_eq!(resolved(&mirror, "cn.other/thing").await, Err(Code::NotFound), "nothing refers to it");
+    assert_eq!(resolved(&mirror, "cn.more/first").await, Err(Code::NotFound), "it refers, and is not referred to");
+    there.set_status(step(Status::Withdrawn, "withdrawn")).await.expect("withdrawn");
+    has_followed(&mirror, 6).await;
+    assert_eq!(resolved(&mirror, "cn.codes/colour@=1.0.0").await, Err(Code::NotFound), "nor what becomes of it later");
+    judged(mirror.url()).await;
+
+    // Later all is wanted: what was passed over comes, and nothing comes twice.
+    let mirror = follow(&upstream.url(), mirror.kill(), &[]);
+    has_followed(&mirror, 6).await;
+    for name in ["cn.other/thing", "cn.more/first", "bj.city/thing"] {
+        resolved(&mirror, name).await.unwrap_or_else(|code| panic!("{name}: {code}"));
+    }
+    let mut indices = taken_over(&mirror.folder.path().join("data"));
+    indices.sort_unstable();
+    assert_eq!(indices, (0..6).collect::<Vec<_>>(), "without gap or repeat");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_cut_or_rewritten_is_followed_no_more() {
     let upstream = Server::start();
