@@ -43,16 +43,14 @@ pub fn run() -> Result<ExitCode, Fault> {
         let named = matches.get_many::<Namespace>("namespace").into_iter().flatten().cloned();
         settings.upstream_namespaces.0.extend(named);
     }
-    let data = &settings.data;
     let lines = match name {
         "serve" | "mirror" => return runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
         "bootstrap" => bootstrap(&settings, first_manager(matches)?)?,
         "quorum" => quorum_by_hand(&settings, matches)?,
         "verify" => match matches.get_one::<String>("repair_from") {
             None => upkeep::verify(&settings)?,
-            Some(_) if settings.engine != Engine::Journal => return Err(repairs_a_journal()),
             Some(from) => {
-                let repaired = upkeep::repair(data, from, upstream_options(&settings)?, runtime)?;
+                let repaired = upkeep::repair(&settings, from, upstream_options(&settings)?, runtime)?;
                 repaired.into_iter().chain(upkeep::verify(&settings)?).collect()
             }
         },
@@ -154,8 +152,8 @@ fn command() -> Command {
                     .long("repair-from")
                     .value_name("DIR|URL")
                     .help(
-                        "Mend the log from a backup, an export, another data folder, or a registry that has it, which is shown the \
-                         token of `upstream`; the server must be stopped",
+                        "Mend the log from a backup, an export, another data folder, or a registry that has it or mirrors it, which is \
+                         shown the token of `upstream`; a server on a journal must be stopped",
                     ),
             ),
         )
@@ -228,13 +226,6 @@ fn engine_argument(name: &'static str, help: &'static str) -> Arg {
 
 fn engine(matches: &ArgMatches, name: &str) -> Engine {
     matches.get_one(name).copied().unwrap_or(Engine::Memory)
-}
-
-fn repairs_a_journal() -> Fault {
-    Fault::new(
-        "`--repair-from` mends a journal, and the engine is another",
-        "`guiju-server restore` puts a backup under another `etcd_prefix`, where servers go on with it",
-    )
 }
 
 fn file_argument(name: &'static str, help: &'static str) -> Arg {

@@ -13,7 +13,7 @@
 //! # Invariants
 //! - Whatever is not public in the table of permissions (`permissions.rs`) is asked here how old it may be.
 //! - Of many who ask at once two at most wait for a question to the log: the one that began before they came does not count for
-//!   them, the next counts for all.
+//!   them, the next counts for all. One that has no answer is the answer for all who came before it ended.
 
 use crate::{
     access::is_grpc,
@@ -45,7 +45,7 @@ pub struct Freshness {
     registry: Arc<Registry>,
     /// How old a view may be by which somebody is let in.
     staleness_max: Duration,
-    /// Held by the one who asks the log; when the last question without an answer began, and why it had none.
+    /// Held by the one who asks the log; when the last question without an answer ended, and why it had none.
     turn: Arc<Mutex<Option<(Instant, Refusal)>>>,
 }
 
@@ -71,19 +71,19 @@ impl Freshness {
         if self.registry.whole_as_of() >= Some(asked) {
             return Ok(());
         }
-        if let Some((began, refusal)) = &*turn
-            && *began >= asked
+        if let Some((ended, refusal)) = &*turn
+            && *ended >= asked
         {
             return Err(refusal.clone());
         }
-        let (began, registry) = (Instant::now(), self.registry.clone());
+        let registry = self.registry.clone();
         let brought = tokio::task::spawn_blocking(move || registry.catch_up()).await;
         let refusal = match brought {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => Refusal::from(error),
             Err(error) => Refusal::from(StoreError::Broken(error.to_string())),
         };
-        *turn = Some((began, refusal.clone()));
+        *turn = Some((Instant::now(), refusal.clone()));
         Err(refusal)
     }
 }

@@ -14,7 +14,7 @@ mod etcd; // a cluster that many servers share
 mod journal; // segment files of our own
 mod memory; // the reference
 
-pub use etcd::{Etcd, Options as EtcdOptions, jittered};
+pub use etcd::{Change, ClusterSurvey, Etcd, Kept, Options as EtcdOptions, jittered};
 pub use journal::{Damage, Journal, Opened, Survey};
 pub use memory::Memory;
 
@@ -163,6 +163,9 @@ pub trait Log: Send + Sync {
 
     /// Says that these blobs will be asked for soon. Those that cannot be had are heard of then.
     fn prefetch(&self, _digests: &[Digest]) {}
+
+    /// Lets go of what it remembers, so that what is read next is read from where the log is kept.
+    fn forget(&self) {}
 
     /// Entries from an index on, at most `count`, fewer at the end.
     fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError>;

@@ -31,6 +31,7 @@ pub fn start(log: Arc<dyn Log>, bytes_per_second: u64, metrics: Metrics, mut sto
 
 async fn round(log: &Arc<dyn Log>, bytes_per_second: u64, metrics: &Metrics, said: &mut BTreeSet<String>) {
     let (mut head, mut damaged) = (Some(Head::empty()), 0);
+    log.forget();
     for index in 0.. {
         let asked = Arc::clone(log);
         if index >= log.known_size() {

@@ -68,7 +68,7 @@ pub enum SequencerError {
 
 /// Names of what the servers of one log agree on: its public keys, and the last checkpoint that one of them was to sign.
 pub const LOG_KEY: &str = "log-key";
-const CHECKPOINT: &str = "checkpoint";
+pub const CHECKPOINT: &str = "checkpoint";
 
 pub struct Sequencer {
     log: Arc<dyn Log>,
@@ -230,7 +230,7 @@ impl Sequencer {
             return Err(SequencerError::OtherKey);
         }
         loop {
-            let text = agreed.text(CHECKPOINT)?;
+            let (text, mut last) = (agreed.text(CHECKPOINT)?, None);
             if let Some(text) = &text {
                 let path = || PathBuf::from("the cluster's last checkpoint");
                 let before: Checkpoint =
@@ -241,10 +241,18 @@ impl Sequencer {
                 if before.origin != self.keys.signing.name() || root(tree, before.size) != Ok(before.root) {
                     return Err(SequencerError::Diverged { size: before.size, path: path() });
                 }
+                last = Some(before);
             }
             let checkpoint = self.of(tree)?;
-            if agreed.replace(CHECKPOINT, text.as_deref(), &checkpoint.to_string())? {
+            if last.as_ref() == Some(&checkpoint) {
                 return Ok(checkpoint);
+            }
+            match (agreed.replace(CHECKPOINT, text.as_deref(), &checkpoint.to_string()), last) {
+                (Ok(true), _) => return Ok(checkpoint),
+                (Ok(false), _) => {}
+                // Of a cluster that takes no writes the last one that was agreed on is still read.
+                (Err(LogError::NoSpace { .. }), Some(last)) => return Ok(last),
+                (Err(error), _) => return Err(error.into()),
             }
         }
     }

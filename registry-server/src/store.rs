@@ -39,6 +39,19 @@ pub fn journal_path(data: &Path) -> PathBuf {
     data.join("journal")
 }
 
+/// A journal that was made whole, until it stands in the place of the damaged one.
+pub const REPAIRED: &str = "journal.repaired";
+
+/// Puts a journal that was made whole in its place, where that was cut short when the damaged one had been moved aside.
+pub fn finish_repair(data: &Path) -> Result<(), Fault> {
+    let (folder, draft) = (journal_path(data), data.join(REPAIRED));
+    if folder.exists() || !draft.exists() {
+        return Ok(());
+    }
+    let moved = fs::rename(&draft, &folder).and_then(|()| fs::File::open(data)?.sync_all());
+    moved.map_err(|error| Fault::new(format!("{}: {error}", draft.display()), "see that this user can write there"))
+}
+
 /// Where the keys of the log of a data folder are.
 pub fn keys_path(data: &Path) -> PathBuf {
     data.join("log-key")
@@ -148,6 +161,7 @@ fn other_key(folder: &Path, what: &str) -> Fault {
 
 /// Opens the journal, and says in the log what had to be mended; `once_held` as of [`Journal::open_then`].
 pub fn open_journal(data: &Path, once_held: impl FnOnce()) -> Result<Journal, Fault> {
+    finish_repair(data)?;
     let (journal, opened) = Journal::open_then(&journal_path(data), once_held)?;
     if opened.cut_bytes > 0 {
         tracing::warn!(
@@ -199,7 +213,9 @@ impl From<LogError> for Fault {
                 "see the settings that begin with `etcd_`, and what the cluster lets this user do"
             }
             LogError::NoSpace { .. } => "compact and defragment the cluster, then disarm its alarm",
-            LogError::Damaged { .. } => "`guiju-server restore` makes a sound folder from a backup",
+            LogError::Damaged { .. } => {
+                "`guiju-server verify` lists all of it, and mends it from another copy with --repair-from"
+            }
             _ => "choose a folder with --data that this user can read and write",
         };
         Self::new(error, hint)

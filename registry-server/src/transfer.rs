@@ -56,6 +56,15 @@ pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, F
     }
     let source = open(settings, from)?;
     let Carried { head, root, new_entries, new_blobs } = carry(&*source, || open(settings, to))?;
+    // A copy may lag behind; a log that moves must not go on in its old place.
+    let now = source.head()?;
+    if now != head {
+        let what = format!(
+            "servers go on with the log in {from}: it has {} entries by now, and {} were copied",
+            now.size, head.size
+        );
+        return Err(Fault::new(what, "stop them, and run this again: it goes on from there"));
+    }
     drop(source);
     let mut lines = vec![
         format!(

@@ -7,9 +7,10 @@
 //! - A backup or an export is whole when the file with its sums is there: that is written last, and whoever reads it asks for it.
 
 mod backup; // a log as a journal of its own
+mod cluster; // the keys of a log on a cluster: what is wrong, put right
 mod export; // a log as plain files, to read
 mod import; // a log from such files
-mod repair; // a journal from another copy
+mod repair; // a damaged log from another copy
 
 pub use backup::{backup, restore};
 pub use export::export;
@@ -83,19 +84,15 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
     }
     found.extend(witness::verify(data));
     found.extend(mirror::verify(data));
-    let mends = if settings.engine == Engine::Etcd { MENDS_CLUSTER } else { MENDS };
     match (first, found.first().cloned()) {
         (None, None) => Ok(lines),
-        (Some(fault), _) => Err(fault.listing(found, mends)),
-        (None, Some(what)) => Err(Fault::new(what, mends).found().listing(found, mends)),
+        (Some(fault), _) => Err(fault.listing(found, MENDS)),
+        (None, Some(what)) => Err(Fault::new(what, MENDS).found().listing(found, MENDS)),
     }
 }
 
 const MENDS: &str = "`guiju-server verify --repair-from` mends the log from a backup or a registry that has it; whatever else is named \
                      comes back from where it is kept safe";
-
-const MENDS_CLUSTER: &str = "`guiju-server restore` puts a backup under another `etcd_prefix`, where servers go on with it; whatever else \
-                             is named comes back from where it is kept safe";
 
 /// All of the log, and what to say of it where it is whole.
 fn read_again(settings: &Settings) -> Result<(Box<dyn Log>, Lines), Fault> {
@@ -103,7 +100,13 @@ fn read_again(settings: &Settings) -> Result<(Box<dyn Log>, Lines), Fault> {
     match settings.engine {
         Engine::Memory => Err(of_memory()),
         Engine::Etcd => {
-            let log = Etcd::open(&settings.etcd()?)?;
+            let log = Etcd::connect(&settings.etcd()?)?;
+            let survey = log.survey()?;
+            let mut found = cluster::damage(&log, &survey)?;
+            found.extend(cluster::not_our_key(&survey, settings));
+            if let Some(first) = found.first().cloned() {
+                return Err(unsound(first).listing(found, MENDS));
+            }
             let (head, root) = whole(&log)?;
             let (blobs, prefix) = (log.digests()?.len(), &settings.etcd_prefix.0);
             let what = format!("sound: {} entries, {blobs} blobs under {prefix}", head.size);
@@ -137,6 +140,15 @@ fn not_as_signed(data: &Path, log: &dyn Log) -> Option<String> {
         Ok(signed) => signed,
         Err(why) => return fault(format!("it cannot be read: {why}")),
     };
+    if let Ok(keys) = LogKeys::read(&Files, &store::keys_path(data))
+        && keys.signing.name() != signed.origin
+    {
+        return fault(format!(
+            "it is of the log `{}`, and the key here signs for `{}`",
+            signed.origin,
+            keys.signing.name()
+        ));
+    }
     let mut edge = Edge::default();
     while edge.size() < signed.size {
         match log.entries(edge.size(), 1).ok().and_then(|mut entries| entries.pop()) {
@@ -454,7 +466,8 @@ pub fn unsound(what: String) -> Fault {
     Fault::new(what, RESTORE).found()
 }
 
-const RESTORE: &str = "make the log anew from a backup with `guiju-server restore`";
+const RESTORE: &str =
+    "`guiju-server verify` lists all that is damaged, and mends it from another copy with --repair-from";
 
 fn must_be_empty(folder: &Path) -> Result<(), Fault> {
     must_hold_only(folder, &[])

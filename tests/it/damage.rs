@@ -42,24 +42,7 @@ async fn template() -> Template {
     let first = key(&other, "log-key/first");
     let folder = other.kill();
     let server = witness("witness.example.org", tempfile::tempdir().expect("a folder"), &[&first]);
-    let mut client = published(&server).await;
-    for number in 1..12 {
-        let schema =
-            SCHEMA.replace("\"title\"", &format!("\"description\": \"{}\", \"title\"", "word ".repeat(number * 40)));
-        let standard = format!("bj.library/card{}", number % 4);
-        let request = submission(&format!("1.{number}.0"), &schema);
-        client.publish(PublishRequest { standard, ..request }).await.expect("published");
-    }
-    let step = SetStatusRequest {
-        operation_id: "step".into(),
-        standard: "bj.library/card1".into(),
-        version: "1.1.0".into(),
-        status: Status::Deprecated.into(),
-        reason: "old".into(),
-        successor: String::new(),
-        ..Default::default()
-    };
-    client.set_status(step).await.expect("deprecated");
+    filled(&server).await;
     // The other log asks this one for its cosignature.
     let path = folder.path().join("policy");
     let policy = format!("log {first}\nwitness w {} {}\nquorum w\n", key(&server, "witness/public"), server.url());
@@ -90,6 +73,28 @@ async fn template() -> Template {
         ..Settings::defaults().expect("defaults")
     };
     Template { folder, settings, fork: fork(&secret) }
+}
+
+/// Twelve versions of four standards, and the end of one of them: what `answers` asks for.
+pub async fn filled(server: &Server) {
+    let mut client = published(server).await;
+    for number in 1..12 {
+        let schema =
+            SCHEMA.replace("\"title\"", &format!("\"description\": \"{}\", \"title\"", "word ".repeat(number * 40)));
+        let standard = format!("bj.library/card{}", number % 4);
+        let request = submission(&format!("1.{number}.0"), &schema);
+        client.publish(PublishRequest { standard, ..request }).await.expect("published");
+    }
+    let step = SetStatusRequest {
+        operation_id: "step".into(),
+        standard: "bj.library/card1".into(),
+        version: "1.1.0".into(),
+        status: Status::Deprecated.into(),
+        reason: "old".into(),
+        successor: String::new(),
+        ..Default::default()
+    };
+    client.set_status(step).await.expect("deprecated");
 }
 
 /// The same log in several files.
@@ -124,7 +129,7 @@ fn fork(secret: &str) -> Vec<u8> {
 }
 
 /// All that the store has to say, each answer by its question; what it refuses to say is left out.
-fn answers(store: &Store) -> BTreeMap<String, String> {
+pub fn answers(store: &Store) -> BTreeMap<String, String> {
     let mut answers = BTreeMap::new();
     let mut say = |question: String, answer: Option<String>| {
         if let Some(answer) = answer {

@@ -15,6 +15,7 @@ mod disk;
 mod docs;
 mod drafts;
 mod etcd;
+mod etcd_damage;
 mod etcd_faults;
 mod etcd_servers;
 mod formats;

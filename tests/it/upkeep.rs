@@ -250,6 +250,31 @@ async fn a_damaged_journal_is_mended_from_another_copy() {
     assert_eq!(versions(&server).await.split_off(1), expected);
 }
 
+/// The journal that was made whole stands ready, and the damaged one was moved aside: the power went just then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_was_cut_short_between_its_last_steps_is_finished() {
+    let server = Server::start();
+    filled(&server).await;
+    let expected = versions(&server).await;
+    let (_, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    let data = folder.path().join("data");
+    let (backup, cut) = (folder.path().join("backup"), |data: &Path| {
+        copy(&data.join("journal"), &data.join("journal.repaired"));
+        fs::rename(data.join("journal"), data.join("journal.damaged-1")).expect("moved");
+    });
+    let backup = backup.to_str().expect("UTF-8");
+    runs("backup", &data, &["--to", backup]);
+    cut(&data);
+    let text = runs("verify", &data, &["--repair-from", backup]);
+    assert!(text.starts_with("repaired: 4 entries in "), "{text}");
+    for name in ["journal.damaged-1", "journal.damaged-2"] {
+        fs::remove_dir_all(data.join(name)).expect("what was damaged is kept");
+    }
+    cut(&data);
+    let server = Server::start_in(folder, &[]);
+    assert_eq!(versions(&server).await, expected);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_that_comes_while_serving_is_found_by_reading_again_and_never_served() {
     let server = Server::start_with(&["--scrub-bytes-per-second", "100000000"]);

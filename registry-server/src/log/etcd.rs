@@ -19,6 +19,7 @@
 mod cache; // what was read or written lately
 mod client; // one member after the other, until one answers
 mod doorbell; // when the head may have moved, and how the members are
+mod survey; // every key as it is, whatever became of it; and put right
 
 mod rpc {
     #![allow(clippy::all, reason = "generated")]
@@ -26,6 +27,7 @@ mod rpc {
 }
 
 pub use client::{Options, jittered};
+pub use survey::{Change, ClusterSurvey, Kept};
 
 use super::{Agreed, Append, BatchMax, Head, Health, Log, LogError, Member};
 use cache::Cache;
@@ -75,11 +77,23 @@ struct Shared {
     present: Mutex<HashSet<Digest>>,
     /// How the members were when they were last asked, and the alarms that they gave.
     members: Mutex<(Vec<Member>, Option<String>)>,
+    /// Why the head is not where the log was, if so.
+    damage: Mutex<Option<String>>,
 }
 
 impl Etcd {
-    /// Connects, and reads the head.
+    /// Connects, and reads the head, which must be where the entries end.
     pub fn open(options: &Options) -> Result<Self, LogError> {
+        let etcd = Self::connect(options)?;
+        etcd.wait(|shared| async move { shared.ends_at_its_head().await })?;
+        if let Some(runtime) = &etcd.runtime {
+            doorbell::start(&etcd.shared, runtime.handle());
+        }
+        Ok(etcd)
+    }
+
+    /// The same, whatever stands there, for who looks for damage.
+    pub fn connect(options: &Options) -> Result<Self, LogError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("etcd")
@@ -91,15 +105,10 @@ impl Etcd {
             Client::new(options)?
         };
         let prefix = format!("{}/", options.prefix.trim_end_matches('/'));
-        let (grown, cache, present, members) = Default::default();
+        let (grown, cache, present, members, damage) = Default::default();
         let known = Mutex::new(Head::empty());
-        let shared = Arc::new(Shared { client, prefix, known, grown, cache, present, members });
-        let etcd = Self { shared, runtime: Some(runtime) };
-        etcd.head()?;
-        if let Some(runtime) = &etcd.runtime {
-            doorbell::start(&etcd.shared, runtime.handle());
-        }
-        Ok(etcd)
+        let shared = Arc::new(Shared { client, prefix, known, grown, cache, present, members, damage });
+        Ok(Self { shared, runtime: Some(runtime) })
     }
 
     /// Lets the engine's own threads do it, and waits. Works on any thread, also on those of another runtime.
@@ -206,9 +215,15 @@ impl Log for Etcd {
         waited.unwrap_or_else(PoisonError::into_inner).0.size
     }
 
+    fn forget(&self) {
+        *locked(&self.shared.cache) = Cache::default();
+        locked(&self.shared.present).clear();
+    }
+
     fn health(&self) -> Health {
         let (members, alarm) = locked(&self.shared.members).clone();
-        Health { trouble: alarm.or(self.shared.client.trouble()), members }
+        let damage = locked(&self.shared.damage).clone();
+        Health { trouble: damage.or(alarm).or(self.shared.client.trouble()), members }
     }
 }
 
@@ -248,10 +263,59 @@ struct Plan {
 
 impl Shared {
     async fn head(&self) -> Result<Head, LogError> {
+        let before = *locked(&self.known);
         let answer = self.client.range(one(self.key("head"))).await?;
-        let head = self.parsed_head(answer.kvs.first())?;
+        let head = self.parsed_head(answer.kvs.first()).and_then(|head| self.follows(head, before).map(|()| head));
+        *locked(&self.damage) = head.as_ref().err().map(ToString::to_string);
+        let head = head?;
         self.heard(head);
         Ok(head)
+    }
+
+    /// A head that was asked for after another was known is no less than that one.
+    fn follows(&self, head: Head, before: Head) -> Result<(), LogError> {
+        if head.size < before.size || (head.size == before.size && head.chain != before.chain) {
+            let what = format!("it names {} entries, and is not what followed {} before", head.size, before.size);
+            return Err(damaged(&self.key("head"), what));
+        }
+        Ok(())
+    }
+
+    /// Sees that the head was not lost or put back: what is appended next would take the place of what was acknowledged.
+    async fn ends_at_its_head(&self) -> Result<(), LogError> {
+        loop {
+            let head = self.head().await?;
+            let keys = [Some(head.size), head.size.checked_sub(1)];
+            let range = |index| RangeRequest { keys_only: true, ..one(self.entry_key(index)) };
+            let success = asks(keys.into_iter().flatten().map(range));
+            let answer = self
+                .client
+                .txn(TxnRequest { compare: vec![self.is_head(head)], success, ..Default::default() })
+                .await?;
+            if !answer.succeeded {
+                continue;
+            }
+            let is_there: Vec<bool> = answer.responses.into_iter().map(|answer| !rows(answer).is_empty()).collect();
+            if is_there.first() == Some(&true) {
+                return Err(self.beyond_head(head));
+            }
+            if is_there.get(1) == Some(&false) {
+                return Err(damaged(&self.entry_key(head.size - 1), "it is missing, and the head names it".into()));
+            }
+            return Ok(());
+        }
+    }
+
+    fn beyond_head(&self, head: Head) -> LogError {
+        let what = format!("it names {0} entries, and entry {0} is there", head.size);
+        damaged(&self.key("head"), what)
+    }
+
+    fn is_head(&self, head: Head) -> Compare {
+        match head.size {
+            0 => absent(self.key("head")),
+            _ => holds(self.key("head"), head_text(head)),
+        }
     }
 
     /// Takes in that the log is so long.
@@ -266,9 +330,11 @@ impl Shared {
     async fn append(&self, entries: &[Append], expected: u64) -> Result<Vec<u64>, LogError> {
         let mut known = HashMap::new();
         let mut head = *locked(&self.known);
+        let before = head;
         if head.size != expected {
             let answer = self.client.txn(TxnRequest { success: self.questions(entries), ..Default::default() }).await?;
             head = self.told(answer.responses, &mut known)?;
+            self.follows(head, before)?;
         }
         loop {
             let all: Option<Vec<u64>> = entries.iter().map(|append| known.get(&append.operation_id).copied()).collect();
@@ -280,13 +346,29 @@ impl Shared {
             }
             let plan = self.plan(head, entries, &known);
             let request = self.transaction(head, &plan, entries).await?;
-            let answer = self.client.txn(request).await?;
+            let answer = match self.client.txn(request).await {
+                // A try before the one that was refused may have taken effect, and its answer was lost.
+                Err(LogError::NoSpace { why }) => {
+                    let success = self.questions(entries);
+                    let answer = self.client.txn(TxnRequest { success, ..Default::default() }).await?;
+                    self.told(answer.responses, &mut known)?;
+                    let all: Option<_> =
+                        entries.iter().map(|append| known.get(&append.operation_id).copied()).collect();
+                    return all.ok_or(LogError::NoSpace { why });
+                }
+                answer => answer?,
+            };
             if answer.succeeded {
                 self.take(&plan);
                 return Ok(plan.indices);
             }
             // Another server was first, or an earlier try of ours has taken effect and its answer was lost.
-            head = self.told(answer.responses, &mut known)?;
+            let told = self.told(answer.responses, &mut known)?;
+            self.follows(told, head)?;
+            if told == head && !plan.new.iter().any(|(.., operation)| known.contains_key(operation)) {
+                return Err(self.beyond_head(head));
+            }
+            head = told;
         }
     }
 
@@ -301,8 +383,7 @@ impl Shared {
                 continue;
             }
             let index = plan.head.size;
-            let row = [&[operation_id.len() as u8], operation_id.as_bytes(), entry].concat();
-            plan.rows.push(put(self.entry_key(index), row));
+            plan.rows.push(put(self.entry_key(index), entry_row(operation_id, entry)));
             plan.rows.push(put(self.operation_key(operation_id), index.to_string()));
             plan.head = plan.head.then(entry);
             plan.indices.push(index);
@@ -325,10 +406,8 @@ impl Shared {
             true => rows.extend(chunks),
             false => self.put_blobs(&plan.blobs).await?,
         }
-        let mut compare = vec![match head.size {
-            0 => absent(self.key("head")),
-            _ => holds(self.key("head"), head_text(head)),
-        }];
+        let mut compare = vec![self.is_head(head)];
+        compare.extend(plan.new.first().map(|(index, ..)| absent(self.entry_key(*index))));
         compare.extend(plan.new.iter().map(|(.., operation)| absent(self.operation_key(operation))));
         Ok(TxnRequest { compare, success: puts(rows), failure: self.questions(entries) })
     }
@@ -538,9 +617,7 @@ impl Shared {
         if row.key != key {
             return Err(damaged(&key, format!("it is missing, and `{}` is there", text(&row.key))));
         }
-        let length = row.value.first().map_or(0, |length| usize::from(*length));
-        let entry = row.value.get(1 + length..).filter(|_| !row.value.is_empty());
-        entry.map(<[u8]>::to_vec).ok_or_else(|| damaged(&key, "it is cut short".into()))
+        entry_of(&row.value).map(|(_, entry)| entry.to_vec()).ok_or_else(|| damaged(&key, "it is cut short".into()))
     }
 
     fn index(&self, row: &KeyValue) -> Result<u64, LogError> {
@@ -549,18 +626,7 @@ impl Shared {
 
     fn parsed_head(&self, row: Option<&KeyValue>) -> Result<Head, LogError> {
         let Some(row) = row else { return Ok(Head::empty()) };
-        let text = text(&row.value);
-        let words: Vec<&str> = text.split(' ').collect();
-        let parsed = match words.as_slice() {
-            ["v1", size, chain] => size.parse().ok().zip(chain.parse().ok()),
-            [version, ..] if version.starts_with('v') => {
-                let what = format!("it is of the form {version}, which a newer server wrote");
-                return Err(damaged(&row.key, what));
-            }
-            _ => None,
-        };
-        let (size, chain) = parsed.ok_or_else(|| damaged(&row.key, "it is no head of a log".into()))?;
-        Ok(Head { size, chain })
+        parsed_head(&row.value).map_err(|what| damaged(&row.key, what))
     }
 
     fn key(&self, name: &str) -> Bytes {
@@ -600,6 +666,30 @@ async fn joined<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
         }
     })
     .await
+}
+
+fn parsed_head(bytes: &[u8]) -> Result<Head, String> {
+    let text = text(bytes);
+    let words: Vec<&str> = text.split(' ').collect();
+    let parsed = match words.as_slice() {
+        ["v1", size, chain] => size.parse().ok().zip(chain.parse().ok()),
+        [version, ..] if version.starts_with('v') => {
+            return Err(format!("it is of the form {version}, which a newer server wrote"));
+        }
+        _ => None,
+    };
+    let (size, chain) = parsed.ok_or("it is no head of a log")?;
+    Ok(Head { size, chain })
+}
+
+/// The operation and the bytes of an entry, as its row holds them.
+fn entry_of(row: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = row.split_first()?;
+    rest.split_at_checked(usize::from(*length))
+}
+
+fn entry_row(operation: &str, entry: &[u8]) -> Vec<u8> {
+    [&[operation.len() as u8], operation.as_bytes(), entry].concat()
 }
 
 fn head_text(head: Head) -> String {

@@ -3,6 +3,7 @@
 use super::{Caller, Event, Happening, PublishError, Registry, StoreError, access, desk};
 use crate::{
     contents,
+    log::LogError,
     view::{Ends, Fact, View},
 };
 use guiju_model::{
@@ -72,9 +73,20 @@ impl Fresh {
 impl Registry {
     /// Lets the view take in what the log has beyond it. The number of entries.
     pub fn catch_up(&self) -> Result<u64, StoreError> {
+        let asked = Instant::now();
         let _alone = self.taking_in.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Whoever waited while the log gave no answer does not wait as long again, one after the other.
+        if let Some((_, why)) = unanswered.as_ref().filter(|(ended, _)| *ended >= asked) {
+            return Err(LogError::Unavailable { why: why.clone() }.into());
+        }
         let began = Instant::now();
-        let applied = self.bring_up(&self.view())?;
+        let brought = self.bring_up(&self.view());
+        if let Err(StoreError::Log(LogError::Unavailable { why })) = &brought {
+            *unanswered = Some((Instant::now(), why.clone()));
+        }
+        drop(unanswered);
+        let applied = brought?;
         *self.whole_as_of.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(began);
         Ok(applied)
     }
@@ -111,6 +123,9 @@ impl Registry {
             for (index, entry) in (head.size..).zip(&entries) {
                 facts.push(self.fact(index, entry)?);
                 head = head.then(entry);
+            }
+            if head.size == end.size && head.chain != end.chain {
+                return Err(StoreError::Broken("the view follows another log".into()));
             }
             view.apply(&facts, head)?;
             applied += entries.len() as u64;

@@ -90,7 +90,15 @@ impl LogKeys {
 
     /// What all may know: the first key, and how each named the next.
     pub fn public_text(&self) -> String {
-        self.rotations.iter().fold(format!("{}\n", self.first), |text, note| format!("{text}\n{note}"))
+        self.public_texts().last().unwrap_or_default()
+    }
+
+    /// The same, as it was before some of the changes, and as it is.
+    pub fn public_texts(&self) -> impl Iterator<Item = String> {
+        (0..=self.rotations.len()).map(|count| {
+            let rotations = &self.rotations[..count];
+            rotations.iter().fold(format!("{}\n", self.first), |text, note| format!("{text}\n{note}"))
+        })
     }
 
     /// Puts a new key in the place of the old, from the given size of the log on. The old one signs that, and is then gone.

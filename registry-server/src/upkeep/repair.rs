@@ -1,21 +1,25 @@
-//! Makes a damaged journal whole from another copy: a backup, an export, another data folder, or a registry that has the same log.
+//! Makes a damaged log whole from another copy: a backup, an export, another data folder, or a registry that has the same log or
+//! mirrors it. Here a journal; [`cluster`] puts right the keys of one on a cluster.
 //!
 //! # Invariants
 //! - What is written in its place has the same chain as what can still be read of it, and the tree that was signed last.
 //! - The damaged journal is kept beside it. Where anything is missing from both, nothing is changed.
 
-use super::{Lines, at, damage, export, import::Exported};
+use super::{Lines, at, cluster, damage, export, import::Exported};
 use crate::{
     Fault,
     contents::named,
     disk::{Disk, Files},
     log::{Append, Head, Journal, Log, Survey},
-    store::{journal_path, view_path},
+    sequencer::LogKeys,
+    settings::{Engine, Settings},
+    store::{self, journal_path, keys_path, view_path},
+    transfer::of_memory,
     view::View,
 };
 use guiju::{ConnectOptions, LogSource, Registry};
 use guiju_model::Digest;
-use guiju_proto::log::Entry;
+use guiju_proto::log::{Entry, Mirrored, entry::Event};
 use guiju_tlog::{Checkpoint, Edge, Hash};
 use prost::Message;
 use std::{
@@ -31,12 +35,52 @@ const BATCH: usize = 256;
 const BATCH_BYTES: usize = 16 << 20;
 
 /// The same log, somewhere else.
-enum Copy {
+pub struct Copy {
+    place: Place,
+    /// Where it is a mirror of the log: what it took over, by the index there.
+    taken_over: Option<BTreeMap<u64, Vec<u8>>>,
+}
+
+enum Place {
     Folder(Box<dyn Log>),
     Registry(Runtime, Box<Registry>, BTreeMap<u64, Vec<u8>>),
 }
 
 impl Copy {
+    /// Of the log of that name, where it is known.
+    pub fn open(
+        from: &str,
+        options: ConnectOptions,
+        runtime: impl FnOnce() -> Result<Runtime, Fault>,
+        origin: Option<&str>,
+    ) -> Result<Self, Fault> {
+        let mut place = Place::open(from, options, runtime)?;
+        let (mut taken_over, mut index) = (BTreeMap::new(), 0);
+        while let (Some(origin), Some(entry)) = (origin, place.entry(index)?) {
+            if let Some(Event::Mirrored(Mirrored { origin: of, index, entry })) =
+                Entry::decode(&*entry).ok().and_then(|entry| entry.event)
+                && of == origin
+            {
+                taken_over.insert(index, entry.to_vec());
+            }
+            index += 1;
+        }
+        Ok(Self { place, taken_over: Some(taken_over).filter(|taken_over| !taken_over.is_empty()) })
+    }
+
+    pub fn entry(&mut self, index: u64) -> Result<Option<Vec<u8>>, Fault> {
+        match &self.taken_over {
+            Some(taken_over) => Ok(taken_over.get(&index).cloned()),
+            None => self.place.entry(index),
+        }
+    }
+
+    pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Fault> {
+        self.place.blob(digest)
+    }
+}
+
+impl Place {
     fn open(
         from: &str,
         options: ConnectOptions,
@@ -87,21 +131,37 @@ fn unreachable(error: impl ToString) -> Fault {
     Fault::new(error, "name a registry that answers, or a folder with a backup")
 }
 
-/// Repairs what `verify` finds in a journal; no server may have it open.
+/// Repairs what `verify` finds in a log. No server may have a journal open; those of a cluster go on.
 pub fn repair(
+    settings: &Settings,
+    from: &str,
+    options: ConnectOptions,
+    runtime: impl FnOnce() -> Result<Runtime, Fault>,
+) -> Result<Lines, Fault> {
+    match settings.engine {
+        Engine::Memory => Err(of_memory()),
+        Engine::Etcd => cluster::repair(settings, from, options, runtime),
+        Engine::Journal => repair_journal(&settings.data, from, options, runtime),
+    }
+}
+
+fn repair_journal(
     data: &Path,
     from: &str,
     options: ConnectOptions,
     runtime: impl FnOnce() -> Result<Runtime, Fault>,
 ) -> Result<Lines, Fault> {
     let folder = journal_path(data);
+    store::finish_repair(data)?;
     let lock = Files.lock(&folder.join("lock")).map_err(at(&folder))?;
     let _lock = lock.ok_or_else(|| {
         Fault::new(format!("`{}` is in use by another server", folder.display()), "stop that server first")
     })?;
-    let mut copy = Copy::open(from, options, runtime)?;
     let survey = Survey::of(&folder).map_err(at(&folder))?;
     let signed = signed(data)?;
+    let origin = LogKeys::read(&Files, &keys_path(data)).ok().map(|keys| keys.signing.name().to_owned());
+    let origin = origin.or_else(|| signed.as_ref().map(|signed| signed.origin.clone()));
+    let mut copy = Copy::open(from, options, runtime, origin.as_deref())?;
     let mut taken = (0, 0);
     let known = Known { heads: survey.head.into_iter().chain(of_view(data)).collect(), signed };
     if survey.entries.is_empty() && known.signed.is_none() && known.heads.is_empty() {
@@ -133,7 +193,7 @@ fn of_view(data: &Path) -> Option<Head> {
 }
 
 /// What the log signed last, if it did.
-fn signed(data: &Path) -> Result<Option<Checkpoint>, Fault> {
+pub fn signed(data: &Path) -> Result<Option<Checkpoint>, Fault> {
     let path = data.join("checkpoint");
     match fs::read_to_string(&path) {
         Ok(text) => text.parse().map(Some).map_err(|why| {
@@ -175,11 +235,7 @@ fn entries(survey: &Survey, copy: &mut Copy, known: &Known, taken: &mut u64) -> 
         let is_other = known.heads.iter().any(|ours| ours.size == head.size && ours.chain != head.chain)
             || known.signed.as_ref().is_some_and(|signed| signed.size == edge.size() && signed.root != edge.root());
         if is_other && missing.is_empty() {
-            let what = format!(
-                "the copy is of another log: with its entries the first {} are not what this one had",
-                head.size
-            );
-            return Err(Fault::new(what, "name a copy of this log").found());
+            return Err(other_log("this log", head.size));
         }
     }
     match missing.is_empty() {
@@ -189,6 +245,12 @@ fn entries(survey: &Survey, copy: &mut Copy, known: &Known, taken: &mut u64) -> 
             Err(Fault::new(what, "name a copy that is younger").found())
         }
     }
+}
+
+/// Of a copy that does not agree with what is known here.
+pub fn other_log(known: &str, size: u64) -> Fault {
+    let what = format!("the copy is of another log: with its entries the first {size} are not what {known} had");
+    Fault::new(what, "name a copy of this log").found()
 }
 
 fn with_blobs(survey: &Survey, copy: &Copy, entries: Vec<Vec<u8>>, taken: &mut u64) -> Result<Vec<Append>, Fault> {
@@ -229,7 +291,7 @@ fn with_blobs(survey: &Survey, copy: &Copy, entries: Vec<Vec<u8>>, taken: &mut u
 
 /// Puts a new journal in the place of the damaged one; where that is kept.
 fn write(data: &Path, folder: &Path, head: Head, appends: Vec<Append>) -> Result<String, Fault> {
-    let draft = data.join("journal.repaired");
+    let draft = data.join(store::REPAIRED);
     let _ = fs::remove_dir_all(&draft);
     {
         let (journal, _) = Journal::open(&draft)?;
