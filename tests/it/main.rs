@@ -22,6 +22,7 @@ mod formats;
 mod fuzz;
 mod grpc;
 mod history;
+mod hostile;
 mod http;
 mod json;
 mod json_schema_suite;

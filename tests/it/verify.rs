@@ -2,27 +2,18 @@
 
 use crate::{
     grpc::METADATA,
+    hostile::{Trick, between},
     mirror::copy,
     support::{Server, guiju, said},
 };
 use guiju::Registry;
 use guiju_model::{Kind, Package};
 use std::{
-    convert::Infallible,
     fs,
-    net::SocketAddr,
     path::Path,
     process::{Command, Output},
-    task::{Context, Poll},
     thread,
     time::Duration,
-};
-use tonic::{
-    Status,
-    body::Body,
-    codegen::{BoxFuture, Service, http},
-    server::NamedService,
-    transport::{Channel, server::TcpIncoming},
 };
 
 /// A program run in a project's folder, with a cache of its own.
@@ -203,55 +194,6 @@ async fn what_was_done_to_a_log_is_told_apart() {
     expect(&run(project, &url, &["verify", "--offline"]), 1, &["FAIL  bj.test/b@^1", "is not proved"]);
 }
 
-/// One service of a registry as somebody on the way passes it on: methods that are named find nothing.
-#[derive(Clone)]
-struct PassedOn<const LOG: bool> {
-    to: Channel,
-    denied: &'static [&'static str],
-}
-
-impl NamedService for PassedOn<false> {
-    const NAME: &'static str = "guiju.registry.v1.Registry";
-}
-
-impl NamedService for PassedOn<true> {
-    const NAME: &'static str = "guiju.log.v1.LogService";
-}
-
-impl<const LOG: bool> Service<http::Request<Body>> for PassedOn<LOG> {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Infallible>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let mut to = self.to.clone();
-        let is_denied = self.denied.iter().any(|method| request.uri().path().ends_with(&format!("/{method}")));
-        Box::pin(async move {
-            if is_denied {
-                return Ok(Status::not_found("there is no such standard").into_http());
-            }
-            std::future::poll_fn(|cx| to.poll_ready(cx)).await.expect("the registry is there");
-            Ok(to.call(request).await.expect("the registry answers"))
-        })
-    }
-}
-
-/// The address of somebody between a client and a registry, who denies what some methods would find.
-async fn between(server: &Server, denied: &'static [&'static str]) -> String {
-    let to = Channel::from_shared(server.url()).expect("an address").connect().await.expect("connected");
-    let incoming = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
-    let url = format!("http://{}", incoming.local_addr().expect("an address"));
-    let router = tonic::transport::Server::builder()
-        .add_service(PassedOn::<false> { to: to.clone(), denied })
-        .add_service(PassedOn::<true> { to, denied });
-    tokio::spawn(router.serve_with_incoming(incoming));
-    url
-}
-
 /// Who answers that there is no such standard does not have the program's copy take the place of what was published.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denied_standard_is_not_replaced_by_the_programs_copy() {
@@ -260,8 +202,8 @@ async fn a_denied_standard_is_not_replaced_by_the_programs_copy() {
     let project = tempfile::tempdir().expect("a folder");
     let (project, url) = (project.path(), server.url());
     expect(&run(project, &url, &["publish", &folder.display().to_string()]), 0, &["1 published"]);
-    let halves = between(&server, &["Resolve"]).await;
-    let all = between(&server, &["Resolve", "ListVersions"]).await;
+    let halves = between(&server, [("Resolve", Trick::Denied)]).await;
+    let all = between(&server, [("Resolve", Trick::Denied), ("ListVersions", Trick::Denied)]).await;
 
     // A project that was told nothing before: what is listed, else the log, says otherwise.
     for (liar, words) in [

@@ -11,7 +11,15 @@ use guiju::{
     tlog::{LogFault, VerifierKey},
     what_became_of,
 };
-use std::{fs, path::PathBuf, time::SystemTime};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+use tokio::time::timeout;
+
+/// So long a log that is not believed any more is asked what it did with the pins.
+const TELLING_MAX: Duration = Duration::from_secs(30);
 
 /// Flags of every command that believes a log.
 #[derive(Clone, Debug, clap::Args)]
@@ -104,7 +112,10 @@ fn distrusted(
     let failure = failure.at("what was held before is the line `log` of guiju.lock; if that was edited, put it back");
     let lock = &shelf.lock;
     // What it serves is not believed any more; it only helps to say what was done.
-    let faults = shelf.ask(|registry| async move { what_became_of(&registry, lock).await }).unwrap_or_default();
+    let faults = shelf.ask(|registry| async move {
+        timeout(TELLING_MAX, what_became_of(&registry, lock)).await.unwrap_or_else(|_| Ok(Vec::new()))
+    });
+    let faults = faults.unwrap_or_default();
     Ok(Err(faults.into_iter().fold(failure, Failure::at)))
 }
 

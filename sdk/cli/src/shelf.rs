@@ -11,8 +11,8 @@
 use crate::{carried, connection, context::Context, embedded, failure::Failure};
 use guiju::{Cache, Changed, CompileError, Lock, LockError, Pin, Registry, RegistryError};
 use guiju_model::{
-    Bundle, BundleError, Catalog, Content, Date, Digest, Kind, Metadata, Namespace, Principal, Reference, Resolution,
-    ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, VersionInfo, resolve,
+    Bundle, BundleError, Catalog, Content, Date, Digest, Kind, Manifest, Metadata, Namespace, Principal, Reference,
+    Resolution, ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, VersionInfo, resolve,
 };
 use guiju_validator::near::nearest;
 use semver::Version;
@@ -226,10 +226,8 @@ impl<'c> Shelf<'c> {
             Some(pin) => self.exactly(&pin.resolution).map(|(bundle, _)| bundle),
             None => {
                 // What is named by its digest, and is at hand, is that.
-                if let Selector::Digest(digest) = reference.selector()
-                    && let Some(content) = AtHand(&self.cache).content(digest)
-                {
-                    return self.gathered(content);
+                if let Some(bundle) = self.at_hand(reference)? {
+                    return Ok(bundle);
                 }
                 let (bundle, info) = self.newest(reference)?;
                 if info.is_none() && self.url().is_some() {
@@ -271,10 +269,8 @@ impl<'c> Shelf<'c> {
                 }
                 Err(error) => self.is_unknown_to_registry(reference, error)?,
             }
-        } else if let Selector::Digest(digest) = reference.selector()
-            && let Some(content) = AtHand(&self.cache).content(digest)
-        {
-            return Ok((self.gathered(content)?, None));
+        } else if let Some(bundle) = self.at_hand(reference)? {
+            return Ok((bundle, None));
         }
         let Resolution { digest, standard, version } = resolve(&Carried, reference).map_err(unresolved)?;
         let content = Carried.content(&digest);
@@ -340,6 +336,20 @@ impl<'c> Shelf<'c> {
 
     /// The one version, from the cache, the program, or the registry. Whether it had to be fetched.
     pub fn exactly(&self, resolution: &Resolution) -> Result<(Bundle, bool), Failure> {
+        let found = self.by_digest(resolution)?;
+        let (Manifest { standard, version, .. }, digest) = (&found.0.root().manifest, resolution.digest);
+        match (standard, version) == (&resolution.standard, &resolution.version) {
+            true => Ok(found),
+            false => Err(Failure::new(format!("{digest} is not `{}` {}, but `{standard}` {version}", resolution.standard, resolution.version))
+                .hint(format!(
+                    "where {} has it so, it was edited, and `guiju lock` writes it anew; otherwise the registry said so, and what it says is \
+                     not used",
+                    self.lock.path().display()
+                ))),
+        }
+    }
+
+    fn by_digest(&self, resolution: &Resolution) -> Result<(Bundle, bool), Failure> {
         let Resolution { standard, version, digest } = resolution;
         if let Some(content) = AtHand(&self.cache).content(digest) {
             match Bundle::gather(content, &AtHand(&self.cache)) {
@@ -404,6 +414,21 @@ impl<'c> Shelf<'c> {
         Failure::new(format!("`{standard}` {version} is pinned, and the registry has no such version of it"))
             .at(format!("pinned in {}: {digest}", self.lock.path().display()))
             .hint("find out who changed the lock, or name the registry that it was made with")
+    }
+
+    /// What a reference names by its digest, where that is at hand.
+    fn at_hand(&self, reference: &Reference) -> Result<Option<Bundle>, Failure> {
+        let Selector::Digest(digest) = reference.selector() else { return Ok(None) };
+        let Some(content) = AtHand(&self.cache).content(digest) else { return Ok(None) };
+        let Manifest { standard, version, .. } = &content.manifest;
+        match standard == reference.standard() {
+            true => self.gathered(content).map(Some),
+            false => Err(Failure::new(format!(
+                "{digest} is no version of `{}`, but `{standard}` {version}",
+                reference.standard()
+            ))
+            .hint(format!("write `{standard}@{digest}` where that is meant"))),
+        }
     }
 
     fn gathered(&self, content: Content) -> Result<Bundle, Failure> {

@@ -8,7 +8,7 @@ use crate::{Cache, CacheError, Lock, Pin, Registry, RegistryError, lock::HeldLog
 use guiju_model::{CommitteeChange, Digest, Waiver};
 use guiju_proto::{
     convert::ConvertError,
-    log::{self as wire, Entry, entry::Event},
+    log::{self as wire, Entry, VersionPublished, entry::Event},
 };
 use guiju_tlog::{Checkpoint, Hash, KeyHistory, LogFault, Note, Policy, Proof, Replay, Seen, VerifierKey, follow};
 use prost::Message;
@@ -34,7 +34,7 @@ pub enum PinFault {
     Tampered { what: String, index: u64 },
     #[error("`{what}` was moved: the lock has it at entry {index}, the log at {found}")]
     Moved { what: String, index: u64, found: u64 },
-    #[error("`{what}` was removed: entry {index} of the log is another, and no entry publishes it")]
+    #[error("`{what}` was removed: entry {index} of the log is another, and none that the lock knows of publishes it")]
     Removed { what: String, index: u64 },
     #[error(
         "entry {index} of the log, where the lock has `{what}`, is another: it was removed or moved, or guiju.lock was edited; \
@@ -362,29 +362,40 @@ pub async fn replay(
     Ok(withheld)
 }
 
-/// Where the log does not follow from what is held: what became of each pin, as far as its entries tell.
+/// Where the log does not follow from what is held: what became of each pin, as far as its entries tell. No more of them are read than the
+/// lock's checkpoint has, whatever is served: such a log is not believed in how long it is, either.
 pub async fn what_became_of(source: &impl LogSource, lock: &Lock) -> Result<Vec<PinFault>, RegistryError> {
-    let mut entries = Vec::new();
-    loop {
-        match source.leaves(entries.len() as u64).await? {
-            more if more.is_empty() => break,
-            more => entries.extend(more),
+    let Some(HeldLog { checkpoint: Checkpoint { size, .. }, .. }) = lock.log() else { return Ok(Vec::new()) };
+    let pins: BTreeMap<String, &Pin> = lock.pins().map(|(_, pin)| (name(pin), pin)).collect();
+    // Of each pin whether the entry at its place publishes what it pins, and the first entry that publishes its version.
+    let mut said: BTreeMap<String, (Option<bool>, u64)> = BTreeMap::new();
+    let mut read = 0;
+    while read < *size {
+        let leaves = source.leaves(read).await?;
+        if leaves.is_empty() {
+            break;
         }
+        for (index, leaf) in (read..*size).zip(&leaves) {
+            let Leaf::Entry(entry) = leaf else { continue };
+            let Some(event) = publication(entry) else { continue };
+            let Some((what, pin)) = pins.get_key_value(&format!("{}@={}", event.standard, event.version)) else {
+                continue;
+            };
+            let (there, _) = said.entry(what.clone()).or_insert((None, index));
+            if pin.log_index == Some(index) {
+                *there = Some(event.manifest.as_ref() == pin.resolution.digest.as_bytes());
+            }
+        }
+        read = read.saturating_add(leaves.len() as u64);
     }
-    let wanted: BTreeMap<String, &Pin> = lock.pins().map(|(_, pin)| (name(pin), pin)).collect();
-    let faults = wanted.into_iter().filter_map(|(what, pin)| {
+    let faults = pins.into_iter().filter_map(|(what, pin)| {
         let index = pin.log_index?;
-        let publishes = |leaf: &Leaf| match leaf {
-            Leaf::Entry(entry) => said_of(pin, entry),
-            Leaf::Withheld(_) => None,
-        };
-        match entries.get(index as usize).and_then(&publishes) {
-            Some(true) => None,
-            Some(false) => Some(PinFault::Tampered { what, index }),
-            None => Some(match entries.iter().position(|entry| publishes(entry).is_some()) {
-                Some(found) => PinFault::Moved { what, index, found: found as u64 },
-                None => PinFault::Removed { what, index },
-            }),
+        match said.get(&what) {
+            Some((Some(true), _)) => None,
+            Some((Some(false), _)) => Some(PinFault::Tampered { what, index }),
+            Some((None, found)) => Some(PinFault::Moved { what, index, found: *found }),
+            None if index >= *size => Some(PinFault::Beyond { what, index, size: *size }),
+            None => Some(PinFault::Removed { what, index }),
         }
     });
     Ok(faults.collect())
@@ -395,9 +406,16 @@ fn name(pin: &Pin) -> String {
     format!("{}@={}", pin.resolution.standard, pin.resolution.version)
 }
 
+fn publication(entry: &[u8]) -> Option<VersionPublished> {
+    match Entry::decode(entry).ok()?.meaning().event {
+        Some(Event::VersionPublished(event)) => Some(event),
+        _ => None,
+    }
+}
+
 /// Whether an entry publishes a pin's version with its digest; none where it is about something else.
 fn said_of(pin: &Pin, entry: &[u8]) -> Option<bool> {
-    let Some(Event::VersionPublished(event)) = Entry::decode(entry).ok()?.meaning().event else { return None };
+    let event = publication(entry)?;
     let resolution = &pin.resolution;
     let is_it = event.standard == resolution.standard.to_string() && event.version == resolution.version.to_string();
     is_it.then(|| event.manifest.as_ref() == resolution.digest.as_bytes())

@@ -2,8 +2,8 @@
 
 use crate::{Standard, Token, cache::CacheError, credentials::Bearer, lock::LockError};
 use guiju_model::{
-    Bundle, BundleError, Date, Dates, Digest, Kind, Package, Reference, ReferenceError, Report, SearchHit, StandardId,
-    StandardInfo, Status as VersionStatus, Text, VersionInfo,
+    Bundle, BundleError, Date, Dates, Digest, Kind, Package, Reference, ReferenceError, Report, SearchHit, Selector,
+    StandardId, StandardInfo, Status as VersionStatus, Text, VersionInfo,
 };
 use guiju_proto::{
     conformance::{CheckOptions as WireOptions, CheckRequest, conformance_client::ConformanceClient},
@@ -57,6 +57,10 @@ pub enum RegistryError {
         "`{reference}` came as {found}, not as {wanted}: it was changed on its way, or the registry serves another history"
     )]
     OtherDigest { reference: String, wanted: Digest, found: Digest },
+    #[error("the registry was asked for {asked} and answered with {found}; what this registry says is not used")]
+    NotAsked { asked: String, found: String },
+    #[error("the registry lists more than {most} standards; ask for those of one namespace")]
+    Endless { most: usize },
     #[error(transparent)]
     Compile(#[from] CompileError),
     #[error(transparent)]
@@ -220,6 +224,9 @@ pub struct Publication {
     pub affected_profiles: Vec<wire::Narrowing>,
 }
 
+/// The most standards that a list of them is read to.
+const STANDARDS_MAX: usize = 100_000;
+
 /// The largest document that is taken from a registry.
 const BLOB_BYTES_MAX: usize = 256 << 20;
 
@@ -335,21 +342,29 @@ impl Registry {
         Ok(Standard::compile(&bundle)?)
     }
 
+    /// The highest version that a reference admits, as the registry says: that it was published under that name the log proves, and that
+    /// there is no higher one nothing here does.
     pub async fn resolve(&self, reference: &Reference) -> Result<VersionInfo, RegistryError> {
-        self.resolved(wire::ResolveRequest { reference: reference.to_string(), as_of: String::new() }).await
+        self.resolved(reference, None).await
     }
 
     /// The highest version that a reference admits of those in force on a day.
     pub async fn resolve_as_of(&self, reference: &Reference, day: Date) -> Result<VersionInfo, RegistryError> {
-        self.resolved(wire::ResolveRequest { reference: reference.to_string(), as_of: day.to_string() }).await
+        self.resolved(reference, Some(day)).await
     }
 
-    async fn resolved(&self, request: wire::ResolveRequest) -> Result<VersionInfo, RegistryError> {
+    async fn resolved(&self, reference: &Reference, day: Option<Date>) -> Result<VersionInfo, RegistryError> {
+        let request = wire::ResolveRequest { reference: reference.to_string(), as_of: day_or_empty(day) };
         let answer = again(|| {
             let (mut client, request) = (self.registry.clone(), request.clone());
             async move { client.resolve(request).await }
         });
-        version(answer.await?.into_inner().version)
+        let info = version(answer.await?.into_inner().version)?;
+        is_asked(reference, &info.standard, &info.version, &info.digest)?;
+        match day.filter(|day| !info.term.is_in_effect(*day)) {
+            Some(day) => Err(not_asked(format!("`{reference}` on {day}"), &info.standard, &info.version)),
+            None => Ok(info),
+        }
     }
 
     /// The version that governs a record of a day, and after it those that may still be used then, highest first.
@@ -364,7 +379,10 @@ impl Registry {
         for info in answer.also_in_force {
             versions.push(info.try_into()?);
         }
-        Ok(versions)
+        match versions.iter().find(|info| info.standard != *standard || !info.term.is_in_effect(day)) {
+            Some(info) => Err(not_asked(format!("`{standard}` on {day}"), &info.standard, &info.version)),
+            None => Ok(versions),
+        }
     }
 
     /// A version with all that judging needs, every digest verified.
@@ -380,14 +398,15 @@ impl Registry {
             receiver.take(part)?;
         }
         let bundle = receiver.finish()?;
-        match reference.selector() {
-            guiju_model::Selector::Digest(wanted) if *wanted != bundle.digest() => Err(RegistryError::OtherDigest {
-                reference: reference.to_string(),
-                wanted: *wanted,
-                found: bundle.digest(),
-            }),
-            _ => Ok(bundle),
+        if let Selector::Digest(wanted) = reference.selector()
+            && *wanted != bundle.digest()
+        {
+            let (reference, found) = (reference.to_string(), bundle.digest());
+            return Err(RegistryError::OtherDigest { reference, wanted: *wanted, found });
         }
+        let manifest = &bundle.root().manifest;
+        is_asked(reference, &manifest.standard, &manifest.version, &bundle.digest())?;
+        Ok(bundle)
     }
 
     /// Standards under a namespace, in order of their names; an empty one means all.
@@ -403,12 +422,25 @@ impl Registry {
             });
             let page = page.await?.into_inner();
             for standard in page.standards {
-                found.push(standard.try_into()?);
+                let info: StandardInfo = standard.try_into()?;
+                // In order, so that no answer is given again and again.
+                if found
+                    .last()
+                    .is_some_and(|last: &StandardInfo| last.standard.to_string() >= info.standard.to_string())
+                {
+                    let why = format!("`{}` is not in its place", info.standard);
+                    return Err(ConvertError::new("standards", why).into());
+                }
+                found.push(info);
             }
-            if page.next_page_token.is_empty() {
-                return Ok(found);
+            match page.next_page_token {
+                none if none.is_empty() => return Ok(found),
+                _ if found.len() > STANDARDS_MAX => return Err(RegistryError::Endless { most: STANDARDS_MAX }),
+                same if same == request.page_token => {
+                    return Err(ConvertError::new("next_page_token", "it is that of the page itself").into());
+                }
+                next => request.page_token = next,
             }
-            request.page_token = page.next_page_token;
         }
     }
 
@@ -417,8 +449,13 @@ impl Registry {
         let request = wire::ListVersionsRequest { standard: standard.to_string() };
         let answer = self.registry.clone().list_versions(request).await?.into_inner();
         let info = answer.standard.ok_or_else(|| ConvertError::new("standard", "it is missing"))?;
-        let versions = answer.versions.into_iter().map(VersionInfo::try_from).collect::<Result<_, _>>()?;
-        Ok((info.try_into()?, versions))
+        let info: StandardInfo = info.try_into()?;
+        let versions = answer.versions.into_iter().map(VersionInfo::try_from).collect::<Result<Vec<_>, _>>()?;
+        let others = versions.iter().map(|version| &version.standard).filter(|other| *other != standard);
+        if let Some(other) = Some(&info.standard).filter(|other| *other != standard).or(others.min()) {
+            return Err(RegistryError::NotAsked { asked: format!("`{standard}`"), found: format!("`{other}`") });
+        }
+        Ok((info, versions))
     }
 
     pub async fn search(&self, query: &str) -> Result<Vec<SearchHit>, RegistryError> {
@@ -477,8 +514,10 @@ impl Registry {
         };
         let answer = answer.ok_or_else(|| ConvertError::new("result", "it is missing"))?;
         let warnings = answer.warnings_en.into_iter().zip(answer.warnings_zh);
+        let info = version(answer.version)?;
+        is_of((&package.standard, &package.version), &info)?;
         Ok(Publication {
-            version: version(answer.version)?,
+            version: info,
             is_new: answer.is_new,
             warnings: warnings.map(|(en, zh)| Text { en, zh }).collect(),
             verdict: answer.verdict,
@@ -523,7 +562,9 @@ impl Registry {
             successor: successor.into(),
             effective_to: day_or_empty(effective_to),
         };
-        version(self.registry.clone().set_status(request).await?.into_inner().version)
+        let info = version(self.registry.clone().set_status(request).await?.into_inner().version)?;
+        is_of(of, &info)?;
+        Ok(info)
     }
 
     /// As [`watch`](Self::watch), in our own words.
@@ -555,6 +596,31 @@ impl Registry {
         let report = answer.report.ok_or_else(|| ConvertError::new("report", "it is missing"))?;
         Ok(report.try_into()?)
     }
+}
+
+/// Whether what a registry answers with is what it was asked for.
+fn is_asked(
+    reference: &Reference,
+    standard: &StandardId,
+    version: &semver::Version,
+    digest: &Digest,
+) -> Result<(), RegistryError> {
+    match reference.standard() == standard && reference.admits(version, digest) {
+        true => Ok(()),
+        false => Err(not_asked(format!("`{reference}`"), standard, version)),
+    }
+}
+
+/// The same of a step that was taken for one version.
+fn is_of(of: (&StandardId, &semver::Version), info: &VersionInfo) -> Result<(), RegistryError> {
+    match of == (&info.standard, &info.version) {
+        true => Ok(()),
+        false => Err(not_asked(format!("`{}` {}", of.0, of.1), &info.standard, &info.version)),
+    }
+}
+
+fn not_asked(asked: String, standard: &StandardId, version: &semver::Version) -> RegistryError {
+    RegistryError::NotAsked { asked, found: format!("`{standard}` {version}") }
 }
 
 fn version(info: Option<wire::VersionInfo>) -> Result<VersionInfo, RegistryError> {
