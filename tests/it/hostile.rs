@@ -10,10 +10,11 @@ use guiju_model::{Digest, Kind, Package};
 use guiju_proto::{
     log::{GetCheckpointResponse, Leaf, ReadShownEntriesResponse, leaf},
     registry::{
-        GetBundleRequest, GetGoverningRequest, ListStandardsResponse, ListVersionsRequest, ResolveRequest,
-        ResolveResponse,
+        self as wire, GetBundleRequest, GetGoverningRequest, ListStandardsResponse, ListVersionsRequest,
+        ResolveRequest, ResolveResponse,
     },
 };
+use guiju_tlog::Hash;
 use http_body_util::{BodyExt, Full};
 use prost::{Message, bytes::Bytes};
 use std::{
@@ -302,4 +303,78 @@ async fn entries_without_end_are_not_read() {
     let refused = run(project, &liar, &["verify"]);
     expect(&refused, 1, &["the log went back: it had 3 entries and now says 1", "`bj.test/a@=1.0.0` was removed"]);
     assert_eq!(calls.load(Ordering::Relaxed), 2, "three entries, two at a time: {}", said(&refused));
+}
+
+/// What became of a version since it was pinned is in the log, so nobody's word is taken for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_that_a_withdrawn_version_is_in_use_is_not_believed() {
+    let server = Server::start();
+    publish(&server, &[("a", "1.0.0", 1), ("b", "1.0.0", 1), ("c", "1.0.0", 1)]).await;
+    let project = tempfile::tempdir().expect("a folder");
+    let (project, url) = (project.path(), server.url());
+    expect(&run(project, &url, &["lock", "bj.test/a", "bj.test/b", "bj.test/c"]), 0, &["wrote"]);
+    let steps = [
+        &["withdraw", "bj.test/a@=1.0.0", "--why", "it was wrong", "--successor", "bj.test/c@=1.0.0"][..],
+        &["deprecate", "bj.test/b@=1.0.0", "--why", "it is old", "--effective-to", "2099-03-01"],
+    ];
+    steps.iter().for_each(|step| expect(&run(project, &url, step), 0, &[]));
+    let words = [
+        "FAIL  bj.test/a  `bj.test/a` 1.0.0 is withdrawn; use bj.test/c@=1.0.0 instead",
+        "`bj.test/b` 1.0.0 is deprecated, in effect until the day before 2099-03-01",
+        "ok    bj.test/b",
+        "ok    bj.test/c",
+        "with 5 entries",
+    ];
+    expect(&run(project, &url, &["verify"]), 1, &words);
+    let is_in_use = |answer: &mut ResolveResponse| {
+        let version = answer.version.as_mut().expect("a version");
+        version.status = wire::Status::Published.into();
+        (version.successor, version.effective_to) = Default::default();
+    };
+    let liar = between(&server, [("Resolve", told(is_in_use))]).await;
+    expect(&run(project, &liar, &["verify"]), 1, &words);
+    let is_withdrawn = |answer: &mut ResolveResponse| {
+        answer.version.as_mut().expect("a version").status = wire::Status::Withdrawn.into()
+    };
+    let liar = between(&server, [("Resolve", told(is_withdrawn))]).await;
+    expect(&run(project, &liar, &["verify"]), 1, &words);
+
+    // Who keeps an entry back can only show its hash, and that is said; who leaves it out, or shows another, is found out.
+    let hidden = |answer: &mut ReadShownEntriesResponse| {
+        let Some(Leaf { leaf: Some(leaf) }) = answer.leaves.get_mut(3) else { return };
+        let leaf::Leaf::Entry(entry) = leaf else { return };
+        *leaf = leaf::Leaf::Hash(Hash::of_entry(entry).as_bytes().to_vec().into());
+    };
+    let liar = between(&server, [("ReadShownEntries", told(hidden))]).await;
+    expect(&run(project, &liar, &["verify"]), 0, &["ok    bj.test/a", "1 of the log's entries are not shown to you"]);
+    let left_out = |answer: &mut ReadShownEntriesResponse| answer.leaves.truncate(3);
+    let liar = between(&server, [("ReadShownEntries", told(left_out))]).await;
+    expect(&run(project, &liar, &["verify"]), 1, &["what this registry says is not used"]);
+}
+
+/// What a reference means is in the log, too: who keeps a newer version back is found out before anything is pinned.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_keeps_back_the_version_that_is_meant_is_found_out() {
+    let server = Server::start();
+    publish(&server, &[("a", "1.0.0", 1), ("a", "2.0.0", 0), ("b", "1.0.0", 1)]).await;
+    let project = tempfile::tempdir().expect("a folder");
+    let (project, url) = (project.path(), server.url());
+    let honest = Registry::connect(&url).await.expect("connected");
+    let old = honest.resolve(&"bj.test/a@=1.0.0".parse().expect("a reference")).await.expect("it is there");
+    let old = wire::VersionInfo::from(old);
+    let stale = move |answer: &mut ResolveResponse| answer.version = Some(old.clone());
+    let liar = between(&server, [("Resolve", told(stale))]).await;
+    let words = ["answers `bj.test/a` with 1.0.0", "by its log it is 2.0.0", "entry 1: bj.test/a 2.0.0"];
+    for command in [&["lock", "bj.test/a"][..], &["lock", "bj.test/a", "--as-of", "2099-01-01"]] {
+        expect(&run(project, &liar, command), 2, &words);
+        assert_eq!(lock_of(project), "", "nothing is pinned");
+        expect(&run(project, &url, command), 0, &["+ bj.test/a  2.0.0", "wrote"]);
+        fs::remove_file(project.join("guiju.lock")).expect("removed");
+    }
+    // By the version that was named it is that one.
+    expect(&run(project, &liar, &["lock", "bj.test/a@=1.0.0"]), 0, &["+ bj.test/a@=1.0.0  1.0.0", "wrote"]);
+    // Who answers with a version that is withdrawn says that it is not.
+    expect(&run(project, &url, &["withdraw", "bj.test/a@=2.0.0", "--why", "it was wrong"]), 0, &[]);
+    fs::remove_file(project.join("guiju.lock")).expect("removed");
+    expect(&run(project, &url, &["lock", "bj.test/a"]), 0, &["+ bj.test/a  1.0.0", "wrote"]);
 }

@@ -6,12 +6,14 @@ use crate::{
     shelf::{Shelf, locked, refused},
 };
 use guiju::{
-    HeldLog, LogDemands, LogEntry, LogSource, Pin, PinFault, ProvedEntry, RegistryError, keep_proof, log_head_after,
-    prove_pin, replay,
+    HeldLog, LogDemands, LogEntry, LogSource, LoggedVersions, Pin, PinFault, ProvedEntry, RegistryError, keep_proof,
+    log_head_after, prove_pin, replay,
     tlog::{LogFault, VerifierKey},
     what_became_of,
 };
+use guiju_model::StandardId;
 use std::{
+    collections::BTreeSet,
     fs,
     path::PathBuf,
     time::{Duration, SystemTime},
@@ -148,6 +150,21 @@ pub fn replayed_of(
         Ok(withheld) => Ok(Ok((entries, withheld))),
         Err(error) => distrust(error).map(Err),
     }
+}
+
+/// What the log says of the versions of some standards, up to a head that is believed. Where not all of it is shown, that is said.
+pub fn versions_of<'s>(
+    shelf: &Shelf<'_>,
+    head: &HeldLog,
+    standards: impl Iterator<Item = &'s StandardId>,
+    context: &Context,
+) -> Result<Result<LoggedVersions, Failure>, Failure> {
+    let standards: BTreeSet<String> = standards.map(ToString::to_string).collect();
+    let is_told = |entry: &LogEntry| LoggedVersions::is_told_by(entry) && standards.contains(&entry.standard);
+    Ok(replayed_of(shelf, head, is_told)?.map(|(entries, withheld)| {
+        tell_withheld(withheld, context);
+        entries.iter().collect()
+    }))
 }
 
 /// Says how many entries of the log are not shown to who asks.

@@ -9,10 +9,11 @@
 //! - What comes back is verified: each file against its manifest, each manifest against the digest that names it.
 
 use crate::{carried, connection, context::Context, embedded, failure::Failure};
-use guiju::{Cache, Changed, CompileError, Lock, LockError, Pin, Registry, RegistryError};
+use guiju::{Cache, Changed, CompileError, Lock, LockError, LoggedVersion, Pin, Registry, RegistryError};
 use guiju_model::{
     Bundle, BundleError, Catalog, Content, Date, Digest, Kind, Manifest, Metadata, Namespace, Principal, Reference,
-    Resolution, ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, VersionInfo, resolve,
+    Resolution, ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, Term, VersionInfo,
+    resolve,
 };
 use guiju_validator::near::nearest;
 use semver::Version;
@@ -493,6 +494,16 @@ impl<'c> Shelf<'c> {
 /// In words, that a version should not be used any more, or not for long; none where it may be.
 pub fn ending(info: &VersionInfo) -> Option<String> {
     let VersionInfo { standard, version, status, successor, term, .. } = info;
+    in_words(standard, version, *status, term, successor)
+}
+
+/// The same, as the log says it.
+pub fn ended(known: &LoggedVersion) -> Option<String> {
+    let LoggedVersion { standard, version, status, term, successor, .. } = known;
+    in_words(standard, version, *status, term, successor)
+}
+
+fn in_words(standard: &StandardId, version: &Version, status: Status, term: &Term, successor: &str) -> Option<String> {
     let until = term.to.map_or(String::new(), |day| format!(", in effect until the day before {day}"));
     let instead = if successor.is_empty() { String::new() } else { format!("; use {successor} instead") };
     match status {

@@ -23,6 +23,8 @@ mod lock; // which exact versions a project uses
 #[cfg(feature = "registry")]
 mod proofs; // whether what a registry publishes is what it published
 #[cfg(feature = "registry")]
+mod published; // what a log says of the versions of a standard
+#[cfg(feature = "registry")]
 mod registry; // a registry over gRPC
 mod standard; // a standard at hand
 #[cfg(feature = "registry")]
@@ -55,6 +57,8 @@ pub use proofs::{
     Leaf, LogDemands, LogEntry, LogSource, PinFault, ProvedEntry, ServedCheckpoint, keep_proof, log_head,
     log_head_after, prove_pin, prove_pin_offline, replay, what_became_of,
 };
+#[cfg(feature = "registry")]
+pub use published::{LoggedVersion, LoggedVersions};
 #[cfg(feature = "registry")]
 pub use registry::{ConnectOptions, Publication, Registry, RegistryError, Terms, Watch, WatchEvent};
 pub use standard::Standard;

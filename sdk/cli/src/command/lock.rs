@@ -2,11 +2,12 @@ use crate::{
     context::Context,
     desk::HandArgs,
     failure::{Answer, Failure, Verdict},
-    log::{LogArgs, believed, prove_pins, replayed_of},
+    log::{LogArgs, believed, prove_pins, versions_of},
     settings::FILE,
     shelf::{NOT_IN_REGISTRY, Pinned, Shelf, ending, locked},
     terminal::counted,
 };
+use guiju::LoggedVersion;
 use guiju_model::{Date, Reference};
 use std::{io::Write, time::SystemTime};
 
@@ -37,7 +38,7 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
     let wanted = wanted(&args.standards, context)?;
     let named = shelf.lock.pins().map(|(reference, _)| reference.to_owned()).collect::<Vec<_>>();
     let mut out = context.out();
-    let (mut changed, mut unpublished) = (0, Vec::new());
+    let (mut changed, mut unpublished, mut answers) = (0, Vec::new(), Vec::new());
     for reference in &wanted {
         let Pinned { resolution, is_new, info } = shelf.pin(reference, args.as_of)?;
         let is_unpublished = info.is_none() && shelf.url().is_some();
@@ -46,7 +47,10 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
         let mark = if is_new { "+" } else { " " };
         let note = if is_unpublished { format!("  {NOT_IN_REGISTRY}") } else { String::new() };
         writeln!(out, "{mark} {reference}  {}  {}{note}", resolution.version, resolution.digest)?;
-        unpublished.extend(Some(resolution.standard).filter(|_| is_unpublished));
+        match is_unpublished {
+            true => unpublished.push(resolution.standard),
+            false => answers.extend(info.map(|_| (reference, resolution))),
+        }
     }
     // What nobody asks for any more; a reference named on the command line stays until guiju.toml is the whole truth.
     if args.standards.is_empty() {
@@ -63,18 +67,37 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
         true => Some(believed(&shelf, &args.log.demands()?)??),
         false => None,
     };
-    // Whether a standard was never published is for the log to say, which is proved, and not for an answer alone.
-    if let Some(head) = head.as_ref().filter(|_| !unpublished.is_empty()) {
-        let of_them = |standard: &str| unpublished.iter().any(|other| other.to_string() == standard);
-        let (entries, _) = replayed_of(&shelf, head, |entry| entry.event == "published" && of_them(&entry.standard))??;
-        if let Some(entry) = entries.first() {
-            let (standard, path) = (&entry.standard, shelf.lock.path().display());
+    // What a reference means, and whether a standard was never published, is for the log to say, which is proved, and not for an answer alone.
+    if let Some(head) = &head {
+        let versions = versions_of(&shelf, head, wanted.iter().map(Reference::standard), context)??;
+        let path = shelf.lock.path().display();
+        let first = unpublished.iter().find_map(|standard| versions.of(standard).first());
+        if let Some(LoggedVersion { standard, version, index, .. }) = first {
             return Err(Failure::new(format!(
                 "the registry says that it has no standard `{standard}`, and its log publishes it"
             ))
-            .at(format!("entry {}: {standard} {}", entry.index, entry.version))
+            .at(format!("entry {index}: {standard} {version}"))
             .hint(format!(
                 "something between here and the registry, or the registry, does not tell the truth; {path} is as it was"
+            )));
+        }
+        for (reference, answer) in answers {
+            let meant = match args.as_of {
+                Some(day) => versions.resolve_as_of(reference, day),
+                None => versions.resolve(reference),
+            };
+            let Some(meant) = meant.filter(|meant| (&meant.version, meant.digest) != (&answer.version, answer.digest))
+            else {
+                continue;
+            };
+            let LoggedVersion { standard, version, index, .. } = meant;
+            return Err(Failure::new(format!(
+                "the registry answers `{reference}` with {}, and by its log it is {version}", answer.version
+            ))
+            .at(format!("entry {index}: {standard} {version}"))
+            .hint(format!(
+                "where that was published or withdrawn just now, run it again; otherwise something between here and the registry, or the \
+                 registry, does not tell the truth; {path} is as it was"
             )));
         }
     }

@@ -1,12 +1,12 @@
 use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
-    log::{LogArgs, believed, prove, replayed_of},
+    log::{LogArgs, believed, prove, versions_of},
     receipt,
-    shelf::{Shelf, ending},
+    shelf::{Shelf, ended},
 };
-use guiju::{HeldLog, LogEntry, Pin, prove_pin_offline, tlog::VerifierKey};
-use guiju_model::{Severity, Status};
+use guiju::{HeldLog, LoggedVersion, LoggedVersions, Pin, prove_pin_offline, tlog::VerifierKey};
+use guiju_model::{Resolution, Severity, Status};
 use std::{io::Write, path::PathBuf};
 
 /// Prove that what guiju.lock pins is what the registry's committee published
@@ -14,7 +14,7 @@ use std::{io::Write, path::PathBuf};
 #[command(after_help = "\
 The digest of every pinned version is computed again, and its entry is proved to be in the log's tree: online against a
 checkpoint that must follow from the lock's, with --offline against the lock's own, by the proofs that `guiju lock` and
-`guiju fetch` keep. Online, the log is read for what is pinned as of no log, and a version that was withdrawn fails. Exit code 1 says what was tampered with, moved, removed, forked or frozen.")]
+`guiju fetch` keep. Online, the whole log is read as well: a version that was withdrawn fails, whatever is answered. Exit code 1 says what was tampered with, moved, removed, forked or frozen.")]
 pub struct VerifyArgs {
     #[command(flatten)]
     log: LogArgs,
@@ -68,15 +68,10 @@ pub fn run(args: VerifyArgs, context: &Context) -> Answer {
             path.display()
         ));
     }
-    let of_no_log = |entry: &LogEntry| {
-        entry.event == "published"
-            && pins
-                .iter()
-                .any(|(_, pin)| pin.log_index.is_none() && pin.resolution.standard.to_string() == entry.standard)
-    };
-    let published = match log.as_ref().filter(|_| is_online && pins.iter().any(|(_, pin)| pin.log_index.is_none())) {
-        Some(log) => match replayed_of(&shelf, log, of_no_log)? {
-            Ok((entries, _)) => Some(entries),
+    // What became of the versions since they were published is in the log, too: no answer is taken for it.
+    let versions = match log.as_ref().filter(|_| is_online) {
+        Some(log) => match versions_of(&shelf, log, pins.iter().map(|(_, pin)| &pin.resolution.standard), context)? {
+            Ok(versions) => Some(versions),
             Err(failure) => {
                 failure.print(context.paint_error);
                 return Ok(Verdict::DoesNot);
@@ -87,7 +82,7 @@ pub fn run(args: VerifyArgs, context: &Context) -> Answer {
     let mut out = context.out();
     let mut verdict = Verdict::Conforms;
     for (reference, pin) in pins {
-        match judged(&shelf, pin, log.as_ref(), published.as_deref())? {
+        match judged(&shelf, pin, log.as_ref(), versions.as_ref())? {
             Ok(how) => {
                 writeln!(out, "ok    {reference}  {}  {}  {how}", pin.resolution.version, pin.resolution.digest)?
             }
@@ -109,7 +104,7 @@ fn judged(
     shelf: &Shelf<'_>,
     pin: &Pin,
     log: Option<&HeldLog>,
-    published: Option<&[LogEntry]>,
+    versions: Option<&LoggedVersions>,
 ) -> Result<Result<String, String>, Failure> {
     let is_online = shelf.url().is_some();
     // Every digest is computed again on the way.
@@ -122,30 +117,30 @@ fn judged(
             Some(fault) => return Ok(Err(fault)),
             None => format!("entry {index}"),
         },
-        None => match unlogged(pin, published) {
+        None => match unlogged(pin, versions) {
             Ok(how) => how,
             fault => return Ok(fault),
         },
     };
     // What is whole and was published can be used no more all the same.
-    let info = if is_online { shelf.info(&pin.resolution)? } else { None };
-    let Some((info, told)) = info.as_ref().and_then(|info| Some((info, ending(info)?))) else { return Ok(Ok(how)) };
-    if info.status == Status::Withdrawn {
+    let Resolution { standard, version, digest } = &pin.resolution;
+    let known = versions.and_then(|versions| versions.get(standard, version)).filter(|known| known.digest == *digest);
+    let Some((known, told)) = known.and_then(|known| Some((known, ended(known)?))) else { return Ok(Ok(how)) };
+    if known.status == Status::Withdrawn {
         return Ok(Err(told));
     }
     shelf.warn(&told);
     Ok(Ok(how))
 }
 
-/// The same of a pin of no log. `published`: what the log says of its standard, where it was read.
-fn unlogged(pin: &Pin, published: Option<&[LogEntry]>) -> Result<String, String> {
-    let (standard, version) = (pin.resolution.standard.to_string(), pin.resolution.version.to_string());
-    let is_it = |entry: &&LogEntry| entry.standard == standard && entry.version == version;
-    match published.and_then(|entries| entries.iter().find(is_it)) {
-        Some(LogEntry { index, digest: Some(digest), .. }) if *digest == pin.resolution.digest => Ok(format!(
+/// The same of a pin of no log. `versions`: what the log says of its standard, where it was read.
+fn unlogged(pin: &Pin, versions: Option<&LoggedVersions>) -> Result<String, String> {
+    let Resolution { standard, version, digest } = &pin.resolution;
+    match versions.and_then(|versions| versions.get(standard, version)) {
+        Some(LoggedVersion { index, digest: found, .. }) if found == digest => Ok(format!(
             "the content is whole; not shown to be of the log, which has it as entry {index}: `guiju lock` pins it there"
         )),
-        Some(LogEntry { index, .. }) => Err(format!(
+        Some(LoggedVersion { index, .. }) => Err(format!(
             "`{standard}@={version}` is not what was published: the lock has it as of no log, and entry {index} of the log publishes it \
              with other content"
         )),
