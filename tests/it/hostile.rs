@@ -347,7 +347,11 @@ async fn who_says_that_a_withdrawn_version_is_in_use_is_not_believed() {
     };
     let liar = between(&server, [("ReadShownEntries", told(hidden))]).await;
     expect(&run(project, &liar, &["verify"]), 0, &["ok    bj.test/a", "1 of the log's entries are not shown to you"]);
-    let left_out = |answer: &mut ReadShownEntriesResponse| answer.leaves.truncate(3);
+    let left_out = |answer: &mut ReadShownEntriesResponse| {
+        if answer.leaves.len() > 3 {
+            answer.leaves.remove(3);
+        }
+    };
     let liar = between(&server, [("ReadShownEntries", told(left_out))]).await;
     expect(&run(project, &liar, &["verify"]), 1, &["what this registry says is not used"]);
 }

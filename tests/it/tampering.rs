@@ -111,6 +111,7 @@ impl World {
                 digest: manifest(index as u64, 0),
             },
             log_index: Some(index as u64),
+            as_of: None,
         });
         let mut world = Self { asks, keys, rotations, witnesses, entries, demands, now: None, held, pins: pins.into() };
         world.now = Some(world.honest(SIZE, NOW_S));

@@ -6,8 +6,8 @@ use crate::{
     mirror::copy,
     support::{Server, guiju, said},
 };
-use guiju::Registry;
-use guiju_model::{Kind, Package};
+use guiju::{Registry, Terms};
+use guiju_model::{Dates, Kind, Package};
 use std::{
     fs,
     path::Path,
@@ -192,6 +192,51 @@ async fn what_was_done_to_a_log_is_told_apart() {
     fs::write(project.join("guiju.lock"), other).expect("written");
     expect(&run(project, &url, &["verify"]), 1, &["FAIL  bj.test/b@^1"]);
     expect(&run(project, &url, &["verify", "--offline"]), 1, &["FAIL  bj.test/b@^1", "is not proved"]);
+}
+
+/// A version that was withdrawn serves for records of the days on which it was in force, where it was pinned for one of these.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_in_force_may_be_held_for_old_records() {
+    let server = Server::start();
+    let registry = Registry::connect(&server.url()).await.expect("connected");
+    for (version, from, most) in [("1.0.0", "2024-01-01", 1), ("2.0.0", "", 0)] {
+        let schema = format!(r#"{{"type":"object","maxProperties":{most}}}"#).into_bytes();
+        let package = Package {
+            standard: "bj.test/a".parse().expect("a standard"),
+            version: version.parse().expect("a version"),
+            kind: Kind::Record,
+            files: [("schema.json".to_owned(), schema)].into(),
+        };
+        let terms = Terms { dates: Dates::parse(from, "", "").expect("days"), ..Terms::default() };
+        registry.publish_for(version, &package, METADATA, terms, false).await.expect("published");
+    }
+    let project = tempfile::tempdir().expect("a folder");
+    let (project, url) = (project.path(), server.url());
+    expect(&run(project, &url, &["withdraw", "bj.test/a@=1.0.0", "--why", "it was wrong"]), 0, &[]);
+    let as_of = ["lock", "bj.test/a", "--as-of", "2024-06-01"];
+    expect(&run(project, &url, &as_of), 0, &["+ bj.test/a  1.0.0", "is withdrawn", "wrote"]);
+    let lock = fs::read_to_string(project.join("guiju.lock")).expect("a lock");
+    assert!(lock.ends_with(" 0 2024-06-01\n"), "{lock}");
+    let words = ["ok    bj.test/a  1.0.0", "entry 0, for records of 2024-06-01, when it was in force; withdrawn since"];
+    expect(&run(project, &url, &["verify"]), 0, &words);
+    expect(&run(project, "", &["verify", "--offline"]), 0, &["ok    bj.test/a  1.0.0"]);
+    for again in [&as_of[..], &["--locked", "lock", "bj.test/a"]] {
+        expect(&run(project, &url, again), 0, &["  bj.test/a  1.0.0", "is up to date"]);
+    }
+    fs::write(project.join("record.json"), r#"{"x":1}"#).expect("written");
+    let check = ["check", "--locked", "--offline", "--standard", "bj.test/a", "record.json"];
+    expect(&run(project, "", &check), 0, &["against bj.test/a 1.0.0"]);
+
+    // For a day on which it was not in force it serves no more than without one.
+    for (day, words) in
+        [(" 2099-01-01", "and it was not in force on 2099-01-01"), ("", "`bj.test/a` 1.0.0 is withdrawn")]
+    {
+        fs::write(project.join("guiju.lock"), lock.replace(" 2024-06-01", day)).expect("written");
+        expect(&run(project, &url, &["verify"]), 1, &["FAIL  bj.test/a", words]);
+    }
+    expect(&run(project, &url, &["lock", "bj.test/a"]), 0, &["+ bj.test/a  2.0.0", "wrote"]);
+    let lock = fs::read_to_string(project.join("guiju.lock")).expect("a lock");
+    assert!(lock.ends_with(" 1\n"), "{lock}");
 }
 
 /// Who answers that there is no such standard does not have the program's copy take the place of what was published.

@@ -226,7 +226,7 @@ fn known(receipt: &Receipt, demands: &LogArgs, shelf: &Shelf<'_>) -> Result<Know
             Err(failure) => return Ok(Known::Distrusted(failure)),
         };
         let resolution = Resolution { standard: standard.clone(), version: version.clone(), digest: info.digest };
-        let pin = Pin { resolution, log_index: Some(info.log_index) };
+        let pin = Pin { resolution, log_index: Some(info.log_index), as_of: None };
         return Ok(match prove(shelf, &pin, &log)? {
             Ok(_) => Known::As { place: "the registry".into(), digest: info.digest, entry: Some(info.log_index) },
             Err(fault) => Known::Distrusted(Failure::new(fault.to_string())),

@@ -242,7 +242,8 @@ impl<'c> Shelf<'c> {
 
     /// The highest version that a reference admits of those in force on a day, whatever is pinned.
     pub fn as_of(&self, reference: &Reference, day: Date) -> Result<(Bundle, VersionInfo), Failure> {
-        if self.context.shared.locked {
+        let pinned = self.lock.get(reference).and_then(|pin| pin.as_of);
+        if self.context.shared.locked && pinned != Some(day) {
             let failure =
                 Failure::new("`--as-of` asks for the version of a day, and `--locked` for the one that is pinned");
             return Err(failure.hint("run `guiju lock --as-of`, and then with --locked alone"));
@@ -473,7 +474,7 @@ impl<'c> Shelf<'c> {
             Some(info) => Some(info.log_index),
             // Nobody was asked: what was proved of this very version stays so, and no other takes its place.
             None => match self.lock.get(reference) {
-                Some(Pin { resolution: held, log_index: Some(index) }) if *held != resolution => {
+                Some(Pin { resolution: held, log_index: Some(index), .. }) if *held != resolution => {
                     return Err(Failure::new(format!(
                         "`{reference}` is pinned from a registry's log, and without the registry it would not be"
                     ))
@@ -484,7 +485,7 @@ impl<'c> Shelf<'c> {
                 held => held.and_then(|held| held.log_index),
             },
         };
-        let pin = Pin { resolution: resolution.clone(), log_index };
+        let pin = Pin { resolution: resolution.clone(), log_index, as_of };
         let is_new = self.lock.get(reference) != Some(&pin);
         self.lock.pin(reference, pin);
         Ok(Pinned { resolution, is_new, info })

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A line is a reference as it was asked for, the version and digest it was resolved to, and the index of the log entry that
-//! published it, or `-` where it came from no log. One more line holds the log's first key and the checkpoint that every later
+//! published it, or `-` where it came from no log; and, of a version that is held for records of a day, that day (`… 17 2025-01-01`).
+//! One more line holds the log's first key and the checkpoint that every later
 //! one must begin with:
 //! ```text
 //! log registry.example.org/log+9c1f5d6e+AbCd… 42 CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
@@ -14,7 +15,7 @@
 //! Where the log has changed its key, the one that it signed with stands at the end.
 
 use crate::cache::write_whole;
-use guiju_model::{Digest, Reference, Resolution};
+use guiju_model::{Date, Digest, Reference, Resolution};
 use guiju_tlog::{Checkpoint, VerifierKey};
 use semver::Version;
 use std::{
@@ -46,6 +47,8 @@ pub enum LockError {
 pub struct Pin {
     pub resolution: Resolution,
     pub log_index: Option<u64>,
+    /// It was asked for as what governs records of this day, and serves for these, whatever became of it since.
+    pub as_of: Option<Date>,
 }
 
 /// What is believed of the log that pins are in.
@@ -159,9 +162,10 @@ impl std::fmt::Display for Lock {
             let current = if current_key == first_key { String::new() } else { format!(" {current_key}") };
             writeln!(f, "log {first_key} {} {}{current}", checkpoint.size, checkpoint.root)?;
         }
-        for (reference, Pin { resolution, log_index }) in &self.pins {
+        for (reference, Pin { resolution, log_index, as_of }) in &self.pins {
             let index = log_index.map_or("-".into(), |index| index.to_string());
-            writeln!(f, "{reference} {} {} {index}", resolution.version, resolution.digest)?;
+            let day = as_of.map_or(String::new(), |day| format!(" {day}"));
+            writeln!(f, "{reference} {} {} {index}{day}", resolution.version, resolution.digest)?;
         }
         Ok(())
     }
@@ -180,12 +184,16 @@ fn held(line: &str) -> Result<HeldLog, String> {
 }
 
 fn pin(line: &str) -> Result<(String, Pin), String> {
+    let last = line.rsplit_once(' ').and_then(|(before, last)| Some((before, last.parse::<Date>().ok()?)));
+    let (line, as_of) = last.map_or((line, None), |(before, day)| (before, Some(day)));
     // A requirement may hold spaces, `>=1, <3`; what follows it does not.
     let mut parts = line.rsplitn(4, ' ');
     let (Some(index), Some(digest), Some(version), Some(reference)) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Err("a line is a reference, a version, a digest and a log index".into());
+        return Err(
+            "a line is a reference, a version, a digest and a log index, and a day where one was asked for".into()
+        );
     };
     let reference: Reference = reference.parse().map_err(|error| format!("{error}"))?;
     let version: Version = version.parse().map_err(|error| format!("`{version}` is not a version: {error}"))?;
@@ -198,5 +206,5 @@ fn pin(line: &str) -> Result<(String, Pin), String> {
         return Err(format!("{version} does not satisfy `{reference}`"));
     }
     let resolution = Resolution { standard: reference.standard().clone(), version, digest };
-    Ok((reference.to_string(), Pin { resolution, log_index }))
+    Ok((reference.to_string(), Pin { resolution, log_index, as_of }))
 }

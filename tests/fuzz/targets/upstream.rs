@@ -43,6 +43,7 @@ pub fn run(data: &[u8]) {
                 digest: guiju_model::Digest::of(b"nothing"),
             },
             log_index: Some(3),
+            as_of: None,
         };
         assert!(prove_pin(&pin, &proved, &head).is_err(), "no entry publishes that");
     }

@@ -40,7 +40,10 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
     let mut out = context.out();
     let (mut changed, mut unpublished, mut answers) = (0, Vec::new(), Vec::new());
     for reference in &wanted {
-        let Pinned { resolution, is_new, info } = shelf.pin(reference, args.as_of)?;
+        // What is locked stays what it is for.
+        let held = shelf.lock.get(reference).and_then(|pin| pin.as_of).filter(|_| context.shared.locked);
+        let as_of = args.as_of.or(held);
+        let Pinned { resolution, is_new, info } = shelf.pin(reference, as_of)?;
         let is_unpublished = info.is_none() && shelf.url().is_some();
         info.as_ref().and_then(ending).iter().for_each(|ending| shelf.warn(ending));
         changed += u64::from(is_new);
@@ -49,7 +52,7 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
         writeln!(out, "{mark} {reference}  {}  {}{note}", resolution.version, resolution.digest)?;
         match is_unpublished {
             true => unpublished.push(resolution.standard),
-            false => answers.extend(info.map(|_| (reference, resolution))),
+            false => answers.extend(info.map(|_| (reference, as_of, resolution))),
         }
     }
     // What nobody asks for any more; a reference named on the command line stays until guiju.toml is the whole truth.
@@ -81,8 +84,8 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
                 "something between here and the registry, or the registry, does not tell the truth; {path} is as it was"
             )));
         }
-        for (reference, answer) in answers {
-            let meant = match args.as_of {
+        for (reference, as_of, answer) in answers {
+            let meant = match as_of {
                 Some(day) => versions.resolve_as_of(reference, day),
                 None => versions.resolve(reference),
             };

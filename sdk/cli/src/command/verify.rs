@@ -6,7 +6,7 @@ use crate::{
     shelf::{Shelf, ended},
 };
 use guiju::{HeldLog, LoggedVersion, LoggedVersions, Pin, prove_pin_offline, tlog::VerifierKey};
-use guiju_model::{Resolution, Severity, Status};
+use guiju_model::{Date, Reference, Resolution, Selector, Severity, Status};
 use std::{io::Write, path::PathBuf};
 
 /// Prove that what guiju.lock pins is what the registry's committee published
@@ -122,15 +122,29 @@ fn judged(
             fault => return Ok(fault),
         },
     };
+    let Some(versions) = versions else { return Ok(Ok(how)) };
     // What is whole and was published can be used no more all the same.
     let Resolution { standard, version, digest } = &pin.resolution;
-    let known = versions.and_then(|versions| versions.get(standard, version)).filter(|known| known.digest == *digest);
+    let known = versions.get(standard, version).filter(|known| known.digest == *digest);
     let Some((known, told)) = known.and_then(|known| Some((known, ended(known)?))) else { return Ok(Ok(how)) };
-    if known.status == Status::Withdrawn {
-        return Ok(Err(told));
+    let was_in_force = |day: &Date| {
+        let exact = Reference::new(standard.clone(), Selector::Digest(*digest));
+        versions.resolve_as_of(&exact, *day).is_some()
+    };
+    match (known.status, pin.as_of) {
+        // Nothing that is done to a version takes from it the records of the days on which it was in force.
+        (Status::Withdrawn, Some(day)) if was_in_force(&day) => {
+            Ok(Ok(format!("{how}, for records of {day}, when it was in force; withdrawn since")))
+        }
+        (Status::Withdrawn, Some(day)) => {
+            Ok(Err(format!("{told}; and it was not in force on {day}, for which it is pinned")))
+        }
+        (Status::Withdrawn, None) => Ok(Err(told)),
+        _ => {
+            shelf.warn(&told);
+            Ok(Ok(how))
+        }
     }
-    shelf.warn(&told);
-    Ok(Ok(how))
 }
 
 /// The same of a pin of no log. `versions`: what the log says of its standard, where it was read.
