@@ -1,6 +1,6 @@
 //! The life of a version: which one governs on a day, and what may still be said about its days.
 
-use guiju_model::{Date, Dates, Kind, Package, Status, Term, in_force};
+use guiju_model::{Date, Dates, Kind, Package, Status, Term, TermError, in_force};
 use guiju_server::{
     log::Memory,
     registry::{AskError, Caller, PublishError, Registry, StatusChange, Submission},
@@ -74,21 +74,50 @@ proptest! {
     /// The grace of what is superseded already is neither lengthened nor shortened by what is published later.
     #[test]
     fn what_was_promised_stands(versions in arb_versions(), late in arb_term()) {
-        let mut all = versions.clone();
-        all.push((Version::new(9, 0, 0), late));
-        let began_before = |term: &Term| term.from < late.from && term.to.is_none_or(|to| term.from < to);
+        let (mut all, new) = (versions.clone(), Version::new(9, 0, 0));
+        all.push((new.clone(), late));
+        let eve = (0..20).map(day).take_while(|day| *day < late.from).last();
+        let may_begin = late.may_begin(&new, &versions, day(0)).is_ok();
         for number in 0..45 {
             let day = day(number);
             let (before, after) = (in_force(&versions, day), in_force(&all, day));
             prop_assert!(day >= late.from || before == after, "nothing changes before it takes effect");
             for (version, _) in &versions {
                 let is_superseded = versions.iter().any(|(other, term)| {
-                    other > version && other.pre.is_empty() && began_before(term)
+                    other > version && other.pre.is_empty() && eve.is_some_and(|eve| term.is_in_effect(eve))
                 });
-                if is_superseded && before.first() != Some(version) && late.is_in_effect(day) {
+                if may_begin && is_superseded && before.first() != Some(version) && late.is_in_effect(day) {
                     prop_assert_eq!(before.contains(version), after.contains(version), "{} on {}", version, day);
                 }
             }
+        }
+    }
+
+    /// Whoever was promised a version on a day may use it on that day, whatever is published later.
+    #[test]
+    fn a_promise_stands(versions in arb_versions(), offered in arb_term(), number in 0u8..6, today in 0u16..30) {
+        let today = day(today);
+        let mut others = (number..number + 6).map(version);
+        let Some(new) = others.find(|new| versions.iter().all(|(known, _)| known != new)) else { return Ok(()) };
+        let all: Vec<(Version, Term)> = versions.iter().cloned().chain([(new.clone(), offered)]).collect();
+        let taken = (0..60).map(day).filter(|day| *day >= today).find_map(|day| {
+            let (before, after) = (in_force(&versions, day), in_force(&all, day));
+            before.into_iter().skip(1).find(|version| !after.contains(version)).map(|version| (day, version))
+        });
+        match offered.may_begin(&new, &versions, today) {
+            Ok(()) => prop_assert_eq!(taken, None, "{} {:?}", new, offered),
+            Err(TermError::TakesBack { from, until, .. }) => {
+                // What it says is the way out is one.
+                let later = Term { from: from.max(offered.from), ..offered };
+                let later = Term { to: later.to.filter(|to| *to > later.from), ..later };
+                let again = later.may_begin(&new, &versions, today);
+                let is_same = |error: &TermError| {
+                    matches!(error, TermError::TakesBack { from: other, .. } if *other == from)
+                };
+                prop_assert!(!again.as_ref().is_err_and(is_same), "{again:?}");
+                prop_assert!(until > today);
+            }
+            Err(_) => {}
         }
     }
 
@@ -105,7 +134,7 @@ proptest! {
         let governed = |versions: &[(Version, Term)], day| in_force(versions, day).first().cloned();
         let mut changed = vec![versions.clone()];
         for number in 0..6 {
-            if versions.iter().all(|(known, _)| *known != version(number)) && offered.may_begin(&versions, today).is_ok() {
+            if versions.iter().all(|(known, _)| *known != version(number)) && offered.may_begin(&version(number), &versions, today).is_ok() {
                 changed.push(versions.iter().cloned().chain([(version(number), offered)]).collect());
             }
         }

@@ -58,11 +58,10 @@ impl Registry {
     /// Whether a new version may have its days, beside those there are.
     pub(super) fn may_begin(&self, standard: &StandardId, version: &Version, term: &Term) -> Result<(), PublishError> {
         let today = Date::in_china((self.clock_ms)());
-        // Most versions begin today or later, and then there is nothing to look up.
-        if !version.pre.is_empty() || term.from >= today {
+        if !version.pre.is_empty() {
             return Ok(());
         }
         let (standard, version, known) = (standard.clone(), version.clone(), self.view().terms(standard)?);
-        term.may_begin(&known, today).map_err(|source| PublishError::Term { standard, version, source })
+        term.may_begin(&version, &known, today).map_err(|source| PublishError::Term { standard, version, source })
     }
 }

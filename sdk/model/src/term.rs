@@ -5,9 +5,11 @@
 //!   pre-release never is in effect.
 //! - Of the versions in effect on a day the highest **governs**. Publishing a higher one supersedes a lower one from the day on
 //!   which the higher one takes effect; a lower one never supersedes a higher one, however late it comes.
-//! - A version that is superseded stays **in force** beside the one that governs until the grace ends that was given when it was
-//!   superseded: `grace_until` of the higher version that took effect first; of several that did on one day, the longest.
-//!   A later version neither lengthens nor shortens that: what was promised stands.
+//! - A version is **superseded** on a day on which a higher one takes effect and on the day before none was in effect. It then stays
+//!   **in force** beside the one that governs until `grace_until` of what superseded it; of several that took effect on that day, the
+//!   longest. What takes effect while another higher one is in effect neither lengthens nor shortens that. A version that governs
+//!   again, because what superseded it ended, is superseded anew by what comes next; of two promises the longer stands.
+//! - No version may be published that takes back a promise of one that is published, whichever takes effect first.
 //! - Where nothing is said, a version is in effect from the day of its publication, without end, and gives no grace.
 //!
 //! # Invariants
@@ -47,6 +49,11 @@ pub enum TermError {
          a later day"
     )]
     Past { from: Date, known: Version, today: Date },
+    #[error(
+        "{promising} promised, when it was published, that {promised} may be used until {until}, and beside this version it could \
+         not: name {from} or a later day as its first, or give a grace until {until} or later"
+    )]
+    TakesBack { promising: Version, promised: Version, from: Date, until: Date },
     #[error("it would end on {day}, which has passed; name today, {today}, or a later day")]
     EndsInPast { day: Date, today: Date },
     #[error("it has ended on {ended} already")]
@@ -106,8 +113,8 @@ impl Term {
     }
 
     /// Whether a version may get this term today, beside those that are published: days that have passed may only be filled where
-    /// no version was in effect from then until today, today among them.
-    pub fn may_begin(&self, known: &[(Version, Self)], today: Date) -> Result<(), TermError> {
+    /// no version was in effect from then until today, today among them; and what another promised must stand.
+    pub fn may_begin(&self, version: &Version, known: &[(Version, Self)], today: Date) -> Result<(), TermError> {
         let from = self.from;
         // Until today and on it: on the day on which another takes effect the days before it are not filled either.
         let in_effect = |term: &Self| term.is_in_effect(today) && self.is_in_effect(today);
@@ -117,8 +124,30 @@ impl Term {
             .find(|(version, term)| version.pre.is_empty() && (term.meets(from, passed) || in_effect(term)));
         match clash.filter(|_| from < today) {
             Some((known, _)) => Err(TermError::Past { from, known: known.clone(), today }),
-            None => Ok(()),
+            None => self.keeps_promises(version, known, today),
         }
+    }
+
+    /// Whether every version may be used as long as it may without this one, but for the one that it supersedes.
+    fn keeps_promises(&self, version: &Version, known: &[(Version, Self)], today: Date) -> Result<(), TermError> {
+        // Of most standards nobody promised anything that is still to be kept.
+        if !version.pre.is_empty() || known.iter().all(|(_, term)| term.grace_until.is_none_or(|until| until <= today))
+        {
+            return Ok(());
+        }
+        let own = (version.clone(), *self);
+        let (before, after) = (in_turn(known), in_turn(known.iter().chain([&own])));
+        for (lower, _) in known.iter().filter(|(lower, _)| lower < version) {
+            let kept: Vec<Promise> = promises(&after, lower).collect();
+            let is_kept = |promise: &Promise| {
+                let first = promise.from.max(today);
+                promise.until <= first || kept.iter().any(|kept| kept.from <= first && promise.until <= kept.until)
+            };
+            if let Some(Promise { by, from, until }) = promises(&before, lower).find(|promise| !is_kept(promise)) {
+                return Err(TermError::TakesBack { promising: by.clone(), promised: lower.clone(), from, until });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -138,24 +167,52 @@ impl Term {
 /// assert_eq!(on("2026-09-01"), ["2.0.0"]);
 /// ```
 pub fn in_force(versions: &[(Version, Term)], day: Date) -> Vec<Version> {
-    let counted: Vec<&(Version, Term)> = versions.iter().filter(|(version, _)| version.pre.is_empty()).collect();
-    let in_effect = || counted.iter().filter(|(_, term)| term.is_in_effect(day));
+    let in_turn = in_turn(versions);
+    let in_effect = || in_turn.iter().filter(|(_, term)| term.is_in_effect(day));
     let Some(governs) = in_effect().map(|(version, _)| version).max() else { return Vec::new() };
-    let is_in_force = |version: &Version| version == governs || day < grace(&counted, version, day);
+    let is_in_force = |version: &Version| {
+        version == governs || promises(&in_turn, version).any(|promise| promise.from <= day && day < promise.until)
+    };
     let mut found: Vec<Version> =
         in_effect().map(|(version, _)| version).filter(|version| is_in_force(version)).cloned().collect();
     found.sort_by(|one, other| other.cmp(one));
     found
 }
 
-/// The day on which the grace ends that a version was given when a higher one took effect.
-fn grace(versions: &[&(Version, Term)], version: &Version, day: Date) -> Date {
-    // One that was withdrawn before its first day superseded nothing.
-    let began = |term: &Term| term.from <= day && term.to.is_none_or(|to| term.from < to);
-    let higher = || versions.iter().filter(|(other, term)| other > version && began(term)).map(|(_, term)| term);
-    let first = higher().map(|term| term.from).min();
-    let graces = higher().filter(|term| Some(term.from) == first).map(|term| term.grace_until.unwrap_or(term.from));
-    graces.max().unwrap_or(day)
+/// Those that take effect, in the order in which they do.
+fn in_turn<'v>(versions: impl IntoIterator<Item = &'v (Version, Term)>) -> Vec<&'v (Version, Term)> {
+    // One that was withdrawn before its first day supersedes nothing.
+    let begins = |(version, term): &&(Version, Term)| version.pre.is_empty() && term.to.is_none_or(|to| term.from < to);
+    let mut found: Vec<&(Version, Term)> = versions.into_iter().filter(begins).collect();
+    found.sort_by_key(|(_, term)| term.from);
+    found
+}
+
+/// What was said to the users of a version when a higher one superseded it: how long they may go on.
+struct Promise<'v> {
+    by: &'v Version,
+    from: Date,
+    until: Date,
+}
+
+/// All that was promised to a version, by those that take effect in turn.
+fn promises<'v>(in_turn: &[&'v (Version, Term)], version: &Version) -> impl Iterator<Item = Promise<'v>> {
+    // Until when some higher version is in effect; none at all: for ever.
+    let mut covered: Option<Option<Date>> = None;
+    // The first day of those that supersede it.
+    let mut superseding = None;
+    in_turn.iter().filter(move |(other, _)| other > version).filter_map(move |(by, Term { from, to, grace_until })| {
+        if covered.is_none_or(|end| end.is_some_and(|end| end < *from)) {
+            superseding = Some(*from);
+        }
+        covered = Some(match (covered, to) {
+            (None, to) => *to,
+            (Some(Some(end)), Some(to)) => Some(end.max(*to)),
+            (Some(_), _) => None,
+        });
+        let until = grace_until.filter(|until| superseding == Some(*from) && from < until)?;
+        Some(Promise { by, from: *from, until })
+    })
 }
 
 #[cfg(test)]
@@ -196,16 +253,52 @@ mod tests {
     }
 
     #[test]
+    fn what_governs_again_is_superseded_anew() {
+        let versions =
+            [("1.0.0", "2020-01-01"), ("2.0.0", "2026-12-01 2026-12-10"), ("2.1.0", "2027-01-01 - 2027-06-01")];
+        assert_eq!(on(&versions, "2026-12-09"), ["2.0.0"]);
+        assert_eq!(on(&versions, "2026-12-31"), ["1.0.0"]);
+        assert_eq!(on(&versions, "2027-05-31"), ["2.1.0", "1.0.0"]);
+        assert_eq!(on(&versions, "2027-06-01"), ["2.1.0"]);
+    }
+
+    #[test]
+    fn a_promise_is_not_taken_back() {
+        let known = [
+            ("1.9.0".parse().unwrap(), term("2026-01-01")),
+            ("2.0.0".parse().unwrap(), term("2026-12-05 - 2027-12-01")),
+        ];
+        let may = |version: &str, dates: &str| {
+            term(dates).may_begin(&version.parse().unwrap(), &known, "2026-11-01".parse().unwrap())
+        };
+        for (version, dates) in [
+            ("2.0.1", "2026-12-05"),
+            ("2.0.1", "2027-01-01"),
+            ("2.0.1", "2026-12-04 - 2027-12-01"),
+            ("1.8.0", "2026-12-01"),
+            ("3.0.0-rc.1", "2026-12-01"),
+        ] {
+            assert_eq!(may(version, dates), Ok(()), "{version} {dates}");
+        }
+        for (version, dates) in [("2.0.1", "2026-12-04"), ("1.9.1", "2026-12-01"), ("2.0.1", "2026-12-04 - 2027-11-30")]
+        {
+            assert!(matches!(may(version, dates), Err(TermError::TakesBack { .. })), "{version} {dates}");
+        }
+        // What ends long before has no part in it.
+        assert_eq!(may("2.0.1", "2026-11-02 2026-11-10"), Ok(()));
+    }
+
+    #[test]
     fn the_past_is_filled_and_not_changed() {
         let day = |text: &str| text.parse::<Date>().unwrap();
         let known =
             [("1.0.0".parse().unwrap(), term("2020-01-01 2022-01-01")), ("2.0.0".parse().unwrap(), term("2024-01-01"))];
-        let today = day("2026-01-01");
+        let (today, version) = (day("2026-01-01"), Version::new(3, 0, 0));
         for allowed in ["2022-01-01 2024-01-01", "2019-01-01 2020-01-01", "2026-01-01", "2030-01-01"] {
-            assert_eq!(term(allowed).may_begin(&known, today), Ok(()), "{allowed}");
+            assert_eq!(term(allowed).may_begin(&version, &known, today), Ok(()), "{allowed}");
         }
         for refused in ["2022-01-01 2024-01-02", "2021-12-31 2023-01-01", "2025-12-31", "2010-01-01"] {
-            assert!(term(refused).may_begin(&known, today).is_err(), "{refused}");
+            assert!(term(refused).may_begin(&version, &known, today).is_err(), "{refused}");
         }
         assert!(term("2026-01-01").ending(day("2026-05-01"), day("2026-03-01")).is_ok());
         assert!(term("2026-01-01 2026-02-01").ending(day("2026-05-01"), day("2026-03-01")).is_err());
