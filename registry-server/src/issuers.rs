@@ -163,7 +163,19 @@ impl Issuers {
         let listed: Listed = toml::from_str(&text).map_err(|error| fault(error.message().to_owned()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let issuers = listed.issuer.into_iter().map(|issuer| Issuer::new(issuer, folder).map_err(&fault));
-        Ok(Self(issuers.collect::<Result<_, _>>()?))
+        let issuers = issuers.collect::<Result<Vec<Issuer>, _>>()?;
+        // Under one name two issuers' people would be the same people, and of two with one URL the second is never asked.
+        for (at, Issuer { listed, .. }) in issuers.iter().enumerate() {
+            let earlier = || issuers[..at].iter().map(|issuer| &issuer.listed);
+            if earlier().any(|other| other.name == listed.name) {
+                return Err(fault(format!("there are two issuers of the name `{}`; give each its own", listed.name)));
+            }
+            if let Some(other) = earlier().find(|other| other.issuer == listed.issuer) {
+                let why = format!("`{}` and `{}` have the same `issuer`; keep one", other.name, listed.name);
+                return Err(fault(why));
+            }
+        }
+        Ok(Self(issuers))
     }
 
     pub fn is_empty(&self) -> bool {
