@@ -505,7 +505,9 @@ impl From<AccessError> for Refusal {
             }
             AccessError::OperatorScope => refusal(Reason::MalformedField).at("scope", &error),
             AccessError::NoGrants => refusal(Reason::MalformedField).at("grants", &error),
-            AccessError::Life => refusal(Reason::MalformedField).at("expires_after", &error),
+            AccessError::Life | AccessError::LongerThanOwn { .. } => {
+                refusal(Reason::MalformedField).at("expires_after", &error)
+            }
         }
     }
 }

@@ -146,6 +146,13 @@ fn a_token_is_told_once_and_does_no_more_than_it_is_for() {
         let answer = registry.create_token(&li, request("t3", "li.wei", wider));
         assert!(matches!(answer, Err(PublishError::Denied(_))), "{answer:?}");
     }
+    // Nor made to last.
+    let long = TokenRequest { life: LIFE + LIFE, ..request("t5", "li.wei", &["reader:bj.water"]) };
+    let answer = registry.create_token(&li, long);
+    assert!(
+        matches!(answer, Err(PublishError::Access(AccessError::LongerThanOwn { whole })) if whole == LIFE),
+        "{answer:?}"
+    );
     // Who may not grant a role cannot have a token made that holds it for another.
     let manager = registry.caller(principal("li.wei")).unwrap();
     let other = registry.create_token(&manager, request("t4", "root", &["manager:*"]));

@@ -1068,6 +1068,28 @@ async fn a_token_of_an_issuer_shows_who_asks() {
     assert!(issuer.asked.load(Relaxed) <= 4, "{} questions", issuer.asked.load(Relaxed));
 }
 
+#[tokio::test]
+async fn a_life_that_is_no_length_of_time_is_refused() {
+    let (server, token) = bootstrapped(&[]);
+    let channel = channel(&server).await;
+    for (seconds, nanos) in [(i64::MIN, -1), (i64::MAX, i32::MAX), (-1, 0), (1, -1), (1, 1_000_000_000)] {
+        let request = guiju_proto::governance::CreateTokenRequest {
+            operation_id: "t".into(),
+            principal: "li.wei".into(),
+            grants: vec!["reader:bj".into()],
+            expires_after: None,
+            reason: "a test".into(),
+        };
+        let (mut message, mut life) = (request.encode_to_vec(), Vec::new());
+        prost::encoding::int64::encode(1, &seconds, &mut life);
+        prost::encoding::int32::encode(2, &nanos, &mut life);
+        prost::encoding::bytes::encode(4, &life, &mut message);
+        let method = "/guiju.governance.v1.Access/CreateToken";
+        let (code, said) = call(&channel, Some(&token), method, &message).await;
+        assert_eq!(code, "InvalidArgument:MALFORMED_FIELD", "{seconds} {nanos}: {said}");
+    }
+}
+
 #[test]
 fn an_issuer_that_cannot_be_taken_at_its_word_is_refused_at_start() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -1094,6 +1116,16 @@ fn an_issuer_that_cannot_be_taken_at_its_word_is_refused_at_start() {
         (
             "[[issuer]]\nname = \"sso\"\nissuer = \"https://sso.example\"\naudience = \"g\"\nalgorithms = [\"HS256\"]\n",
             "HS256",
+        ),
+        (
+            "[[issuer]]\nname = \"sso\"\nissuer = \"http://127.0.0.1:1\"\naudience = \"guiju\"\n\
+             [[issuer]]\nname = \"sso\"\nissuer = \"http://127.0.0.1:2\"\naudience = \"guiju\"\n",
+            "two issuers of the name `sso`",
+        ),
+        (
+            "[[issuer]]\nname = \"a\"\nissuer = \"http://127.0.0.1:1\"\naudience = \"guiju\"\n\
+             [[issuer]]\nname = \"b\"\nissuer = \"http://127.0.0.1:1\"\naudience = \"guiju\"\n",
+            "have the same `issuer`",
         ),
         ("[[issuer]]\nname = \"sso\"\nisuer = \"https://sso.example\"\n", "isuer"),
     ] {

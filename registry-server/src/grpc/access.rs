@@ -62,9 +62,11 @@ impl Access for Service {
         let wire::CreateTokenRequest { operation_id, principal, grants, expires_after, reason } = request;
         let life = match expires_after {
             None => TOKEN_LIFE,
-            Some(after) => {
-                let fault = |_| Refusal::from(ConvertError::new("expires_after", "it is not a length of time"));
-                Duration::try_from(after).map_err(fault)?
+            Some(prost_types::Duration { seconds, nanos }) => {
+                let fault = || Refusal::from(ConvertError::new("expires_after", "it is not a length of time"));
+                let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+                let parts = u64::try_from(seconds).ok().zip(nanos);
+                parts.map(|(seconds, nanos)| Duration::new(seconds, nanos)).ok_or_else(fault)?
             }
         };
         let grants = grants.iter().map(|grant| parsed("grants", grant)).collect::<Result<Vec<Grant>, _>>();

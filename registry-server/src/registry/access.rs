@@ -124,6 +124,11 @@ pub enum AccessError {
     NoGrants,
     #[error("a token holds between a second and 366 days")]
     Life,
+    #[error(
+        "a token that one makes for oneself by a token holds no longer than that was made for, {} days; ask for less, or ask a \
+         manager for it", whole.as_secs_f64() / 86_400.0
+    )]
+    LongerThanOwn { whole: Duration },
     #[error("there is no token `{0}`")]
     UnknownToken(String),
     #[error("the token `{0}` was told once, when it was made; revoke it and make another")]
@@ -252,7 +257,7 @@ impl Registry {
             reason,
         });
         let caller_then = caller.clone();
-        let admit = move |registry: &Registry| registry.may_create_token(&caller_then, &principal, &grants);
+        let admit = move |registry: &Registry| registry.may_create_token(&caller_then, &principal, &grants, life);
         admit(self)?;
         self.act(caller, operation_id, event, admit)?;
         let info = self.view().token(&id)?.ok_or_else(|| StoreError::Broken("a token without a row".into()))?;
@@ -392,7 +397,13 @@ impl Registry {
         }
     }
 
-    fn may_create_token(&self, caller: &Caller, principal: &Principal, grants: &[Grant]) -> Result<(), PublishError> {
+    fn may_create_token(
+        &self,
+        caller: &Caller,
+        principal: &Principal,
+        grants: &[Grant],
+        life: Duration,
+    ) -> Result<(), PublishError> {
         let caller = self.now(caller)?;
         if caller.is_open() {
             return Err(AccessError::IsOpen.into());
@@ -401,6 +412,16 @@ impl Registry {
             // One's own token may do what one's credentials may; another's, what one could grant.
             if *principal != *caller.principal() || !caller.may_over(grant.role, &grant.scope) {
                 caller.may_give(grant)?;
+            }
+        }
+        // Whoever was given a day's token would otherwise give itself a year's.
+        if let Some(id) = caller.token().filter(|_| principal == caller.principal()) {
+            let shown = self.view().token(id)?;
+            let whole = shown.map_or(Duration::ZERO, |shown| {
+                Duration::from_millis(shown.expires_ms.saturating_sub(shown.created.time_ms))
+            });
+            if life > whole {
+                return Err(AccessError::LongerThanOwn { whole }.into());
             }
         }
         // With credentials by which one does not approve, one is another: somebody else may have made them.

@@ -129,6 +129,14 @@ impl Caller {
         &self.principal
     }
 
+    /// The token that was shown, by its id.
+    pub(super) fn token(&self) -> Option<&str> {
+        match &self.standing {
+            Standing::Held { token, .. } => token.as_deref(),
+            Standing::Open | Standing::Bootstrap => None,
+        }
+    }
+
     pub fn is_open(&self) -> bool {
         matches!(self.standing, Standing::Open)
     }
