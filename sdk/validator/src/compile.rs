@@ -4,7 +4,7 @@ use crate::{
     bounds, codes,
     dataset::DataSetRules,
     json::{self, Places, Tree},
-    multiple,
+    limits, multiple,
     own::{self, KEYWORD},
     plain,
     plan::{Engine, Plan},
@@ -310,7 +310,18 @@ fn build(
     let (known, options, all) = (Arc::clone(&owns), options.clone(), documents.clone());
     let engine = move |schema: &Value, base: &str| {
         let owns = Arc::clone(&known);
-        engine_options(&documents, base, &options)
+        let with_limit = |options: ValidationOptions<'static, Arc<dyn Retrieve>, Tree>, name: &'static str| {
+            options.with_keyword(name, move |beside, value, _| {
+                limits::keyword(name, beside, value)
+                    .ok_or_else(|| ValidationError::custom(format!("`{name}` wants a number")))
+            })
+        };
+        let plain = engine_options(&documents, base, &options);
+        // A dialect of one's own says which vocabularies count, and only the engine knows whether these are among them.
+        let is_known = Draft::default().detect(schema) != Draft::Unknown;
+        let names = limits::KEYWORDS.iter().filter(|_| is_known);
+        let exact = names.fold(plain, |options, (name, _)| with_limit(options, name));
+        exact
             .with_keyword(KEYWORD, move |_, value, _| {
                 own::keyword(&owns, value)
                     .ok_or_else(|| ValidationError::custom("`x-guiju` stands where no schema is read"))

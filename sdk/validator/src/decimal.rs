@@ -70,6 +70,70 @@ impl Decimal {
     }
 }
 
+/// The order of any two numbers as JSON spells them, however many digits they have and whatever their exponents are.
+pub(crate) fn order(one: &str, other: &str) -> Ordering {
+    let (one, other) = (Spelled::of(one), Spelled::of(other));
+    match (one.sign, other.sign) {
+        (one, other) if one != other => one.cmp(&other),
+        (0, _) => Ordering::Equal,
+        (sign, _) => {
+            let found = one.power.cmp(&other.power).then_with(|| one.digits_to(&other));
+            if sign < 0 { found.reverse() } else { found }
+        }
+    }
+}
+
+/// A number by its digits, from the first that is not zero.
+struct Spelled<'t> {
+    /// -1, 0 or 1.
+    sign: i8,
+    /// Those before the point, and those behind it.
+    digits: [&'t [u8]; 2],
+    /// Of ten, by which a number is multiplied that has all its digits behind the point.
+    power: i128,
+}
+
+impl<'t> Spelled<'t> {
+    fn of(text: &'t str) -> Self {
+        let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let unsigned = number.strip_prefix('-').unwrap_or(number);
+        let (whole, part) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+        let [whole_kept, part_kept] = [whole, part].map(|digits| digits.trim_start_matches('0'));
+        // Exponents of 38 digits and more are all as far.
+        let far = if exponent.starts_with('-') { i128::MIN / 2 } else { i128::MAX / 2 };
+        let exponent = exponent.parse::<i128>().unwrap_or(far).clamp(i128::MIN / 2, i128::MAX / 2);
+        let (digits, before) = match (whole_kept, part_kept) {
+            ("", kept) => ([kept.as_bytes(), b"".as_slice()], kept.len() as i128 - part.len() as i128),
+            (kept, _) => ([kept.as_bytes(), part.as_bytes()], kept.len() as i128),
+        };
+        let sign = match (digits[0].is_empty(), number.len() > unsigned.len()) {
+            (true, _) => 0,
+            (false, is_negative) => {
+                if is_negative {
+                    -1
+                } else {
+                    1
+                }
+            }
+        };
+        Self { sign, digits, power: exponent + before }
+    }
+
+    /// Zeros at the end count for nothing.
+    fn digits_to(&self, other: &Self) -> Ordering {
+        let [mut one, mut two] = [self, other].map(|spelled| spelled.digits.into_iter().flatten());
+        loop {
+            match (one.next(), two.next()) {
+                (None, None) => return Ordering::Equal,
+                (one, two) => match one.unwrap_or(&b'0').cmp(two.unwrap_or(&b'0')) {
+                    Ordering::Equal => {}
+                    other => return other,
+                },
+            }
+        }
+    }
+}
+
 impl ops::Add for &Decimal {
     type Output = Decimal;
 
@@ -141,6 +205,49 @@ mod tests {
             (decimal("7.0").parity(), decimal("12").parity(), decimal("0.5").parity()),
             (Some(true), Some(false), None)
         );
+    }
+
+    #[test]
+    fn any_two_numbers_have_an_order() {
+        let in_order = [
+            "-1e400",
+            "-9007199254740993.5",
+            "-9007199254740993",
+            "-1",
+            "-1e-400",
+            "0",
+            "1e-99999999999999999999",
+            "1e-400",
+            "0.1",
+            "0.10000000000000000001",
+            "1",
+            "1.00000000000000000001",
+            "9",
+            "10",
+            "9007199254740992.9",
+            "9007199254740993",
+            "9007199254740993.1",
+            "123456789012345678",
+            "1e400",
+            "1e401",
+            "1e99999999999999999999",
+        ];
+        for (at, one) in in_order.iter().enumerate() {
+            for (place, other) in in_order.iter().enumerate() {
+                assert_eq!(order(one, other), at.cmp(&place), "{one} {other}");
+            }
+        }
+        for (one, other) in [
+            ("0", "-0.00e5"),
+            ("1", "1.000"),
+            ("100", "1e2"),
+            ("0.001", "1E-3"),
+            ("1230", "0.00123e+6"),
+            ("9007199254740993", "9007199254740993.0"),
+            ("12.5e1", "125"),
+        ] {
+            assert_eq!(order(one, other), Ordering::Equal, "{one} {other}");
+        }
     }
 
     #[test]

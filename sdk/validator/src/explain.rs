@@ -3,7 +3,7 @@
 use crate::{
     codes,
     json::{Document, Node, Places, TextFault, Twice, array_index, escape, unescape},
-    multiple,
+    limits, multiple,
     near::nearest,
     own::Remark,
     plan::Plan,
@@ -196,6 +196,10 @@ pub(crate) fn hits(plan: &Plan, from: Node<'_>, error: &ValidationError<'_>, hit
         Why::ExclusiveMaximum { limit: most } => limit("not-below", most),
         Why::ExclusiveMinimum { limit: least } => limit("not-above", least),
         Why::Custom { keyword, message } if keyword == multiple::KEYWORD => limit("not-multiple", message),
+        Why::Custom { keyword, message } if limits::KEYWORDS.iter().any(|(name, _)| name == keyword) => {
+            let Some((code, beyond)) = limits::said(message) else { return };
+            limit(code, &beyond)
+        }
         Why::MaxItems { limit: most } => limit("too-many-items", most),
         Why::MinItems { limit: least } => limit("too-few-items", least),
         Why::MaxProperties { limit: most } => limit("too-many-fields", most),

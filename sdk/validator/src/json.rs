@@ -33,8 +33,8 @@ pub(crate) struct Document<'s> {
 }
 
 /// What the engine may ask of any record, and for each value more of it.
-const FUEL: u64 = 4 << 20;
-const FUEL_PER_VALUE: u64 = 1 << 10;
+pub(crate) const FUEL: u64 = 4 << 20;
+pub(crate) const FUEL_PER_VALUE: u64 = 1 << 10;
 /// What one error takes of it. The engine keeps each, with its place, until it has all: a branch that fails under branches that fail
 /// is kept as often as there are ways to it.
 const FUEL_PER_ERROR: u64 = 1 << 8;
@@ -615,6 +615,11 @@ pub(crate) struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
+    /// The engine keeps an error that one of our own keywords found here.
+    pub fn keep_error(&self) {
+        self.document.spend_on(FUEL_PER_ERROR);
+    }
+
     fn entry(self) -> &'a Entry {
         self.document.entry(self.at)
     }
@@ -944,7 +949,7 @@ impl<'a> EngineNode<'a, Tree> for Node<'a> {
     /// would otherwise hold it as many times.
     fn lazy_value(&self) -> jsonschema_value::LazyInstance<'a> {
         const NOTHING: &Value = &Value::Null;
-        self.document.spend_on(FUEL_PER_ERROR);
+        self.keep_error();
         jsonschema_value::LazyInstance::from(NOTHING)
     }
 

@@ -21,6 +21,7 @@ mod decimal; // numbers compared exactly
 mod examples; // a standard's examples, held against what they announce
 mod explain; // from what the engine says to findings
 mod json; // a record read strictly, with places
+mod limits; // minimum, maximum and the exclusive ones, exact
 mod lint; // what an author should mend
 mod multiple; // multipleOf, exact
 mod nearest; // the nearest fault, where not all can be told

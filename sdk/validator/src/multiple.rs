@@ -43,10 +43,11 @@ impl Multiple {
 /// An error's message is the number, for `explain` to tell.
 impl<'i> Keyword<'i, Tree> for Multiple {
     fn validate(&self, instance: Node<'i>) -> Result<(), ValidationError<'i>> {
-        match self.divides(&instance) {
-            true => Ok(()),
-            false => Err(ValidationError::custom(self.written.clone())),
+        if self.divides(&instance) {
+            return Ok(());
         }
+        instance.keep_error();
+        Err(ValidationError::custom(self.written.clone()))
     }
 
     fn is_valid(&self, instance: Node<'i>) -> bool {

@@ -208,7 +208,10 @@ impl<'i> Keyword<'i, Tree> for OwnKeyword {
     fn validate(&self, instance: Node<'i>) -> Result<(), ValidationError<'i>> {
         match self.0.refusals(instance) {
             found if found.is_empty() => Ok(()),
-            found => Err(ValidationError::custom(serde_json::to_string(&found).unwrap_or_default())),
+            found => {
+                instance.keep_error();
+                Err(ValidationError::custom(serde_json::to_string(&found).unwrap_or_default()))
+            }
         }
     }
 
