@@ -68,7 +68,9 @@ fn run(
         let expected = test["valid"].as_bool().unwrap();
         let found = match &compiled {
             Ok(validator) => {
-                let report = validator.check(&serde_json::to_vec(&test["data"]).unwrap(), &CheckOptions::default());
+                let (data, options) = (serde_json::to_vec(&test["data"]).unwrap(), CheckOptions::default());
+                let report = validator.check(&data, &options);
+                assert_eq!(report, validator.check_exactly(&data, &options), "the roads part at {name}");
                 if report.conforms() { "valid".to_owned() } else { "invalid".to_owned() }
             }
             Err(error) => format!("not compiled: {error}"),

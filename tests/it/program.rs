@@ -3,11 +3,11 @@
 //! Every record goes down both, and twice down the quick one, which remembers what it told; and down that with the wide registers
 //! of the processor and without. A quick road that accepts too little is slow; one that accepts too much is wrong, and that is
 //! what is hunted here: with the shipped standards and their examples, and with schemas and records at random, whole and
-//! damaged. `GUIJU_ROUNDS=1000000 cargo test --release -p guiju-tests program` goes on for longer.
+//! damaged. `bash tests/soak 1000 program::` goes on for longer.
 
 mod neighbours; // what lies just beside what conforms
 
-use crate::support::{expect_file, root};
+use crate::support::{expect_file, root, rounds};
 use guiju::Folder;
 use guiju_model::{Kind, Report};
 use guiju_validator::{CheckOptions, Checker, CompileOptions, Validator};
@@ -132,6 +132,108 @@ fn random_schemas_and_records() {
     assert!(accepted * 8 > judged, "only {accepted} of {judged} were accepted, so little was shown");
 }
 
+/// Where a program has no room for a standard, or would prove what the engine has no budget for, both roads say the same.
+#[test]
+fn what_is_too_much_for_a_program_is_left_to_the_engine() {
+    let places = json!({"prefixItems": vec![json!({"type": "integer"}); 1_003]});
+    let mut items = vec![json!(1); 1_002];
+    items.push(json!("x"));
+    let old = json!({"$schema": "http://json-schema.org/draft-07/schema#", "items": places["prefixItems"]});
+    for schema in [&places, &old] {
+        let validator = Validator::compile_schema(schema.to_string().as_bytes(), &CompileOptions::default()).unwrap();
+        let record = Value::from(items.clone()).to_string();
+        assert!(!validator.check(record.as_bytes(), &options()).conforms(), "the last is no integer");
+        Checkers::of(&validator).hold(record.as_bytes(), &options(), "a thousand places");
+    }
+    let minima: Vec<Value> = (0..3_000).map(|number| json!({"minimum": -number})).collect();
+    let many = json!({"properties": {"v": {"items": {"allOf": minima}}}});
+    let each: Vec<Value> = (0..300).map(|number| json!({"items": {"minimum": -number}})).collect();
+    let again = json!({"properties": {"v": {"anyOf": each}}});
+    for (schema, item) in [(many, 1), (again, -299)] {
+        let validator = Validator::compile_schema(schema.to_string().as_bytes(), &CompileOptions::default()).unwrap();
+        for count in [6, 2_500] {
+            let record = json!({"v": vec![item; count]}).to_string();
+            Checkers::of(&validator).hold(record.as_bytes(), &options(), "many looks at one value");
+        }
+    }
+}
+
+/// A number by its digits and how many of them stand behind the point, in one of its many spellings.
+fn spelled(digits: i128, scale: usize, dice: &mut Dice) -> String {
+    let sign = if digits < 0 { "-" } else { "" };
+    let (size, zeros) = (digits.unsigned_abs(), "0".repeat(dice.below(3)));
+    let plain = |scale: usize| {
+        let text = format!("{size:0>width$}", width = scale + 1);
+        let (whole, part) = text.split_at(text.len() - scale);
+        if part.is_empty() { whole.to_owned() } else { format!("{whole}.{part}{zeros}") }
+    };
+    match dice.below(4) {
+        0 => format!("{sign}{size}e-{scale}"),
+        1 => format!("{sign}{}E+0", plain(scale)),
+        2 => {
+            let inner = dice.below(scale + 1);
+            format!("{sign}{}e-{}", plain(inner), scale - inner)
+        }
+        _ => format!("{sign}{}", plain(scale)),
+    }
+}
+
+/// Held against whole numbers of 128 bits, which share nothing with the engine.
+#[test]
+fn bounds_are_exact_for_every_number() {
+    const SCALE_MAX: usize = 18;
+    let mut dice = Dice(20_261_127);
+    let ten = |power: usize| 10_i128.pow(power as u32);
+    let mut both = [0, 0];
+    for _ in 0..rounds(3_000) {
+        let scale = dice.below(SCALE_MAX + 1);
+        let digits = dice.below(1 << 31) as i128 * ten(dice.below(11)) + dice.below(1 << 31) as i128;
+        let digits = if dice.below(3) == 0 { -digits } else { digits };
+        let limit = spelled(digits, scale, &mut dice);
+        let (name, lower, exclusive) = [
+            ("minimum", true, false),
+            ("maximum", false, false),
+            ("exclusiveMinimum", true, true),
+            ("exclusiveMaximum", false, true),
+        ][dice.below(4)];
+        let old = dice.below(4) == 0;
+        let schema = match (old, exclusive) {
+            (false, _) => format!(r#"{{"{name}":{limit}}}"#),
+            (true, _) => {
+                let inclusive = if lower { "minimum" } else { "maximum" };
+                let flag = if lower { "exclusiveMinimum" } else { "exclusiveMaximum" };
+                let dialect = "http://json-schema.org/draft-04/schema#";
+                format!(r#"{{"$schema":"{dialect}","{inclusive}":{limit},"{flag}":{exclusive}}}"#)
+            }
+        };
+        let validator = Validator::compile_schema(schema.as_bytes(), &CompileOptions::default()).expect(&schema);
+        let mut checkers = Checkers::of(&validator);
+        for _ in 0..6 {
+            // Near it, beside it, or the same.
+            let (other, more) = match dice.below(3) {
+                0 => (digits, scale),
+                1 => (digits + dice.below(3) as i128 - 1, scale),
+                _ => {
+                    let more = dice.below(SCALE_MAX + 1 - scale);
+                    (digits * ten(more) + dice.below(3) as i128 - 1, scale + more)
+                }
+            };
+            let record = spelled(other, more, &mut dice);
+            let order = (other * ten(SCALE_MAX - more)).cmp(&(digits * ten(SCALE_MAX - scale)));
+            let holds = match (order.is_eq(), lower) {
+                (true, _) => !exclusive,
+                (false, true) => order.is_gt(),
+                (false, false) => order.is_lt(),
+            };
+            checkers.hold(record.as_bytes(), &options(), &schema);
+            let report = validator.check(record.as_bytes(), &options());
+            assert_eq!(report.conforms(), holds, "{record} of {schema}: {:?}", report.findings);
+            both[usize::from(holds)] += 1;
+        }
+    }
+    assert!(both.iter().all(|count| *count > 2_000), "{both:?}");
+}
+
 /// The page of the two roads is made of `tests/cases/roads.txt`; `UPDATE_EXPECT=1` writes it.
 #[test]
 fn the_page_of_the_roads_is_up_to_date() {
@@ -139,7 +241,16 @@ fn the_page_of_the_roads_is_up_to_date() {
         "# Two roads\n\nA record is read once, without a tree, by the program that the standard was compiled to: the quick road. \
          What that cannot prove goes\nto the exact road, the `jsonschema` crate over a tree, which takes some ten times as long and \
          gives the same report, byte for byte. `guiju inspect\nREF` prints the program of a standard; every shipped one stays on \
-         the quick road for a conforming record.\n\nMade of `tests/cases/roads.txt` by trying each; \
+         the quick road for a conforming record.\n\nA whole record takes the exact road where any value of it has to: nothing \
+         but plain values that fail is handed over alone. A standard has\nno quick road at all with more than 128 members known \
+         of one object, 4 `patternProperties` of one object, 1,000 places of an array with\nschemas of their own, 512 keywords \
+         asked of one value, 8,192 states, or with `unevaluatedProperties` beside `anyOf`, `oneOf`, `if` or\n`dependentSchemas` \
+         that evaluate. Of a record, what is deeper than 64, more than 32 unknown names in one object, and numbers of more than\n15 \
+         digits or with an exponent take the exact road. `email`, `uri` and other formats without a form of their own here, \
+         `uniqueItems` over\nobjects or over more than 32 items, and codes by a day of the record make a small copy; of all else a \
+         conforming record makes none.\n\nPatterns are those of ECMA-262 with the flag `u`, but for three things, on both roads: \
+         `.` stands for U+000D, U+2028 and U+2029, too,\n`\\b` goes by letters of all scripts, and `[^]`, `[]`, `\\0` and `[\\b]` are \
+         refused.\n\nMade of `tests/cases/roads.txt` by trying each; \
          `UPDATE_EXPECT=1 cargo test -p guiju-tests roads` writes it.\n\n| keyword | for example | a conforming record takes |\n\
          |---|---|---|\n",
     );
@@ -337,7 +448,12 @@ fn keyword(dice: &mut Dice, depth: usize) -> (&'static str, Value) {
                 (0..1 + dice.below(4)).map(|_| (NAMES[dice.below(6)].to_owned(), schema(dice, depth - 1))).collect(),
             )
         };
-        return match dice.below(20) {
+        return match dice.below(25) {
+            19 => ("unevaluatedItems", schema(dice, depth - 1)),
+            20 => ("items", some(dice)),
+            21 => ("additionalItems", schema(dice, depth - 1)),
+            22 => ("dependencies", named(dice)),
+            23 => ("$defs", named(dice)),
             0..=4 => ("properties", named(dice)),
             5 => ("patternProperties", json!({(["^x_", "a", "^[a-c]$"][dice.below(3)]): schema(dice, depth - 1)})),
             6 if dice.below(2) == 0 => ("additionalProperties", json!(false)),
@@ -357,7 +473,12 @@ fn keyword(dice: &mut Dice, depth: usize) -> (&'static str, Value) {
             _ => ("unevaluatedProperties", schema(dice, depth - 1)),
         };
     }
-    match dice.below(24) {
+    match dice.below(29) {
+        23 => ("maxContains", count(dice)),
+        24 => ("exclusiveMinimum", serde_json::from_str(NUMBERS[dice.below(12)]).expect("a number")),
+        25 => ("maximum", serde_json::from_str(NUMBERS[dice.below(12)]).expect("a number")),
+        26 => ([("$dynamicRef", json!("#a")), ("$dynamicAnchor", json!("a"))][dice.below(2)]).clone(),
+        27 => ([("$recursiveRef", json!("#")), ("$recursiveAnchor", json!(true))][dice.below(2)]).clone(),
         0..=2 => ("type", json!(["object", "array", "string", "integer", "number", "boolean", "null"][dice.below(7)])),
         3 => ("type", json!([["object", "string"], ["array", "integer"], ["number", "null"]][dice.below(3)])),
         4 => ("enum", (0..1 + dice.below(4)).map(|_| value(dice, 1)).collect()),
@@ -386,10 +507,6 @@ fn keyword(dice: &mut Dice, depth: usize) -> (&'static str, Value) {
         }
         _ => ("maximum", count(dice)),
     }
-}
-
-fn rounds(default: usize) -> usize {
-    std::env::var("GUIJU_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(default)
 }
 
 /// xorshift64*: the same cases on every machine.

@@ -59,6 +59,8 @@ pub(crate) struct Program {
     order: Box<[u8]>,
     /// Fields that tell the day of a code list, and where their first name is kept in the record's own object.
     dated: Vec<(Pointer, u8)>,
+    /// How often values may be looked at once more, for branches, before the engine would have spent its budget on the same.
+    again: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,14 @@ use super::{
     windows::BLOCK,
 };
 use crate::{
+    json,
     own::Own,
     plan::Engine,
     record::Pointer,
     survey::{Schema, SchemaId, Source, Survey, Way, ignores_siblings},
 };
 use jsonschema::Draft;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -23,6 +24,11 @@ use std::{
 const STATES_MAX: usize = 8_192;
 const MEMBERS_MAX: usize = 128;
 const PATTERNS_MAX: usize = 4;
+/// Places of an array that have schemas of their own.
+const PLACES_MAX: usize = 1_000;
+/// Keywords asked of one value. The engine's budget has room for twice as many for each value ([`json::FUEL_PER_VALUE`]), so that it
+/// never ends where a program proves.
+const ASKS_MAX: usize = 512;
 /// Branches told by the members of an object, with all branches inside them.
 const VIEWS_MAX: usize = 4_096;
 
@@ -47,6 +53,7 @@ pub(crate) struct Builder<'b> {
     /// Schemas whose view is under way; one that comes back to itself has none.
     viewing: Vec<SchemaId>,
     views: usize,
+    asks_most: usize,
 }
 
 /// Why a state cannot be told: too many of something.
@@ -80,6 +87,7 @@ impl Program {
             matchers: RefCell::default(),
             viewing: Vec::new(),
             views: 0,
+            asks_most: 1,
             remarks,
             dated: Vec::new(),
         };
@@ -87,7 +95,7 @@ impl Program {
         let root = builder.state(vec![survey.root]).ok();
         // What `unevaluatedProperties` says of an object may hang on what else fails in it.
         let anything = if builder.told_above.is_empty() { builder.state(Vec::new()).ok() } else { None };
-        let Builder { states, order, dated, .. } = builder;
+        let Builder { states, order, dated, asks_most, .. } = builder;
         let Some((states, root)) = states.into_iter().collect::<Option<Vec<State>>>().zip(root) else {
             return Self::default();
         };
@@ -99,7 +107,8 @@ impl Program {
         match dated.into_iter().map(place).collect::<Option<Vec<_>>>() {
             Some(dated) => {
                 let plains = states.iter().map(Plain::of).collect();
-                Self { states, plains, root: Some(root), anything, order: order.into(), dated }
+                let again = json::FUEL / (2 * asks_most as u64);
+                Self { states, plains, root: Some(root), anything, order: order.into(), dated, again }
             }
             None => Self::default(),
         }
@@ -167,6 +176,11 @@ impl<'b> Builder<'b> {
     }
 
     fn of(&mut self, set: &[SchemaId]) -> Result<State, Beyond> {
+        let asks = self.asks(set);
+        if asks > ASKS_MAX {
+            return Err(Beyond);
+        }
+        self.asks_most = self.asks_most.max(asks);
         let mut parts = Parts::default();
         for id in set {
             match self.value(*id) {
@@ -195,6 +209,26 @@ impl<'b> Builder<'b> {
             may_remark,
             is_told_above: set.iter().any(|id| self.told_above.contains(id)),
         })
+    }
+
+    /// How many keywords are asked of a value, those of its branches among them.
+    fn asks(&self, set: &[SchemaId]) -> usize {
+        let (mut all, mut at, mut asks) = (set.to_vec(), 0, 0);
+        while let Some(id) = all.get(at).copied() {
+            asks += self.keywords(id).count();
+            for (way, to) in &self.schema(id).ways {
+                let is_here =
+                    matches!(way, Way::Always | Way::Branch | Way::Dynamic | Way::Then | Way::Else | Way::Dependent(_));
+                if is_here && !all.contains(to) {
+                    all.push(*to);
+                }
+            }
+            if asks > ASKS_MAX {
+                break;
+            }
+            at += 1;
+        }
+        asks
     }
 
     /// What one schema says of its own value, but for what is in it.
@@ -261,7 +295,7 @@ impl<'b> Builder<'b> {
             },
             "$schema" if !value.as_str().is_some_and(is_published) => parts.refuse("$schema", types::ALL),
             "format" if !self.assert_formats || self.owns[id].format().is_some() => {}
-            "format" => match (self.engine)(&json!({"$schema": dialect(draft), "format": value})) {
+            "format" => match (self.engine)(&serde_json::json!({"$schema": dialect(draft), "format": value})) {
                 Some(engine) => {
                     let moment = value.as_str().and_then(Moment::of);
                     parts.checks.push(TextCheck::Engine(Box::new(engine), moment));
@@ -600,7 +634,10 @@ impl<'b> Builder<'b> {
         }
         let ways: Vec<(Way, SchemaId)> = set.iter().flat_map(|id| self.schema(*id).ways.iter().cloned()).collect();
         let end = ways.iter().map(|(way, _)| if let Way::Item(at) | Way::Items(at) = way { at + 1 } else { 0 }).max();
-        let end = end.unwrap_or(0).min(1_000);
+        let end = end.unwrap_or(0);
+        if end > PLACES_MAX {
+            return Err(Beyond);
+        }
         let at = |place: usize| -> Vec<SchemaId> {
             let applies = |way: &Way| match way {
                 Way::Item(at) => *at == place,

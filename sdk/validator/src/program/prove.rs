@@ -177,6 +177,7 @@ struct Run<'r, L> {
     depth_max: u32,
     in_branch: u32,
     looks: u64,
+    again: u64,
     passes_over: bool,
     /// Of a row, the values within objects that rules read: nobody has written these objects down.
     inner: Inner<'r>,
@@ -220,6 +221,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             depth_max,
             in_branch: 0,
             looks,
+            again: program.again,
             passes_over,
             inner,
         }
@@ -237,6 +239,15 @@ impl<'r, L: Lanes> Run<'r, L> {
         }
     }
 
+    /// At so many values at once.
+    #[inline(always)]
+    fn looked_at(&mut self, count: u32) {
+        self.looks = self.looks.saturating_sub(u64::from(count));
+        if self.in_branch > 0 {
+            self.again = self.again.saturating_sub(u64::from(count));
+        }
+    }
+
     fn state(&self, id: StateId) -> &'r State {
         &self.program.states[id as usize]
     }
@@ -249,6 +260,12 @@ impl<'r, L: Lanes> Run<'r, L> {
             return Proof::Unknown;
         }
         self.looks -= 1;
+        if self.in_branch > 0 {
+            if self.again == 0 {
+                return Proof::Unknown;
+            }
+            self.again -= 1;
+        }
         let start = self.at;
         let proof = match self.peek() {
             Some(b'"') => self.text(id, state),
@@ -495,7 +512,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             }
         }
         self.at = at + 1;
-        self.looks = self.looks.saturating_sub(u64::from(count));
+        self.looked_at(count);
         Ok(count)
     }
 
@@ -721,7 +738,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             is_other = at == end + 1;
         }
         self.at = at + 1;
-        self.looks = self.looks.saturating_sub(u64::from(count));
+        self.looked_at(count);
         Ok((seen, count))
     }
 
