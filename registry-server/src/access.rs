@@ -1,6 +1,6 @@
 //! One log line and one count for each request, however it ends. Never what it carried.
 
-use crate::{http::text, listen::Peer, metrics::Metrics, settings::Settings, status, traces};
+use crate::{http::text, listen::Peer, metrics::Metrics, settings::Settings, status, traces, unread::Unread};
 use axum::{
     body::Body,
     extract::Request,
@@ -30,12 +30,13 @@ pub struct Access {
     methods: Arc<HashSet<String>>,
     request_timeout: Duration,
     header_bytes_max: usize,
+    unread: Unread,
 }
 
 impl Access {
-    pub fn new(metrics: Metrics, settings: &Settings) -> Self {
+    pub fn new(metrics: Metrics, settings: &Settings, unread: Unread) -> Self {
         let (request_timeout, header_bytes_max) = (settings.request_timeout, settings.header_bytes_max as usize);
-        Self { metrics, methods: Arc::new(methods()), request_timeout, header_bytes_max }
+        Self { metrics, methods: Arc::new(methods()), request_timeout, header_bytes_max, unread }
     }
 
     /// A name fit for a label: callers can invent paths, and each would be a time series of its own.
@@ -94,7 +95,7 @@ pub async fn observe(
         Ok(response) => response,
         Err(_) => status::timed_out(access.request_timeout).into_http(),
     };
-    line.follow(response, is_grpc)
+    line.follow(response, is_grpc).map(|body| access.unread.over(body, is_grpc))
 }
 
 /// As HTTP/2 counts them: 32 bytes for each beside its name and value.

@@ -30,6 +30,7 @@ mod scrub; // reads the log again, slowly
 mod serve; // opens everything, answers until told to stop, closes everything
 mod traces; // where calls spend their time
 mod transfer; // carries a log from one place to another
+mod unread; // answers that nobody reads
 mod upkeep; // verify, rebuild, back up, restore, export, import
 mod verdict; // a verdict on the wire
 mod witness; // cosigns others' logs

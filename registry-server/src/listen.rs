@@ -111,6 +111,7 @@ pub struct Listener {
     metrics: Metrics,
     handshake_timeout: Duration,
     first_timeout: Duration,
+    write_timeout: Duration,
 }
 
 impl Listener {
@@ -123,7 +124,8 @@ impl Listener {
         let tcp = TcpListener::bind(settings.listen).await.map_err(fault)?;
         let places = Places::new(settings.connections_max);
         let (handshake_timeout, first_timeout) = (settings.handshake_timeout, settings.request_timeout);
-        Ok(Self { tcp, tls, places, metrics, handshake_timeout, first_timeout })
+        let write_timeout = settings.stream_idle_timeout;
+        Ok(Self { tcp, tls, places, metrics, handshake_timeout, first_timeout, write_timeout })
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
@@ -172,7 +174,7 @@ impl Listener {
         };
         let _ = stream.set_nodelay(true);
         let (tls, limit, ready) = (self.tls.clone(), self.handshake_timeout, ready.clone());
-        let first_timeout = self.first_timeout;
+        let (first_timeout, write_timeout) = (self.first_timeout, self.write_timeout);
         tokio::spawn(async move {
             let mut certificate = None;
             let stream = match tls {
@@ -189,7 +191,8 @@ impl Listener {
             };
             let peer = Peer { address: peer, certificate };
             let silence = Some(Silence { until: Box::pin(sleep(first_timeout)), read: 0 });
-            let _ = ready.send(Ok(Connection { stream, peer, silence, _place: place })).await;
+            let _ =
+                ready.send(Ok(Connection { stream, peer, silence, write_timeout, stalled: None, _place: place })).await;
         });
     }
 }
@@ -248,7 +251,26 @@ pub struct Connection {
     stream: Stream,
     peer: Peer,
     silence: Option<Silence>,
+    /// How long its caller may take nothing of what is written, and until when that is, where something waits.
+    write_timeout: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
     _place: Place<IpAddr>,
+}
+
+impl Connection {
+    /// An error where what is written has waited for its reader too long.
+    fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let limit = self.write_timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+        match stalled.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was read in time"))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
 }
 
 /// A connection from which too little has come to tell what its caller wants.
@@ -295,10 +317,11 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.silence = None;
-        match &mut self.stream {
+        let written = match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
+        };
+        self.unless_stalled(cx, written)
     }
 
     fn poll_write_vectored(
@@ -307,10 +330,11 @@ impl AsyncWrite for Connection {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.silence = None;
-        match &mut self.stream {
+        let written = match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
+        };
+        self.unless_stalled(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -321,16 +345,18 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let written = match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        };
+        self.unless_stalled(cx, written)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let written = match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        };
+        self.unless_stalled(cx, written)
     }
 }

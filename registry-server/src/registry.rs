@@ -225,6 +225,9 @@ pub enum StoreError {
          from a backup, or remove the view's folder to go on without"
     )]
     LogShorter { view: u64, log: u64 },
+    /// Of those who waited with another whose change met a failure.
+    #[error("the change may or may not have taken effect, sending it again settles that: {0}")]
+    Unsettled(String),
     #[error("the server broke a rule of its own: {0}")]
     Broken(String),
 }

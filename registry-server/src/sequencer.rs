@@ -153,7 +153,10 @@ impl Sequencer {
 
     /// The signed checkpoint of all entries there are. While witnesses are being asked for it, it waits for them a little.
     pub fn checkpoint(&self) -> Result<Arc<str>, SequencerError> {
-        let mut state = self.caught_up()?;
+        let mut state = match self.caught_up() {
+            Err(error @ LogError::Unavailable { .. }) => return self.last_signed().ok_or(error.into()),
+            caught_up => caught_up?,
+        };
         if self.expects_witnesses.load(Ordering::Relaxed) {
             let is_asking = |state: &mut State| {
                 state.cosigned.as_ref().is_none_or(|(checkpoint, _)| checkpoint.size < state.tree.size())
@@ -162,6 +165,12 @@ impl Sequencer {
             state = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
         }
         self.signed(state)
+    }
+
+    /// For those who take an old answer of a server that is cut off; others were refused before.
+    fn last_signed(&self) -> Option<Arc<str>> {
+        let state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        state.signed.as_ref().map(|signed| signed.note.clone())
     }
 
     /// The same, at once, for the witnesses.

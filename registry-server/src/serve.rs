@@ -13,10 +13,12 @@ use crate::{
     logs,
     metrics::Metrics,
     mirror::Mirror,
+    registry::Registry,
     scrub,
     settings::Settings,
     store::Store,
     traces::Collector,
+    unread::Unread,
     witnesses,
 };
 use axum::middleware;
@@ -128,6 +130,9 @@ async fn router(
     let reporter = HealthReporter::new();
     witnesses::ask(settings, &store.sequencer, service.log_size(), stopping.clone())?;
     set_health(&reporter, ServingStatus::Serving).await;
+    if store.registry.is_shared() {
+        tokio::spawn(while_cut_off(reporter.clone(), store.registry.clone(), settings.staleness_max, stopping.clone()));
+    }
     let health = Healths::server(reporter.clone(), stopping.clone());
     let mirror = Mirror::start(settings, &store.registry, &metrics, stopping.clone())?;
     let log = Arc::clone(store.registry.log());
@@ -143,7 +148,7 @@ async fn router(
         .add_service(health)
         .add_service(reflection().build_v1().map_err(bug)?)
         .add_service(reflection().build_v1alpha().map_err(bug)?);
-    let access = Access::new(metrics, settings);
+    let access = Access::new(metrics, settings, Unread::start(settings.stream_idle_timeout, stopping.clone()));
     let freshness = Freshness::new(store.registry.clone(), settings.staleness_max);
     // Inside the freshness of the view: a role or token that was taken back on another server is not used here, or, by a caller who
     // takes stale answers of a server that is cut off, for `staleness_max` at most.
@@ -157,6 +162,23 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Tells balancers to go elsewhere while the log that is shared is out of reach: what must be fresh is refused here then.
+async fn while_cut_off(
+    reporter: HealthReporter,
+    registry: Arc<Registry>,
+    staleness_max: Duration,
+    mut stopping: watch::Receiver<bool>,
+) {
+    const LOOK: Duration = Duration::from_millis(500);
+    let (limit, mut was_cut_off) = (staleness_max.max(4 * LOOK), false);
+    while tokio::time::timeout(LOOK, stopping.wait_for(|stopping| *stopping)).await.is_err() {
+        let is_cut_off = registry.whole_as_of().is_none_or(|as_of| as_of.elapsed() > limit);
+        if std::mem::replace(&mut was_cut_off, is_cut_off) != is_cut_off {
+            set_health(&reporter, if is_cut_off { ServingStatus::NotServing } else { ServingStatus::Serving }).await;
+        }
+    }
 }
 
 /// Of the server as a whole, and of each service.

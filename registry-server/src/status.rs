@@ -340,7 +340,8 @@ impl From<StoreError> for Refusal {
                 | LogError::Io { .. }
                 | LogError::Unavailable { .. }
                 | LogError::Denied { .. },
-            ) => Reason::LogUnavailable,
+            )
+            | StoreError::Unsettled(_) => Reason::LogUnavailable,
             StoreError::Log(LogError::Damaged { .. }) | StoreError::LogShorter { .. } => Reason::LogDamaged,
             StoreError::View(_) => Reason::ViewUnavailable,
             _ => Reason::Internal,

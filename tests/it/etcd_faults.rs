@@ -33,8 +33,11 @@ use tonic::transport::{Channel, Endpoint};
 
 /// How long a fault lasts.
 const FAULT: Duration = Duration::from_secs(4);
-/// Only that writes come back at all is held; how soon is printed.
+/// That writes come back at all is held of each strike.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
+/// How soon is held of the best of so many: a busy machine says nothing of the cluster.
+const SOON: Duration = Duration::from_secs(5);
+const STRIKES_MAX: usize = 5;
 const PUBLISHERS: usize = 4;
 
 type Fault = (&'static str, fn(&mut Cluster) -> Mend);
@@ -74,7 +77,7 @@ const FAULTS: &[Fault] = &[
     }),
 ];
 
-#[allow(clippy::print_stdout, reason = "how soon writes come back is measured, not held")]
+#[allow(clippy::print_stdout, reason = "how soon writes come back is measured")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_repeated_or_out_of_order_whatever_befalls_the_cluster() {
     let rounds = rounds(1) as usize;
@@ -91,7 +94,10 @@ async fn nothing_is_lost_repeated_or_out_of_order_whatever_befalls_the_cluster()
     let mut watchers = JoinSet::new();
     (0..2).for_each(|number| drop(watchers.spawn(watcher(load.clone(), number))));
 
-    for (what, strike) in (0..rounds).flat_map(|_| FAULTS) {
+    let (mut soonest, mut strikes) = ([BACK_WITHIN; FAULTS.len()], [0; FAULTS.len()]);
+    let mut left: std::collections::VecDeque<usize> = (0..rounds).flat_map(|_| 0..FAULTS.len()).collect();
+    while let Some(number) = left.pop_front() {
+        let (what, strike) = FAULTS[number];
         sleep(Duration::from_secs(1)).await;
         let mut struck = cluster;
         let struck = tokio::task::spawn_blocking(move || {
@@ -104,6 +110,10 @@ async fn nothing_is_lost_repeated_or_out_of_order_whatever_befalls_the_cluster()
         let begin = Instant::now();
         let back = load.next_acknowledgement(begin).await;
         println!("{what}: writes are back after {:.1} s", back.as_secs_f64());
+        (soonest[number], strikes[number]) = (soonest[number].min(back), strikes[number] + 1);
+        if soonest[number] > SOON && strikes[number] < STRIKES_MAX && !left.contains(&number) {
+            left.push_back(number);
+        }
         sleep(FAULT.saturating_sub(begin.elapsed())).await;
         let mut mended = cluster;
         cluster = tokio::task::spawn_blocking(move || {
@@ -113,6 +123,9 @@ async fn nothing_is_lost_repeated_or_out_of_order_whatever_befalls_the_cluster()
         })
         .await
         .expect("mended");
+    }
+    for ((what, _), back) in FAULTS.iter().zip(soonest) {
+        assert!(back <= SOON, "{what}: writes were back after {back:?} at best");
     }
     sleep(Duration::from_secs(1)).await;
     load.is_over.store(true, SeqCst);

@@ -152,6 +152,39 @@ async fn versions_on_their_way_take_bounded_memory() {
     client.publish(submission("1.0.0", SCHEMA)).await.expect("published");
 }
 
+/// Answers for which a caller makes no room are let go, while its connection and those that are read go on.
+#[test]
+fn answers_that_nobody_reads_are_let_go() {
+    let server = Server::start_in(folder_in_memory(), &["--stream-idle-timeout", "1s"]);
+    let ended = || server.log().lines().filter(|line| line.contains("Registry/ListStandards")).count();
+    // A window of no bytes for each stream.
+    let mut stream = greeted(&server, &[0, 4, 0, 0, 0, 0]);
+    for number in 0..20_u32 {
+        let id = number * 2 + 1;
+        let request = [frame(1, 4, id, &headers(LIST)), frame(0, 1, id, b"\0\0\0\0\0")].concat();
+        stream.write_all(&request).expect("taken");
+    }
+    let begin = std::time::Instant::now();
+    while ended() < 20 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{} of 20 were let go\n{}", ended(), server.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(crate::http::page(&server.address, "/healthz").contains("status: ready"));
+    // One that takes nothing at all is cut off.
+    let mut greedy = TcpStream::connect(&server.address).expect("connected");
+    greedy.set_write_timeout(Some(Duration::from_millis(200))).expect("a time-out");
+    let asked = "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(200);
+    let begin = std::time::Instant::now();
+    loop {
+        match greedy.write_all(asked.as_bytes()) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => return,
+            Ok(()) => {}
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "it is still connected");
+    }
+}
+
 #[test]
 fn a_connection_from_which_nothing_comes_is_closed() {
     let server = Server::start_with(&["--request-timeout", "1s"]);
@@ -267,6 +300,7 @@ fn headers(path: &str) -> Vec<u8> {
         .concat()
 }
 
+const LIST: &str = "/guiju.registry.v1.Registry/ListStandards";
 const RESOLVE: &str = "/guiju.registry.v1.Registry/Resolve";
 
 fn greeted(server: &Server, settings: &[u8]) -> TcpStream {

@@ -320,7 +320,8 @@ async fn what_is_damaged_beside_the_log_is_named() {
     }
     fs::remove_dir_all(data.join("mirror")).expect("removed");
     runs("verify", &data, &[]);
-    for (file, places) in [("checkpoint", [50]), ("log-key/secret", [20]), ("log-key/first", [20])] {
+    for (file, places) in [("checkpoint", [50]), ("checkpoint", [3]), ("log-key/secret", [20]), ("log-key/first", [20])]
+    {
         let whole = fs::read(data.join(file)).expect("read");
         spoil(&data.join(file), &places);
         let (code, text) = run("verify", &data, &[]);

@@ -518,5 +518,5 @@ fn refuse(waiting: Vec<Waiting>, why: &str) {
 }
 
 fn again(why: &str) -> StoreError {
-    StoreError::Log(LogError::ReadOnly { why: why.to_owned() })
+    StoreError::Unsettled(why.to_owned())
 }

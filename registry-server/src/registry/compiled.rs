@@ -12,6 +12,9 @@ use std::{
 
 /// Standards kept: more than two for each of the publishers that a server may have at once.
 const COMPILED_MAX: usize = 160;
+/// Bytes of the documents of those that are kept, with all that they refer to; one that has more is kept alone. What is made of them takes
+/// about as much.
+const COMPILED_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Default)]
 pub(super) struct Compiled {
@@ -21,7 +24,9 @@ pub(super) struct Compiled {
 #[derive(Default)]
 struct State {
     by_digest: HashMap<Digest, Arc<Validator>>,
-    order: VecDeque<Digest>,
+    /// Oldest first, with its bytes.
+    order: VecDeque<(Digest, usize)>,
+    bytes: usize,
 }
 
 impl Compiled {
@@ -38,12 +43,17 @@ impl Compiled {
         let validator = Arc::new(Validator::compile(bundle, &CompileOptions::default())?);
         let mut state = self.state();
         if state.by_digest.insert(digest, Arc::clone(&validator)).is_none() {
-            state.order.push_back(digest);
+            let files = bundle.contents().flat_map(|content| content.files.values());
+            let bytes = files.map(Vec::len).sum();
+            state.order.push_back((digest, bytes));
+            state.bytes += bytes;
         }
-        if state.order.len() > COMPILED_MAX
-            && let Some(oldest) = state.order.pop_front()
+        while (state.order.len() > COMPILED_MAX || state.bytes > COMPILED_BYTES_MAX)
+            && state.order.len() > 1
+            && let Some((oldest, bytes)) = state.order.pop_front()
         {
             state.by_digest.remove(&oldest);
+            state.bytes -= bytes;
         }
         Ok(validator)
     }

@@ -191,11 +191,10 @@ fn of_blobs(log: &Etcd, survey: &ClusterSurvey) -> Result<Vec<String>, LogError>
                 }
             }
             Err(why) => match broken {
-                Some(digest) => {
-                    if told.insert(digest) {
-                        found.push(format!("entry {index}: {}", of_blob(survey, &digest)));
-                    }
+                Some(digest) if told.insert(digest) => {
+                    found.push(format!("entry {index}: {}", of_blob(survey, &digest)));
                 }
+                Some(_) => {}
                 // What cannot be read is told of the entry itself.
                 None if Entry::decode(entry).is_ok() => found.push(format!("entry {index}: {why}")),
                 None => {}

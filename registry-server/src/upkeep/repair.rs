@@ -162,18 +162,19 @@ fn repair_journal(
     let origin = LogKeys::read(&Files, &keys_path(data)).ok().map(|keys| keys.signing.name().to_owned());
     let origin = origin.or_else(|| signed.as_ref().map(|signed| signed.origin.clone()));
     let mut copy = Copy::open(from, options, runtime, origin.as_deref())?;
-    let mut taken = (0, 0);
+    let (mut taken, mut fetched) = (0, BTreeMap::new());
     let known = Known { heads: survey.head.into_iter().chain(of_view(data)).collect(), signed };
     if survey.entries.is_empty() && known.signed.is_none() && known.heads.is_empty() {
         let what = format!("nothing is left of the log in {} that a copy could be held against", folder.display());
         return Err(Fault::new(what, "`guiju-server restore` makes a new folder of a backup").found());
     }
-    let (head, entries) = entries(&survey, &mut copy, &known, &mut taken.0)?;
-    let appends = with_blobs(&survey, &copy, entries, &mut taken.1)?;
-    let aside = write(data, &folder, head, appends)?;
+    let (head, entries) = entries(&survey, &mut copy, &known, &mut taken)?;
+    let planned = with_blobs(&survey, &copy, entries, &mut fetched)?;
+    let known = |digest: &Digest| survey.blobs.get(digest).or(fetched.get(digest)).cloned().unwrap_or_default();
+    let aside = write(data, &folder, head, planned, known)?;
     Ok(vec![
         format!("repaired: {} entries in {}", head.size, folder.display()),
-        format!("from {from}: {} entries and {} documents that could not be read here", taken.0, taken.1),
+        format!("from {from}: {} entries and {} documents that could not be read here", taken, fetched.len()),
         format!("chain {}", head.chain),
         format!("the damaged journal is kept in {aside}"),
     ])
@@ -253,15 +254,27 @@ pub fn other_log(known: &str, size: u64) -> Fault {
     Fault::new(what, "name a copy of this log").found()
 }
 
-fn with_blobs(survey: &Survey, copy: &Copy, entries: Vec<Vec<u8>>, taken: &mut u64) -> Result<Vec<Append>, Fault> {
-    let (mut appends, mut written) = (Vec::new(), std::collections::BTreeSet::new());
+/// An entry to write, and which documents come with it.
+struct Planned {
+    operation_id: String,
+    entry: Vec<u8>,
+    blobs: Vec<Digest>,
+}
+
+/// Every document once, with the first entry that names it; those that had to be fetched are kept in `fetched`.
+fn with_blobs(
+    survey: &Survey,
+    copy: &Copy,
+    entries: Vec<Vec<u8>>,
+    fetched: &mut BTreeMap<Digest, Vec<u8>>,
+) -> Result<Vec<Planned>, Fault> {
+    let (mut planned, mut written) = (Vec::new(), std::collections::BTreeSet::new());
     for (index, entry) in entries.into_iter().enumerate() {
         let hint = "name a copy that has all documents; a registry shows those of drafts to a token for auditor:*";
         let fault = |why: String| Fault::new(format!("entry {index}: {why}"), hint).found();
-        let mut fetched = BTreeMap::new();
         let mut look = |digest: &Digest| -> Result<Option<Vec<u8>>, String> {
-            if let Some(ours) = survey.blobs.get(digest) {
-                return Ok(Some(ours.clone()));
+            if let Some(known) = survey.blobs.get(digest).or(fetched.get(digest)) {
+                return Ok(Some(known.clone()));
             }
             let found = copy.blob(digest).map_err(|fault| fault.to_string())?;
             if let Some(bytes) = &found {
@@ -269,42 +282,48 @@ fn with_blobs(survey: &Survey, copy: &Copy, entries: Vec<Vec<u8>>, taken: &mut u
             }
             Ok(found)
         };
-        let digests = named(&entry, &mut look).map_err(fault)?;
         let mut blobs = Vec::new();
-        for digest in digests {
-            let bytes = look(&digest).map_err(fault)?;
-            let bytes =
-                bytes.ok_or_else(|| fault(format!("neither the journal nor the copy has {digest}, which it names")))?;
+        for digest in named(&entry, &mut look).map_err(fault)? {
+            if look(&digest).map_err(fault)?.is_none() {
+                return Err(fault(format!("neither the journal nor the copy has {digest}, which it names")));
+            }
             if written.insert(digest) {
-                blobs.push(bytes);
+                blobs.push(digest);
             }
         }
-        *taken += fetched.len() as u64;
         let operation_id = match survey.entries.get(&(index as u64)) {
             Some((operation, _)) => operation.clone(),
             None => Entry::decode(&*entry).map_err(|why| fault(why.to_string()))?.operation_id,
         };
-        appends.push(Append { operation_id, entry, blobs });
+        planned.push(Planned { operation_id, entry, blobs });
     }
-    Ok(appends)
+    Ok(planned)
 }
 
 /// Puts a new journal in the place of the damaged one; where that is kept.
-fn write(data: &Path, folder: &Path, head: Head, appends: Vec<Append>) -> Result<String, Fault> {
+fn write(
+    data: &Path,
+    folder: &Path,
+    head: Head,
+    planned: Vec<Planned>,
+    blob: impl Fn(&Digest) -> Vec<u8>,
+) -> Result<String, Fault> {
     let draft = data.join(store::REPAIRED);
     let _ = fs::remove_dir_all(&draft);
     {
         let (journal, _) = Journal::open(&draft)?;
-        let mut rest = appends.as_slice();
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fitting = rest.iter().take(BATCH).take_while(|append| {
-                bytes += append.blobs.iter().map(Vec::len).sum::<usize>();
-                bytes <= BATCH_BYTES
-            });
-            let (batch, later) = rest.split_at(fitting.count().max(1));
-            journal.append(batch, journal.head().size)?;
-            rest = later;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for Planned { operation_id, entry, blobs } in planned {
+            let blobs: Vec<Vec<u8>> = blobs.iter().map(&blob).collect();
+            bytes += blobs.iter().map(Vec::len).sum::<usize>();
+            batch.push(Append { operation_id, entry, blobs });
+            if batch.len() >= BATCH || bytes > BATCH_BYTES {
+                journal.append(&std::mem::take(&mut batch), journal.head().size)?;
+                bytes = 0;
+            }
+        }
+        if !batch.is_empty() {
+            journal.append(&batch, journal.head().size)?;
         }
         journal.verify().map_err(damage)?;
         if journal.head() != head {
