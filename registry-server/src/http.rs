@@ -84,16 +84,21 @@ async fn health(State(pages): State<Pages>, Extension(deed): Extension<Deed>) ->
     }
     if let Some(mirror) = &pages.mirror {
         let state = mirror.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let word = match (&state.distrusted, &state.away) {
-            (Some(why), _) => format!("distrusted: {why}"),
-            (None, Some(why)) => format!("away: {why}"),
-            (None, None) => "followed".into(),
+        let word = match (&state.distrusted, &state.away, &state.stuck) {
+            (Some(why), ..) => format!("distrusted: {why}"),
+            (None, Some(why), _) => format!("away: {why}"),
+            (None, None, Some(why)) => format!("stuck: {why}"),
+            (None, None, None) => "followed".into(),
         };
         let (size, behind) = (state.size, state.size.saturating_sub(state.followed));
         lines += &format!(
             "upstream: {}\nupstream_status: {word}\nupstream_entries: {size}\nupstream_behind: {behind}\n",
             state.upstream
         );
+        if !state.also.is_empty() {
+            let also: Vec<String> = state.also.iter().map(ToString::to_string).collect();
+            lines += &format!("upstream_also: {}\n", also.join(", "));
+        }
     }
     if pages.store.registry.is_shared() {
         lines += &of_cluster(&pages.store.registry);

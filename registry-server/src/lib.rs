@@ -38,5 +38,5 @@ mod witnesses; // those who cosign ours
 
 pub use commands::run;
 pub use fault::Fault;
-pub use mirror::Held;
+pub use mirror::{Held, Part, Walk};
 pub use upkeep::Exported;

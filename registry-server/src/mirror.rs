@@ -1,11 +1,15 @@
 //! Follows another registry: proves what its log says, takes it over, and goes on serving it while the other is away.
 //!
 //! Each entry that is taken over is an entry of our log that holds the other's, byte for byte. `mirror/held` is what is believed
-//! of the other log: its keys, its last checkpoint that was followed to the end, and the edge of the tree up to there.
+//! of the other log: its keys, its last checkpoint, the edge of the tree as far as it was followed, and what was followed until where.
 //!
 //! # Invariants
 //! - An entry is taken over once it is proved to be in a checkpoint that is signed and begins with the one held. None is left out
-//!   and none comes twice: its operation id is made of the other log's name and its index there.
+//!   and none comes twice: its operation id is made of the other log's name and its index there, and an entry is there already
+//!   only where our log holds the same bytes.
+//! - What is followed is standards, each as a whole: those of the namespaces that are named, and each that one of these refers to. A
+//!   version comes after all that it refers to. Where more is followed than before, the other log is read again from its beginning.
+//! - At most [`LOT_BYTES`] and one document are in memory; what has come is kept, whatever breaks off then.
 //! - Of an entry that is not shown (a step of a draft) the hash is taken. That it is about no version is the other registry's word,
 //!   unless this one may see drafts there.
 //! - What does not follow from what is held (another key, a log that was cut or rewritten) ends the following for good, loudly;
@@ -13,38 +17,40 @@
 
 mod held; // what is believed of the other log
 
-pub use held::{Held, verify};
+pub use held::{Held, Part, Walk, verify};
 
 use crate::{
     Fault,
-    contents::named,
     log::Append,
     metrics::Metrics,
     registry::{Follows, Registry, TAKEN_OVER},
     settings::Settings,
     witness::read_policy,
 };
-use guiju::{ConnectOptions, Leaf, LogDemands, LogSource, Registry as Upstream, RegistryError, Token, log_head};
-use guiju_model::{Dependency, Digest, Manifest, StandardId, VersionInfo};
+use guiju::{
+    ConnectOptions, Leaf, LogDemands, LogSource, Registry as Upstream, RegistryError, Token, log_head,
+};
+use guiju_model::{Digest, Manifest, StandardId};
 use guiju_proto::log::{Entry, Mirrored, entry::Event};
 use guiju_tlog::{Checkpoint, Edge, Hash, Policy, follow};
 use prost::Message;
+use semver::Version;
 use sha2::{Digest as _, Sha256};
 use std::{
-    collections::{BTreeSet, HashMap},
-    fs,
-    ops::Range,
+    collections::{BTreeSet, HashSet},
+    fmt, fs,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::watch, time::sleep};
 
-/// Entries proved and taken over at once.
-const SPAN: u64 = 1024;
+/// Entries proved at once, and their bytes.
+const SPAN: usize = 1024;
+const SPAN_BYTES: usize = 8 << 20;
+/// Of entries and documents that wait to be appended.
+const LOT_BYTES: usize = 8 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Entries with their documents, held at a time.
-const BATCH_BYTES: usize = 16 << 20;
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
 /// How the following goes, for whoever asks.
@@ -56,8 +62,12 @@ pub struct State {
     pub followed: u64,
     /// When it last answered as it should, in seconds of Unix time; 0 where it never did.
     pub heard_s: u64,
+    /// Standards that are followed because others refer to them.
+    pub also: Vec<StandardId>,
     /// Why it is not reached.
     pub away: Option<String>,
+    /// Why it is not followed any further, though it answers.
+    pub stuck: Option<String>,
     /// Why it is followed no more.
     pub distrusted: Option<String>,
 }
@@ -96,6 +106,8 @@ pub fn upstream_options(settings: &Settings) -> Result<ConnectOptions, Fault> {
 enum Stop {
     /// It may be otherwise the next time.
     Away(String),
+    /// The same, once somebody has done something about it.
+    Stuck(String),
     /// It is not the log that was believed.
     Distrust(String),
 }
@@ -107,6 +119,21 @@ impl From<RegistryError> for Stop {
             false => Self::Away(error.to_string()),
         }
     }
+}
+
+/// What waits to be appended.
+#[derive(Default)]
+struct Lot {
+    appends: Vec<Append>,
+    bytes: usize,
+    publishes: HashSet<(StandardId, Version)>,
+}
+
+/// How far a span could be taken over.
+enum Reached {
+    ItsEnd,
+    /// A version at this index refers to standards that are not followed.
+    Refers(u64, BTreeSet<StandardId>),
 }
 
 impl Mirror {
@@ -135,13 +162,16 @@ impl Mirror {
         }
         upstream_options(settings)?;
         let held = held::path(&settings.data);
-        held::read(&held)?;
+        let walk = held::read(&held)?.map(|held| held.walk).unwrap_or_default();
+        let resumed = walk.clone().resumed(settings);
+        warn_of_what_stays(&walk, &resumed);
         registry.follow(Follows {
             upstream: url.clone(),
             theirs: settings.upstream_namespaces.0.clone(),
             ours: settings.own_namespaces.0.clone(),
+            also: RwLock::new(resumed.also()),
         });
-        let state = Arc::new(Mutex::new(State { upstream: url, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { upstream: url, also: resumed.also(), ..State::default() }));
         let demands = LogDemands {
             policy: policy.filter(|policy: &Policy| !policy.logs().is_empty() || policy.has_quorum()),
             ..LogDemands::default()
@@ -177,22 +207,27 @@ impl Mirror {
             let wait = match ended {
                 Ok(()) => {
                     if !complaint.is_empty() {
-                        tracing::info!(upstream = self.url(), "the registry that this one follows answers again");
+                        tracing::info!(upstream = self.url(), "the registry that this one follows is followed again");
                     }
                     (complaint, pause) = (String::new(), Duration::from_millis(200));
-                    self.change(|state| (state.away, state.heard_s) = (None, now_s()));
+                    self.change(|state| (state.away, state.stuck, state.heard_s) = (None, None, now_s()));
                     self.settings.upstream_interval
                 }
-                Err(Stop::Away(why)) => {
+                Err(stop @ (Stop::Away(_) | Stop::Stuck(_))) => {
+                    let (what, why, is_away) = match stop {
+                        Stop::Stuck(why) => ("cannot be followed any further", why, false),
+                        Stop::Away(why) | Stop::Distrust(why) => ("is away", why, true),
+                    };
                     if why != complaint {
                         tracing::warn!(
                             upstream = self.url(),
-                            "the registry that this one follows is away, what it published is served on: {why}"
+                            "the registry that this one follows {what}, what it published is served on: {why}"
                         );
                         complaint.clone_from(&why);
                     }
                     upstream = None;
-                    self.change(|state| state.away = Some(why));
+                    let why = Some(why);
+                    self.change(|state| (state.away, state.stuck) = if is_away { (why, None) } else { (None, why) });
                     pause = (pause * 2)
                         .min(BACKOFF_MAX)
                         .min(self.settings.upstream_interval.max(Duration::from_secs(1)) * 4);
@@ -241,35 +276,66 @@ impl Mirror {
     async fn round(&self, upstream: &Upstream) -> Result<(), Stop> {
         let held = held::read(&self.held).map_err(|fault| Stop::Away(fault.to_string()))?;
         let head = log_head(upstream, held.as_ref().map(|held| &held.log), &self.demands).await?;
-        // With other namespaces than before what was passed over is wanted now: the log is proved from its beginning again.
-        let sought = self.follows().to_text();
-        let is_sought =
-            held::sought(&self.held).map_err(|fault| Stop::Away(fault.to_string()))?.as_ref() == Some(&sought);
-        let edge = held.as_ref().filter(|_| is_sought).map(|held| held.edge.clone());
-        let mut edge = edge.unwrap_or_default();
-        self.change(|state| (state.size, state.followed) = (head.checkpoint.size, edge.size()));
-        while edge.size() < head.checkpoint.size {
-            let leaves = self.span(upstream, &mut edge, &head.checkpoint).await?;
-            let first = edge.size() - leaves.len() as u64;
-            self.take_over(upstream, &head.checkpoint, first, leaves).await?;
-            self.change(|state| state.followed = edge.size());
+        let mut walk = held.as_ref().map(|held| held.walk.clone()).unwrap_or_default();
+        let before = walk.edge.size();
+        walk = walk.resumed(&self.settings);
+        if walk.edge.size() < before {
+            tracing::info!(
+                upstream = self.url(),
+                "more is followed than before, so the log there is read again from its beginning"
+            );
         }
-        let held = Held { log: head, edge };
-        let (path, text) = (self.held.clone(), held.to_text());
-        blocking(move || held::keep(&path, &text, &sought).map_err(|error| error.to_string())).await
+        let size = head.checkpoint.size;
+        self.change(|state| (state.size, state.followed) = (size, walk.edge.size()));
+        while walk.edge.size() < size {
+            let (grown, leaves) = self.span(upstream, &walk.edge, &head.checkpoint).await?;
+            match self.take_over(upstream, &head.checkpoint.origin, &walk, leaves).await? {
+                Reached::ItsEnd => {
+                    walk.edge = grown;
+                    walk.has_taken(walk.edge.size());
+                }
+                Reached::Refers(index, standards) => {
+                    let names = standards.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                    tracing::info!(
+                        upstream = self.url(),
+                        "{names}, to which entry {index} refers: followed from the log's beginning, too"
+                    );
+                    walk.has_taken(index);
+                    walk.taken.extend(standards.into_iter().map(|standard| (Part::Standard(standard), 0)));
+                    walk.edge = Edge::default();
+                    self.registry.follow_also(walk.also());
+                    self.change(|state| state.also = walk.also());
+                }
+            }
+            self.hold(Held { log: head.clone(), walk: walk.clone() }).await?;
+            self.change(|state| state.followed = walk.edge.size());
+        }
+        let reached = Held { log: head, walk };
+        match held.as_ref() == Some(&reached) {
+            true => Ok(()),
+            false => self.hold(reached).await,
+        }
     }
 
-    /// The next entries, proved to be in the checkpoint, which then are in the edge.
-    async fn span(&self, upstream: &Upstream, edge: &mut Edge, head: &Checkpoint) -> Result<Vec<Leaf>, Stop> {
-        let (mut leaves, mut grown) = (Vec::new(), edge.clone());
-        while grown.size() < head.size && (leaves.len() as u64) < SPAN {
+    async fn hold(&self, held: Held) -> Result<(), Stop> {
+        let (path, text) = (self.held.clone(), held.to_text());
+        blocking(move || held::keep(&path, &text).map_err(|error| error.to_string())).await
+    }
+
+    /// The next entries, proved to be in the checkpoint, and the edge with them.
+    async fn span(&self, upstream: &Upstream, edge: &Edge, head: &Checkpoint) -> Result<(Edge, Vec<Leaf>), Stop> {
+        let (mut leaves, mut bytes, mut grown) = (Vec::new(), 0, edge.clone());
+        while grown.size() < head.size && leaves.len() < SPAN && bytes < SPAN_BYTES {
             let more = upstream.published_leaves(grown.size()).await?;
             if more.is_empty() {
                 return Err(Stop::Away(format!("it signed {} entries and gives {}", head.size, grown.size())));
             }
             for leaf in more.into_iter().take((head.size - grown.size()) as usize) {
                 grown.push(match &leaf {
-                    Leaf::Entry(entry) => Hash::of_entry(entry),
+                    Leaf::Entry(entry) => {
+                        bytes += entry.len();
+                        Hash::of_entry(entry)
+                    }
                     Leaf::Withheld(hash) => *hash,
                 });
                 leaves.push(leaf);
@@ -282,302 +348,242 @@ impl Mirror {
         };
         let forged = |why| Stop::Distrust(format!("entries {} to {}: {why}", edge.size(), reached.size - 1));
         follow(&reached, head, &proof).map_err(forged)?;
-        *edge = grown;
-        Ok(leaves)
+        Ok((grown, leaves))
     }
 
-    /// Appends those that concern us, with the documents that they name and the versions that they refer to.
+    /// Appends those that are wanted, with the documents that they name.
     async fn take_over(
         &self,
         upstream: &Upstream,
-        head: &Checkpoint,
-        first: u64,
+        origin: &str,
+        walk: &Walk,
         leaves: Vec<Leaf>,
-    ) -> Result<(), Stop> {
-        let mut batch = Batch::default();
-        for (index, leaf) in (first..).zip(leaves) {
+    ) -> Result<Reached, Stop> {
+        let mut lot = Lot::default();
+        for (index, leaf) in (walk.edge.size()..).zip(leaves) {
             let Leaf::Entry(bytes) = leaf else { continue };
-            let entry = meaning(index, &bytes)?;
-            if !self.concerns(&entry, &batch).map_err(|why| unreadable(index, &why))? {
+            let unreadable = |why: String| Stop::Distrust(format!("entry {index} cannot be read: {why}"));
+            let entry = Entry::decode(&*bytes).map_err(|why| unreadable(why.to_string()))?.meaning();
+            let Some((standard, version)) = about(&entry).map_err(unreadable)? else { continue };
+            if !walk.wants(index, &standard) {
                 continue;
             }
-            if self.operation_for(&head.origin, index, &bytes).await?.is_none() {
-                continue;
-            }
-            self.take_with_dependencies(upstream, head, (index, bytes), &mut batch).await?;
-            if batch.bytes > BATCH_BYTES {
-                self.append(&mut batch).await?;
-            }
-        }
-        self.append(&mut batch).await
-    }
-
-    /// An entry, and before it what it refers to and this registry has not, from whatever namespace: without that nobody could check
-    /// by it.
-    async fn take_with_dependencies(
-        &self,
-        upstream: &Upstream,
-        head: &Checkpoint,
-        wanted: (u64, Vec<u8>),
-        batch: &mut Batch,
-    ) -> Result<(), Stop> {
-        let before = wanted.0;
-        let mut waiting = vec![wanted];
-        while let Some((index, bytes)) = waiting.pop() {
-            let entry = meaning(index, &bytes)?;
-            let blobs = self.documents(upstream, &bytes).await?;
-            if let Some(missing) = self.missing(&entry, &blobs, batch)? {
-                let info = version_there(upstream, &missing).await?;
-                let theirs = proved(upstream, head, info.log_index).await?;
-                let is_it = matches!(meaning(info.log_index, &theirs)?.event, Some(Event::VersionPublished(event))
-                    if event.manifest.as_ref() == missing.digest.as_bytes().as_slice());
-                if !is_it || info.log_index >= index {
-                    let (standard, version) = (missing.standard, missing.version);
-                    return Err(Stop::Distrust(format!(
-                        "entry {} does not publish {standard} {version}",
-                        info.log_index
-                    )));
+            let manifest = self.manifest(upstream, &entry).await?;
+            if let Some(manifest) = &manifest {
+                let unfollowed = self.unfollowed(walk, &lot, manifest)?;
+                if !unfollowed.is_empty() {
+                    self.append(&mut lot).await?;
+                    return Ok(Reached::Refers(index, unfollowed));
                 }
-                waiting.extend([(index, bytes), (info.log_index, theirs)]);
-                continue;
             }
-            self.is_no_other(&entry)?;
-            let published = match &entry.event {
-                Some(Event::VersionPublished(event)) => Some((event.standard.clone(), event.version.clone())),
-                _ => None,
+            let Some(operation_id) = self.place(origin, index, &bytes, (&standard, &version), &mut lot).await? else {
+                continue;
             };
-            let Some(operation_id) = self.operation_for(&head.origin, index, &bytes).await? else { continue };
-            batch.push(operation_id, &head.origin, index, bytes, blobs);
-            let Some(published) = published else { continue };
-            batch.versions.insert(published.clone());
-            if index < before {
-                self.steps_since(upstream, head, &published, index + 1..before, batch).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What became of a version that is taken over later than in its turn.
-    async fn steps_since(
-        &self,
-        upstream: &Upstream,
-        head: &Checkpoint,
-        (standard, version): &(String, String),
-        mut range: Range<u64>,
-        batch: &mut Batch,
-    ) -> Result<(), Stop> {
-        while !range.is_empty() {
-            let leaves = upstream.published_leaves(range.start).await?;
-            if leaves.is_empty() {
-                return Ok(());
-            }
-            for (index, leaf) in range.clone().zip(&leaves) {
-                let Leaf::Entry(bytes) = leaf else { continue };
-                let is_step = matches!(meaning(index, bytes)?.event, Some(Event::StatusChanged(step))
-                    if step.standard == *standard && step.version == *version);
-                if !is_step {
-                    continue;
+            self.is_no_other(&entry, &standard, &version)?;
+            let blobs = match (&entry.event, manifest) {
+                (Some(Event::VersionPublished(event)), Some(manifest)) => {
+                    lot.publishes.insert((standard, version));
+                    self.documents(upstream, &event.metadata, manifest).await?
                 }
-                let bytes = proved(upstream, head, index).await?;
-                if let Some(operation_id) = self.operation_for(&head.origin, index, &bytes).await? {
-                    batch.push(operation_id, &head.origin, index, bytes, Vec::new());
-                }
+                _ => Vec::new(),
+            };
+            let event = Event::Mirrored(Mirrored { origin: origin.into(), index, entry: bytes.into() });
+            let ours = Entry {
+                operation_id: operation_id.clone(),
+                time_ms: now_s() * 1000,
+                principal: PRINCIPAL.into(),
+                event: Some(event),
+                // It can be made of what the other log shows.
+                ..Entry::default()
+            };
+            let append = Append { operation_id, entry: ours.encode_to_vec(), blobs };
+            lot.bytes += append.entry.len() + append.blobs.iter().map(Vec::len).sum::<usize>();
+            lot.appends.push(append);
+            if lot.bytes >= LOT_BYTES {
+                self.append(&mut lot).await?;
             }
-            range.start += leaves.len() as u64;
         }
-        Ok(())
+        self.append(&mut lot).await?;
+        Ok(Reached::ItsEnd)
     }
 
-    /// The operation by which an entry is taken over; none where it was. Where another stands at its place, of a history that was followed
-    /// before somebody began anew with that log, it is an operation of its own.
-    async fn operation_for(&self, origin: &str, index: u64, entry: &[u8]) -> Result<Option<String>, Stop> {
-        let usual = operation(origin, index);
-        let Some(made) = self.made_by(&usual).await? else { return Ok(Some(usual)) };
-        let is_it = |made: &[u8]| {
-            let event = Entry::decode(made).ok().and_then(|made| made.event);
-            matches!(event, Some(Event::Mirrored(mirrored)) if mirrored.entry.as_ref() == entry)
-        };
-        if is_it(&made) {
-            return Ok(None);
-        }
-        let hash: String = Sha256::digest(entry)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let other = format!("{usual}-{hash}");
-        Ok(self.made_by(&other).await?.is_none().then_some(other))
-    }
-
-    async fn made_by(&self, operation_id: &str) -> Result<Option<Vec<u8>>, Stop> {
-        let (registry, asked) = (self.registry.clone(), operation_id.to_owned());
-        blocking(move || registry.made_by(&asked).map_err(|error| error.to_string())).await
-    }
-
-    async fn append(&self, batch: &mut Batch) -> Result<(), Stop> {
-        let Batch { appends, until, .. } = std::mem::take(batch);
+    async fn append(&self, lot: &mut Lot) -> Result<(), Stop> {
+        let Lot { appends, .. } = std::mem::take(lot);
         let (registry, count) = (self.registry.clone(), appends.len());
-        blocking(move || registry.take_over(&appends).map_err(|error| error.to_string())).await?;
-        if count > 0 {
-            tracing::info!(entries = count, until, "taken over from {}", self.url());
+        if count == 0 {
+            return Ok(());
         }
+        blocking(move || registry.take_over(&appends).map_err(|error| error.to_string())).await?;
+        tracing::info!(entries = count, "taken over from {}", self.url());
         Ok(())
     }
 
-    /// A version that an entry's refers to and that is neither here nor about to be.
-    fn missing(&self, entry: &Entry, blobs: &[Vec<u8>], batch: &Batch) -> Result<Option<Dependency>, Stop> {
+    /// The operation by which an entry is to be appended; none where our log has it.
+    async fn place(
+        &self,
+        origin: &str,
+        index: u64,
+        bytes: &[u8],
+        (standard, version): (&StandardId, &Version),
+        lot: &mut Lot,
+    ) -> Result<Option<String>, Stop> {
+        let usual = operation(origin, index);
+        let hash = Hash::of_entry(bytes);
+        let hash: String = hash.as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        for operation_id in [usual.clone(), format!("{usual}-{hash}")] {
+            let Some((ours, held)) = self.held_under(&operation_id).await? else { return Ok(Some(operation_id)) };
+            if held.entry != bytes || held.index != index || held.origin != origin {
+                tracing::warn!(
+                    "entry {index} of the log that was followed before is not in this one of {}, which has another there, about \
+                     `{standard}` {version}: that is taken over, too, and what was taken over before stays{}",
+                    self.url(),
+                    what(&held.entry)
+                );
+                continue;
+            }
+            // A step that came before the publication it is about, where more is followed now than then, has no effect there.
+            self.append(lot).await?;
+            let published = self.registry.version_here(standard, version).map_err(away)?.map(|info| info.log_index);
+            let Some(published) = published.filter(|published| *published > ours) else { return Ok(None) };
+            let again = format!("{operation_id}-{published}");
+            return Ok(self.held_under(&again).await?.is_none().then_some(again));
+        }
+        Err(Stop::Distrust(format!("entry {index} stands in our log as another, twice")))
+    }
+
+    /// The entry of our log that an operation made, and what of the other log it holds.
+    async fn held_under(&self, operation_id: &str) -> Result<Option<(u64, Mirrored)>, Stop> {
+        let (registry, asked) = (self.registry.clone(), operation_id.to_owned());
+        let found = blocking(move || registry.entry_of(&asked).map_err(|error| error.to_string())).await?;
+        let Some((ours, bytes)) = found else { return Ok(None) };
+        match Entry::decode(bytes.as_slice()).ok().and_then(|entry| entry.event) {
+            Some(Event::Mirrored(held)) => Ok(Some((ours, held))),
+            _ => Err(Stop::Distrust(format!("entry {ours} of our log is called {operation_id} and holds no other's"))),
+        }
+    }
+
+    /// Of a publication.
+    async fn manifest(&self, upstream: &Upstream, entry: &Entry) -> Result<Option<Manifest>, Stop> {
         let Some(Event::VersionPublished(event)) = &entry.event else { return Ok(None) };
-        let Ok(digest) = <[u8; 32]>::try_from(event.manifest.as_ref()).map(Digest::from_bytes) else {
-            return Err(Stop::Distrust("it holds a malformed digest".into()));
+        let digest = digest(&event.manifest)?;
+        let bytes = match self.registry.blob(&digest).map_err(away)? {
+            Some(bytes) => bytes,
+            None => document(upstream, &digest).await?,
         };
-        let here = blobs.iter().find(|blob| Digest::of(blob) == digest).cloned();
-        let bytes = match here {
-            Some(bytes) => Some(bytes),
-            None => self.registry.blob(&digest).map_err(|error| Stop::Away(error.to_string()))?,
-        };
-        let manifest = Manifest::from_canonical(&bytes.unwrap_or_default())
-            .map_err(|why| Stop::Distrust(format!("the manifest of `{}`: {why}", event.standard)))?;
-        for dependency in manifest.dependencies {
-            let is_coming = batch.versions.contains(&(dependency.standard.to_string(), dependency.version.to_string()));
-            let found = self.registry.version_here(&dependency.standard, &dependency.version);
-            let is_here = found.map_err(|error| Stop::Away(error.to_string()))?.is_some();
-            if !is_coming && !is_here {
-                return Ok(Some(dependency));
+        let unreadable = |why| Stop::Distrust(format!("the manifest {digest} cannot be read: {why}"));
+        Manifest::from_canonical(&bytes).map(Some).map_err(unreadable)
+    }
+
+    /// Standards that a version refers to and that are not followed. What it refers to of those that are must be here.
+    fn unfollowed(&self, walk: &Walk, lot: &Lot, manifest: &Manifest) -> Result<BTreeSet<StandardId>, Stop> {
+        let mut unfollowed = BTreeSet::new();
+        for needed in &manifest.dependencies {
+            if !walk.is_own(&needed.standard) && !walk.follows(&needed.standard) {
+                unfollowed.insert(needed.standard.clone());
+                continue;
+            }
+            if lot.publishes.contains(&(needed.standard.clone(), needed.version.clone())) {
+                continue;
+            }
+            let here = self.registry.version_here(&needed.standard, &needed.version).map_err(away)?;
+            if here.is_none_or(|info| info.digest != needed.digest) {
+                let Manifest { standard, version, .. } = manifest;
+                let (other, number) = (&needed.standard, &needed.version);
+                let why = match walk.is_own(other) {
+                    true => "which lies under `own_namespaces` and is not here as it is there; publish it here, or take it out of them",
+                    false => "which the log there does not publish before it",
+                };
+                return Err(Stop::Stuck(format!("`{standard}` {version} refers to `{other}` {number}, {why}")));
             }
         }
-        Ok(None)
+        Ok(unfollowed)
     }
 
-    /// Whether an entry is about a version that is taken over: of a namespace that is followed, or one that such a version refers to.
-    fn concerns(&self, entry: &Entry, batch: &Batch) -> Result<bool, String> {
-        let (name, changed) = match &entry.event {
-            Some(Event::VersionPublished(event)) => (&event.standard, None),
-            Some(Event::StatusChanged(event)) => (&event.standard, Some(&event.version)),
-            Some(_) => return Ok(false),
-            None => return Err("it is of a kind that this server does not know; use a newer one".into()),
-        };
-        let standard: StandardId = name.parse().map_err(|why| format!("`{name}`: {why}"))?;
-        let follows = self.follows();
-        if follows.takes(standard.namespace()) {
-            return Ok(true);
-        }
-        let Some(version) = changed else { return Ok(false) };
-        let is_ours = follows.ours.iter().any(|prefix| standard.namespace().is_under(prefix));
-        let is_coming = batch.versions.contains(&(name.clone(), version.clone()));
-        let version = version.parse().map_err(|why| format!("`{version}`: {why}"))?;
-        let is_here = self.registry.version_here(&standard, &version).map_err(|error| error.to_string())?.is_some();
-        Ok(!is_ours && (is_coming || is_here))
-    }
-
-    fn follows(&self) -> Follows {
-        Follows {
-            upstream: self.url().to_owned(),
-            theirs: self.settings.upstream_namespaces.0.clone(),
-            ours: self.settings.own_namespaces.0.clone(),
-        }
-    }
-
-    /// All documents that an entry names and our log has not.
-    async fn documents(&self, upstream: &Upstream, entry: &[u8]) -> Result<Vec<Vec<u8>>, Stop> {
-        let mut fetched: HashMap<Digest, Vec<u8>> = HashMap::new();
-        loop {
-            let mut missing = None;
-            let look = |digest: &Digest| match fetched.get(digest) {
-                Some(bytes) => Ok(Some(bytes.clone())),
-                None => self.registry.blob(digest).map_err(|error| error.to_string()).inspect(|found| {
-                    if found.is_none() {
-                        missing.get_or_insert(*digest);
-                    }
-                }),
-            };
-            match named(entry, look) {
-                Ok(digests) => {
-                    for digest in digests {
-                        let is_here = fetched.contains_key(&digest)
-                            || self.registry.blob(&digest).is_ok_and(|blob| blob.is_some());
-                        if !is_here {
-                            fetched.insert(digest, document(upstream, &digest).await?);
-                        }
-                    }
-                    return Ok(fetched.into_values().collect());
-                }
-                Err(why) => match missing {
-                    Some(digest) => drop(fetched.insert(digest, document(upstream, &digest).await?)),
-                    None => return Err(Stop::Distrust(why)),
-                },
+    /// All documents of a version that our log has not, but for those that were put into it since they are many.
+    async fn documents(
+        &self,
+        upstream: &Upstream,
+        metadata: &[u8],
+        manifest: Manifest,
+    ) -> Result<Vec<Vec<u8>>, Stop> {
+        let (mut blobs, mut bytes) = (vec![manifest.to_canonical()], 0);
+        let digests: BTreeSet<Digest> = manifest.files.into_values().chain([digest(metadata)?]).collect();
+        for digest in digests {
+            let registry = self.registry.clone();
+            let is_here = move || registry.blob(&digest).map(|blob| blob.is_some()).map_err(|error| error.to_string());
+            if blocking(is_here).await? {
+                continue;
+            }
+            let blob = document(upstream, &digest).await?;
+            bytes += blob.len();
+            blobs.push(blob);
+            if bytes >= LOT_BYTES {
+                let (registry, many) = (self.registry.clone(), std::mem::take(&mut blobs));
+                blocking(move || registry.keep_blobs(&many).map_err(|error| error.to_string())).await?;
+                bytes = 0;
             }
         }
+        Ok(blobs)
     }
 
     /// A version that stands here under the same number with other content came from elsewhere.
-    fn is_no_other(&self, entry: &Entry) -> Result<(), Stop> {
+    fn is_no_other(&self, entry: &Entry, standard: &StandardId, version: &Version) -> Result<(), Stop> {
         let Some(Event::VersionPublished(event)) = &entry.event else { return Ok(()) };
-        let (Ok(standard), Ok(version)) = (event.standard.parse::<StandardId>(), event.version.parse()) else {
-            return Err(Stop::Distrust(format!("`{}` {} is no version", event.standard, event.version)));
-        };
-        let standing =
-            self.registry.version_here(&standard, &version).map_err(|error| Stop::Away(error.to_string()))?;
+        let standing = self.registry.version_here(standard, version).map_err(away)?;
         match standing.filter(|info| info.digest.as_bytes().as_slice() != event.manifest.as_ref()) {
             Some(_) => Err(Stop::Distrust(format!(
-                "`{standard}` {version} was published here with other content; name its namespace in `own_namespaces`"
+                "`{standard}` {version} was published here with other content, or taken over from the log that was followed before; \
+                 name its namespace in `own_namespaces`, or begin in a new folder"
             ))),
             None => Ok(()),
         }
     }
 }
 
-/// What is about to be appended.
-#[derive(Default)]
-struct Batch {
-    appends: Vec<Append>,
-    bytes: usize,
-    /// The index there of the last.
-    until: u64,
-    /// Standards and versions that are published in it.
-    versions: BTreeSet<(String, String)>,
+/// Who is named in the entries that hold another log's.
+const PRINCIPAL: &str = "mirror";
+
+/// The version that an entry is about, where it is about one.
+fn about(entry: &Entry) -> Result<Option<(StandardId, Version)>, String> {
+    let (standard, version) = match &entry.event {
+        Some(Event::VersionPublished(event)) => (&event.standard, &event.version),
+        Some(Event::StatusChanged(event)) => (&event.standard, &event.version),
+        Some(_) => return Ok(None),
+        None => return Err("it is of a kind that this server does not know; use a newer one".into()),
+    };
+    let standard = standard.parse().map_err(|why| format!("`{standard}`: {why}"))?;
+    Ok(Some((standard, version.parse().map_err(|why| format!("`{version}`: {why}"))?)))
 }
 
-impl Batch {
-    fn push(&mut self, operation_id: String, origin: &str, index: u64, bytes: Vec<u8>, blobs: Vec<Vec<u8>>) {
-        let event = Event::Mirrored(Mirrored { origin: origin.into(), index, entry: bytes.into() });
-        let ours = Entry {
-            operation_id: operation_id.clone(),
-            time_ms: now_s() * 1000,
-            principal: PRINCIPAL.into(),
-            event: Some(event),
-            // It can be made of what the other log shows.
-            ..Entry::default()
-        };
-        let entry = ours.encode_to_vec();
-        self.bytes += entry.len() + blobs.iter().map(Vec::len).sum::<usize>();
-        self.until = index;
-        self.appends.push(Append { operation_id, entry, blobs });
+/// In words, for a message: what an entry said.
+fn what(entry: &[u8]) -> String {
+    let entry = Entry::decode(entry).ok().map(Entry::meaning);
+    match entry.and_then(|entry| entry.event) {
+        Some(Event::VersionPublished(event)) => format!(": `{}` {} published", event.standard, event.version),
+        Some(Event::StatusChanged(event)) => format!(": `{}` {} {}", event.standard, event.version, event.status),
+        _ => String::new(),
     }
 }
 
-fn meaning(index: u64, bytes: &[u8]) -> Result<Entry, Stop> {
-    Ok(Entry::decode(bytes).map_err(|why| unreadable(index, &why.to_string()))?.meaning())
+fn digest(bytes: &[u8]) -> Result<Digest, Stop> {
+    let malformed = |_| Stop::Distrust("an entry holds a malformed digest".into());
+    bytes.try_into().map(Digest::from_bytes).map_err(malformed)
 }
 
-fn unreadable(index: u64, why: &str) -> Stop {
-    Stop::Distrust(format!("entry {index} cannot be read: {why}"))
+fn away(error: impl fmt::Display) -> Stop {
+    Stop::Away(error.to_string())
 }
 
-/// Where the other log published a version.
-async fn version_there(upstream: &Upstream, wanted: &Dependency) -> Result<VersionInfo, Stop> {
-    let (_, versions) = upstream.versions(&wanted.standard).await?;
-    let found = versions.into_iter().find(|info| info.version == wanted.version);
-    found.ok_or_else(|| {
-        Stop::Away(format!("it has no {} {}, which a version refers to", wanted.standard, wanted.version))
-    })
+/// What was followed and is not any more stays as it is: nobody is told by this server what becomes of it.
+fn warn_of_what_stays(before: &Walk, now: &Walk) {
+    for (part, until) in &before.taken {
+        if !now.taken.keys().any(|wider| wider.covers_part(part)) {
+            tracing::warn!(
+                "`{part}` is followed no more: what was taken over of it, until entry {until} there, is served as it was then"
+            );
+        }
+    }
 }
-
-/// An entry out of its turn, proved to be in the checkpoint.
-async fn proved(upstream: &Upstream, head: &Checkpoint, index: u64) -> Result<Vec<u8>, Stop> {
-    let proved = upstream.proved_entry(index, head.size).await?;
-    let shown = proved.proof.shows_entry(&proved.entry, index, head.size, head.root);
-    shown.map_err(|why| Stop::Distrust(format!("entry {index}: {why}")))?;
-    Ok(proved.entry)
-}
-
-/// Who is named in the entries that hold another log's.
-const PRINCIPAL: &str = "mirror";
 
 async fn document(upstream: &Upstream, digest: &Digest) -> Result<Vec<u8>, Stop> {
     let found = upstream.blob(digest).await?;

@@ -308,31 +308,24 @@ pub struct Registry {
     follows: OnceLock<Follows>,
 }
 
-/// Another registry that this one follows, and which namespaces are its.
-#[derive(Clone, Debug)]
+/// Another registry that this one follows, and which standards are its.
+#[derive(Debug)]
 pub struct Follows {
     pub upstream: String,
     /// What is taken over; all where none is named.
     pub theirs: Vec<Namespace>,
     /// What is published here, whatever lies above it.
     pub ours: Vec<Namespace>,
+    /// Standards that are taken over because others refer to them.
+    pub also: RwLock<Vec<StandardId>>,
 }
 
 impl Follows {
-    /// Whether a namespace is taken over from there.
-    pub fn takes(&self, namespace: &Namespace) -> bool {
-        let under = |all: &[Namespace]| all.iter().any(|prefix| namespace.is_under(prefix));
-        !under(&self.ours) && (self.theirs.is_empty() || under(&self.theirs))
-    }
-
-    /// What is taken over, the same for the same settings.
-    pub fn to_text(&self) -> String {
-        let line = |word: &str, names: &[Namespace]| -> String {
-            let mut names: Vec<String> = names.iter().map(ToString::to_string).collect();
-            names.sort();
-            names.iter().map(|name| format!("{word} {name}\n")).collect()
-        };
-        format!("{}{}", line("theirs", &self.theirs), line("ours", &self.ours))
+    /// Whether a standard is taken over from there.
+    pub fn takes(&self, standard: &StandardId) -> bool {
+        let under = |all: &[Namespace]| all.iter().any(|prefix| standard.namespace().is_under(prefix));
+        let is_also = || self.also.read().unwrap_or_else(|poisoned| poisoned.into_inner()).contains(standard);
+        !under(&self.ours) && (self.theirs.is_empty() || under(&self.theirs) || is_also())
     }
 }
 
@@ -508,9 +501,16 @@ impl Registry {
         let _ = self.follows.set(follows);
     }
 
+    /// These standards, too, are taken over from there.
+    pub fn follow_also(&self, standards: Vec<StandardId>) {
+        if let Some(follows) = self.follows.get() {
+            *follows.also.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = standards;
+        }
+    }
+
     /// Whether a standard may be decided on here.
     fn is_ours(&self, standard: &StandardId) -> Result<(), PublishError> {
-        match self.follows.get().filter(|follows| follows.takes(standard.namespace())) {
+        match self.follows.get().filter(|follows| follows.takes(standard)) {
             Some(follows) => {
                 Err(PublishError::Mirrored { standard: standard.clone(), upstream: follows.upstream.clone() })
             }
@@ -540,10 +540,15 @@ impl Registry {
         Ok(())
     }
 
-    /// The entry that an operation has made, if it has.
-    pub fn made_by(&self, operation_id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The entry that an operation has made, with its index.
+    pub fn entry_of(&self, operation_id: &str) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
         let Some(index) = self.log.operation(operation_id)? else { return Ok(None) };
-        Ok(self.log.entries(index, 1)?.pop())
+        Ok(self.log.entries(index, 1)?.pop().map(|entry| (index, entry)))
+    }
+
+    /// Keeps documents before the entry that names them.
+    pub fn keep_blobs(&self, blobs: &[Vec<u8>]) -> Result<(), StoreError> {
+        Ok(self.log.put_blobs(blobs)?)
     }
 
     /// The version as it stands here, whatever became of it.

@@ -28,19 +28,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const BYTES_MAX: usize = 6_000;
 
 /// Passes bytes on to a server, and cuts each connection after some.
-struct Scissors {
-    address: String,
-    cuts: Arc<AtomicU64>,
+pub struct Scissors {
+    pub address: String,
+    pub cuts: Arc<AtomicU64>,
 }
 
 impl Scissors {
     async fn before(server: &Server) -> Self {
+        let dice = Mutex::new(Dice(0x0c07_0c07));
+        Self::after(server, move || [BYTES_MAX, BYTES_MAX / 4].map(|most| dice.lock().expect("dice").below(most))).await
+    }
+
+    /// Each after so many bytes to the server, or from it.
+    pub async fn after(server: &Server, bytes: impl Fn() -> [usize; 2] + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let (address, cuts) = (listener.local_addr().expect("an address").to_string(), Arc::new(AtomicU64::new(0)));
-        let (to, count, dice) = (server.address.clone(), cuts.clone(), Arc::new(Mutex::new(Dice(0x0c07_0c07))));
+        let (to, count) = (server.address.clone(), cuts.clone());
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let [up, down] = [BYTES_MAX, BYTES_MAX / 4].map(|most| dice.lock().expect("dice").below(most));
+                let [up, down] = bytes();
                 let Ok(far) = TcpStream::connect(&to).await else { continue };
                 let count = count.clone();
                 tokio::spawn(async move {

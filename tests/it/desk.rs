@@ -1021,7 +1021,7 @@ fn what_is_taken_over_from_elsewhere_is_not_proposed_here() {
     let digest = submitted.proposal.digest.parse().unwrap();
     registry.take_move(&bo, "approve".into(), id, Move::Approve { digest, submitted: None }, "because".into()).unwrap();
     let (upstream, theirs) = ("https://city.example".to_owned(), vec!["bj.city".parse().unwrap()]);
-    registry.follow(Follows { upstream, theirs, ours: Vec::new() });
+    registry.follow(Follows { upstream, theirs, ours: Vec::new(), also: Default::default() });
     let refused = registry.draft(&ann, offer("after", None, "bj.city/b", 1));
     assert!(matches!(refused, Err(PublishError::Mirrored { .. })), "{refused:?}");
     let refused = registry.publish_proposal(&dai, "publish".into(), id, "decided".into()).map(|done| done.version);

@@ -157,7 +157,7 @@ fn seeds_of_documents_are_taken() {
         ("codes", codes::is_taken, &["share-class", "item-type", "quoted"]),
         ("metadata", metadata::is_taken, &["least", "bj.population-person"]),
         ("export", export::is_taken, &["whole", "one"]),
-        ("held", held::is_taken, &["eleven", "none", "many", "file"]),
+        ("held", held::is_taken, &["eleven", "none", "many", "part", "file"]),
     ];
     for (name, is_taken, seeds) in taken {
         for seed in seeds {
@@ -182,8 +182,8 @@ fn the_honest_answers_are_among_the_seeds() {
 /// The same of what a mirror holds.
 #[test]
 fn what_mirrors_write_is_among_the_seeds() {
-    for (name, size) in [("none", 0), ("eleven", 11), ("many", 10_007)] {
-        let (path, bytes) = (root().join("tests/fuzz/corpus/held").join(name), held::honest(size));
+    for (name, size, followed) in [("none", 0, 0), ("eleven", 11, 11), ("many", 10_007, 10_007), ("part", 3_000, 1_024)] {
+        let (path, bytes) = (root().join("tests/fuzz/corpus/held").join(name), held::honest(size, followed));
         if std::env::var_os("UPDATE_EXPECT").is_some() {
             fs::write(&path, &bytes).expect("written");
         }

@@ -2,12 +2,17 @@
 
 use crate::{
     access_served::{bootstrap, bootstrapped, connected, holder, http, package},
-    grpc::{METADATA, SCHEMA, published, refused, registry, submission},
-    support::{Server, said, server_command},
+    cuts::Scissors,
+    fuzz::Dice,
+    grpc::{METADATA, SCHEMA, conformance, published, refused, registry, submission},
+    support::{Server, folder_in_memory, said, server_command},
     verify::{expect, publish, run},
     witness::ask,
 };
-use guiju_proto::registry::{PublishRequest, ResolveRequest, SetStatusRequest, Status, VersionInfo};
+use guiju_proto::{
+    conformance::CheckRequest,
+    registry::{File, GetBundleRequest, PublishRequest, ResolveRequest, SetStatusRequest, Status, VersionInfo},
+};
 use std::{
     fs,
     path::Path,
@@ -55,9 +60,34 @@ async fn resolved(server: &Server, reference: &str) -> Result<VersionInfo, Code>
 }
 
 async fn put(server: &Server, standard: &str, version: &str) -> Result<(), tonic::Status> {
+    put_schema(server, standard, version, SCHEMA).await
+}
+
+async fn put_schema(server: &Server, standard: &str, version: &str, schema: &str) -> Result<(), tonic::Status> {
     let operation_id = format!("{}-{version}", standard.replace('/', "-"));
-    let request = PublishRequest { operation_id, standard: standard.into(), ..submission(version, SCHEMA) };
+    let request = PublishRequest { operation_id, standard: standard.into(), ..submission(version, schema) };
     registry(server).await.publish(request).await.map(drop)
+}
+
+/// A schema that refers to another standard for its only field.
+fn referring(to: &str) -> String {
+    SCHEMA.replace(r#""type": "string", "maxLength": 8,"#, &format!(r#""$ref": "guiju:{to}#/properties/card","#))
+}
+
+async fn set(server: &Server, standard: &str, version: &str, status: Status) {
+    let step = SetStatusRequest {
+        operation_id: format!("{}-{version}-{}", standard.replace('/', "-"), i32::from(status)),
+        standard: standard.into(),
+        version: version.into(),
+        status: status.into(),
+        reason: "a test".into(),
+        ..Default::default()
+    };
+    registry(server).await.set_status(step).await.expect("set");
+}
+
+async fn status(server: &Server, reference: &str) -> Result<Status, Code> {
+    resolved(server, reference).await.map(|info| info.status())
 }
 
 pub fn copy(from: &Path, to: &Path) {
@@ -361,4 +391,181 @@ async fn only_the_namespaces_that_are_named_are_taken_over() {
     let flags = ["mirror", "--from", "ftp://nowhere", "--namespace", "Bj!"];
     let refusal = said(&server_command(&flags).output().expect("it runs"));
     assert!(refusal.contains("Bj!"), "{refusal}");
+}
+
+/// What a mirror that was begun anew holds of the log before is no reason to pass over what the new one says at the same place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_is_begun_anew_takes_over_all_that_the_log_has_now() {
+    let upstream = Server::start();
+    publish(&upstream, &[("a", 1)]).await;
+    let (url, address) = (upstream.url(), upstream.address.clone());
+    let whole = upstream.kill();
+    let earlier = folder();
+    copy(&whole.path().join("data"), &earlier.path().join("data"));
+    let upstream = Server::start_in(whole, &["--listen", &address]);
+    publish(&upstream, &[("b", 1)]).await;
+    set(&upstream, "bj.test/b", "1.0.0", Status::Withdrawn).await;
+    let mirror = follow(&url, folder(), &[]);
+    has_followed(&mirror, 3).await;
+    drop(upstream.kill());
+
+    // The other registry lost its disk, and went on from an old backup.
+    let upstream = Server::start_in(earlier, &["--listen", &address]);
+    publish(&upstream, &[("c", 1), ("d", 1), ("b", 1)]).await;
+    says(&mirror, "upstream_status: distrusted").await;
+    let folder = mirror.kill();
+    fs::remove_file(folder.path().join("data/mirror/held")).expect("moved away");
+    let mut mirror = follow(&url, folder, &[]);
+    for _ in 0..2 {
+        has_followed(&mirror, 4).await;
+        for name in ["a", "b", "c", "d"] {
+            let reference = format!("bj.test/{name}@=1.0.0");
+            let (there, here) = (resolved(&upstream, &reference).await, resolved(&mirror, &reference).await);
+            let (there, here) = (there.expect("there"), here.expect("here"));
+            assert_eq!((here.digest, here.status), (there.digest, there.status), "{name}");
+        }
+        assert_eq!(taken_over(&mirror.folder.path().join("data")), [0, 1, 2, 1, 2, 3], "each once");
+        let log = mirror.log();
+        assert!(log.contains("entry 1 of the log that was followed before is not in this one"), "{log}");
+        assert!(log.contains("`bj.test/b` 1.0.0 published"), "{log}");
+        // Once more, and nothing comes twice.
+        let folder = mirror.kill();
+        fs::remove_file(folder.path().join("data/mirror/held")).expect("moved away");
+        mirror = follow(&url, folder, &[]);
+    }
+}
+
+/// Whatever is followed later than the rest has no gap.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_followed_from_now_on_is_followed_from_its_beginning() {
+    let upstream = Server::start();
+    for standard in ["bj.city/a", "bj.water/b", "cn.gb/d", "bj.own/e"] {
+        put(&upstream, standard, "1.0.0").await.expect("published");
+    }
+    let url = upstream.url();
+    let narrow = ["--upstream-namespaces", "bj.city"];
+    let mirror = follow(&url, folder(), &narrow);
+    has_followed(&mirror, 4).await;
+    let mirror = mirror.kill();
+
+    // Meanwhile what it does not follow yet goes on, too.
+    set(&upstream, "bj.water/b", "1.0.0", Status::Deprecated).await;
+    let wide = ["--upstream-namespaces", "bj.city,bj.water"];
+    let mirror = follow(&url, mirror, &wide);
+    has_followed(&mirror, 5).await;
+    assert_eq!(status(&mirror, "bj.water/b@=1.0.0").await, Ok(Status::Deprecated));
+    assert_eq!(taken_over(&mirror.folder.path().join("data")), [0, 1, 4], "once each");
+    let mirror = mirror.kill();
+
+    // Narrower, and it says what stays as it is; wider again, and what was passed over comes.
+    let mirror = follow(&url, mirror, &narrow);
+    put(&upstream, "bj.water/b", "1.1.0").await.expect("published");
+    has_followed(&mirror, 6).await;
+    assert!(mirror.log().contains("`bj.water` is followed no more"), "{}", mirror.log());
+    let mirror = follow(&url, mirror.kill(), &["--own-namespaces", "bj.own"]);
+    has_followed(&mirror, 6).await;
+    for (reference, is_here) in [("bj.water/b@=1.1.0", true), ("cn.gb/d", true), ("bj.own/e", false)] {
+        assert_eq!(resolved(&mirror, reference).await.is_ok(), is_here, "{reference}");
+    }
+    // What was its own and is not any more.
+    let mirror = follow(&url, mirror.kill(), &[]);
+    has_followed(&mirror, 6).await;
+    resolved(&mirror, "bj.own/e").await.expect("it is here");
+    let mut taken = taken_over(&mirror.folder.path().join("data"));
+    taken.sort_unstable();
+    assert_eq!(taken, (0..6).collect::<Vec<_>>(), "without gap or repeat");
+
+    // A folder of an earlier version of the program says nothing of what it followed: all is looked at again.
+    let mirror = follow(&url, folder(), &narrow);
+    has_followed(&mirror, 6).await;
+    let folder = mirror.kill();
+    let held = folder.path().join("data/mirror/held");
+    let text = fs::read_to_string(&held).expect("held");
+    let (_, text) = text.split_once('\n').expect("a digest");
+    let is_old = |line: &&str| !["followed ", "taken ", "own "].iter().any(|new| line.starts_with(new));
+    let old: String = text.split_inclusive('\n').filter(is_old).collect();
+    fs::write(&held, format!("{}\n{old}", guiju_model::Digest::of(old.as_bytes()))).expect("written");
+    let mirror = follow(&url, folder, &wide);
+    has_followed(&mirror, 6).await;
+    assert_eq!(status(&mirror, "bj.water/b@=1.0.0").await, Ok(Status::Deprecated));
+}
+
+/// What cannot be judged without another standard comes with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_mirrored_standard_refers_to_is_mirrored_too() {
+    let upstream = Server::start();
+    put(&upstream, "cn.gb/base", "1.0.0").await.expect("published");
+    put_schema(&upstream, "bj.common/types", "1.0.0", &referring("cn.gb/base@1")).await.expect("published");
+    put(&upstream, "bj.common/other", "1.0.0").await.expect("published");
+    set(&upstream, "cn.gb/base", "1.0.0", Status::Deprecated).await;
+    put_schema(&upstream, "bj.water/meter", "1.0.0", &referring("bj.common/types@1")).await.expect("published");
+    let url = upstream.url();
+    let flags = ["--upstream-namespaces", "bj.water"];
+    let mirror = follow(&url, folder(), &flags);
+    has_followed(&mirror, 5).await;
+    let said = says(&mirror, "upstream_also: ").await;
+    assert!(said.contains("upstream_also: bj.common/types, cn.gb/base\n"), "{said}");
+    let usable = async |server: &Server| {
+        let wanted = GetBundleRequest { reference: "bj.water/meter@1".into(), with_examples: false };
+        let mut parts = registry(server).await.get_bundle(wanted).await.expect("a bundle").into_inner();
+        while parts.message().await.expect("all of it").is_some() {}
+        for (record, conforms) in [(r#"{"card": "a"}"#, true), (r#"{"card": "123456789"}"#, false)] {
+            let (reference, record) = ("bj.water/meter@1".to_owned(), record.to_owned().into());
+            let request = CheckRequest { reference, record, ..Default::default() };
+            let report = conformance(server).await.check(request).await.expect("judged").into_inner().report;
+            assert_eq!(report.expect("a report").errors == 0, conforms);
+        }
+    };
+    usable(&mirror).await;
+    assert_eq!(status(&mirror, "cn.gb/base@=1.0.0").await, Ok(Status::Deprecated));
+    assert_eq!(status(&mirror, "bj.common/other").await, Err(Code::NotFound), "nothing refers to it");
+    refused(put(&mirror, "bj.common/types", "2.0.0").await, Code::FailedPrecondition, "NAMESPACE_MIRRORED");
+
+    // They are followed from now on, as a whole: what is asked of them here has the answer that it has there.
+    let mirror = mirror.kill();
+    put_schema(&upstream, "bj.common/types", "1.0.1", &referring("cn.gb/base@1")).await.expect("published");
+    set(&upstream, "bj.common/types", "1.0.0", Status::Withdrawn).await;
+    let mirror = follow(&url, mirror, &flags);
+    has_followed(&mirror, 7).await;
+    assert_eq!(resolved(&mirror, "bj.common/types@1").await.expect("here").version, "1.0.1");
+    assert_eq!(status(&mirror, "bj.common/types@=1.0.0").await, Err(Code::NotFound), "it was withdrawn");
+    refused(put(&mirror, "bj.common/types", "2.0.0").await, Code::FailedPrecondition, "NAMESPACE_MIRRORED");
+    usable(&mirror).await;
+
+    // Its own namespaces are its own: where what is referred to lies there, and is not there, nothing is served that cannot be used.
+    let flags = [&flags[..], &["--own-namespaces", "bj.common"]].concat();
+    let mirror = follow(&url, folder(), &flags);
+    let said = says(&mirror, "upstream_status: stuck").await;
+    let why = "`bj.water/meter` 1.0.0 refers to `bj.common/types` 1.0.0, which lies under `own_namespaces`";
+    assert!(said.contains(why) && mirror.log().contains(why), "{said}\n{}", mirror.log());
+    assert_eq!(status(&mirror, "bj.water/meter").await, Err(Code::NotFound));
+    let mirror = follow(&url, mirror.kill(), &flags[..2]);
+    has_followed(&mirror, 7).await;
+    usable(&mirror).await;
+}
+
+/// What has come is kept: a line over which never all of it comes at once brings all of it in the end, and no more than a part of it is
+/// ever in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_breaks_off_again_and_again_brings_everything_in_the_end() {
+    const VERSIONS: u64 = 12;
+    const BYTES: usize = 3 << 20;
+    let upstream = Server::start_in(folder_in_memory(), &[]);
+    let (to, mut dice) = (guiju::Registry::connect(&upstream.url()).await.expect("connected"), Dice(0x1a26e));
+    for number in 0..VERSIONS {
+        let mut package = package("bj.city/a", &format!("1.{number}.0"));
+        let letters: String = (0..BYTES).map(|_| char::from(b'0' + dice.below(64) as u8)).collect();
+        let example = serde_json::json!({"card": "a", "note": letters}).to_string();
+        package.files.insert("examples/conforming/large.json".into(), example.into_bytes());
+        to.publish(&format!("p{number}"), &package, METADATA, false).await.expect("published");
+    }
+    // Enough for a few documents, and for a third of all.
+    let scissors = Scissors::after(&upstream, || [1 << 20, 4 * BYTES]).await;
+    let mirror = follow(&format!("http://{}", scissors.address), folder_in_memory(), &[]);
+    has_followed(&mirror, VERSIONS).await;
+    for number in 0..VERSIONS {
+        resolved(&mirror, &format!("bj.city/a@=1.{number}.0")).await.expect("it is here");
+    }
+    assert!(scissors.cuts.load(std::sync::atomic::Ordering::Relaxed) > 1, "the line was cut");
+    assert_eq!(taken_over(&mirror.folder.path().join("data")), (0..VERSIONS).collect::<Vec<_>>());
 }
