@@ -142,7 +142,7 @@ fn command() -> Command {
                         .value_name("NAME")
                         .value_parser(|text: &str| text.parse::<Namespace>())
                         .action(ArgAction::Append)
-                        .help("A namespace to take over with all below it; may stand more than once. All where none is named"),
+                        .help("A namespace to take over with all below it, and what standards there refer to; may stand more than once. All where none is named"),
                 ),
         )
         .subcommand(with_settings("settings", "Print every setting, its value and where that came from"))

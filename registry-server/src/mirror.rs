@@ -27,9 +27,7 @@ use crate::{
     settings::Settings,
     witness::read_policy,
 };
-use guiju::{
-    ConnectOptions, Leaf, LogDemands, LogSource, Registry as Upstream, RegistryError, Token, log_head,
-};
+use guiju::{ConnectOptions, Leaf, LogDemands, LogSource, Registry as Upstream, RegistryError, Token, log_head};
 use guiju_model::{Digest, Manifest, StandardId};
 use guiju_proto::log::{Entry, Mirrored, entry::Event};
 use guiju_tlog::{Checkpoint, Edge, Hash, Policy, follow};
@@ -490,7 +488,9 @@ impl Mirror {
                 let Manifest { standard, version, .. } = manifest;
                 let (other, number) = (&needed.standard, &needed.version);
                 let why = match walk.is_own(other) {
-                    true => "which lies under `own_namespaces` and is not here as it is there; publish it here, or take it out of them",
+                    true => {
+                        "which lies under `own_namespaces` and is not here as it is there; publish it here, or take it out of them"
+                    }
                     false => "which the log there does not publish before it",
                 };
                 return Err(Stop::Stuck(format!("`{standard}` {version} refers to `{other}` {number}, {why}")));
@@ -500,12 +500,7 @@ impl Mirror {
     }
 
     /// All documents of a version that our log has not, but for those that were put into it since they are many.
-    async fn documents(
-        &self,
-        upstream: &Upstream,
-        metadata: &[u8],
-        manifest: Manifest,
-    ) -> Result<Vec<Vec<u8>>, Stop> {
+    async fn documents(&self, upstream: &Upstream, metadata: &[u8], manifest: Manifest) -> Result<Vec<Vec<u8>>, Stop> {
         let (mut blobs, mut bytes) = (vec![manifest.to_canonical()], 0);
         let digests: BTreeSet<Digest> = manifest.files.into_values().chain([digest(metadata)?]).collect();
         for digest in digests {

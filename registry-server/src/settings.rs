@@ -91,7 +91,8 @@ settings! {
     witness_name: Optional<String> = "", "NAME";
     /// Another registry that this one follows: its entries are proved and taken over, and served also while it is away.
     upstream: Optional<String> = "", "URL";
-    /// Namespaces that are taken over from there, with all below them, in a list with commas; all where none is named.
+    /// Namespaces that are taken over from there, with all below them, in a list with commas; all where none is named. Each standard that
+    /// one of these refers to is taken over, too.
     upstream_namespaces: Namespaces = "", "LIST";
     /// Namespaces that are published here, although they lie among those that are taken over.
     own_namespaces: Namespaces = "", "LIST";
@@ -150,7 +151,7 @@ settings! {
     /// Shared as the streams that check.
     transfer_bytes_max: usize = "268435456", "BYTES";
     /// Questions at a time that may wait for the disk or take their time, publications among them. One more is refused with
-    /// RESOURCE_EXHAUSTED and told when to try again, so that those under way are answered in time.
+    /// RESOURCE_EXHAUSTED and told when to try again, so that those under way are answered in time. Shared as the streams that check.
     work_max: usize = "256", "COUNT";
     /// How long a request may take until its answer begins, and how long a new connection may be silent.
     request_timeout: Duration = "30s", "TIME";

@@ -182,7 +182,8 @@ fn the_honest_answers_are_among_the_seeds() {
 /// The same of what a mirror holds.
 #[test]
 fn what_mirrors_write_is_among_the_seeds() {
-    for (name, size, followed) in [("none", 0, 0), ("eleven", 11, 11), ("many", 10_007, 10_007), ("part", 3_000, 1_024)] {
+    for (name, size, followed) in [("none", 0, 0), ("eleven", 11, 11), ("many", 10_007, 10_007), ("part", 3_000, 1_024)]
+    {
         let (path, bytes) = (root().join("tests/fuzz/corpus/held").join(name), held::honest(size, followed));
         if std::env::var_os("UPDATE_EXPECT").is_some() {
             fs::write(&path, &bytes).expect("written");

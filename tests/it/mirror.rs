@@ -11,7 +11,7 @@ use crate::{
 };
 use guiju_proto::{
     conformance::CheckRequest,
-    registry::{File, GetBundleRequest, PublishRequest, ResolveRequest, SetStatusRequest, Status, VersionInfo},
+    registry::{GetBundleRequest, PublishRequest, ResolveRequest, SetStatusRequest, Status, VersionInfo},
 };
 use std::{
     fs,
@@ -554,9 +554,8 @@ async fn a_line_that_breaks_off_again_and_again_brings_everything_in_the_end() {
     let (to, mut dice) = (guiju::Registry::connect(&upstream.url()).await.expect("connected"), Dice(0x1a26e));
     for number in 0..VERSIONS {
         let mut package = package("bj.city/a", &format!("1.{number}.0"));
-        let letters: String = (0..BYTES).map(|_| char::from(b'0' + dice.below(64) as u8)).collect();
-        let example = serde_json::json!({"card": "a", "note": letters}).to_string();
-        package.files.insert("examples/conforming/large.json".into(), example.into_bytes());
+        let letters = (0..BYTES).map(|_| b'0' + dice.below(64) as u8).collect();
+        package.files.insert("notes.txt".into(), letters);
         to.publish(&format!("p{number}"), &package, METADATA, false).await.expect("published");
     }
     // Enough for a few documents, and for a third of all.
