@@ -65,6 +65,15 @@ pub enum Holder {
     Address(IpAddr),
 }
 
+tokio::task_local! {
+    static HOLDER: Option<Holder>;
+}
+
+/// To whom the places are counted that this task takes, while it answers a call; nobody in a task of its own.
+pub fn holder() -> Option<Holder> {
+    HOLDER.try_with(Clone::clone).unwrap_or_default()
+}
+
 impl Deref for Deed {
     type Target = Caller;
 
@@ -252,7 +261,7 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
             // Nothing further in needs them.
             request.headers_mut().remove(header::AUTHORIZATION);
             request.extensions_mut().insert(deed.clone());
-            let response = next.run(request).await;
+            let response = HOLDER.scope(deed.holder(), next.run(request)).await;
             let about = deed.denied.lock().unwrap_or_else(PoisonError::into_inner).take();
             let said = reason_of(&response);
             if !matches!(row.need, Need::Public | Need::Told(_)) && (about.is_some() || said.is_some()) {

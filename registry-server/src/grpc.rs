@@ -15,8 +15,8 @@ pub use health::Healths;
 
 use crate::{
     denials::Denials,
-    gate::{Deed, Holder},
-    limits::{NoPlace, Place, Places},
+    gate::{self, Deed, Holder},
+    limits::{NoPlace, Place, Places, Turn, Turns},
     metrics::Metrics,
     registry::{AskError, Caller, PublishError, Registry},
     sequencer::Sequencer,
@@ -36,7 +36,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, codec::CompressionEncoding};
 use tracing::Span;
 
@@ -56,7 +56,9 @@ pub struct Service {
     /// Kibibytes of versions on their way.
     transfers: Places<Holder>,
     /// Places for what runs off the threads that drive connections.
-    work: Arc<Semaphore>,
+    work: Turns<Holder>,
+    /// Documents that callers read in parts.
+    parted: Arc<log::Parted>,
     /// The log's size, each time it grows.
     log_size: watch::Receiver<u64>,
     /// Turns true when the server is to stop: streams without an end of their own end then.
@@ -76,7 +78,7 @@ impl Service {
             (Places::new(settings.check_streams_max), Places::new(settings.watch_streams_max));
         let compares = Places::new(settings.compare_max.min(settings.work_max.div_ceil(2)));
         let transfers = Places::new(settings.transfer_bytes_max >> 10);
-        let work = Arc::new(Semaphore::new(settings.work_max.min(Semaphore::MAX_PERMITS)));
+        let work = Turns::new(settings.work_max);
         let log_size = doorbell(registry.clone(), stopping.clone());
         Self {
             registry,
@@ -89,6 +91,7 @@ impl Service {
             compares,
             transfers,
             work,
+            parted: Arc::default(),
             log_size,
             stopping,
         }
@@ -230,23 +233,28 @@ impl Service {
         T: Send + 'static,
         E: Into<Refusal> + Send + 'static,
     {
-        let Ok(place) = self.work.clone().try_acquire_owned() else {
-            self.metrics.shed("work_max");
-            return Err(Refusal::new(Reason::Overloaded, Reason::Overloaded.row().meaning).into());
+        let why = match self.work.take(gate::holder()) {
+            Ok(place) => return self.worked(question, place).await,
+            Err(NoPlace::Full) => Reason::Overloaded.row().meaning.to_owned(),
+            Err(NoPlace::Share(most)) => {
+                format!("{most} requests of yours are under way, half of what `work_max` allows")
+            }
         };
-        self.worked(question, place).await
+        self.metrics.shed("work_max");
+        Err(Refusal::new(Reason::Overloaded, why).into())
     }
 
     /// The same for a stream that has begun: it waits for a place instead of being turned away.
     async fn ask_in_turn<T, E>(
         &self,
+        holder: Option<Holder>,
         question: impl FnOnce(&Registry) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Status>
     where
         T: Send + 'static,
         E: Into<Refusal> + Send + 'static,
     {
-        match self.work.clone().acquire_owned().await {
+        match self.work.wait(holder).await {
             Ok(place) => self.worked(question, place).await,
             Err(_) => Err(Refusal::new(Reason::ShuttingDown, Reason::ShuttingDown.row().meaning).into()),
         }
@@ -255,7 +263,7 @@ impl Service {
     async fn worked<T, E>(
         &self,
         question: impl FnOnce(&Registry) -> Result<T, E> + Send + 'static,
-        place: OwnedSemaphorePermit,
+        place: Turn,
     ) -> Result<T, Status>
     where
         T: Send + 'static,
@@ -310,9 +318,11 @@ fn doorbell(registry: Arc<Registry>, stopping: watch::Receiver<bool>) -> watch::
     receiver
 }
 
+/// What goes of a document into one answer.
+const PART_BYTES: usize = 2 << 20;
+
 /// What of a document goes into one answer, and the length of the whole.
 fn part(document: &Bytes, offset: u64) -> (Bytes, u64) {
-    const PART_BYTES: usize = 2 << 20;
     let from = usize::try_from(offset).unwrap_or(usize::MAX).min(document.len());
     let part = &document[from..document.len().min(from.saturating_add(PART_BYTES))];
     // A copy: an answer that nobody reads must not hold all of a document.

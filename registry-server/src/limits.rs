@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 const BUCKETS_MAX: usize = 65_536;
 
@@ -57,6 +57,65 @@ impl<K: Eq + Hash> Limits<K> {
     fn filled(&self, bucket: Bucket, now: Instant) -> f64 {
         let since = now.saturating_duration_since(bucket.at).as_secs_f64();
         (bucket.left + since * self.per_second).min(self.per_second * BURST_S)
+    }
+}
+
+/// Places for work that is soon done. Whoever has its share, or waits for it, waits behind its own work alone.
+pub struct Turns<K>(Arc<Queues<K>>);
+
+struct Queues<K> {
+    all: Arc<Semaphore>,
+    most: usize,
+    /// The share of each who holds a place, or waits for one.
+    shares: Mutex<HashMap<K, Arc<Semaphore>>>,
+}
+
+/// One of them, free again when it is dropped.
+pub struct Turn {
+    _share: Option<OwnedSemaphorePermit>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Shares of those who hold nothing any more that are remembered.
+const SHARES_KEPT: usize = 1024;
+
+impl<K> Clone for Turns<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K: Eq + Hash> Turns<K> {
+    pub fn new(count: usize) -> Self {
+        let count = count.min(Semaphore::MAX_PERMITS);
+        let all = Arc::new(Semaphore::new(count));
+        Self(Arc::new(Queues { all, most: count.div_ceil(2), shares: Mutex::default() }))
+    }
+
+    /// Takes one now; no share is counted of a holder who is not named.
+    pub fn take(&self, holder: Option<K>) -> Result<Turn, NoPlace> {
+        let share = holder.map(|holder| self.share(holder).try_acquire_owned()).transpose();
+        let _share = share.map_err(|_| NoPlace::Share(self.0.most))?;
+        let _place = self.0.all.clone().try_acquire_owned().map_err(|_| NoPlace::Full)?;
+        Ok(Turn { _share, _place })
+    }
+
+    /// Waits for one.
+    pub async fn wait(&self, holder: Option<K>) -> Result<Turn, AcquireError> {
+        let _share = match holder {
+            Some(holder) => Some(self.share(holder).acquire_owned().await?),
+            None => None,
+        };
+        Ok(Turn { _share, _place: self.0.all.clone().acquire_owned().await? })
+    }
+
+    fn share(&self, holder: K) -> Arc<Semaphore> {
+        let mut shares = self.0.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if shares.len() >= SHARES_KEPT && !shares.contains_key(&holder) {
+            // Whoever holds a place of it, or waits for one, has it in hand.
+            shares.retain(|_, share| Arc::strong_count(share) > 1);
+        }
+        shares.entry(holder).or_insert_with(|| Arc::new(Semaphore::new(self.0.most))).clone()
     }
 }
 
@@ -146,6 +205,10 @@ pub fn counted(address: IpAddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+    };
 
     #[test]
     fn one_holds_half_of_the_places_and_gives_them_back() {
@@ -157,6 +220,26 @@ mod tests {
         drop(held);
         assert!(places.0.held.lock().unwrap().is_empty(), "nobody is remembered");
         assert!(places.take(Some("a")).is_ok());
+    }
+
+    #[test]
+    fn whoever_waits_for_its_share_leaves_places_to_others() {
+        let turns = Turns::new(4);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut held = vec![turns.take(Some(1)).ok().unwrap(), turns.take(Some(1)).ok().unwrap()];
+        assert_eq!(turns.take(Some(1)).err(), Some(NoPlace::Share(2)));
+        let mut waiting = pin!(turns.wait(Some(1)));
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        let others = [turns.take(Some(2)).ok().unwrap(), turns.take(None).ok().unwrap()];
+        assert_eq!(turns.take(Some(2)).err(), Some(NoPlace::Full));
+        drop(others);
+        assert!(waiting.as_mut().poll(&mut context).is_pending(), "its share is taken, whatever is free");
+        held.pop();
+        assert!(waiting.as_mut().poll(&mut context).is_ready());
+        for holder in 3..3 * SHARES_KEPT {
+            turns.take(Some(holder)).ok().unwrap();
+        }
+        assert!(turns.0.shares.lock().unwrap().len() <= SHARES_KEPT, "nobody is remembered for ever");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use crate::grpc::METADATA;
 use crate::support::{Server, said, server_command};
 use guiju::Registry;
-use guiju_model::{Kind, Package};
+use guiju_model::{Digest, Kind, Package};
 use guiju_proto::log::{
-    GetCheckpointRequest, GetCheckpointResponse, ProveConsistencyRequest, ProveInclusionRequest, ReadEntriesRequest,
-    log_service_client::LogServiceClient,
+    GetCheckpointRequest, GetCheckpointResponse, ProveConsistencyRequest, ProveInclusionRequest, ReadBlobRequest,
+    ReadEntriesRequest, log_service_client::LogServiceClient,
 };
 use guiju_tlog::{Hash, KeyHistory, LogFault, Note, Proof, Seen, TilePath, Tree, bundle_entries, follow, root};
 use std::{
@@ -44,6 +44,40 @@ async fn publish(server: &Server, numbers: std::ops::Range<u64>) {
         };
         registry.publish(&format!("thing-{number}"), &package, METADATA, false).await.expect("published");
     }
+}
+
+/// A document that is fetched in parts is read from the disk once.
+#[tokio::test]
+async fn a_document_that_is_read_in_parts_is_read_once() {
+    let server = Server::start();
+    let registry = Registry::connect(&server.url()).await.expect("connected");
+    let notes = vec![b'x'; 5 << 20];
+    let digest = Digest::of(&notes);
+    let package = Package {
+        standard: "bj.test/large".parse().expect("a standard"),
+        version: semver::Version::new(1, 0, 0),
+        kind: Kind::Record,
+        files: [("schema.json".to_owned(), br#"{"type":"object"}"#.to_vec()), ("notes.txt".to_owned(), notes.clone())]
+            .into(),
+    };
+    registry.publish("large", &package, METADATA, false).await.expect("published");
+    let mut log = log(&server).await;
+    let mut read = async |offset: usize| {
+        let request = ReadBlobRequest { digest: digest.as_bytes().to_vec().into(), offset: offset as u64 };
+        log.read_blob(request).await.map(|part| part.into_inner().content)
+    };
+    let mut whole = read(0).await.expect("a part").to_vec();
+    // Its middle is damaged on the disk; what was read and found whole is given on, and no more.
+    let journal = server.folder.path().join("data/journal/00000000000000000000.seg");
+    let mut bytes = fs::read(&journal).expect("a segment");
+    let at = bytes.windows(64).position(|part| part == [b'x'; 64]).expect("the document") + (3 << 20);
+    bytes[at] ^= 1;
+    fs::write(&journal, &bytes).expect("damaged");
+    while whole.len() < notes.len() {
+        whole.extend(read(whole.len()).await.expect("a part"));
+    }
+    assert!(whole == notes, "it is what was published");
+    assert!(read(0).await.is_err(), "it is damaged, and kept no longer than it is read");
 }
 
 async fn log(server: &Server) -> LogServiceClient<Channel> {

@@ -9,12 +9,17 @@ use crate::{
 };
 use guiju_proto::conformance::{CheckStreamRequest, CheckStreamResponse, Format};
 use guiju_proto::registry::{
-    PublishRequest, ResolveRequest, WatchRequest, registry_client::RegistryClient, watch_response::Event,
+    GetVersionRequest, PublishRequest, ResolveRequest, WatchRequest, registry_client::RegistryClient,
+    watch_response::Event,
 };
 use std::{
     fs,
     io::{ErrorKind, Read, Write},
     net::{TcpStream, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{sync::mpsc, time::timeout};
@@ -121,7 +126,6 @@ async fn what_is_too_much_is_told_when_to_come_again() {
     assert!(metrics.contains(&format!("guiju_shed_total{{why=\"work_max\"}} {turned_away}")), "{metrics}");
 }
 
-/// Whoever says nothing, or too little to be understood, keeps no connection; whoever has spoken does.
 /// Versions that are sent in parts and never finished take no more than the bytes that are set aside for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_on_their_way_take_bounded_memory() {
@@ -185,6 +189,7 @@ fn answers_that_nobody_reads_are_let_go() {
     }
 }
 
+/// Whoever says nothing, or too little to be understood, keeps no connection; whoever has spoken does.
 #[test]
 fn a_connection_from_which_nothing_comes_is_closed() {
     let server = Server::start_with(&["--request-timeout", "1s"]);
@@ -241,6 +246,47 @@ fn one_address_does_not_have_all_connections() {
     assert!(server.log().contains("its address has half of those"), "{}", server.log());
 }
 
+fn by<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a value"));
+    request
+}
+
+/// One principal has half of the work at most, so that there is a place for another's, however much the one asks for.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_principal_does_not_have_all_work() {
+    let (server, token) = bootstrapped(&["--work-max", "4"]);
+    let root = connected(&server, &token).await;
+    root.publish("p", &package("bj.library/card", "1.0.0"), METADATA, false).await.expect("published");
+    let (busy, quiet) = (holder(&root, "busy", "manager:bj.load").await, holder(&root, "quiet", "reader:*").await);
+    let (stop, mut tasks) = (Arc::new(AtomicBool::new(false)), tokio::task::JoinSet::new());
+    for number in 0..12 {
+        let (stop, busy, mut client) = (stop.clone(), busy.clone(), registry(&server).await);
+        tasks.spawn(async move {
+            let (mut said, mut done) = (None, 0);
+            while !stop.load(Relaxed) {
+                match client.publish(by(&busy, PublishRequest { dry_run: true, ..large(number) })).await {
+                    Ok(_) => done += 1,
+                    refusal => said = Some(refused(refusal, Code::ResourceExhausted, "OVERLOADED")),
+                }
+            }
+            (said, done)
+        });
+    }
+    let mut client = registry(&server).await;
+    for _ in 0..100 {
+        let request = GetVersionRequest { reference: "bj.library/card@1".into() };
+        client.get_version(by(&quiet, request)).await.expect("there is a place for it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.store(true, Relaxed);
+    let told = tasks.join_all().await;
+    assert!(told.iter().map(|(_, done)| done).sum::<usize>() > 0, "some of it was done");
+    let share =
+        |said: &Option<String>| said.as_ref().is_some_and(|said| said.contains("2 requests of yours are under way"));
+    assert!(told.iter().any(|(said, _)| share(said)), "{told:?}");
+}
+
 /// One principal has half of the streams at most; who may not check has none.
 #[tokio::test]
 async fn one_principal_does_not_have_all_streams() {
@@ -252,11 +298,6 @@ async fn one_principal_does_not_have_all_streams() {
         holder(&root, "other", "agency:bj.library").await,
         holder(&root, "stranger", "agency:bj.water").await,
     ];
-    fn by<T>(token: &str, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a value"));
-        request
-    }
     let (watcher, checker) = (registry(&server).await, conformance(&server).await);
     let mut held = Vec::new();
     // Streams of somebody who does not say of which standard, and so is allowed nothing yet.

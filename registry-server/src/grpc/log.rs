@@ -1,6 +1,6 @@
 //! `guiju.log.v1`: checkpoints, proofs, entries.
 
-use super::{Answer, Service, part};
+use super::{Answer, PART_BYTES, Service, part};
 use crate::{
     gate::Deed,
     registry::StoreError,
@@ -11,7 +11,42 @@ use guiju_proto::convert::ConvertError;
 use guiju_proto::log::{self as wire, leaf::Leaf, log_service_server::LogService};
 use guiju_tlog::{Hash, Proof};
 use prost::bytes::Bytes;
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
 use tonic::{Request, Response};
+
+/// Documents that are being read in parts, so that each is read, and held against its digest, once and not for each part.
+#[derive(Default)]
+pub struct Parted(Mutex<VecDeque<(Digest, Bytes)>>);
+
+/// What of them is kept together; where one more does not fit, those go that nobody has asked for the longest.
+const PARTED_BYTES_MAX: usize = 64 << 20;
+
+impl Parted {
+    fn get(&self, digest: &Digest) -> Option<Bytes> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(known, _)| known == digest)?;
+        let found = kept.remove(at)?;
+        kept.push_back(found.clone());
+        Some(found.1)
+    }
+
+    /// Until the part at its end is read.
+    fn keep(&self, digest: Digest, document: &Bytes, offset: u64) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(known, _)| *known != digest);
+        let end = offset.saturating_add(PART_BYTES as u64);
+        if end >= document.len() as u64 || document.len() > PARTED_BYTES_MAX {
+            return;
+        }
+        kept.push_back((digest, document.clone()));
+        while kept.iter().map(|(_, document)| document.len()).sum::<usize>() > PARTED_BYTES_MAX {
+            kept.pop_front();
+        }
+    }
+}
 
 #[tonic::async_trait]
 impl LogService for Service {
@@ -108,10 +143,16 @@ impl LogService for Service {
         let digest: [u8; 32] =
             digest.as_ref().try_into().map_err(|_| Refusal::from(ConvertError::new("digest", "write 32 bytes")))?;
         let digest = Digest::from_bytes(digest);
-        let caller = deed.caller().clone();
+        let (caller, parted) = (deed.caller().clone(), self.parted.clone());
         let read = self.ask(move |registry| {
-            let blob = registry.blob(&digest)?;
+            let blob = match parted.get(&digest) {
+                Some(blob) => Some(blob),
+                None => registry.blob(&digest)?.map(Bytes::from),
+            };
             let is_shown = blob.is_none() || registry.shows(&caller, &digest)?;
+            if let Some(blob) = blob.as_ref().filter(|_| is_shown) {
+                parted.keep(digest, blob, offset);
+            }
             Ok::<_, StoreError>((blob, is_shown))
         });
         let (blob, is_shown) = read.await?;
@@ -120,7 +161,7 @@ impl LogService for Service {
         }
         let blob = blob.filter(|_| is_shown);
         let unknown = || Refusal::new(Reason::UnknownDocument, format!("the log has no document {digest}"));
-        let blob = Bytes::from(blob.ok_or_else(unknown)?);
+        let blob = blob.ok_or_else(unknown)?;
         let (content, length) = part(&blob, offset);
         Ok(Response::new(wire::ReadBlobResponse { content, length }))
     }

@@ -6,7 +6,7 @@ use super::{
     reference,
 };
 use crate::{
-    gate::Deed,
+    gate::{Deed, Holder},
     registry::{Caller, Event, Findings, Happening, StatusChange, Submission},
     status::{self, Reason, Refusal},
     verdict,
@@ -25,6 +25,7 @@ use tonic::{Request, Response, Status, Streaming};
 const VERSION_BYTES_MAX: usize = 64 << 20;
 /// Warnings in an answer, which holds a verdict besides.
 const WARNINGS_BYTES_MAX: usize = 1 << 20;
+const WARNINGS_MAX: usize = 100;
 const PAGE_SIZE: u32 = 100;
 const PAGE_SIZE_MAX: u32 = 1000;
 const HITS: u32 = 20;
@@ -244,7 +245,8 @@ impl Registry for Service {
         let open = self.metrics.open_stream("Watch");
         let caller = deed.caller().clone();
         let let_go = self.let_go(caller.clone());
-        let mut watcher = Watcher { service: self.clone(), caller, namespace, next: from_index, teller };
+        let holder = deed.holder();
+        let mut watcher = Watcher { service: self.clone(), caller, holder, namespace, next: from_index, teller };
         tokio::spawn(async move {
             let _open = (open, place);
             let ended = tokio::select! {
@@ -287,7 +289,7 @@ impl Service {
 /// As many as fit an answer, and how many more there are.
 fn warnings(mut all: Vec<Text>) -> Vec<Text> {
     let mut bytes = 0;
-    let fitting = all.iter().take_while(|text| {
+    let fitting = all.iter().take(WARNINGS_MAX).take_while(|text| {
         bytes += text.en.len() + text.zh.len() + 16;
         bytes <= WARNINGS_BYTES_MAX
     });
@@ -296,7 +298,7 @@ fn warnings(mut all: Vec<Text>) -> Vec<Text> {
         all.truncate(fitting);
         let more = count - fitting;
         all.push(Text {
-            en: format!("{more} more warnings do not fit this answer; `guiju lint` shows all"),
+            en: format!("{more} more warnings are left out; `guiju lint` shows all"),
             zh: format!("另有 {more} 条警告未列出；`guiju lint` 可显示全部"),
         });
     }
@@ -307,6 +309,7 @@ fn warnings(mut all: Vec<Text>) -> Vec<Text> {
 struct Watcher {
     service: Service,
     caller: Caller,
+    holder: Option<Holder>,
     namespace: Option<Namespace>,
     next: u64,
     teller: Teller<wire::WatchResponse>,
@@ -366,7 +369,7 @@ impl Watcher {
                 let renewed = registry.renewed(&caller)?;
                 registry.events(from, EVENTS, None).map(|(events, next)| (renewed, events, next))
             };
-            let (renewed, events, next) = self.service.ask_in_turn(asked).await?;
+            let (renewed, events, next) = self.service.ask_in_turn(self.holder.clone(), asked).await?;
             let ended =
                 || Status::from(Refusal::new(Reason::CredentialsRefused, "the credentials do not hold any more"));
             self.caller = renewed.ok_or_else(ended)?;
