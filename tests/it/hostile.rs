@@ -170,6 +170,48 @@ fn lock_of(project: &Path) -> String {
     fs::read_to_string(project.join("guiju.lock")).unwrap_or_default()
 }
 
+/// What was published is not told as refused, whatever becomes of the answer; and an author with more to mend than anybody reads is
+/// told how much more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_that_was_made_is_not_told_as_refused() {
+    let server = Server::start();
+    let project = tempfile::tempdir().expect("a folder");
+    let version = project.path().join("bj.test/list/1.0.0");
+    fs::create_dir_all(&version).expect("made");
+    let metadata = METADATA.replace("\"record\"", "\"code-list\"") + "basis = [\"made up\"]\n";
+    fs::write(version.with_file_name("standard.toml"), metadata).expect("written");
+    let rows: String = (0..2_000).map(|number| format!("{number},名,,,,,same,\n")).collect();
+    let list = format!("code,name_zh,name_en,parent,valid_from,valid_to,alias,note\n{rows}");
+    fs::write(version.join("codes.csv"), list).expect("written");
+    let lost = told(|answer: &mut wire::PublishResponse| {
+        if answer.is_new {
+            answer.warnings_en = vec!["x".repeat(16 << 20)];
+        }
+    });
+    let liar = between(&server, [("Publish", lost)]).await;
+    let words = ["published bj.test/list 1.0.0", "its answer was lost", "1 published, 0 there already, 0 refused"];
+    expect(&run(project.path(), &liar, &["publish", "bj.test/list"]), 0, &words);
+    let words = ["there already bj.test/list 1.0.0", "0 published, 1 there already, 0 refused"];
+    expect(&run(project.path(), &server.url(), &["publish", "bj.test/list"]), 0, &words);
+    // An answer that cannot be read, however often it is asked for.
+    let liar = between(&server, [("Publish", told(|answer: &mut wire::PublishResponse| answer.version = None))]).await;
+    let words = ["it may or may not be published", "0 refused, 1 not known", "run this again"];
+    expect(&run(project.path(), &liar, &["publish", "bj.test/list"]), 2, &words);
+
+    fs::rename(&version, version.with_file_name("1.1.0")).expect("moved");
+    let rows: String = (0..2_001).map(|number| format!("{number},名,,,,,same,\n")).collect();
+    let list = format!("code,name_zh,name_en,parent,valid_from,valid_to,alias,note\n{rows}");
+    fs::write(version.with_file_name("1.1.0").join("codes.csv"), list).expect("written");
+    let told = run(project.path(), &server.url(), &["publish", "bj.test/list"]);
+    expect(
+        &told,
+        0,
+        &["1 published, 0 there already, 0 refused", " more warnings are left out; `guiju lint` shows all"],
+    );
+    let warnings = said(&told).lines().filter(|line| line.starts_with("  warning")).count();
+    assert_eq!(warnings, 101, "{}", said(&told));
+}
+
 /// Whoever is asked for one standard, or for some of its versions, and answers with another is not taken at their word, by any road.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_about_something_else_is_not_taken() {

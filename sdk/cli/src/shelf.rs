@@ -168,6 +168,14 @@ impl<'c> Shelf<'c> {
         online.runtime.block_on(what(online.registry.clone())).map_err(|error| online.refused(error))
     }
 
+    /// What the registry answered, or that it did not.
+    pub fn refused(&self, error: RegistryError) -> Failure {
+        match self.online() {
+            Ok(online) => online.refused(error),
+            Err(failure) => failure,
+        }
+    }
+
     /// Who asks, as the registry knows them.
     pub fn who(&self) -> Result<Principal, Failure> {
         self.ask(|registry| async move { Ok(registry.who_am_i().await?.principal) })

@@ -105,6 +105,23 @@ impl RegistryError {
         self.status().is_some_and(|status| status.message().starts_with("grpc-status header missing"))
     }
 
+    /// Whether what was asked for may have been done though this says that it was not: the registry gave no answer, or none that could
+    /// be read, or does not know itself.
+    pub fn is_unsettled(&self) -> bool {
+        match self {
+            Self::Malformed(_) => true,
+            Self::Refused(status) => {
+                let is_its_word = status.get_details_error_info().is_some_and(|info| info.domain == "guiju");
+                let is_in_doubt = matches!(
+                    status.code(),
+                    Code::Unavailable | Code::DeadlineExceeded | Code::Internal | Code::Unknown
+                );
+                !self.is_no_registry() && (!is_its_word || is_in_doubt)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether there is no such standard or version.
     pub fn is_not_found(&self) -> bool {
         self.status().is_some_and(|status| status.code() == Code::NotFound)
@@ -313,7 +330,11 @@ impl Registry {
                 digest: digest.as_bytes().to_vec().into(),
                 offset: bytes.len() as u64,
             };
-            let part = match self.log().read_blob(request).await {
+            let part = again(|| {
+                let (mut client, request) = (self.log(), request.clone());
+                async move { client.read_blob(request).await }
+            });
+            let part = match part.await {
                 Err(status) if status.code() == Code::NotFound => return Ok(None),
                 part => part?.into_inner(),
             };

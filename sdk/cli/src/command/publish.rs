@@ -7,7 +7,7 @@ use crate::{
     terminal::{counted, plain},
 };
 use guiju::{
-    Publication, Terms,
+    Publication, RegistryError, Terms,
     tree::{Tree, names, refers_to},
 };
 use guiju_model::{Date, Dates, Digest, Package, Text, VersionInfo, Waiver};
@@ -72,6 +72,13 @@ enum Outcome {
         warnings: Vec<Text>,
         waiver: Option<Waiver>,
     },
+    /// It is there, which the first answer did not say.
+    Settled {
+        place: String,
+        why: String,
+    },
+    /// Nobody knows whether it is.
+    Unsettled(Failure),
     There,
     /// Judged here alone: what it refers to is not in the registry yet.
     JudgedHere,
@@ -83,7 +90,7 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
     let url = shelf.url().map(str::to_owned);
     let all = packages.len();
-    let (mut published, mut there, mut failed) = (0, 0, 0);
+    let (mut published, mut there, mut failed, mut unsettled) = (0, 0, 0, 0);
     let mut out = context.out();
     let packages = Tree::ordered(packages);
     let terms = Terms { dates: args.days.dates(), waive: &args.waive, reason: &args.why };
@@ -105,6 +112,19 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
                 }
                 if let Some(waiver) = &waiver {
                     waived(&mut out, "  ", waiver)?;
+                }
+            }
+            Ok(Outcome::Settled { place, why }) => {
+                published += 1;
+                writeln!(out, "published {standard} {version}  {place}")?;
+                writeln!(out, "  its answer was lost ({}); `guiju lint` shows its warnings", plain(&why))?;
+            }
+            Ok(Outcome::Unsettled(failure)) => {
+                out.flush()?;
+                unsettled += 1;
+                failure.at(format!("{standard} {version}")).print(context.paint_error);
+                if !shelf.is_connected() {
+                    return Ok(Verdict::NotJudged);
                 }
             }
             Ok(Outcome::JudgedHere) => {
@@ -132,11 +152,12 @@ pub fn run(args: PublishArgs, context: &Context) -> Answer {
     let place = url.unwrap_or_default();
     writeln!(
         out,
-        "{}: {published} {done}, {there} there already, {failed} refused  ({place})",
-        counted(all, "version")
+        "{}: {published} {done}, {there} there already, {failed} refused{}  ({place})",
+        counted(all, "version"),
+        if unsettled == 0 { String::new() } else { format!(", {unsettled} not known") }
     )?;
     out.flush()?;
-    Ok(if failed == 0 { Verdict::Conforms } else { Verdict::NotJudged })
+    Ok(if failed + unsettled == 0 { Verdict::Conforms } else { Verdict::NotJudged })
 }
 
 /// Publishes what was approved of a proposal.
@@ -172,12 +193,19 @@ fn publish(
     all: &[Package],
 ) -> Result<Outcome, Failure> {
     let operation = operation_id(package, toml, &terms);
-    let answer = shelf.ask(|registry| async move {
-        match registry.publish_for(&operation, package, toml, terms, is_dry).await {
-            Err(error) if is_dry && error.status().is_some() => Ok(Err(error)),
-            answer => answer.map(Ok),
-        }
-    })?;
+    let asked = || {
+        let operation = operation.as_str();
+        shelf.ask(|registry| async move {
+            match registry.publish_for(operation, package, toml, terms, is_dry).await {
+                Err(error) if error.is_unsettled() || (is_dry && error.status().is_some()) => Ok(Err(error)),
+                answer => answer.map(Ok),
+            }
+        })
+    };
+    let answer = match asked()? {
+        Err(error) if !is_dry && error.is_unsettled() => return Ok(settled(shelf, error, asked)),
+        answer => answer,
+    };
     match answer {
         Ok(Publication { is_new: false, .. }) => Ok(Outcome::There),
         Ok(Publication { version, warnings, .. }) => {
@@ -190,6 +218,32 @@ fn publish(
         // A whole tree can be tried out: what would have been published before this one is not there in a dry run.
         Err(_) if refers_to(package, &names(all)) => judged_here(package, all),
         Err(error) => Err(refused(error)),
+    }
+}
+
+/// What became of a version whose publication was answered by nothing, or by what cannot be read. Where the registry does answer it is
+/// asked by the same operation again: for what is there that answer is shorter.
+fn settled(
+    shelf: &Shelf<'_>,
+    error: RegistryError,
+    ask: impl FnOnce() -> Result<Result<Publication, RegistryError>, Failure>,
+) -> Outcome {
+    let in_doubt = |error: RegistryError| match error.silence() {
+        Some(_) => shelf.refused(error),
+        None => Failure::new("the registry's answer cannot be read, so it may or may not be published")
+            .at(error)
+            .hint("run this again: a version that is there is left as it is"),
+    };
+    if error.silence().is_some() {
+        return Outcome::Unsettled(in_doubt(error));
+    }
+    match ask() {
+        Ok(Ok(Publication { version, .. })) => {
+            let place = format!("{}  log index {}", version.digest, version.log_index);
+            Outcome::Settled { place, why: error.to_string() }
+        }
+        Ok(Err(error)) => Outcome::Unsettled(in_doubt(error)),
+        Err(failure) => Outcome::Unsettled(failure),
     }
 }
 
