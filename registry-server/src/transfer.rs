@@ -20,6 +20,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 const BLOB_BYTES: usize = 8 << 20;
 const ENTRIES: usize = 512;
+const MIGRATED: &str = "journal.migrated-";
 
 /// What the target holds now, and what of it came just now.
 pub struct Carried {
@@ -51,6 +52,10 @@ pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, F
         return Err(Fault::new(format!("the log is in `{from}` already"), "name two engines: journal and etcd"));
     }
     if from == Engine::Journal {
+        if !journal_path(&settings.data).exists() && settings.data.join(format!("{MIGRATED}1")).exists() {
+            let what = format!("the journal of {} was migrated before, and moved aside", settings.data.display());
+            return Err(Fault::new(what, "see with `guiju-server verify` that its new place has all of it"));
+        }
         // Opening it to write would make one where there is none.
         Journal::read(&journal_path(&settings.data)).map_err(damage)?;
     }
@@ -220,7 +225,7 @@ fn another_appends() -> Fault {
 
 fn move_aside(settings: &Settings) -> Result<PathBuf, Fault> {
     let journal = journal_path(&settings.data);
-    let names = (1..).map(|number| settings.data.join(format!("journal.migrated-{number}")));
+    let names = (1..).map(|number| settings.data.join(format!("{MIGRATED}{number}")));
     let aside = names.into_iter().find(|path| !path.exists()).unwrap_or_else(|| settings.data.join("journal.migrated"));
     let hint = "move it away by hand: a server that goes on with it would tell another history";
     let moved = fs::rename(&journal, &aside).and_then(|()| fs::File::open(&settings.data)?.sync_all());

@@ -397,6 +397,11 @@ fn blob(log: &dyn Log, digest: &Digest, of: &str) -> Result<Vec<u8>, Fault> {
 
 /// The journal of a data folder that exists.
 fn read(data: &Path) -> Result<(Journal, Opened), Fault> {
+    if !journal_path(data).exists() && data.join(store::REPAIRED).exists() {
+        let what =
+            format!("a repair of {} was cut short when the damaged journal had been moved aside", data.display());
+        return Err(Fault::new(what, "start the server, or run `verify --repair-from` again: either finishes it"));
+    }
     Journal::read(&journal_path(data)).map_err(damage)
 }
 

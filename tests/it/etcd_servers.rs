@@ -125,6 +125,32 @@ async fn what_one_server_acknowledged_the_other_knows() {
     assert!(metrics.contains("guiju_log_answers{} 1") && metrics.contains("guiju_staleness_seconds{} "), "{metrics}");
 }
 
+/// As balancers hear of it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Serving {
+    /// 1: it serves; 2: it does not.
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
+/// Waits until the health service says so.
+async fn is_serving(server: &Server, wanted: bool) {
+    let channel = tonic::transport::Endpoint::from_shared(server.url()).expect("a URL").connect_lazy();
+    let mut client = tonic::client::Grpc::new(channel);
+    let begin = std::time::Instant::now();
+    loop {
+        client.ready().await.expect("it listens");
+        let path = "/grpc.health.v1.Health/Check".parse().expect("a path");
+        let codec = tonic_prost::ProstCodec::<Serving, Serving>::default();
+        let told = client.unary(Request::new(Serving::default()), path, codec).await.expect("everybody is told");
+        if (told.into_inner().status == 1) == wanted {
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "serving: {}", !wanted);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// A server that is cut off lets in by what it knew last for `staleness_max`, whatever its callers take and by whatever road.
 #[tokio::test]
 async fn a_role_that_was_taken_back_does_not_outlive_staleness_max_on_a_server_that_is_cut_off() {
@@ -181,6 +207,7 @@ async fn a_role_that_was_taken_back_does_not_outlive_staleness_max_on_a_server_t
         assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("`staleness_max`"), "{path}: {answer}");
     }
     assert!(page("/healthz").starts_with("HTTP/1.1 "), "health is told to everybody");
+    is_serving(&other, false).await;
     let ended = watch.next().await.expect_err("it ends");
     assert!(ended.to_string().contains("`staleness_max`"), "{ended}");
     let ended = loop {
@@ -194,6 +221,7 @@ async fn a_role_that_was_taken_back_does_not_outlive_staleness_max_on_a_server_t
     drop(records);
 
     proxy.join();
+    is_serving(&other, true).await;
     let mut refusal = client.resolve(asked()).await.expect_err("the role is gone");
     for _ in 0..100 {
         if refusal.code() != Code::Unavailable {

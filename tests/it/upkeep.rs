@@ -265,6 +265,7 @@ async fn a_repair_that_was_cut_short_between_its_last_steps_is_finished() {
     let backup = backup.to_str().expect("UTF-8");
     runs("backup", &data, &["--to", backup]);
     cut(&data);
+    refused("verify", &data, &[], (2, "was cut short when the damaged journal had been moved aside"));
     let text = runs("verify", &data, &["--repair-from", backup]);
     assert!(text.starts_with("repaired: 4 entries in "), "{text}");
     for name in ["journal.damaged-1", "journal.damaged-2"] {
