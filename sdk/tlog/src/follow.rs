@@ -2,6 +2,9 @@
 
 use crate::{Checkpoint, CheckpointError, Hash, KeyHistory, Note, NoteError, Policy, Proof, ProofError};
 
+/// How far clocks may differ, in seconds.
+pub const SKEW_MAX_S: u64 = 300;
+
 /// A checkpoint whose signatures hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -37,6 +40,11 @@ pub enum LogFault {
     Rewritten { held: u64, size: u64 },
     #[error("the log is frozen: its latest checkpoint is {age_s} s old, and at most {age_max_s} s are allowed")]
     Frozen { age_s: u64, age_max_s: u64 },
+    #[error(
+        "the log's checkpoint is of the future: it is dated {ahead_s} s after the time here, and clocks may differ by {SKEW_MAX_S} s; the \
+         clock here is slow, or that of the log or its witnesses is fast, and until they agree nobody can tell whether the log is frozen"
+    )]
+    Ahead { ahead_s: u64 },
     #[error("the log does not say when its checkpoint was the latest, and the policy limits its age")]
     Timeless,
     #[error("the log gives {served} entries where its checkpoint has {size}")]
@@ -75,10 +83,13 @@ impl Seen {
         Ok(Self { checkpoint, time_s })
     }
 
-    /// Whether the checkpoint is young enough. One from the future counts as made now.
+    /// Whether the checkpoint is young enough. One from the future counts as made now, as far as clocks may differ; one from further on would
+    /// look young for as long as its date is ahead, so it is not believed.
     pub fn is_fresh(&self, now_s: u64, age_max_s: u64) -> Result<(), LogFault> {
-        match now_s.saturating_sub(self.time_s.ok_or(LogFault::Timeless)?) {
-            age_s if age_s > age_max_s => Err(LogFault::Frozen { age_s, age_max_s }),
+        let time_s = self.time_s.ok_or(LogFault::Timeless)?;
+        match (now_s.saturating_sub(time_s), time_s.saturating_sub(now_s)) {
+            (_, ahead_s) if ahead_s > SKEW_MAX_S => Err(LogFault::Ahead { ahead_s }),
+            (age_s, _) if age_s > age_max_s => Err(LogFault::Frozen { age_s, age_max_s }),
             _ => Ok(()),
         }
     }
