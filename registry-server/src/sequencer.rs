@@ -151,6 +151,11 @@ impl Sequencer {
         }
     }
 
+    /// How many entries there are.
+    pub fn size(&self) -> Result<u64, LogError> {
+        Ok(self.caught_up()?.tree.size())
+    }
+
     /// The signed checkpoint of all entries there are. While witnesses are being asked for it, it waits for them a little.
     pub fn checkpoint(&self) -> Result<Arc<str>, SequencerError> {
         let mut state = match self.caught_up() {

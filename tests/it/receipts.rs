@@ -1,15 +1,15 @@
 //! Receipts that a registry signs of the streams it checks: what they say, and that the command line verifies them without it.
 
 use crate::{
-    grpc::{METADATA, SCHEMA, ask, published, refused, registry, streamed, submission},
-    support::Server,
+    grpc::{METADATA, SCHEMA, ask, conformance, published, refused, registry, streamed, submission},
+    support::{Server, server_command},
     verify::{expect, run},
 };
 use guiju::{StreamOptions, StreamTold, receipt::Receipt, tlog::VerifierKey};
 use guiju_proto::{
     conformance::{
-        CheckOptions, CheckStreamHeader, CheckStreamRequest, Format, check_stream_request::Message as Ask,
-        check_stream_response::Message as Told,
+        CheckOptions, CheckRequest, CheckStreamHeader, CheckStreamRequest, Format,
+        check_stream_request::Message as Ask, check_stream_response::Message as Told,
     },
     registry::{File, PublishRequest},
 };
@@ -75,6 +75,8 @@ async fn a_registry_signs_what_it_found_in_a_stream() {
         let note = receipt(&server, header(reference, format), chunks(text.as_bytes())).await.expect("a receipt");
         let told = Receipt::verified(note.as_bytes(), &key(&server)).expect("signed by the log's key");
         fs::write(project.join("data"), text).expect("written");
+        assert_eq!(told.log_size, Some(1), "how far its log was");
+        let told = Receipt { log_size: None, ..told };
         assert_eq!(told, by_command(project, &url, reference, "data"), "one verdict by every road: {format:?}");
         assert!(!note.contains('甲') && !note.contains("123456789"), "nothing of a record: {note}");
 
@@ -102,7 +104,7 @@ async fn a_registry_signs_what_it_found_in_a_stream() {
     let note = receipt(&server, header(reference, Format::Unspecified), sent).await.expect("a receipt");
     fs::write(project.join("data"), records.map(|record| format!("{record}\n")).concat()).expect("written");
     let told = Receipt::verified(note.as_bytes(), &key(&server)).expect("signed");
-    assert_eq!(told, by_command(project, &url, reference, "data"));
+    assert_eq!(Receipt { log_size: None, ..told.clone() }, by_command(project, &url, reference, "data"));
     assert_eq!(
         (told.counts.records, told.counts.conforming, told.counts.failing, told.counts.unreadable),
         (4, 2, 1, 1)
@@ -114,6 +116,87 @@ async fn a_registry_signs_what_it_found_in_a_stream() {
     refused(broken, Code::InvalidArgument, "UNREADABLE_INPUT");
     let unasked = receipt(&server, crate::grpc::header(Format::Ndjson, true), chunks(b"{}\n")).await;
     assert_eq!(unasked.expect("answers"), "");
+}
+
+/// What a registry signed goes on being true when its log signs with another key and the version is withdrawn, and each key is believed
+/// for its own time alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_outlives_the_key_and_the_version() {
+    let server = Server::start();
+    published(&server).await;
+    let (home, reference) = (tempfile::tempdir().expect("a folder"), "bj.library/card@=1.0.0");
+    let (project, url) = (home.path(), server.url());
+    expect(&run(project, &url, &["lock", reference]), 0, &["wrote"]);
+    let data = || chunks("{\"card\": \"甲\"}\n".as_bytes());
+    let before = receipt(&server, header(reference, Format::Ndjson), data()).await.expect("a receipt");
+    fs::write(project.join("before"), &before).expect("written");
+    let folder = server.kill();
+    let store = folder.path().join("data");
+    let secret = fs::read_to_string(store.join("log-key/secret")).expect("a secret");
+    let old_key = guiju::tlog::SigningKey::from_secret_text(secret.trim_end()).expect("a key");
+    let rotated = server_command(&["rotate-key", "--data"]).arg(&store).output().expect("it runs");
+    expect(&rotated, 0, &[]);
+    let server = Server::start_in(folder, &[]);
+    let (url, mut client) = (server.url(), registry(&server).await);
+    client.publish(submission("2.0.0", &SCHEMA.replace("8", "4"))).await.expect("published");
+    let after = receipt(&server, header("bj.library/card@=2.0.0", Format::Ndjson), data()).await.expect("a receipt");
+    fs::write(project.join("after"), &after).expect("written");
+
+    // The lock knows the key of before; of the new one it can be told, or the registry asked.
+    let verify = |url: &str, name: &str, flags: &[&str]| {
+        run(project, url, &[&["verify", "--receipt", name][..], flags].concat())
+    };
+    let offline = |name: &str| verify("", name, &["--offline"]);
+    expect(&offline("before"), 0, &["ok    before  signed by "]);
+    expect(
+        &offline("after"),
+        1,
+        &["FAIL  after", "knows 1; where the log changed its key since, `guiju lock` learns of it"],
+    );
+    expect(&verify(&url, "after", &[]), 0, &["ok    after"]);
+    expect(&run(project, &url, &["--locked", "lock", reference]), 0, &["is up to date"]);
+    expect(&run(project, &url, &["lock", reference]), 0, &["wrote"]);
+    expect(&offline("before"), 0, &["ok    before  signed by ", "log-size 1\n"]);
+    let told = [
+        "part  after",
+        "pins 1.0.0 of `bj.library/card`, and not the receipt's 2.0.0; `guiju lock bj.library/card@=2.0.0` it",
+    ];
+    expect(&offline("after"), 2, &told);
+    expect(&verify("", "after", &["--offline", "--unchecked-version"]), 0, &["ok    after", "log-size 2\n"]);
+
+    // Whoever kept the old key signs nothing with it that came later; nor does the new one for what was before it.
+    let forged = |text: &str, size: u64, key: &guiju::tlog::SigningKey| {
+        let receipt: Receipt =
+            guiju::tlog::Note::parse(text.as_bytes()).expect("a note").text().parse().expect("a receipt");
+        let note = Receipt { log_size: Some(size), ..receipt }.signed(key).expect("signed");
+        fs::write(project.join("forged"), note.to_string()).expect("written");
+    };
+    forged(&before, 2, &old_key);
+    let range = "signs a log of 0 entries to 1, and the receipt is of one of 2";
+    expect(&offline("forged"), 1, &["FAIL  forged", "is signed by a key that", range]);
+    let by_old = old_key.verifier().to_string();
+    expect(&verify("", "forged", &["--offline", "--receipt-signer", &by_old]), 1, &[range]);
+    expect(&verify("", "before", &["--offline", "--receipt-signer", &by_old]), 0, &["ok    before"]);
+    forged(&after, 2, &old_key);
+    expect(&offline("forged"), 1, &[range]);
+    // A lock of a program that did not write down since when: it can tell nothing of the old key.
+    let lock = fs::read_to_string(project.join("guiju.lock")).expect("a lock");
+    fs::write(project.join("guiju.lock"), lock.replacen("= 1 ", "= ", 1)).expect("written");
+    fs::remove_dir_all(project.join("cache/logs")).expect("removed");
+    expect(&offline("before"), 1, &["does not say since when each key signs; `guiju lock` writes it down"]);
+    expect(&run(project, &url, &["lock", reference]), 0, &["wrote"]);
+    assert_eq!(fs::read_to_string(project.join("guiju.lock")).expect("a lock"), lock);
+    expect(&offline("before"), 0, &["ok    before"]);
+
+    // The version is withdrawn: what was found is as true as it was.
+    expect(&run(project, &url, &["withdraw", reference, "--why", "it was wrong"]), 0, &[]);
+    let since = "since then: `bj.library/card` 1.0.0 is withdrawn; the receipt is of before and stays true";
+    expect(&verify(&url, "before", &[]), 0, &["ok    before", since]);
+    fs::remove_file(project.join("guiju.lock")).expect("removed");
+    expect(&run(project, &url, &["lock", "bj.library/card@=2.0.0"]), 0, &["wrote"]);
+    expect(&verify(&url, "before", &[]), 0, &["ok    before", since]);
+    let told = ["part  before", "pins 2.0.0 of `bj.library/card`, and not the receipt's 1.0.0"];
+    expect(&offline("before"), 2, &told);
 }
 
 /// The crate's method sends a data set in pieces of any size, and gives the same receipt as the wire.
@@ -174,4 +257,32 @@ async fn a_receipt_says_whether_rules_between_records_were_judged() {
         told.contains("records 2 conforming 1 failing 1 ") && told.contains("\nbetween-records judged\n"),
         "{told}"
     );
+}
+
+/// A registry, and the crate, say beside a verdict that the version is deprecated or withdrawn.
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_version_ended_is_told_with_every_verdict() {
+    let server = Server::start();
+    published(&server).await;
+    let (home, url) = (tempfile::tempdir().expect("a folder"), server.url());
+    let crate_of = guiju::Registry::connect(&url).await.expect("connected");
+    let (reference, record) = ("bj.library/card@=1.0.0", "{\"card\": \"甲\"}".as_bytes().to_vec());
+    let told = async || {
+        let request = CheckRequest { reference: reference.into(), record: record.clone().into(), options: None };
+        let one = conformance(&server).await.check(request).await.expect("checked").into_inner();
+        assert!(one.report.expect("a report").conforms, "it changes no verdict");
+        let parsed = reference.parse().expect("a reference");
+        let options = StreamOptions::default();
+        let all = crate_of.check_stream(&parsed, [record.clone()], &options, |_| {}).await.expect("checked");
+        let standard = crate_of.standard(reference).await.expect("there");
+        assert!(standard.check(&record).conforms());
+        let one: Option<guiju_model::Ending> = one.ending.map(|ending| ending.try_into().expect("well formed"));
+        assert_eq!((one.as_ref(), one.as_ref()), (all.ending.as_ref(), standard.ending()), "by every road");
+        one.map(|ending| ending.to_string())
+    };
+    assert_eq!(told().await, None);
+    let why = ["--why", "it was wrong", "--effective-to", "2099-01-01"];
+    expect(&run(home.path(), &url, &[&["deprecate", reference][..], &why].concat()), 0, &[]);
+    let words = "`bj.library/card` 1.0.0 is deprecated, in effect until the day before 2099-01-01";
+    assert_eq!(told().await.as_deref(), Some(words));
 }

@@ -7,7 +7,8 @@ use guiju::{
     HeldLog, LogDemands, LogSource, Pin, PinFault, ProvedEntry, RegistryError, ServedCheckpoint, log_head, prove_pin,
     replay,
     tlog::{
-        Checkpoint, Hash, LogFault, Note, Proof, Rotation, SigningKey, Tree, prove_consistency, prove_inclusion, root,
+        Checkpoint, Hash, KeyHistory, LogFault, Note, Proof, Rotation, SigningKey, Tree, prove_consistency,
+        prove_inclusion, root,
     },
 };
 use guiju_model::{Digest, Resolution};
@@ -102,8 +103,9 @@ impl World {
             now_and_age_max_s: Some((NOW_S, AGE_MAX_S)),
         };
         let entries: Vec<Vec<u8>> = (0..SIZE as u64).map(|index| entry(index, 0)).collect();
-        let [first_key, current_key] = [&keys[0], &keys[1]].map(SigningKey::verifier);
-        let held = HeldLog { first_key, current_key, checkpoint: checkpoint(&entries[..HELD]) };
+        let [first, second] = [&keys[0], &keys[1]].map(SigningKey::verifier);
+        let known = KeyHistory::remembered(first, vec![(ROTATIONS[0], second)]).expect("a history");
+        let held = HeldLog { keys: known, checkpoint: checkpoint(&entries[..HELD]) };
         let pins = PINS.map(|index| Pin {
             resolution: Resolution {
                 standard: standard(index as u64).parse().expect("a standard"),

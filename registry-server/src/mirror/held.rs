@@ -7,7 +7,7 @@ use crate::{
 };
 use guiju::HeldLog;
 use guiju_model::{Digest, Namespace, StandardId};
-use guiju_tlog::{Checkpoint, Edge};
+use guiju_tlog::{Checkpoint, Edge, KeyHistory, VerifierKey};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -131,9 +131,11 @@ impl Walk {
 
 impl Held {
     pub fn to_text(&self) -> String {
-        let HeldLog { first_key, current_key, checkpoint } = &self.log;
+        let HeldLog { keys, checkpoint } = &self.log;
         let Walk { edge, taken, own } = &self.walk;
-        let mut lines = format!("first {first_key}\ncurrent {current_key}\nfollowed {}\n", edge.size());
+        let mut lines = format!("first {}\n", keys.first());
+        lines.extend(keys.ranges().skip(1).map(|(key, since, _)| format!("key {since} {key}\n")));
+        lines += &format!("followed {}\n", edge.size());
         lines.extend(edge.hashes().iter().map(|hash| format!("edge {hash}\n")));
         lines.extend(taken.iter().map(|(part, until)| format!("taken {until} {part}\n")));
         lines.extend(own.iter().map(|own| format!("own {own}\n")));
@@ -150,12 +152,18 @@ impl Held {
         let (head, checkpoint) = text.split_once("\n\n")?;
         let checkpoint: Checkpoint = checkpoint.parse().ok()?;
         let mut lines = head.lines();
-        let first_key = lines.next()?.strip_prefix("first ")?.parse().ok()?;
-        let current_key = lines.next()?.strip_prefix("current ")?.parse().ok()?;
+        let first: VerifierKey = lines.next()?.strip_prefix("first ")?.parse().ok()?;
+        let mut later = Vec::new();
         // A file of an earlier version of the program says neither how far nor for what: to the end, and for nothing that is known.
         let (mut size, mut hashes, mut taken, mut own) = (checkpoint.size, Vec::new(), BTreeMap::new(), Vec::new());
         for line in lines {
             match line.split_once(' ')? {
+                ("key", text) => {
+                    let (since, key) = text.split_once(' ')?;
+                    later.push((since.parse().ok()?, key.parse().ok()?));
+                }
+                // Of a program that did not write down since when a key signs.
+                ("current", key) => later.extend(Some((0, key.parse().ok()?)).filter(|(_, key)| *key != first)),
                 ("followed", text) => size = text.parse().ok()?,
                 ("edge", text) => hashes.push(text.parse().ok()?),
                 ("taken", text) => {
@@ -168,7 +176,7 @@ impl Held {
         }
         let edge = Edge::kept(size, hashes)?;
         let is_of_it = size < checkpoint.size || (size == checkpoint.size && edge.root() == checkpoint.root);
-        let (log, walk) = (HeldLog { first_key, current_key, checkpoint }, Walk { edge, taken, own });
+        let (log, walk) = (HeldLog { keys: KeyHistory::remembered(first, later)?, checkpoint }, Walk { edge, taken, own });
         is_of_it.then_some(Self { log, walk })
     }
 }
@@ -195,7 +203,7 @@ pub fn read(path: &Path) -> Result<Option<Held>, Fault> {
 /// Puts it in the place of what was held before.
 pub fn keep(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        disk::make_folder(&Files, folder, 0o777)?;
+        disk::make_folder(&Files, folder, disk::PRIVATE_FOLDER)?;
     }
     disk::write_durably(&Files, path, text.as_bytes(), 0o644)
 }

@@ -5,15 +5,16 @@ use crate::{
     failure::{Failure, Verdict},
     log::{LogArgs, believed, prove},
     output::Tally,
-    shelf::{Carried, Shelf},
+    shelf::{Carried, Shelf, locked},
 };
 use guiju::{
     Pin, Validator,
     receipt::{Receipt, ReceiptError},
-    tlog::{SigningKey, VerifierKey},
+    tlog::{KeyHistory, SigningKey, VerifierKey},
 };
-use guiju_model::{Catalog, Date, Digest, Digesting, Reference, Resolution};
+use guiju_model::{Catalog, Date, Digest, Digesting, Resolution, VersionInfo};
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -114,19 +115,36 @@ pub struct Claim<'c> {
 pub fn judged(claim: &Claim<'_>, demands: &LogArgs, shelf: &Shelf<'_>, context: &Context) -> Result<Verdict, Failure> {
     let Claim { path, signer, data, is_version_open } = *claim;
     let note = fs::read(path).map_err(|error| Failure::file("read", path.display(), &error))?;
-    // A registry signs with the key of its log, and whoever has locked holds that.
-    let signer = signer.or(shelf.lock.log().map(|log| &log.current_key)).ok_or_else(|| {
+    let keys = known_keys(shelf)?;
+    let mut out = context.out();
+    let found = match signed(&note, signer, keys.as_ref()) {
+        // The log may have changed its key since; whoever can be asked says how, in notes that the key before it has signed.
+        Some(Err(ReceiptError::Unsigned(_))) if signer.is_none() && shelf.url().is_some() => {
+            match believed(shelf, &demands.demands()?)? {
+                Ok(log) => Some(Receipt::verified_by_log(&note, &log.keys)),
+                Err(failure) => {
+                    failure.print(context.paint_error);
+                    return Ok(Verdict::DoesNot);
+                }
+            }
+        }
+        found => found,
+    };
+    let found = found.ok_or_else(|| {
         Failure::new("whose receipt it should be is not said").hint(
             "name the key of whoever signed it with --receipt-signer, and ask them for it, not the receipt; without it, a receipt of \
              the registry whose log guiju.lock holds is verified",
         )
     })?;
-    let mut out = context.out();
-    let receipt = match Receipt::verified(&note, signer) {
-        Ok(receipt) => receipt,
+    let (receipt, signer) = match found {
+        Ok(found) => found,
         Err(error @ ReceiptError::Note(_)) => return Err(Failure::new(error.to_string())),
         Err(error) => {
             writeln!(out, "FAIL  {}  {error}", path.display())?;
+            let keys = keys.as_ref().filter(|_| signer.is_none());
+            if let Some(remedy) = keys.and_then(|keys| remedy(&error, keys, shelf)) {
+                writeln!(out, "      {remedy}")?;
+            }
             out.flush()?;
             return Ok(Verdict::DoesNot);
         }
@@ -143,8 +161,10 @@ pub fn judged(claim: &Claim<'_>, demands: &LogArgs, shelf: &Shelf<'_>, context: 
         }
     }
     let mut unchecked = Vec::new();
+    let mut remarks = Vec::new();
     match known(&receipt, demands, shelf)? {
-        Known::As { place, digest, entry } => {
+        Known::As { place, digest, entry, ended } => {
+            remarks.extend(ended);
             let version = format!("{} {}", receipt.standard, receipt.version);
             if digest != receipt.digest {
                 faults.push(format!("{place} has {version} as {digest}"));
@@ -178,7 +198,7 @@ pub fn judged(claim: &Claim<'_>, demands: &LogArgs, shelf: &Shelf<'_>, context: 
         Verdict::NotJudged => "part",
     };
     writeln!(out, "{word}  {}  signed by {signer}", path.display())?;
-    faults.iter().chain(&unchecked).try_for_each(|line| writeln!(out, "      {line}"))?;
+    faults.iter().chain(&unchecked).chain(&remarks).try_for_each(|line| writeln!(out, "      {line}"))?;
     receipt.to_string().lines().skip(1).try_for_each(|line| writeln!(out, "  {line}"))?;
     out.flush()?;
     Ok(verdict)
@@ -190,36 +210,105 @@ enum Known {
         place: String,
         digest: Digest,
         entry: Option<u64>,
+        /// That it should not be used any more, which changes nothing of what was found when it was.
+        ended: Option<String>,
     },
     Distrusted(Failure),
     /// With what to do about it.
     Nowhere(String),
 }
 
-/// The lock, then the registry if one is to be asked, then the program.
+/// The keys of the log that the lock holds: as the lock has them, or as another project of this user has learnt of them since.
+fn known_keys(shelf: &Shelf<'_>) -> Result<Option<KeyHistory>, Failure> {
+    let Some(held) = shelf.lock.log() else { return Ok(None) };
+    let remembered = shelf.cache().log(held.keys.first()).map_err(locked)?;
+    let newer = remembered.filter(|known| known.keys.follows(&held.keys).is_ok());
+    Ok(Some(newer.map_or_else(|| held.keys.clone(), |known| known.keys)))
+}
+
+/// A receipt with the key that signed it: one that was named, or else one of the log's. None where neither is known.
+fn signed(
+    note: &[u8],
+    signer: Option<&VerifierKey>,
+    keys: Option<&KeyHistory>,
+) -> Option<Result<(Receipt, VerifierKey), ReceiptError>> {
+    // A key of the log is one for some sizes alone, also where it is named.
+    let is_of_log = |signer: &VerifierKey| keys.is_some_and(|keys| keys.ranges().any(|(key, ..)| key == signer));
+    match (signer, keys) {
+        (Some(signer), _) if !is_of_log(signer) => {
+            Some(Receipt::verified(note, signer).map(|receipt| (receipt, signer.clone())))
+        }
+        (Some(signer), Some(keys)) => {
+            Some(Receipt::verified_by_log(note, keys).and_then(|(receipt, by)| match by == *signer {
+                true => Ok((receipt, by)),
+                false => Err(ReceiptError::Unsigned(signer.clone())),
+            }))
+        }
+        (None, Some(keys)) => Some(Receipt::verified_by_log(note, keys)),
+        (_, None) => None,
+    }
+}
+
+/// What to do about a receipt that none of the log's keys signed, as far as these are known.
+fn remedy(error: &ReceiptError, keys: &KeyHistory, shelf: &Shelf<'_>) -> Option<String> {
+    let (path, count) = (shelf.lock.path().display(), keys.ranges().count());
+    match error {
+        ReceiptError::Unsigned(_) if shelf.url().is_none() => Some(format!(
+            "nor by another key of the log, of which {path} knows {count}; where the log changed its key since, `guiju lock` learns of it \
+             where the registry can be reached"
+        )),
+        ReceiptError::Unsigned(_) => Some("nor by any other key that the registry's log ever signed with".into()),
+        ReceiptError::OutOfRange { .. } if keys.ranges().skip(1).any(|(_, since, _)| since == 0) => Some(format!(
+            "{path} does not say since when each key signs; `guiju lock` writes it down where the registry can be reached"
+        )),
+        _ => None,
+    }
+}
+
+/// The lock, then the registry if one is to be asked, then the program. A receipt is of the past: that its version was withdrawn later
+/// takes nothing from it, and is said.
 fn known(receipt: &Receipt, demands: &LogArgs, shelf: &Shelf<'_>) -> Result<Known, Failure> {
-    let Receipt { standard, version, .. } = receipt;
+    let Receipt { standard, version, digest, .. } = receipt;
     let is_meant = |pin: &Pin| (&pin.resolution.standard, &pin.resolution.version) == (standard, version);
+    let since = |info: &VersionInfo| {
+        info.ending().map(|told| format!("since then: {told}; the receipt is of before and stays true"))
+    };
     // Where several references pin it, one that differs counts before one that does not, and one of a log before one of none.
-    let differs = |pin: &Pin| pin.resolution.digest != receipt.digest || pin.log_index != receipt.entry;
+    let differs = |pin: &Pin| pin.resolution.digest != *digest || pin.log_index != receipt.entry;
     let pins = shelf.lock.pins().map(|(_, pin)| pin).filter(|pin| is_meant(pin));
-    if let Some(pin) =
-        pins.max_by_key(|pin| (pin.resolution.digest != receipt.digest, pin.log_index.is_some(), differs(pin)))
+    if let Some(pin) = pins.max_by_key(|pin| (pin.resolution.digest != *digest, pin.log_index.is_some(), differs(pin)))
     {
         let place = "the lock".into();
-        return Ok(Known::As { place, digest: pin.resolution.digest, entry: pin.log_index });
+        let info = if shelf.url().is_some() { shelf.info(&pin.resolution)? } else { None };
+        let (digest, entry, ended) = (pin.resolution.digest, pin.log_index, info.as_ref().and_then(since));
+        return Ok(Known::As { place, digest, entry, ended });
     }
+    // Other versions of it that are pinned say nothing of this one.
+    let others = shelf.lock.pins().map(|(_, pin)| &pin.resolution).filter(|other| other.standard == *standard);
+    let others: BTreeSet<String> = others.map(|other| other.version.to_string()).collect();
+    let pinned = match others.into_iter().collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => format!("{} does not pin it", shelf.lock.path().display()),
+        others => {
+            format!("{} pins {others} of `{standard}`, and not the receipt's {version}", shelf.lock.path().display())
+        }
+    };
     if shelf.url().is_some() {
-        let wanted: Reference =
-            format!("{standard}@={version}").parse().map_err(|why| Failure::new(format!("{why}")))?;
-        let info = shelf.ask(|registry| async move {
-            match registry.resolve(&wanted).await {
-                Err(error) if error.is_not_found() => Ok(None),
-                answer => answer.map(Some),
-            }
-        })?;
+        // By its digest first: so a version is found also after it was withdrawn.
+        let exact =
+            shelf.info(&Resolution { standard: standard.clone(), version: version.clone(), digest: *digest })?;
+        let info = match exact.filter(|info| info.version == *version) {
+            Some(info) => Some(info),
+            None => shelf.ask(|registry| async move {
+                match registry.versions(standard).await {
+                    Err(error) if error.is_not_found() => Ok(None),
+                    answer => answer.map(|(_, versions)| versions.into_iter().find(|info| info.version == *version)),
+                }
+            })?,
+        };
         let Some(info) = info else {
-            return Ok(Known::Nowhere("guiju.lock does not pin it, and the registry has no such version".into()));
+            return Ok(Known::Nowhere(format!(
+                "{pinned}, and the registry never had such a version, or you may not see it"
+            )));
         };
         let log = match believed(shelf, &demands.demands()?)? {
             Ok(log) => log,
@@ -228,17 +317,21 @@ fn known(receipt: &Receipt, demands: &LogArgs, shelf: &Shelf<'_>) -> Result<Know
         let resolution = Resolution { standard: standard.clone(), version: version.clone(), digest: info.digest };
         let pin = Pin { resolution, log_index: Some(info.log_index), as_of: None };
         return Ok(match prove(shelf, &pin, &log)? {
-            Ok(_) => Known::As { place: "the registry".into(), digest: info.digest, entry: Some(info.log_index) },
+            Ok(_) => Known::As {
+                place: "the registry".into(),
+                digest: info.digest,
+                entry: Some(info.log_index),
+                ended: since(&info),
+            },
             Err(fault) => Known::Distrusted(Failure::new(fault.to_string())),
         });
     }
     let carried = Carried.versions(standard).into_iter().find(|(other, _)| other == version);
     Ok(match carried {
-        Some((_, digest)) => Known::As { place: "the program".into(), digest, entry: None },
-        None => Known::Nowhere(
-            "guiju.lock does not pin it; `guiju lock` it, name the registry that has it with --registry URL, or take it unchecked \
-             with --unchecked-version"
-                .into(),
-        ),
+        Some((_, digest)) => Known::As { place: "the program".into(), digest, entry: None, ended: None },
+        None => Known::Nowhere(format!(
+            "{pinned}; `guiju lock {standard}@={version}` it, name the registry that has it with --registry URL, or take it unchecked with \
+             --unchecked-version"
+        )),
     })
 }

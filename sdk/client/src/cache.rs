@@ -1,7 +1,7 @@
 //! Versions on disk, by digest. Safe under any number of processes: a file appears whole or not at all, and is checked when read.
 
 use crate::{HeldLog, Lock, LockError};
-use guiju_model::{Content, Digest, Manifest};
+use guiju_model::{Content, Date, Digest, Manifest, Status};
 use guiju_tlog::{Hash, VerifierKey};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -117,6 +117,36 @@ impl Cache {
         written.map_err(|source| CacheError::Io { path: self.folder.clone(), source })
     }
 
+    /// What a registry last said of a version, with the first day on which it is not in effect and what to use instead; none where it was
+    /// never asked. It is nothing that was proved.
+    pub fn standing(&self, digest: &Digest) -> Option<(Status, Option<Date>, String)> {
+        let text = fs::read_to_string(self.standing_path(digest)).ok()?;
+        let mut words = text.trim_end_matches('\n').splitn(3, ' ');
+        let (status, until) = (words.next()?.parse().ok()?, words.next()?);
+        let until = if until == "-" { None } else { Some(until.parse().ok()?) };
+        Some((status, until, words.next()?.to_owned()))
+    }
+
+    pub fn put_standing(
+        &self,
+        digest: &Digest,
+        status: Status,
+        until: Option<Date>,
+        successor: &str,
+    ) -> Result<(), CacheError> {
+        let until = until.map_or("-".into(), |day| day.to_string());
+        let (path, text) = (self.standing_path(digest), format!("{status} {until} {successor}\n"));
+        // Most often it is what it was.
+        if fs::read_to_string(&path).is_ok_and(|known| known == text) {
+            return Ok(());
+        }
+        write_whole(&path, text.as_bytes()).map_err(|source| CacheError::Io { path: self.folder.clone(), source })
+    }
+
+    fn standing_path(&self, digest: &Digest) -> PathBuf {
+        self.path(digest).with_extension("standing")
+    }
+
     /// What is remembered of the log that began with a key: the newest checkpoint of it that was proved, for whatever project.
     pub fn log(&self, first_key: &VerifierKey) -> Result<Option<HeldLog>, LockError> {
         Ok(Lock::read(&self.log_path(first_key))?.log().cloned())
@@ -124,7 +154,7 @@ impl Cache {
 
     /// Remembers a log as far as it was proved, unless more of it is remembered by now.
     pub fn remember_log(&self, log: &HeldLog) -> Result<(), LockError> {
-        let path = self.log_path(&log.first_key);
+        let path = self.log_path(log.keys.first());
         let fault = |source| LockError::Io { path: path.clone(), source };
         let folder = path.parent().unwrap_or(&self.folder);
         fs::create_dir_all(folder).map_err(fault)?;
@@ -132,7 +162,8 @@ impl Cache {
         let one_at_a_time = fs::File::create(folder.join("in-use")).map_err(fault)?;
         one_at_a_time.lock().map_err(fault)?;
         let mut kept = Lock::read(&path)?;
-        if kept.log().is_some_and(|known| known.checkpoint.size >= log.checkpoint.size) {
+        let known = |log: &HeldLog| (log.checkpoint.size, log.keys.ranges().count());
+        if kept.log().is_some_and(|kept| known(kept) >= known(log)) {
             return Ok(());
         }
         kept.hold_log(log.clone());

@@ -12,11 +12,12 @@
 //! ```text
 //! log registry.example.org/log+9c1f5d6e+AbCd… 42 CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 //! ```
-//! Where the log has changed its key, the one that it signed with stands at the end.
+//! Where the log has changed its key, each later one follows with the size from which it signs, so that what an earlier one signed can
+//! go on being verified with no network. One later key without a size is of a program that did not write these down.
 
 use crate::cache::write_whole;
 use guiju_model::{Date, Digest, Reference, Resolution};
-use guiju_tlog::{Checkpoint, VerifierKey};
+use guiju_tlog::{Checkpoint, KeyHistory, VerifierKey};
 use semver::Version;
 use std::{
     collections::BTreeMap,
@@ -54,10 +55,8 @@ pub struct Pin {
 /// What is believed of the log that pins are in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldLog {
-    /// The key that the log began with; later ones follow from it.
-    pub first_key: VerifierKey,
-    /// The key that it signed with when that was last seen.
-    pub current_key: VerifierKey,
+    /// The key that the log began with, and those that followed from it.
+    pub keys: KeyHistory,
     pub checkpoint: Checkpoint,
 }
 
@@ -158,9 +157,13 @@ impl Lock {
 impl std::fmt::Display for Lock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{HEAD}")?;
-        if let Some(HeldLog { first_key, current_key, checkpoint }) = &self.log {
-            let current = if current_key == first_key { String::new() } else { format!(" {current_key}") };
-            writeln!(f, "log {first_key} {} {}{current}", checkpoint.size, checkpoint.root)?;
+        if let Some(HeldLog { keys, checkpoint }) = &self.log {
+            write!(f, "log {} {} {}", keys.first(), checkpoint.size, checkpoint.root)?;
+            keys.ranges().skip(1).try_for_each(|(key, since, _)| match since {
+                0 => write!(f, " {key}"),
+                since => write!(f, " {since} {key}"),
+            })?;
+            writeln!(f)?;
         }
         for (reference, Pin { resolution, log_index, as_of }) in &self.pins {
             let index = log_index.map_or("-".into(), |index| index.to_string());
@@ -173,14 +176,23 @@ impl std::fmt::Display for Lock {
 
 fn held(line: &str) -> Result<HeldLog, String> {
     let parts: Vec<&str> = line.split(' ').collect();
-    let ([first, size, root] | [first, size, root, _]) = parts[..] else {
-        return Err("a log is its first key, a size, a root, and the key it signed with where that is another".into());
+    let [first, size, root, later @ ..] = parts.as_slice() else {
+        return Err(
+            "a log is its first key, a size, a root, and later keys, each behind the size from which it signs".into()
+        );
     };
     let key = |text: &str| text.parse::<VerifierKey>().map_err(|why| format!("{why}"));
-    let (first_key, current_key) = (key(first)?, key(parts.get(3).unwrap_or(&first))?);
+    let (first, mut known, mut later) = (key(first)?, Vec::new(), later);
+    while let [word, rest @ ..] = later {
+        (later, known) = match (word.parse(), rest) {
+            (Ok(since), [next, rest @ ..]) => (rest, [known, vec![(since, key(next)?)]].concat()),
+            _ => (rest, [known, vec![(0, key(word)?)]].concat()),
+        };
+    }
     // A checkpoint's text has one spelling; so does this line.
-    let checkpoint = format!("{}\n{size}\n{root}\n", first_key.name()).parse().map_err(|why| format!("{why}"))?;
-    Ok(HeldLog { first_key, current_key, checkpoint })
+    let checkpoint = format!("{}\n{size}\n{root}\n", first.name()).parse().map_err(|why| format!("{why}"))?;
+    let keys = KeyHistory::remembered(first, known).ok_or("its later keys are not in order, or of another log")?;
+    Ok(HeldLog { keys, checkpoint })
 }
 
 fn pin(line: &str) -> Result<(String, Pin), String> {

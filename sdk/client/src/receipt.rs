@@ -11,17 +11,19 @@
 //! records 100 conforming 98 failing 1 unreadable 1
 //! findings errors 2 warnings 3 infos 0
 //! between-records judged
+//! log-size 42
 //!
 //! — haidian.example …
 //! ```
 //! The digest and the number of bytes are of the data as it was read; `entry` is the place of the version in its registry's log, or
 //! `-` where it came of none; `reference-date` is the day that counted as today, or `-`. `between-records` says whether the rules
 //! between records, such as keys, were `judged` or `not-judged`, or that the standard has `none`: a registry that checks a stream
-//! keeps nothing of a record, so it judges each by itself. The first line keeps a receipt from passing for a checkpoint or a change
+//! keeps nothing of a record, so it judges each by itself. `log-size`, which only a registry says, is how many entries its log had when it
+//! signed: a log changes its key at a size, so it follows which of its keys signed then. The first line keeps a receipt from passing for a checkpoint or a change
 //! of key, whatever key signs it.
 
 use guiju_model::{Date, Digest, StandardId};
-use guiju_tlog::{Note, NoteError, SigningKey, VerifierKey};
+use guiju_tlog::{KeyHistory, Note, NoteError, SigningKey, VerifierKey};
 use guiju_validator::Validator;
 use semver::Version;
 use std::{fmt, ops::AddAssign, str::FromStr};
@@ -44,6 +46,8 @@ pub struct Receipt {
     pub reference_date: Option<Date>,
     pub counts: Counts,
     pub between: Between,
+    /// Of one that a registry signed: how many entries its log had then. More than the index of `entry`.
+    pub log_size: Option<u64>,
 }
 
 /// How many records there were, and how many findings.
@@ -103,6 +107,11 @@ pub enum ReceiptError {
     Forged(NoteError),
     #[error("the receipt is not signed by {0}")]
     Unsigned(VerifierKey),
+    #[error(
+        "the receipt is signed by a key that `{origin}` did not sign with then: {key} signs a log of {since} entries{}, and the receipt is of one \
+         of {size}", match until { Some(until) => format!(" to {until}"), None => " and more".to_owned() }
+    )]
+    OutOfRange { origin: String, key: VerifierKey, since: u64, until: Option<u64>, size: u64 },
     #[error("line {line} of the receipt is not written as `{wanted}`")]
     Line { line: usize, wanted: &'static str },
     #[error("the receipt counts {records} records, and {sum} of them one by one")]
@@ -130,6 +139,7 @@ impl Receipt {
                 (false, true) => Between::InPart,
                 (false, false) => Between::NotJudged,
             },
+            log_size: None,
         }
     }
 
@@ -148,6 +158,32 @@ impl Receipt {
             false => Err(ReceiptError::Unsigned(key.clone())),
         }
     }
+
+    /// The same of one that a registry signed, by whichever key of its log signed then: also after the log changed its key. A key that
+    /// signs for a log of another size than the receipt's is not believed.
+    pub fn verified_by_log(note: &[u8], keys: &KeyHistory) -> Result<(Self, VerifierKey), ReceiptError> {
+        let parsed = Note::parse(note).map_err(ReceiptError::Note)?;
+        for (key, since, until) in keys.ranges() {
+            if !parsed.is_signed_by(key).map_err(ReceiptError::Forged)? {
+                continue;
+            }
+            let receipt = Self::verified(note, key)?;
+            let size = receipt.log_size_least();
+            // Of one without a size it is known only how many entries there were at least.
+            let is_late = until.is_some_and(|until| size > until);
+            if is_late || receipt.log_size.is_some_and(|size| size < since) {
+                let (origin, key) = (key.name().to_owned(), key.clone());
+                return Err(ReceiptError::OutOfRange { origin, key, since, until, size });
+            }
+            return Ok((receipt, key.clone()));
+        }
+        Err(ReceiptError::Unsigned(keys.current().clone()))
+    }
+
+    /// How many entries the log had at least when it was signed.
+    fn log_size_least(&self) -> u64 {
+        self.log_size.or(self.entry.map(|entry| entry.saturating_add(1))).unwrap_or(0)
+    }
 }
 
 impl fmt::Display for Receipt {
@@ -161,7 +197,8 @@ impl fmt::Display for Receipt {
         let Counts { records, conforming, failing, unreadable, errors, warnings, infos } = self.counts;
         writeln!(f, "records {records} conforming {conforming} failing {failing} unreadable {unreadable}")?;
         writeln!(f, "findings errors {errors} warnings {warnings} infos {infos}")?;
-        writeln!(f, "between-records {}", self.between.as_str())
+        writeln!(f, "between-records {}", self.between.as_str())?;
+        self.log_size.map_or(Ok(()), |size| writeln!(f, "log-size {size}"))
     }
 }
 
@@ -190,6 +227,11 @@ impl FromStr for Receipt {
         let ["between-records", between] = at(9) else { return Err(line(9, wanted)) };
         let all = [Between::None, Between::Judged, Between::InPart, Between::NotJudged];
         let between = all.into_iter().find(|known| known.as_str() == *between).ok_or_else(|| line(9, wanted))?;
+        let log_size = match at(10) {
+            [] => None,
+            ["log-size", size] => Some(size.parse().map_err(|_| line(10, "log-size N, or nothing"))?),
+            _ => return Err(line(10, "log-size N, or nothing")),
+        };
         let number = |at: usize, text: &str, wanted: &'static str| text.parse().map_err(|_| line(at, wanted));
         let (seventh, eighth) =
             ("records N conforming N failing N unreadable N", "findings errors N warnings N infos N");
@@ -219,7 +261,13 @@ impl FromStr for Receipt {
             },
             counts,
             between,
+            log_size,
         };
+        if let (Some(entry), Some(size)) = (receipt.entry, receipt.log_size)
+            && entry >= size
+        {
+            return Err(line(10, "log-size N with N greater than the entry"));
+        }
         let parts = [counts.conforming, counts.failing, counts.unreadable];
         let sum = parts.iter().map(|part| u128::from(*part)).sum();
         match u128::from(counts.records) == sum && receipt.to_string() == text {
@@ -247,7 +295,33 @@ mod tests {
             reference_date: "2026-11-01".parse().ok(),
             counts: Counts { records: 4, conforming: 2, failing: 1, unreadable: 1, errors: 3, warnings: 2, infos: 1 },
             between: Between::Judged,
+            log_size: None,
         }
+    }
+
+    /// Each key of a log is believed for the sizes that it signs, and for no other.
+    #[test]
+    fn a_log_s_key_is_believed_in_its_range() {
+        let [old, new] = [1, 2].map(|seed| SigningKey::from_seed("registry.example/log", &[seed; 32]).unwrap());
+        let keys = KeyHistory::remembered(old.verifier(), vec![(20, new.verifier())]).unwrap();
+        let of = |key: &SigningKey, log_size: Option<u64>| {
+            let note = Receipt { log_size, ..receipt() }.signed(key).unwrap().to_string();
+            Receipt::verified_by_log(note.as_bytes(), &keys).map(|(_, by)| by)
+        };
+        for (key, size) in
+            [(&old, Some(18)), (&old, Some(20)), (&old, None), (&new, Some(20)), (&new, Some(99)), (&new, None)]
+        {
+            assert_eq!(of(key, size), Ok(key.verifier()), "{size:?}");
+        }
+        for (key, size) in [(&old, 21), (&new, 19)] {
+            let found = of(key, Some(size));
+            assert!(matches!(found, Err(ReceiptError::OutOfRange { .. })), "{found:?}");
+        }
+        let late = Receipt { entry: Some(20), ..receipt() }.signed(&old).unwrap().to_string();
+        let found = Receipt::verified_by_log(late.as_bytes(), &keys);
+        assert!(matches!(found, Err(ReceiptError::OutOfRange { size: 21, .. })), "{found:?}");
+        let before_its_entry = Receipt { log_size: Some(17), ..receipt() }.to_string();
+        assert!(before_its_entry.parse::<Receipt>().is_err());
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum RotationError {
     Forgotten { key: String },
     #[error("rotation {number} is not signed by {by}")]
     Unsigned { number: usize, by: &'static str },
+    #[error("the log says that the key {key} signs from {found} entries on, and said {held} before")]
+    Moved { key: String, held: u64, found: u64 },
 }
 
 impl Rotation {
@@ -115,6 +117,20 @@ impl KeyHistory {
         Ok(())
     }
 
+    /// What was once followed and then written down: the first key, and the later ones with the sizes from which they sign. None where
+    /// these are not in order, or of several logs. A later key since 0 is one of which nobody wrote down since when.
+    pub fn remembered(first: VerifierKey, later: Vec<(u64, VerifierKey)>) -> Option<Self> {
+        let mut history = Self::single(first);
+        for (since, key) in later {
+            let (before, last) = history.latest();
+            if since < before || key.name() != last.name() {
+                return None;
+            }
+            history.keys.push((since, key));
+        }
+        Some(history)
+    }
+
     fn latest(&self) -> (u64, &VerifierKey) {
         self.keys.last().map(|(since, key)| (*since, key)).expect("a history begins with a key")
     }
@@ -124,18 +140,34 @@ impl KeyHistory {
         self.latest().1
     }
 
-    /// Whether a key that was current once is still one of them.
-    pub fn remembers(&self, key: &VerifierKey) -> Result<(), RotationError> {
-        match self.keys.iter().any(|(_, known)| known == key) {
-            true => Ok(()),
-            false => Err(RotationError::Forgotten { key: key.to_string() }),
+    /// The key that the log began with.
+    pub fn first(&self) -> &VerifierKey {
+        &self.keys[0].1
+    }
+
+    /// Every key, with the smallest and the greatest size that it signs; the last has no greatest.
+    pub fn ranges(&self) -> impl Iterator<Item = (&VerifierKey, u64, Option<u64>)> {
+        let ends = self.keys.iter().skip(1).map(|(since, _)| Some(*since)).chain([None]);
+        self.keys.iter().zip(ends).map(|((since, key), end)| (key, *since, end))
+    }
+
+    /// Whether this goes on from what was remembered of the log: the same keys in the same order, each from the same size.
+    pub fn follows(&self, held: &Self) -> Result<(), RotationError> {
+        let mut rest = self.keys.iter();
+        for (since, key) in &held.keys {
+            let Some((found, _)) = rest.find(|(_, known)| known == key) else {
+                return Err(RotationError::Forgotten { key: key.to_string() });
+            };
+            if *since > 0 && found != since {
+                return Err(RotationError::Moved { key: key.to_string(), held: *since, found: *found });
+            }
         }
+        Ok(())
     }
 
     /// The keys that may sign a log of that size: two where one took over from the other there.
     pub fn keys_at(&self, size: u64) -> impl Iterator<Item = &VerifierKey> {
-        let ends = self.keys.iter().skip(1).map(|(since, _)| *since).chain([u64::MAX]);
-        let held = self.keys.iter().zip(ends);
-        held.filter(move |((since, _), end)| *since <= size && size <= *end).map(|((_, key), _)| key)
+        let held = self.ranges();
+        held.filter(move |(_, since, end)| *since <= size && end.is_none_or(|end| size <= end)).map(|(key, ..)| key)
     }
 }

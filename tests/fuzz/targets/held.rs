@@ -5,7 +5,7 @@
 
 use guiju::{
     HeldLog,
-    tlog::{Checkpoint, Edge, Hash, SigningKey},
+    tlog::{Checkpoint, Edge, Hash, KeyHistory, SigningKey},
 };
 use guiju_model::Digest;
 use guiju_server::{Held, Part, Walk};
@@ -50,7 +50,8 @@ pub fn honest(size: u64, followed: u64) -> Vec<u8> {
         false => [(part("*"), followed)].into(),
     };
     let walk = Walk { edge: edge_at(followed), taken, own: vec!["bj.own".parse().expect("a namespace")] };
-    let held = Held { log: HeldLog { first_key: key(7), current_key: key(8), checkpoint }, walk };
+    let keys = KeyHistory::remembered(key(7), vec![(1, key(8))]).expect("a history");
+    let held = Held { log: HeldLog { keys, checkpoint }, walk };
     let text = held.to_text();
     text.split_once('\n').map_or(Vec::new(), |(_, text)| text.into())
 }

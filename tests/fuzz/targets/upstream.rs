@@ -7,7 +7,7 @@
 use guiju::{
     HeldLog, Leaf, LogDemands, LogSource, ProvedEntry, RegistryError, ServedCheckpoint, log_head_after, prove_pin,
     replay,
-    tlog::{Checkpoint, Hash, Note, Proof, SigningKey, Tree, prove_consistency, root},
+    tlog::{Checkpoint, Hash, KeyHistory, Note, Proof, SigningKey, Tree, prove_consistency, root},
 };
 use std::{cell::RefCell, collections::VecDeque, sync::Mutex};
 
@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
     let believed = runtime.block_on(log_head_after(&answers, &[&held, &later], &LogDemands::default()));
     if let Ok(head) = &believed {
         assert!(truth.checkpoint(head.checkpoint.size) == Some(head.checkpoint.clone()), "another history is believed");
-        assert!(head.checkpoint.size >= 7 && head.first_key == held.first_key, "it went back");
+        assert!(head.checkpoint.size >= 7 && head.keys.first() == held.keys.first(), "it went back");
     }
     // Entries are told as they come; that all of it is proved is said at the end.
     let told = RefCell::new(Vec::new());
@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
     let head = truth.held(SIZE).checkpoint;
     let tell = |entry: guiju::LogEntry| told.borrow_mut().push(entry.index);
     if let Ok(withheld) = runtime.block_on(replay(&answers, Some(&held.checkpoint), &head, tell)) {
-        assert_eq!(withheld + told.borrow().len() as u64, SIZE, "an entry is neither told nor withheld");
+        assert_eq!(withheld.count + told.borrow().len() as u64, SIZE, "an entry is neither told nor withheld");
     }
     // What is offered as the proof of a pin proves it, or not.
     let answers = Answers::of(data);
@@ -73,8 +73,10 @@ impl Truth {
     }
 
     fn held(&self, size: u64) -> HeldLog {
-        let (first_key, current_key) = (self.key.verifier(), self.key.verifier());
-        HeldLog { first_key, current_key, checkpoint: self.checkpoint(size).expect("it is that large") }
+        HeldLog {
+            keys: KeyHistory::single(self.key.verifier()),
+            checkpoint: self.checkpoint(size).expect("it is that large"),
+        }
     }
 
     /// What a registry that tells the truth answers, as a seed.
