@@ -149,6 +149,10 @@ pub fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<Option<String>> {
     }
 }
 
+/// What only the user that the server runs as may read: drafts, texts and who may do what lie there. What exists keeps the mode it has.
+pub const PRIVATE_FOLDER: u32 = 0o700;
+pub const PRIVATE_FILE: u32 = 0o600;
+
 /// Makes a folder with those above it, durably: also where it was there, since nobody may have synced the one above.
 pub fn make_folder(disk: &dyn Disk, folder: &Path, mode: u32) -> io::Result<()> {
     let above = folder.parent().filter(|above| !above.as_os_str().is_empty());

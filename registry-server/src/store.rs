@@ -4,7 +4,7 @@
 
 use crate::{
     Fault,
-    disk::Files,
+    disk::{self, Files},
     log::{Agreed, Etcd, Journal, Log, LogError, Memory},
     registry::{Opened, Registry, StoreError},
     sequencer::{LOG_KEY, LogKeyError, LogKeys, Sequencer, SequencerError},
@@ -81,7 +81,7 @@ impl Store {
 
     fn on_cluster(settings: &Settings) -> Result<Self, Fault> {
         let data = &settings.data;
-        let made = fs::create_dir_all(data);
+        let made = disk::make_folder(&Files, data, disk::PRIVATE_FOLDER);
         made.map_err(|error| Fault::new(format!("{}: {error}", data.display()), "choose another folder with --data"))?;
         let log = Etcd::open(&settings.etcd()?)?;
         let folder = keys_path(data);

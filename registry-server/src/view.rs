@@ -16,7 +16,10 @@ pub use access::AccessFact;
 pub use desk::{Agreed, Deed, DeskFact, Draft, Proposal, Stage, Step};
 pub use search::Match;
 
-use crate::log::Head;
+use crate::{
+    disk::{self, Files},
+    log::Head,
+};
 use guiju_model::{Date, Digest, Metadata, StandardId, Status, Term, VersionInfo, Words};
 use semver::Version;
 use serde::{Serialize, de::DeserializeOwned};
@@ -177,6 +180,9 @@ impl View {
         if let Ok(why) = std::fs::read_to_string(path.join(DOUBT)) {
             return Err(fault(why));
         }
+        // sled would let others read it.
+        let made = disk::make_folder(&Files, path, disk::PRIVATE_FOLDER);
+        made.map_err(|error| fault(error.to_string()))?;
         let open = || {
             let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).segment_size(8 << 20);
             let (db, has_failed, access_epoch) = (config.open()?, AtomicBool::new(false), AtomicU64::new(0));

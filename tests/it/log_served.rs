@@ -167,10 +167,20 @@ async fn a_log_keeps_its_key_and_its_word() {
     let data = folder.path().join("data");
     let mode = |name: &str| fs::metadata(data.join(name)).expect(name).permissions().mode() & 0o777;
     assert_eq!((mode("log-key"), mode("log-key/secret")), (0o700, 0o600));
+    // Drafts and who may do what are for nobody else on this machine; what somebody made readable stays so.
+    for folder in [".", "journal", "view"] {
+        assert_eq!(mode(folder), 0o700, "{folder}");
+    }
+    let files = fs::read_dir(data.join("journal")).expect("a folder").map(|file| file.expect("a file").file_name());
+    for file in files.filter(|file| file != "lock") {
+        assert_eq!(mode(&format!("journal/{}", file.display())), 0o600, "{}", file.display());
+    }
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("set");
 
     let server = Server::start_in(folder, &[]);
     let (after, again) = seen(&server).await;
     assert_eq!((&after.checkpoint, &again.first_key), (&before.checkpoint, &first.first_key));
+    assert_eq!(mode("."), 0o755);
     let folder = server.kill();
 
     // The key changes; who knew the old one follows.

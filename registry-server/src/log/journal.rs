@@ -119,7 +119,7 @@ impl Journal {
     ) -> Result<(Self, Opened), LogError> {
         // With the folder above it, which is most likely as new.
         for folder in folder.parent().filter(|above| !above.as_os_str().is_empty()).into_iter().chain([folder]) {
-            disk::make_folder(&*disk, folder, 0o777).map_err(io_at(folder))?;
+            disk::make_folder(&*disk, folder, disk::PRIVATE_FOLDER).map_err(io_at(folder))?;
         }
         let path = folder.join("lock");
         let lock = disk.lock(&path).map_err(io_at(&path))?;
@@ -242,11 +242,11 @@ impl Journal {
             let each = each.map(|(at, (path, file))| Ok((path.clone(), length(at, &**file).map_err(io_at(path))?)));
             (held.head, each.collect::<Result<Vec<_>, LogError>>()?)
         };
-        disk::make_folder(&*self.disk, to, 0o777).map_err(io_at(to))?;
+        disk::make_folder(&*self.disk, to, disk::PRIVATE_FOLDER).map_err(io_at(to))?;
         for (path, length) in segments {
             let target = to.join(path.file_name().unwrap_or_default());
             let from = self.disk.open(&path, Access::Read).map_err(io_at(&path))?;
-            let into = self.disk.create(&target, 0o666).map_err(io_at(&target))?;
+            let into = self.disk.create(&target, disk::PRIVATE_FILE).map_err(io_at(&target))?;
             let (mut at, mut bytes) = (0, vec![0; COPY_BYTES]);
             while at < length {
                 let part = &mut bytes[..COPY_BYTES.min((length - at) as usize)];
@@ -459,7 +459,7 @@ impl Held {
             }
         }
         let path = folder.join(format!("{:020}.seg", self.segments.len()));
-        let file = disk.create(&path, 0o666).map_err(full_or_io(&path))?;
+        let file = disk.create(&path, disk::PRIVATE_FILE).map_err(full_or_io(&path))?;
         file.write_at(MAGIC, 0).map_err(full_or_io(&path))?;
         if let Err(error) = file.sync().and_then(|()| disk.sync_folder(folder)) {
             return Err(self.sync_failed(&path, &error));
@@ -564,7 +564,7 @@ pub fn torn_path(segment: &Path) -> PathBuf {
 /// same, and then these bytes are all there is of it. The one before goes: whoever misses it has been refused a start since.
 fn keep_torn(disk: &dyn Disk, segment: &Path, bytes: &[u8]) -> Result<(), LogError> {
     let path = torn_path(segment);
-    let file = disk.create(&path, 0o666).map_err(full_or_io(&path))?;
+    let file = disk.create(&path, disk::PRIVATE_FILE).map_err(full_or_io(&path))?;
     file.write_at(bytes, 0).map_err(full_or_io(&path))?;
     let folder = segment.parent().unwrap_or(segment);
     file.sync().and_then(|()| disk.sync_folder(folder)).map_err(io_at(&path))

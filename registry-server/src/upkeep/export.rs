@@ -8,7 +8,12 @@
 //! ```
 
 use super::{Lines, Publication, Sums, at, blob, must_be_empty, source, sums, unsound, walk};
-use crate::{Fault, contents, log::Log, settings::Settings};
+use crate::{
+    Fault, contents,
+    disk::{self, Files},
+    log::Log,
+    settings::Settings,
+};
 use guiju_model::{Digest, Manifest};
 use guiju_proto::log::{
     CommitteeAgreed, Entry, ProposalStepped, QuorumSet, RoleGranted, RoleRevoked, StatusChanged, TokenCreated,
@@ -37,7 +42,7 @@ pub fn export(settings: &Settings, to: &Path) -> Result<Lines, Fault> {
     let end = log.head()?;
     let (standards, documents, list) = (to.join(STANDARDS), to.join(DOCUMENTS), to.join(LIST));
     for folder in [&standards, &documents] {
-        fs::create_dir_all(folder).map_err(at(folder))?;
+        disk::make_folder(&Files, folder, disk::PRIVATE_FOLDER).map_err(at(folder))?;
     }
     let (mut lines, mut digest) = (BufWriter::new(File::create(&list).map_err(at(&list))?), Sha256::new());
     let (mut versions, mut named, mut written) = (0, BTreeSet::new(), BTreeMap::new());
