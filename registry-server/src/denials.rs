@@ -11,12 +11,13 @@
 //!   one address, the rest is one line with a count, which names them.
 //! - No credentials, nothing of a request's body.
 
-use crate::limits;
+use crate::{disk, limits};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fs::{self, File, OpenOptions},
     io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -46,6 +47,9 @@ pub struct Denial {
     pub reason: String,
     /// The namespace, where one was named.
     pub about: String,
+    /// What the caller is not told, or not so exactly: which check its credentials failed; empty where the reason says it all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
     pub count: u64,
 }
 
@@ -127,8 +131,8 @@ impl Denials {
             return state.add(denial);
         }
         let address = if is_kept { String::new() } else { denial.address };
-        let (method, about) = Default::default();
-        let more = Denial { address, method, about, reason: MORE.into(), ..denial };
+        let (method, about, why) = Default::default();
+        let more = Denial { address, method, about, why, reason: MORE.into(), ..denial };
         if !state.counts_again(&more) {
             state.add(more);
         }
@@ -155,7 +159,8 @@ impl State {
         let same = |known: &&Denial| {
             denial.time_ms.saturating_sub(known.time_ms) < SAME_MS
                 && known.address == denial.address
-                && (&known.method, &known.reason, &known.about) == (&denial.method, &denial.reason, &denial.about)
+                && (&known.method, &known.reason) == (&denial.method, &denial.reason)
+                && (&known.about, &known.why) == (&denial.about, &denial.why)
         };
         let recent = lines.numbers.iter().rev().take(SAME_MAX);
         let found = recent.filter_map(|number| self.kept.get(number)).find(same).map(|known| known.number);
@@ -210,7 +215,7 @@ impl State {
             if self.file.is_none() {
                 let path = folder.join(NEW);
                 self.bytes = fs::metadata(&path).map_or(0, |file| file.len());
-                let file = OpenOptions::new().create(true).append(true).open(path)?;
+                let file = OpenOptions::new().create(true).append(true).mode(disk::PRIVATE_FILE).open(path)?;
                 // A torn last line ends here.
                 self.file.insert(file).write_all(b"\n")?;
                 self.bytes += 1;
@@ -231,7 +236,14 @@ impl State {
     /// Puts a file with what is kept in the place of the full one.
     fn write_anew(&mut self, folder: &Path) -> std::io::Result<()> {
         let text: String = self.kept.values().map(line_of).collect();
-        fs::write(folder.join(DRAFT), &text)?;
+        let (draft, known) = (folder.join(DRAFT), fs::metadata(folder.join(NEW)));
+        let mut file =
+            OpenOptions::new().create(true).write(true).truncate(true).mode(disk::PRIVATE_FILE).open(&draft)?;
+        file.write_all(text.as_bytes())?;
+        // Whoever could read the full one can read this one.
+        if let Ok(known) = known {
+            fs::set_permissions(&draft, known.permissions())?;
+        }
         fs::rename(folder.join(DRAFT), folder.join(NEW))?;
         let _ = fs::remove_file(folder.join(OLD));
         (self.bytes, self.file) = (text.len() as u64, None);
@@ -252,8 +264,8 @@ fn line_of(denial: &Denial) -> String {
 
 /// Of its line, or somewhat more.
 fn bytes_of(denial: &Denial) -> usize {
-    let Denial { principal, address, method, reason, about, .. } = denial;
-    160 + principal.len() + address.len() + method.len() + reason.len() + about.len()
+    let Denial { principal, address, method, reason, about, why, .. } = denial;
+    160 + principal.len() + address.len() + method.len() + reason.len() + about.len() + why.len()
 }
 
 #[cfg(test)]
@@ -263,7 +275,8 @@ mod tests {
     fn denial(time_ms: u64, method: &str) -> Denial {
         let text = |text: &str| text.to_owned();
         let (principal, address, reason) = (text("li.wei"), text("10.0.0.1"), text("NOT_ALLOWED"));
-        Denial { number: 0, time_ms, principal, address, method: method.into(), reason, about: text("bj"), count: 0 }
+        let (about, why) = (text("bj"), String::new());
+        Denial { number: 0, time_ms, principal, address, method: method.into(), reason, about, why, count: 0 }
     }
 
     #[test]

@@ -9,12 +9,12 @@ use crate::{
     access::is_grpc,
     denials::{Denial, Denials},
     http::text,
-    issuers::Issuers,
+    issuers::{Issuers, NotTaken},
     limits::{self, Limits},
     listen::{ClientCertificate, Peer},
     metrics::Metrics,
     permissions::{self, Need},
-    registry::{Caller, CredentialFault, Denied, Registry},
+    registry::{Caller, CredentialFault, Denied, Registry, StoreError},
     settings::Settings,
     status::{Reason, Refusal},
 };
@@ -25,6 +25,7 @@ use axum::{
     response::Response,
 };
 use guiju_model::{Namespace, Principal, Scope};
+use guiju_proto::convert::timestamp;
 use std::{
     net::IpAddr,
     ops::Deref,
@@ -128,6 +129,25 @@ impl Deed {
     }
 }
 
+/// Who is not let in, as far as that is known, and why: what is told, and what auditors read beside it.
+struct Turned {
+    principal: Principal,
+    refusal: Refusal,
+    why: String,
+}
+
+impl From<Refusal> for Turned {
+    fn from(refusal: Refusal) -> Self {
+        Self { principal: Principal::anyone(), refusal, why: String::new() }
+    }
+}
+
+impl From<StoreError> for Turned {
+    fn from(error: StoreError) -> Self {
+        Refusal::from(error).into()
+    }
+}
+
 impl Gate {
     pub fn new(
         registry: Arc<Registry>,
@@ -148,7 +168,7 @@ impl Gate {
     }
 
     /// Who asks.
-    async fn caller(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Caller, Refusal> {
+    async fn caller(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Caller, Turned> {
         let Inner { registry, issuers, knows_certificates, .. } = &*self.0;
         let (_, holdings) = registry.holdings()?;
         if holdings.is_empty() && issuers.is_empty() && !knows_certificates {
@@ -163,27 +183,40 @@ impl Gate {
             }
             Some(ClientCertificate { principal: None, .. }) => Err(refused(
                 "the certificate has no name that a principal can have: a URI, a DNS name or a common name",
-            )),
-            Some(_) => Err(refused("the certificate has expired")),
+            )
+            .into()),
+            Some(ClientCertificate { principal: Some(principal), not_after_s }) => Err(Turned {
+                principal: principal.clone(),
+                refusal: refused("the certificate has expired"),
+                why: format!("the certificate held until {}", timestamp(not_after_s.saturating_mul(1000))),
+            }),
             None => Ok(registry.caller(Principal::anyone())?),
         }
     }
 
-    async fn bearer(&self, value: &HeaderValue) -> Result<Caller, Refusal> {
+    async fn bearer(&self, value: &HeaderValue) -> Result<Caller, Turned> {
         let Inner { registry, issuers, .. } = &*self.0;
         let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).unwrap_or_default();
         let token = token.trim();
         if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-            return Err(refused("`authorization` is not `Bearer` and a token"));
+            return Err(refused("`authorization` is not `Bearer` and a token").into());
         }
         if token.contains('.') {
             let known = issuers.verify(token, now_ms() / 1000).await;
-            let (principal, until_s) = known.map_err(|fault| refused(&fault.to_string()))?;
+            let (principal, until_s) = known.map_err(|NotTaken { fault, principal, why }| Turned {
+                principal: principal.unwrap_or_else(Principal::anyone),
+                refusal: refused(&fault.to_string()),
+                why,
+            })?;
             return Ok(registry.caller_until(principal, until_s.saturating_mul(1000))?);
         }
         registry.bearer(token).map_err(|fault| match fault {
             CredentialFault::Store(error) => error.into(),
-            fault => refused(&fault.to_string()),
+            fault => {
+                let why = fault.of().map_or(String::new(), |(id, _)| format!("{fault}: `{id}`"));
+                let principal = fault.of().map_or_else(Principal::anyone, |(_, principal)| principal.clone());
+                Turned { principal, refusal: refused(&fault.to_string()), why }
+            }
         })
     }
 
@@ -203,31 +236,34 @@ impl Gate {
         .map_err(|wait| Refusal::new(Reason::RateLimited, "too many requests of this principal").after(wait))
     }
 
-    async fn admitted(
-        &self,
-        need: Need,
-        headers: &HeaderMap,
-        peer: Option<&Peer>,
-    ) -> Result<Deed, (Principal, Refusal)> {
-        let anyone = Principal::anyone;
-        self.count_address(peer.map(|peer| peer.address.ip())).map_err(|refusal| (anyone(), refusal))?;
+    async fn admitted(&self, need: Need, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Deed, Turned> {
+        let turned =
+            |caller: &Caller, refusal| Turned { principal: caller.principal().clone(), ..Turned::from(refusal) };
+        self.count_address(peer.map(|peer| peer.address.ip()))?;
         if need == Need::Public {
             return Ok(Deed { need, ..Deed::nobodys() });
         }
         let caller = match self.caller(headers, peer).await {
             // Whether the server lives is told also where it cannot find out who asks.
             Err(_) if matches!(need, Need::Told(_)) => return Ok(Deed { need, ..Deed::nobodys() }),
-            caller => caller.map_err(|refusal| (anyone(), refusal))?,
+            caller => caller?,
         };
-        self.count_principal(&caller).map_err(|refusal| (caller.principal().clone(), refusal))?;
+        self.count_principal(&caller).map_err(|refusal| turned(&caller, refusal))?;
         if !need.admits(&caller) {
-            return Err((caller.principal().clone(), not_admitted(need, &caller)));
+            return Err(turned(&caller, not_admitted(need, &caller)));
         }
         let address = peer.and_then(|peer| limits::counted(peer.address.ip()));
         Ok(Deed { caller, need, address, denied: Arc::default() })
     }
 
-    fn keep(&self, principal: &Principal, peer: Option<&Peer>, method: &str, reason: Reason, about: String) {
+    fn keep(
+        &self,
+        principal: &Principal,
+        peer: Option<&Peer>,
+        method: &str,
+        reason: Reason,
+        (about, why): (String, String),
+    ) {
         self.0.metrics.denied(reason);
         self.0.denials.keep(Denial {
             number: 0,
@@ -237,6 +273,7 @@ impl Gate {
             method: method.chars().take(200).collect(),
             reason: reason.row().name.into(),
             about,
+            why,
             count: 1,
         });
     }
@@ -250,10 +287,10 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     let Some(row) = permissions::find(&path) else { return unknown(is_grpc, &path) };
     let peer = request.extensions().get::<Peer>().cloned();
     match gate.admitted(row.need, request.headers(), peer.as_ref()).await {
-        Err((principal, refusal)) => {
+        Err(Turned { principal, refusal, why }) => {
             let reason = refusal.reason();
             if matches!(reason, Reason::CredentialsMissing | Reason::CredentialsRefused | Reason::NotAllowed) {
-                gate.keep(&principal, peer.as_ref(), &path, reason, String::new());
+                gate.keep(&principal, peer.as_ref(), &path, reason, (String::new(), why));
             }
             answer(refusal, is_grpc)
         }
@@ -266,7 +303,7 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
             let said = reason_of(&response);
             if !matches!(row.need, Need::Public | Need::Told(_)) && (about.is_some() || said.is_some()) {
                 let (reason, about) = (said.unwrap_or(Reason::NotAllowed), about.unwrap_or_default());
-                gate.keep(deed.principal(), peer.as_ref(), &path, reason, about);
+                gate.keep(deed.principal(), peer.as_ref(), &path, reason, (about, String::new()));
             }
             response
         }

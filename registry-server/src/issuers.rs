@@ -18,6 +18,7 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use guiju_model::Principal;
+use guiju_proto::convert::timestamp;
 use hyper_util::rt::TokioIo;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
@@ -147,6 +148,22 @@ pub enum TokenFault {
     Claim(String),
 }
 
+/// A token that is not taken: what its bearer is told, and for auditors whose it was, as far as its signature proves it, and which check it
+/// failed on what.
+#[derive(Debug)]
+pub struct NotTaken {
+    pub fault: TokenFault,
+    pub principal: Option<Principal>,
+    pub why: String,
+}
+
+impl From<TokenFault> for NotTaken {
+    fn from(fault: TokenFault) -> Self {
+        let why = fault.to_string();
+        Self { fault, principal: None, why }
+    }
+}
+
 #[derive(Deserialize)]
 struct Head {
     alg: String,
@@ -183,29 +200,59 @@ impl Issuers {
     }
 
     /// Who shows a token, and until when it holds (Unix time in seconds).
-    pub async fn verify(&self, token: &str, now_s: u64) -> Result<(Principal, u64), TokenFault> {
+    pub async fn verify(&self, token: &str, now_s: u64) -> Result<(Principal, u64), NotTaken> {
         if token.len() > TOKEN_BYTES_MAX {
-            return Err(TokenFault::Malformed("it is too long"));
+            return Err(TokenFault::Malformed("it is too long").into());
         }
         let mut parts = token.split('.');
         let (Some(head), Some(body), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(TokenFault::Malformed("it has not three parts"));
+            return Err(TokenFault::Malformed("it has not three parts").into());
         };
         let signed = &token.as_bytes()[..head.len() + 1 + body.len()];
         let head: Head = read(head)?;
         let claims: Value = read(body)?;
         let signature = decoded(signature)?;
         if head.crit.is_some() {
-            return Err(TokenFault::Malformed("it asks for an extension"));
+            return Err(TokenFault::Malformed("it asks for an extension").into());
         }
         let issued_by = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
-        let issuer = self.0.iter().find(|issuer| issuer.listed.issuer == issued_by).ok_or(TokenFault::UnknownIssuer)?;
-        let algorithm = issuer.allowed(&head.alg)?;
-        let keys = issuer.keys_for(head.kid.as_deref()).await;
-        issuer.signed(&keys, head.kid.as_deref(), algorithm, signed, &signature)?;
-        issuer.named(&claims, now_s)
+        let Some(issuer) = self.0.iter().find(|issuer| issuer.listed.issuer == issued_by) else {
+            let why = format!("no issuer of the settings is {}", quoted(issued_by));
+            return Err(NotTaken { fault: TokenFault::UnknownIssuer, principal: None, why });
+        };
+        let (listed, kid) = (&issuer.listed, head.kid.as_deref());
+        let of = |fault: TokenFault, principal: Option<Principal>, why: String| NotTaken {
+            fault,
+            principal,
+            why: format!("issuer `{}`: {why}", listed.name),
+        };
+        let algorithm = issuer.allowed(&head.alg).map_err(|fault| {
+            of(fault, None, format!("the algorithm {} is none of {:?}", quoted(&head.alg), listed.algorithms))
+        })?;
+        let keys = issuer.keys_for(kid).await;
+        issuer.signed(&keys, kid, algorithm, signed, &signature).map_err(|fault| {
+            let named = kid.map_or("without a name".into(), quoted);
+            let why = match fault {
+                TokenFault::UnknownKey => format!("no key {named} for {} among its {}", quoted(&head.alg), keys.len()),
+                _ => format!("the signature is not that of the key {named}"),
+            };
+            of(fault, None, why)
+        })?;
+        issuer.named(&claims, now_s).map_err(|fault| {
+            // The signature holds, so it is the issuer who says this.
+            let who = claims.get(&listed.claim).and_then(Value::as_str).filter(|who| !who.is_empty());
+            let principal = who.and_then(|who| format!("{}:{who}", listed.name).parse().ok());
+            let why = issuer.failed(&fault, &claims, now_s);
+            of(fault, principal, why)
+        })
     }
+}
+
+/// What somebody wrote who proved nothing: short, and in one line.
+fn quoted(text: &str) -> String {
+    let plain = text.chars().take(80).map(|c| if c.is_control() || c == '`' { '?' } else { c });
+    format!("`{}`", plain.collect::<String>())
 }
 
 fn decoded(part: &str) -> Result<Vec<u8>, TokenFault> {
@@ -356,6 +403,30 @@ impl Issuer {
             }
         }
         Err(fault)
+    }
+
+    /// Which claim failed, and on what, by this server's clock.
+    fn failed(&self, fault: &TokenFault, claims: &Value, now_s: u64) -> String {
+        let time = |name: &str| claims.get(name).and_then(Value::as_f64).map_or(0, |time| time as u64);
+        let date = |s: u64| timestamp(s.saturating_mul(1000)).to_string();
+        let now = date(now_s);
+        match fault {
+            TokenFault::Audience => {
+                let given = claims.get("aud").map_or("none".into(), |aud| quoted(&aud.to_string()));
+                format!("`aud` is {given}, and `{}` is wanted", self.listed.audience)
+            }
+            TokenFault::Expired => {
+                format!("`exp` is {}, and it is {now}; clocks may differ by {SKEW_S} s", date(time("exp")))
+            }
+            TokenFault::Early => {
+                let (name, from) = if time("nbf") > time("iat") { ("nbf", time("nbf")) } else { ("iat", time("iat")) };
+                format!("`{name}` is {}, and it is {now}; clocks may differ by {SKEW_S} s", date(from))
+            }
+            TokenFault::Claim(name) if name == "exp" && claims.get("exp").is_some() => {
+                format!("`exp` is {}, and a token holds for {LIFE_MAX_S} s at most", date(time("exp")))
+            }
+            fault => fault.to_string(),
+        }
     }
 
     /// The principal that verified claims name, and until when.

@@ -610,6 +610,23 @@ async fn who_reads_a_part_of_a_log_proves_all_of_it() {
     }
     root.set_quorum(&hand("q"), &"bj.water".parse().expect("a name"), 1, "law").await.expect("set");
 
+    // Whoever must read everything is told where that is not so.
+    let home = tempfile::tempdir().expect("a folder");
+    for (who, code, words) in [
+        ("auditor", Some(0), "entries are what the log signed"),
+        ("power", Some(1), "entries are not shown to you but their hashes alone, and --whole-log asks for all"),
+    ] {
+        for command in ["monitor", "history bj.power/secret"] {
+            let mut guiju = Command::new(crate::support::guiju());
+            guiju.args(command.split(' ')).arg("--whole-log").current_dir(&home).env("GUIJU_LANG", "en");
+            guiju.env("GUIJU_CACHE", home.path().join("cache")).env("GUIJU_REGISTRY", server.url());
+            let output = guiju.env("GUIJU_TOKEN", &tokens[who]).output().expect("it runs");
+            let text = said(&output);
+            assert_eq!(output.status.code(), code, "{who}: {text}");
+            assert!(text.contains(words) || (command != "monitor" && code == Some(0)), "{who}: {text}");
+        }
+    }
+
     let head = guiju::log_head(&root, None, &guiju::LogDemands::default()).await.expect("a head").checkpoint;
     for (who, shown) in [
         (
@@ -637,7 +654,7 @@ async fn who_reads_a_part_of_a_log_proves_all_of_it() {
         let withheld = guiju::replay(&registry, None, &head, |entry| told.push(entry)).await.expect("it is proved");
         let events: Vec<&str> = told.iter().map(|entry| entry.event.as_str()).collect();
         assert_eq!(events, shown, "{who}");
-        assert_eq!(withheld + told.len() as u64, head.size, "{who}");
+        assert_eq!(withheld.count + told.len() as u64, head.size, "{who}");
         assert!(
             told.iter().all(|entry| entry.event != "published" || entry.reason.starts_with("decision ")),
             "{told:?}"
@@ -658,10 +675,82 @@ async fn who_reads_a_part_of_a_log_proves_all_of_it() {
         assert!(refused.is_distrust(), "{refused}");
     }
     let auditor = connected(&server, &tokens["auditor"]).await;
-    assert_eq!(guiju::replay(&auditor, None, &head, |_| {}).await.expect("all"), 0);
+    assert_eq!(guiju::replay(&auditor, None, &head, |_| {}).await.expect("all").count, 0);
     // Who reads all that is published is told all but the two steps of the draft.
     let everybody = connected(&server, &tokens["everybody"]).await;
-    assert_eq!(guiju::replay(&everybody, None, &head, |_| {}).await.expect("what is published"), 2);
+    assert_eq!(guiju::replay(&everybody, None, &head, |_| {}).await.expect("what is published").count, 2);
+}
+
+/// Auditors read whose credentials were not taken and which check they failed; the caller is told no more than before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_names_whose_token_it_was() {
+    let issuer = TokenIssuer::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = folder.path().join("issuers.toml");
+    let text = format!("[[issuer]]\nname = \"sso\"\nissuer = \"{}\"\naudience = \"guiju\"\n", issuer.url);
+    fs::write(&list, text).expect("written");
+    let (server, token) = bootstrapped(&["--issuers", &list.display().to_string()]);
+    let root = connected(&server, &token).await;
+    let auditor = holder(&root, "auditor", "auditor:*").await;
+    let who = principal("late");
+    root.grant("late", &who, &grant("reader:bj"), "a test").await.expect("granted");
+    let brief = root.create_token("brief", &who, &[grant("reader:bj")], Duration::from_secs(1), "a test").await;
+    let brief = brief.expect("a token");
+    let gone = root.create_token("gone", &who, &[grant("reader:bj")], DAY, "a test").await.expect("a token");
+    root.revoke_token("gone-1", &gone.info.id, "a test").await.expect("revoked");
+    let (channel, method) = (channel(&server).await, "/guiju.governance.v1.Access/WhoAmI");
+    while call(&channel, Some(brief.secret.text()), method, &[]).await.0 == "OK" {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let refused = "UNAUTHENTICATED:CREDENTIALS_REFUSED";
+    let (code, said) = call(&channel, Some(gone.secret.text()), method, &[]).await;
+    assert!(code == refused && said.contains("the token was revoked") && !said.contains("late"), "{said}");
+    let (code, said) = call(&channel, Some(&format!("guiju_{}", "0".repeat(64))), method, &[]).await;
+    assert!(code == refused && said.contains("the token is not one of this registry"), "{said}");
+    let claims = |audience: &str, exp: u64| json!({"iss": issuer.url, "aud": audience, "sub": "8842", "iat": now() - 900, "exp": exp});
+    for (kid, claims) in [
+        ("es", claims("other", now() + 600)),
+        ("es", claims("guiju", now() - 120)),
+        ("another", claims("guiju", now() + 600)),
+    ] {
+        let shown = issuer.signed(&json!({"alg": "ES256", "kid": kid}), &claims);
+        let (code, said) = call(&channel, Some(&shown), method, &[]).await;
+        assert!(code == refused && !said.contains("8842"), "{said}");
+    }
+
+    let denials = connected(&server, &auditor).await.denials(1000, None).await.expect("denials");
+    let has = |principal: &str, words: &[&str]| {
+        let is_it = |why: &str| words.iter().all(|word| why.contains(word)) && words.is_empty() == why.is_empty();
+        denials.iter().any(|denial| {
+            let found = (denial.principal.as_str(), denial.reason.as_str());
+            found == (principal, "CREDENTIALS_REFUSED") && is_it(&denial.why)
+        })
+    };
+    assert!(has("late", &["the token was revoked", &gone.info.id]), "{denials:?}");
+    assert!(has("late", &["the token expired at 20", "Z: ", &brief.info.id]), "{denials:?}");
+    assert!(has("anyone", &[]), "{denials:?}");
+    assert!(has("sso:8842", &["issuer `sso`: `aud` is", "other", "`guiju` is wanted"]), "{denials:?}");
+    let expired = ["issuer `sso`: `exp` is 20", "and it is 20", "clocks may differ by 60 s"];
+    assert!(has("sso:8842", &expired), "{denials:?}");
+    assert!(has("anyone", &["issuer `sso`: no key `another` for `ES256`"]), "{denials:?}");
+    let text = format!("{denials:?}");
+    assert!(!text.contains(gone.secret.text()) && !text.contains(brief.secret.text()));
+}
+
+/// Whoever comes with the operation id of another is told nothing of what that made.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operation_made_is_told_to_who_made_it() {
+    let (server, token) = bootstrapped(&[]);
+    let root = connected(&server, &token).await;
+    let other = connected(&server, &holder(&root, "other", "manager:*").await).await;
+    let (who, roles) = (principal("qian"), [grant("reader:bj.water")]);
+    let made = root.create_token("t", &who, &roles, DAY, "a test").await.expect("a token");
+    let again = root.create_token("t", &who, &roles, DAY, "a test").await.expect_err("told once").to_string();
+    assert!(again.contains(&made.info.id), "{again}");
+    let another = other.create_token("t", &who, &roles, DAY, "a test").await.expect_err("another's").to_string();
+    assert!(!another.contains(&made.info.id) && another.contains("operation"), "{another}");
+    root.grant("g", &who, &roles[0], "a test").await.expect("granted");
+    assert!(other.grant("g", &who, &roles[0], "a test").await.is_err(), "another's");
 }
 
 /// A watch that was allowed ends when what allowed it does.

@@ -117,6 +117,7 @@ impl Access for Service {
             method: denial.method,
             reason: denial.reason,
             about: denial.about,
+            why: denial.why,
             count: denial.count,
         });
         Ok(Response::new(wire::ListDenialsResponse { denials: denials.collect() }))

@@ -10,6 +10,7 @@
 use super::{Caller, Denied, PublishError, Registry, StoreError, check_operation_id, commit};
 use crate::view::AccessFact;
 use guiju_model::{CommitteeChange, Digest, Grant, GrantInfo, Principal, Role, Scope, Step, TokenInfo};
+use guiju_proto::convert::timestamp;
 use guiju_proto::log::{Entry, RoleGranted, RoleRevoked, TokenCreated, TokenRevoked, entry::Event};
 use prost::Message;
 use std::{fmt, sync::Arc, time::Duration};
@@ -141,12 +142,27 @@ pub enum AccessError {
 pub enum CredentialFault {
     #[error("the token is not one of this registry")]
     Unknown,
-    #[error("the token expired at {expired_ms} (Unix time in milliseconds)")]
+    #[error("the token expired at {}", date(*expired_ms))]
     Expired { id: String, principal: Principal, expired_ms: u64 },
     #[error("the token was revoked")]
     Revoked { id: String, principal: Principal },
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl CredentialFault {
+    /// Whose the token was, and which; none of one that is not known.
+    pub fn of(&self) -> Option<(&str, &Principal)> {
+        match self {
+            Self::Expired { id, principal, .. } | Self::Revoked { id, principal } => Some((id, principal)),
+            Self::Unknown | Self::Store(_) => None,
+        }
+    }
+}
+
+/// `2026-11-01T08:30:00Z`.
+fn date(ms: u64) -> String {
+    timestamp(ms / 1000 * 1000).to_string()
 }
 
 impl Registry {
@@ -184,7 +200,7 @@ impl Registry {
         self.now(caller)?.may_give(&grant)?;
         let (principal_text, role, scope) = (principal.to_string(), grant.role.to_string(), grant.scope.to_string());
         let event = Event::RoleGranted(RoleGranted { principal: principal_text, role, scope, reason });
-        if !self.was_done(&operation_id, &event)? {
+        if self.done_before(caller, &operation_id, &event)?.is_none() {
             if let Some(info) = self.held_grant(&principal, &grant)? {
                 return Ok((info, false));
             }
@@ -206,7 +222,7 @@ impl Registry {
         self.now(caller)?.may_give(&grant)?;
         let (principal_text, role, scope) = (principal.to_string(), grant.role.to_string(), grant.scope.to_string());
         let event = Event::RoleRevoked(RoleRevoked { principal: principal_text, role, scope, reason });
-        if !self.was_done(&operation_id, &event)? {
+        if self.done_before(caller, &operation_id, &event)?.is_none() {
             let (caller_then, principal, grant) = (caller.clone(), principal.clone(), grant.clone());
             let admit = move |registry: &Registry| registry.may_revoke(&caller_then, &principal, &grant);
             admit(self)?;
@@ -238,8 +254,11 @@ impl Registry {
             return Err(AccessError::Life.into());
         }
         if let Some(index) = self.log.operation(&operation_id)? {
-            return Err(match self.entry(index)?.event {
-                Some(Event::TokenCreated(event)) if event.principal == principal.as_str() => {
+            // What another's operation made is nobody's business who comes with its id.
+            let entry = self.entry(index)?;
+            let is_own = entry.principal == caller.principal().as_str();
+            return Err(match entry.event {
+                Some(Event::TokenCreated(event)) if is_own && event.principal == principal.as_str() => {
                     AccessError::ToldOnce(event.id).into()
                 }
                 _ => PublishError::OperationReused(operation_id),
@@ -277,7 +296,7 @@ impl Registry {
         let Some(token) = self.seen_token(caller, id)? else { return Err(AccessError::UnknownToken(id.into()).into()) };
         let principal = token.principal.to_string();
         let event = Event::TokenRevoked(TokenRevoked { id: id.into(), principal, reason });
-        if !self.was_done(&operation_id, &event)? && token.revoked.is_none() {
+        if self.done_before(caller, &operation_id, &event)?.is_none() && token.revoked.is_none() {
             let (caller_then, id) = (caller.clone(), id.to_owned());
             let admit = move |registry: &Registry| registry.may_revoke_token(&caller_then, &id);
             admit(self)?;
@@ -328,15 +347,6 @@ impl Registry {
         admit: impl Fn(&Registry) -> Result<(), PublishError> + Send + Sync + 'static,
     ) -> Result<commit::Committed, PublishError> {
         self.commit(commit::Draft::act(caller, operation_id, (self.clock_ms)(), event, commit::ACCESS, admit)?)
-    }
-
-    /// Whether an operation has said this already.
-    fn was_done(&self, operation_id: &str, event: &Event) -> Result<bool, PublishError> {
-        let Some(index) = self.log.operation(operation_id)? else { return Ok(false) };
-        match self.entry(index)?.event.as_ref() == Some(event) {
-            true => Ok(true),
-            false => Err(PublishError::OperationReused(operation_id.into())),
-        }
     }
 
     pub(super) fn entry(&self, index: u64) -> Result<Entry, StoreError> {

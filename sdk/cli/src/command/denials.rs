@@ -32,7 +32,7 @@ pub fn run(args: DenialsArgs, context: &Context) -> Answer {
         if args.json {
             let line = serde_json::json!({
                 "number": number, "time": time, "principal": principal, "address": address, "method": method,
-                "reason": reason, "about": about, "count": count,
+                "reason": reason, "about": about, "why": denial.why, "count": count,
             });
             writeln!(out, "{line}")?;
             continue;
@@ -40,6 +40,9 @@ pub fn run(args: DenialsArgs, context: &Context) -> Answer {
         let about = if about.is_empty() { String::new() } else { format!(" about {}", plain(about)) };
         let [principal, address, method, reason] = [principal, address, method, reason].map(|text| plain(text));
         writeln!(out, "{number:>6}  {time}  {reason}  {principal} from {address}  {method}{about}  {count} times")?;
+        if !denial.why.is_empty() {
+            writeln!(out, "        why: {}", plain(&denial.why))?;
+        }
     }
     out.flush()?;
     Ok(Verdict::Conforms)
