@@ -5,7 +5,7 @@ use guiju::{
     LogEntry,
     desk::{Hand, Impact, Proposal, ProposalStep},
 };
-use guiju_model::{Date, Digest, VersionInfo, Waiver};
+use guiju_model::{Date, VersionInfo, Waiver};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -57,7 +57,7 @@ impl HandArgs {
     /// the same.
     pub fn operation(&self, shelf: &Shelf<'_>, parts: &[&str]) -> Result<String, Failure> {
         let text = format!("{}\n{}\n{}", shelf.who()?, self.name, parts.join("\n"));
-        Ok(format!("desk-{}", &Digest::of(text.as_bytes()).hex()[..48]))
+        shelf.operation("desk", &text)
     }
 
     /// By which name the log holds what this hand does.
@@ -101,7 +101,7 @@ pub fn whole(out: &mut impl Write, proposal: &Proposal, impact: &Impact) -> io::
     writeln!(out, "\nwhat was done")?;
     proposal.steps.iter().try_for_each(|step| told(out, step))?;
     writeln!(out, "\nwhom it touches")?;
-    touched(out, impact)
+    touched(out, proposal, impact)
 }
 
 /// Texts of others come one to a line, so that none passes for a step.
@@ -121,12 +121,15 @@ fn told(out: &mut impl Write, step: &ProposalStep) -> io::Result<()> {
     }
 }
 
-fn touched(out: &mut impl Write, impact: &Impact) -> io::Result<()> {
+fn touched(out: &mut impl Write, proposal: &Proposal, impact: &Impact) -> io::Result<()> {
     if !impact.refused.is_empty() {
         writeln!(out, "  it cannot be published as it is: {}", plain(&impact.refused))?;
     }
     match &impact.verdict {
-        None => writeln!(out, "  there is no version to compare it with")?,
+        None if matches!(proposal.stage.as_str(), "draft" | "review" | "approved") => {
+            writeln!(out, "  there is no version to compare it with")?
+        }
+        None => writeln!(out, "  what it breaks is told while it is decided, and it is {}", proposal.stage)?,
         Some(verdict) => {
             let bump = match verdict.bump() {
                 guiju::verdict::Bump::Major => "breaks what conforms now (major)",

@@ -1,5 +1,6 @@
 //! What each request says beside its question: who asks, and how old the answer may be.
 
+use guiju_model::Digest;
 use std::{env, fmt, fs, io, path::Path, str::FromStr, time::Duration};
 use tonic::{
     Request, Status,
@@ -23,6 +24,11 @@ impl Token {
     pub fn of_file(path: &Path) -> io::Result<Self> {
         let text = fs::read_to_string(path)?;
         text.parse().map_err(|error: TokenError| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// Something that only who has the token can make, and that tells nothing of it.
+    pub(crate) fn mark(&self) -> Digest {
+        Digest::of(format!("guiju operations\n{}", self.0).as_bytes())
     }
 
     /// The one in a variable of the environment, where that is set to anything.

@@ -4,7 +4,7 @@ use crate::{
     failure::{Answer, Failure, Verdict},
     shelf::Shelf,
 };
-use guiju_model::{Date, Digest, Reference, StandardId, Status, Term, VersionInfo};
+use guiju_model::{Date, Reference, StandardId, Status, Term, VersionInfo};
 use semver::Version;
 use std::io::Write;
 
@@ -50,7 +50,7 @@ pub fn step(args: &StepArgs, status: Status, effective_to: Option<Date>, context
     let shelf = Shelf::open(context)?;
     // The same step by the same hand for the same reason is the same operation, from wherever it is sent.
     operation += &format!("\n{}", shelf.who()?);
-    let operation = format!("status-{}", &Digest::of(operation.as_bytes()).hex()[..48]);
+    let operation = shelf.operation("status", &operation)?;
     let answer =
         shelf.ask(|registry| {
             let (standard, version) = (&standard, &version);

@@ -41,7 +41,9 @@ pub struct RoleArgs {
 
 pub fn run(args: GrantArgs, context: &Context) -> Answer {
     let RoleArgs { principal, role, why } = args.role;
-    let (shelf, operation) = (Shelf::open(context)?, fresh_operation("grant"));
+    let shelf = Shelf::open(context)?;
+    // A role may be given, taken back and given again for the same reason.
+    let operation = shelf.fresh_operation("grant")?;
     let (info, is_new) = shelf.ask(|registry| {
         let (principal, role, why, operation) = (&principal, &role, &why, &operation);
         async move { registry.grant(operation, principal, role, why).await }
@@ -55,7 +57,9 @@ pub fn run(args: GrantArgs, context: &Context) -> Answer {
 
 pub fn revoke(args: RevokeArgs, context: &Context) -> Answer {
     let RoleArgs { principal, role, why } = args.role;
-    let (shelf, operation) = (Shelf::open(context)?, fresh_operation("revoke"));
+    let shelf = Shelf::open(context)?;
+    // A role may be given, taken back and given again for the same reason.
+    let operation = shelf.fresh_operation("revoke")?;
     let info = shelf.ask(|registry| {
         let (principal, role, why, operation) = (&principal, &role, &why, &operation);
         async move { registry.revoke(operation, principal, role, why).await }
@@ -64,10 +68,4 @@ pub fn revoke(args: RevokeArgs, context: &Context) -> Answer {
     writeln!(out, "revoked {} from {}", info.grant, info.principal)?;
     out.flush()?;
     Ok(Verdict::Conforms)
-}
-
-/// A role may be given, taken back and given again for the same reason: each time is an operation of its own.
-pub fn fresh_operation(what: &str) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!("{what}-{:x}-{:x}", now.as_nanos(), std::process::id())
 }

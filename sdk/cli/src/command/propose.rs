@@ -1,6 +1,6 @@
 use crate::{
     command::{
-        publish::{DaysArgs, operation_id},
+        publish::{DaysArgs, content},
         test,
     },
     context::Context,
@@ -53,7 +53,7 @@ pub fn run(args: ProposeArgs, context: &Context) -> Answer {
     let (toml, _) = &metadata[&package.standard];
     let (terms, shelf) = (Terms { dates: args.days.dates(), waive: &args.waive, reason: "" }, Shelf::open(context)?);
     let number = args.proposal.map_or_else(|| "new".into(), |id| id.to_string());
-    let content = operation_id(package, toml, &terms);
+    let content = content(package, toml, &terms);
     let operation = args.hand.operation(&shelf, &["draft", &number, &content, &args.why])?;
     let put = |operation: &str| {
         let (hand, why) = (args.hand.hand(operation), &args.why);

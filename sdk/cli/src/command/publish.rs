@@ -192,7 +192,7 @@ fn publish(
     is_dry: bool,
     all: &[Package],
 ) -> Result<Outcome, Failure> {
-    let operation = operation_id(package, toml, &terms);
+    let operation = shelf.operation("publish", &content(package, toml, &terms))?;
     let asked = || {
         let operation = operation.as_str();
         shelf.ask(|registry| async move {
@@ -272,8 +272,8 @@ pub fn waived(out: &mut impl Write, indent: &str, waiver: &Waiver) -> io::Result
     questions.iter().try_for_each(|question| writeln!(out, "{indent}  undecided {}", plain(question)))
 }
 
-/// The same content is the same operation, however often and from wherever it is sent.
-pub fn operation_id(package: &Package, toml: &str, Terms { dates, waive, .. }: &Terms<'_>) -> String {
+/// What is published, and under which terms: the same content is the same operation, however often it is sent.
+pub fn content(package: &Package, toml: &str, Terms { dates, waive, .. }: &Terms<'_>) -> String {
     let mut text = format!("{} {}\n{}\n", package.standard, package.version, Digest::of(toml.as_bytes()));
     for (name, bytes) in &package.files {
         text += &format!("{name} {}\n", Digest::of(bytes));
@@ -284,5 +284,5 @@ pub fn operation_id(package: &Package, toml: &str, Terms { dates, waive, .. }: &
     if !waive.is_empty() {
         text += &format!("waive {waive}\n");
     }
-    format!("publish-{}", &Digest::of(text.as_bytes()).hex()[..48])
+    text
 }

@@ -1,4 +1,4 @@
-use super::{grant::fresh_operation, grants::step_json};
+use super::grants::step_json;
 use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
@@ -81,7 +81,8 @@ fn create(args: CreateArgs, context: &Context) -> Answer {
     let CreateArgs { principal, roles, days, why, out: file } = args;
     // Before there is a token that could be lost.
     let mut place = file.as_deref().map(new_secret_file).transpose()?;
-    let (shelf, operation) = (Shelf::open(context)?, fresh_operation("token"));
+    let shelf = Shelf::open(context)?;
+    let operation = shelf.fresh_operation("token")?;
     let made = shelf.ask(|registry| {
         let (principal, roles, why, operation) = (&principal, &roles, &why, &operation);
         let life = Duration::from_secs(days * 24 * 3600);
@@ -141,7 +142,8 @@ fn list(args: ListArgs, context: &Context) -> Answer {
 
 fn revoke(args: RevokeArgs, context: &Context) -> Answer {
     let RevokeArgs { id, why } = args;
-    let (shelf, operation) = (Shelf::open(context)?, fresh_operation("revoke-token"));
+    let shelf = Shelf::open(context)?;
+    let operation = shelf.fresh_operation("revoke-token")?;
     let info = shelf.ask(|registry| {
         let (id, why, operation) = (&id, &why, &operation);
         async move { registry.revoke_token(operation, id, why).await }
