@@ -375,6 +375,9 @@ impl From<ResolveError> for Refusal {
             ResolveError::UnknownStandard { standard, near } => {
                 Self::new(Reason::UnknownStandard, message).with("near", listed(&near)).about("standard", standard)
             }
+            ResolveError::AllWithdrawn { standard, successor } => {
+                Self::new(Reason::UnknownVersion, message).with("successor", successor).about("standard", standard)
+            }
             ResolveError::UnknownVersion { reference, versions } => Self::new(Reason::UnknownVersion, message)
                 .with("versions", listed(&versions))
                 .about("version", reference),
@@ -450,7 +453,8 @@ impl From<PublishError> for Refusal {
                     refusal(Reason::MalformedField).at("pointer", format!("`{place}` is not there"))
                 }
                 DeskError::NoReason => refusal(Reason::MalformedField).at("reason", &message),
-                DeskError::CommitteeFirst { change, namespace, wanted, .. } => {
+                DeskError::CommitteeFirst { change, namespace, wanted, .. }
+                | DeskError::NobodyApproves { change, namespace, wanted, .. } => {
                     let refusal = refusal(Reason::CommitteeFirst).with("change", change).with("wanted", wanted);
                     refusal.with("namespace", &namespace).about("namespace", namespace)
                 }

@@ -196,7 +196,9 @@ impl Model {
             }
             Deed::Withdraw { space: at } => space == at,
         };
-        let decides = |space: &usize| self.quorum(*space) > 0 && self.members(*space) > 0;
+        // A version does not end under a quorum that nobody can meet.
+        let is_end = matches!(deed, Deed::Withdraw { .. });
+        let decides = |space: &usize| self.quorum(*space) > 0 && (is_end || self.members(*space) > 0);
         (0..SPACES.len()).filter(there).filter(decides).collect()
     }
 
@@ -221,7 +223,9 @@ impl Model {
             let counted = agreed.filter(|(who, index)| {
                 self.holds(**who, Role::Approver, space) && Some(**index) > changed && Some(**index) > used
             });
-            counted.count() >= self.members(space).min(self.quorum(space) as usize)
+            let wanted = self.quorum(space) as usize;
+            let members = self.members(space);
+            counted.count() >= if members == 0 { wanted } else { members.min(wanted) }
         })
     }
 
@@ -742,6 +746,20 @@ fn a_version_ends_as_it_began_by_the_agreement_of_its_committee() {
     // The log alone says it.
     let info = registry.version_here(&"bj.water/meter".parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap().unwrap();
     assert_eq!((info.status, info.term.to.is_some()), (Status::Withdrawn, true));
+}
+
+/// A quorum that nobody can meet lets no manager end a version alone: it makes an approver first, or lowers the quorum, and the log says so.
+#[test]
+fn nothing_ends_under_a_quorum_that_nobody_can_meet() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = managed(folder.path(), &[("dai", "manager:bj")]);
+    let dai = as_(&registry, "dai");
+    put(&registry, "bj.water/a", "1.0.0", &record(r#""type":"integer""#));
+    registry.set_quorum(&dai, "q2".into(), "bj.water".parse().unwrap(), 2, "law".into()).unwrap();
+    let refused = withdraw(&registry, &dai, "w1", "bj.water/a").unwrap_err().to_string();
+    assert!(refused.contains("2 of its approvers must agree first, and nobody approves there"), "{refused}");
+    registry.set_quorum(&dai, "q0".into(), "bj.water".parse().unwrap(), 0, "nobody is left".into()).unwrap();
+    withdraw(&registry, &dai, "w2", "bj.water/a").unwrap();
 }
 
 /// Of a withdrawal and a deprecation at once the withdrawal stands, whichever comes first.

@@ -7,7 +7,8 @@
 //! - A token of an approver, for whatever role, that another makes or revokes, changes the committees that the approver is in. Their
 //!   agreement is not asked for the first one by which somebody approves: it comes with the role.
 //! - A version ends (it is withdrawn, or deprecated with its last day) once as many of the approvers of its namespace agree as the quorum
-//!   asks for: what took a quorum to publish, and others rely on, is not taken back by one manager.
+//!   asks for: what took a quorum to publish, and others rely on, is not taken back by one manager. Where nobody approves there, it waits
+//!   until somebody does, or until the quorum is lowered: by an entry of its own.
 //! - What was agreed to holds for one change: it is void once that committee, or the status of that version, changes, and after
 //!   [`AGREED_FOR_MS`].
 //! - Whoever has the data folder in hand, with the server stopped, may set a quorum past all that, by an entry.
@@ -17,7 +18,7 @@ use super::{
     access::{check_reason, unguessed},
     check_operation_id,
 };
-use guiju_model::{CommitteeChange, Namespace, Principal, Role, Scope, Status};
+use guiju_model::{CommitteeChange, Date, Namespace, Principal, Role, Scope, Status};
 use guiju_proto::log::{CommitteeAgreed, entry::Event};
 use std::collections::BTreeSet;
 
@@ -29,7 +30,7 @@ const CHANGE_BYTES_MAX: usize = 4096;
 struct Committee {
     namespace: Namespace,
     quorum: u32,
-    /// At least one.
+    /// At least one, but where a version is to end.
     members: BTreeSet<Principal>,
 }
 
@@ -82,9 +83,21 @@ impl Registry {
             return holds(&first.namespace);
         }
         match change.version() {
-            Some((standard, version)) if self.known(standard, version)?.status == Status::Withdrawn => {
+            Some((standard, version)) => {
+                let info = self.known(standard, version)?;
                 let (standard, version, status) = (standard.clone(), version.clone(), Status::Withdrawn);
-                Err(PublishError::Status { standard, version, status, wanted: status })
+                if info.status == status {
+                    return Err(PublishError::Status { standard, version, status, wanted: status });
+                }
+                match change {
+                    // What nobody could do any more is not agreed to.
+                    CommitteeChange::End { day, .. } => {
+                        let today = Date::in_china((self.clock_ms)());
+                        let fault = |source| PublishError::Term { standard, version, source };
+                        info.term.ending(*day, today).map(drop).map_err(fault)
+                    }
+                    _ => Ok(()),
+                }
             }
             _ => Ok(()),
         }
@@ -102,6 +115,9 @@ impl Registry {
         for Agreement { namespace, wanted, agreed_by, .. } in self.agreements_on(change)? {
             if agreed_by.len() < wanted {
                 let (change, have) = (change.to_string(), agreed_by.len());
+                if self.holdings()?.1.approvers(&namespace).is_empty() {
+                    return Err(DeskError::NobodyApproves { what, change, namespace, wanted }.into());
+                }
                 return Err(DeskError::CommitteeFirst { what, change, namespace, wanted, have }.into());
             }
         }
@@ -136,7 +152,7 @@ impl Registry {
                 .iter()
                 .filter(|one| one.index >= since && now.saturating_sub(one.time_ms) < AGREED_FOR_MS && holds(&one.by));
             let agreed_by: BTreeSet<String> = counts.map(|one| one.by.clone()).collect();
-            let wanted = members.len().min(quorum as usize);
+            let wanted = if members.is_empty() { quorum as usize } else { members.len().min(quorum as usize) };
             let (change, agreed_by) = (change.clone(), agreed_by.into_iter().collect());
             found.push(Agreement { change, namespace, wanted, agreed_by });
         }
@@ -171,8 +187,8 @@ impl Registry {
         if let Some((standard, _)) = change.version() {
             let (namespace, quorum) = (standard.namespace().clone(), view.quorum(standard.namespace())?);
             let members = holdings.approvers(&namespace);
-            let decides = quorum > 0 && !members.is_empty();
-            return Ok(decides.then_some(Committee { namespace, quorum, members }).into_iter().collect());
+            // As nothing is published under a quorum that nobody can meet, nothing ends under it.
+            return Ok((quorum > 0).then_some(Committee { namespace, quorum, members }).into_iter().collect());
         }
         // Who approves, and what quorum holds, differs from the namespace above only where somebody approves or a quorum was set. So
         // these are all the committees under a scope, and under any other namespace the nearest of them decides.

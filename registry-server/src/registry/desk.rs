@@ -120,6 +120,10 @@ pub enum DeskError {
          does not tell them apart; read it again, and name the step by which it was submitted: `guiju approve --submitted NUMBER`"
     )]
     OtherTerms { id: u64 },
+    #[error(
+        "proposal {id} was submitted by step {found}, and {asked} was named; read it again, and name that one or none"
+    )]
+    OtherStep { id: u64, asked: u64, found: u64 },
     #[error("proposal {id} has comments without an answer: {}; its author answers them first", list(comments))]
     Unanswered { id: u64, comments: Vec<u64> },
     #[error("`{principal}` has drafted proposal {id}; somebody else approves it")]
@@ -134,6 +138,11 @@ pub enum DeskError {
          `guiju agree {change}`"
     )]
     CommitteeFirst { what: &'static str, change: String, namespace: Namespace, wanted: usize, have: usize },
+    #[error(
+        "this {what} under `{namespace}`: {wanted} of its approvers must agree first, and nobody approves there; make somebody an \
+         approver, or lower the quorum, which the log then says"
+    )]
+    NobodyApproves { what: &'static str, change: String, namespace: Namespace, wanted: usize },
     #[error("no committee need agree to `{change}`: a manager does it")]
     NothingToAgree { change: String },
     #[error("proposal {id} needs {quorum} approvals and has {have}: each of another approver, none of an author")]
@@ -322,8 +331,12 @@ impl Registry {
                     return Err(DeskError::OtherDigest { id, found: proposal.digest, asked: *digest }.into());
                 }
                 let is_this = *submitted == proposal.submitted();
-                if !is_this && (submitted.is_some() || proposal.is_ambiguous()) {
+                if !is_this && proposal.is_ambiguous() {
                     return Err(DeskError::OtherTerms { id }.into());
+                }
+                if let Some(asked) = submitted.filter(|_| !is_this) {
+                    let found = proposal.submitted().unwrap_or_default();
+                    return Err(DeskError::OtherStep { id, asked, found }.into());
                 }
                 let principal = caller.principal().clone();
                 if proposal.authors.iter().any(|author| author == principal.as_str()) {
@@ -552,6 +565,10 @@ impl Registry {
         if uses.len() > USES_MAX {
             return Err(DeskError::TooMuch { what: "list of versions", max: USES_MAX }.into());
         }
+        // Said twice is said once.
+        let mut uses = uses;
+        uses.sort();
+        uses.dedup();
         let used = |(standard, version): &(StandardId, semver::Version)| Use {
             standard: standard.to_string(),
             version: version.to_string(),

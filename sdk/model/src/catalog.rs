@@ -12,6 +12,10 @@ pub trait Catalog {
     fn content(&self, digest: &Digest) -> Option<Content>;
     /// Names that look like this one, best first, for the error.
     fn near(&self, standard: &StandardId) -> Vec<StandardId>;
+    /// Of a standard whose versions were all withdrawn: what to use instead, empty where nothing was named.
+    fn withdrawn(&self, _: &StandardId) -> Option<String> {
+        None
+    }
 }
 
 /// A catalog without standards, for what refers to none.
@@ -44,6 +48,8 @@ pub struct Resolution {
 pub enum ResolveError {
     #[error("there is no standard `{standard}`{}", hint(near))]
     UnknownStandard { standard: StandardId, near: Vec<StandardId> },
+    #[error("all versions of `{standard}` are withdrawn{}", instead(successor))]
+    AllWithdrawn { standard: StandardId, successor: String },
     #[error("no version of `{}` is {}; there are {}", reference.standard(), reference.selector(), listed(versions))]
     UnknownVersion { reference: Reference, versions: Vec<Version> },
 }
@@ -71,6 +77,13 @@ fn hint(near: &[StandardId]) -> String {
     }
 }
 
+fn instead(successor: &str) -> String {
+    match successor {
+        "" => "; no version of it is left".into(),
+        successor => format!("; use {successor} instead"),
+    }
+}
+
 fn listed(versions: &[Version]) -> String {
     let text: Vec<String> = versions.iter().map(Version::to_string).collect();
     if text.is_empty() { "none".into() } else { text.join(", ") }
@@ -81,6 +94,9 @@ pub fn resolve(catalog: &(impl Catalog + ?Sized), reference: &Reference) -> Resu
     let standard = reference.standard();
     let mut versions = catalog.versions(standard);
     if versions.is_empty() {
+        if let Some(successor) = catalog.withdrawn(standard) {
+            return Err(ResolveError::AllWithdrawn { standard: standard.clone(), successor });
+        }
         return Err(ResolveError::UnknownStandard { standard: standard.clone(), near: catalog.near(standard) });
     }
     versions.sort();
