@@ -329,6 +329,13 @@ impl Mirror {
                 return Err(Stop::Away(format!("it signed {} entries and gives {}", head.size, grown.size())));
             }
             for leaf in more.into_iter().take((head.size - grown.size()) as usize) {
+                if self.settings.upstream_whole_log && matches!(leaf, Leaf::Withheld(_)) {
+                    return Err(Stop::Away(format!(
+                        "of entry {} it shows the hash alone, and `upstream_whole_log` asks for all: give the token of this mirror auditor on \
+                         `*` there",
+                        grown.size()
+                    )));
+                }
                 grown.push(match &leaf {
                     Leaf::Entry(entry) => {
                         bytes += entry.len();

@@ -106,6 +106,8 @@ settings! {
     /// Policy file (C2SP tlog-policy) with the key that the log of `upstream` began with, and its witnesses. Without it the key that
     /// is seen first is believed.
     upstream_policy: Optional<PathBuf> = "", "FILE";
+    /// Follow no further where `upstream` shows of an entry its hash alone: for a mirror that is to hold everything.
+    upstream_whole_log: bool = "false", "BOOL";
     /// How often `upstream` is asked for what is new.
     upstream_interval: Duration = "5s", "TIME";
     /// Bytes of the log that are read again each second, to find damage before anybody asks for what is damaged.

@@ -322,6 +322,25 @@ async fn a_closed_registry_is_followed_by_whoever_shows_a_token() {
     let by_variable = Server::start_by(&["env", &variable], folder(), &["--upstream", &url]);
     has_followed(&by_variable, 10).await;
 
+    // A mirror that is to hold everything does not go on past a draft of which it is shown the hash alone.
+    let author = connected(&upstream, &holder(&root, "author", "author:bj.city").await).await;
+    let (hand, draft) = (guiju::desk::Hand { operation_id: "d", name: "" }, package("bj.city/b", "1.0.0"));
+    author.draft(&hand, None, &draft, METADATA, Default::default(), "as discussed").await.expect("drafted");
+    let auditor = holder(&root, "auditor", "auditor:*").await;
+    let all = place.path().join("all");
+    fs::write(&all, &second).expect("written");
+    let flags_of_all = ["--upstream-token-file", &all.display().to_string(), "--upstream-whole-log"];
+    let whole = follow(&url, folder(), &flags_of_all);
+    let begin = Instant::now();
+    while !whole.log().contains("it shows the hash alone, and `upstream_whole_log` asks for all") {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{}", whole.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(resolved(&whole, "bj.city/a").await, Err(Code::NotFound));
+    fs::write(&all, &auditor).expect("written");
+    has_followed(&whole, 15).await;
+    drop(whole);
+
     // A mirror may be closed, too: who may read a namespace proves what was taken over of it, and learns of nothing else.
     let data = mirror.kill();
     let own = bootstrap(data.path(), &[]).pop().expect("a token");

@@ -289,3 +289,31 @@ async fn a_denied_standard_is_not_replaced_by_the_programs_copy() {
     expect(&run(project, &all, &["verify"]), 0, &words);
     expect(&run(project, "", &["verify", "--offline"]), 0, &["the content is whole; it is of no log"]);
 }
+
+/// What `guiju init` pins from a registry is proved as `guiju lock` does it, or nothing is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_begins_with_what_is_proved() {
+    let server = Server::start();
+    let registry = Registry::connect(&server.url()).await.expect("connected");
+    for name in ["bj.population/person", "bj.water/meter-reading"] {
+        let package = Package {
+            standard: name.parse().expect("a standard"),
+            version: semver::Version::new(2, 0, 0),
+            kind: Kind::Record,
+            files: [("schema.json".to_owned(), br#"{"type":"object"}"#.to_vec())].into(),
+        };
+        registry.publish(&name.replace('/', "-"), &package, METADATA, false).await.expect("published");
+    }
+    let home = tempfile::tempdir().expect("a folder");
+    let (project, url) = (home.path(), server.url());
+    let other = guiju::tlog::SigningKey::from_seed("other.example/log", &[7; 32]).expect("a key").verifier();
+    fs::write(project.join("policy"), format!("log {other}\nquorum none\n")).expect("written");
+    let refused = run(project, "", &["--registry", &url, "init", "--log-policy", "policy"]);
+    expect(&refused, 2, &["`other.example/log"]);
+    assert!(!project.join("guiju.toml").exists() && !project.join("guiju.lock").exists());
+    expect(&run(project, "", &["--registry", &url, "init"]), 0, &["wrote guiju.lock"]);
+    let lock = fs::read_to_string(project.join("guiju.lock")).expect("a lock");
+    assert!(lock.contains("\nlog guiju-log/") && lock.contains(" 1\n"), "{lock}");
+    drop(server);
+    expect(&run(project, "", &["--offline", "verify"]), 0, &["entry 0", "entry 1", "with 2 entries"]);
+}

@@ -2,16 +2,17 @@
 
 use crate::{
     context::Context,
-    failure::Failure,
+    failure::{Failure, Verdict},
     shelf::{Shelf, locked, refused},
+    terminal::plain,
 };
 use guiju::{
-    HeldLog, LogDemands, LogEntry, LogSource, LoggedVersions, Pin, PinFault, ProvedEntry, RegistryError, keep_proof,
-    log_head_after, prove_pin, replay,
+    HeldLog, LogDemands, LogEntry, LogSource, LoggedVersion, LoggedVersions, Pin, PinFault, ProvedEntry, RegistryError,
+    Withheld, keep_proof, log_head_after, prove_pin, replay,
     tlog::{LogFault, VerifierKey},
     what_became_of,
 };
-use guiju_model::StandardId;
+use guiju_model::{Date, Reference, Resolution, StandardId};
 use std::{
     collections::BTreeSet,
     fs,
@@ -60,7 +61,7 @@ pub fn believed(shelf: &Shelf<'_>, demands: &LogDemands) -> Result<Result<HeldLo
     let ask =
         |held: &[&HeldLog]| shelf.ask(|registry| async move { Ok(log_head_after(&registry, held, demands).await) });
     // Read before the log is asked: another command may learn of more meanwhile.
-    let remembered = |log: &HeldLog| cache.log(&log.first_key).map_err(locked);
+    let remembered = |log: &HeldLog| cache.log(log.keys.first()).map_err(locked);
     let (mut known, mut head) = (held.map(remembered).transpose()?.flatten(), None);
     if held.is_none() {
         match ask(&[])? {
@@ -86,6 +87,59 @@ pub fn believed(shelf: &Shelf<'_>, demands: &LogDemands) -> Result<Result<HeldLo
     Ok(Ok(head))
 }
 
+/// What was asked, of which day, and what the registry answered.
+pub type Answered<'r> = (&'r Reference, Option<Date>, Resolution);
+
+/// The log's head for what was just pinned, believed; none where no registry was asked, or nothing of it is pinned. What a reference means,
+/// and whether a standard was never published, is for the log to say, which is proved, and not for an answer alone.
+pub fn head_of_pins<'s>(
+    shelf: &Shelf<'_>,
+    demands: &LogArgs,
+    wanted: impl Iterator<Item = &'s StandardId>,
+    unpublished: &[StandardId],
+    answers: &[Answered<'_>],
+    context: &Context,
+) -> Result<Option<HeldLog>, Failure> {
+    let is_of_log = shelf.lock.pins().any(|(_, pin)| pin.log_index.is_some()) || shelf.lock.log().is_some();
+    if !shelf.is_connected() || !(is_of_log || !unpublished.is_empty()) {
+        return Ok(None);
+    }
+    let head = believed(shelf, &demands.demands()?)??;
+    let (versions, withheld) = versions_of(shelf, &head, wanted)??;
+    WholeArgs::default().tell(&withheld, head.checkpoint.size, context);
+    let path = shelf.lock.path().display();
+    let first = unpublished.iter().find_map(|standard| versions.of(standard).first());
+    if let Some(LoggedVersion { standard, version, index, .. }) = first {
+        return Err(Failure::new(format!(
+            "the registry says that it has no standard `{standard}`, and its log publishes it"
+        ))
+        .at(format!("entry {index}: {standard} {version}"))
+        .hint(format!(
+            "something between here and the registry, or the registry, does not tell the truth; {path} is as it was"
+        )));
+    }
+    for (reference, as_of, answer) in answers {
+        let meant = match as_of {
+            Some(day) => versions.resolve_as_of(reference, *day),
+            None => versions.resolve(reference),
+        };
+        let Some(meant) = meant.filter(|meant| (&meant.version, meant.digest) != (&answer.version, answer.digest))
+        else {
+            continue;
+        };
+        let LoggedVersion { standard, version, index, .. } = meant;
+        return Err(Failure::new(format!(
+            "the registry answers `{reference}` with {}, and by its log it is {version}", answer.version
+        ))
+        .at(format!("entry {index}: {standard} {version}"))
+        .hint(format!(
+            "where that was published or withdrawn just now, run it again; otherwise something between here and the registry, or the \
+             registry, does not tell the truth; {path} is as it was"
+        )));
+    }
+    Ok(Some(head).filter(|_| is_of_log))
+}
+
 /// Why a log is not believed, with what became of the pins. `newer`: what is remembered of it beyond the lock, where that is at odds with
 /// what it says now.
 fn distrusted(
@@ -99,7 +153,7 @@ fn distrusted(
     );
     let failure = distrust(error)?;
     if let Some(newer) = newer {
-        let (path, size) = (shelf.cache().log_path(&newer.first_key), newer.checkpoint.size);
+        let (path, size) = (shelf.cache().log_path(newer.keys.first()), newer.checkpoint.size);
         return Ok(Err(failure.at(format!("{size} entries with the root {} were proved here before", newer.checkpoint.root)).hint(
             format!(
                 "keep `{}`, which remembers that, and what the registry says now: one of the two is another history; take the file \
@@ -122,7 +176,7 @@ fn distrusted(
 }
 
 /// What was read of a log: its head, the entries that are to be told, and how many are not shown.
-pub type Read = (HeldLog, Vec<LogEntry>, u64);
+pub type Read = (HeldLog, Vec<LogEntry>, Withheld);
 
 /// The log's head, the entries that are to be told, and how many are not shown to who asks; or why the log is not believed.
 pub fn seen(
@@ -142,7 +196,7 @@ pub fn replayed_of(
     shelf: &Shelf<'_>,
     head: &HeldLog,
     is_told: impl Fn(&LogEntry) -> bool,
-) -> Result<Result<(Vec<LogEntry>, u64), Failure>, Failure> {
+) -> Result<Result<(Vec<LogEntry>, Withheld), Failure>, Failure> {
     let (held, checkpoint) = (shelf.lock.log().map(|log| &log.checkpoint), &head.checkpoint);
     let mut entries = Vec::new();
     let told = |entry| entries.extend(Some(entry).filter(&is_told));
@@ -152,36 +206,70 @@ pub fn replayed_of(
     }
 }
 
-/// What the log says of the versions of some standards, up to a head that is believed. Where not all of it is shown, that is said.
+/// What the log says of the versions of some standards, up to a head that is believed, and what of it is not shown.
 pub fn versions_of<'s>(
     shelf: &Shelf<'_>,
     head: &HeldLog,
     standards: impl Iterator<Item = &'s StandardId>,
-    context: &Context,
-) -> Result<Result<LoggedVersions, Failure>, Failure> {
+) -> Result<Result<(LoggedVersions, Withheld), Failure>, Failure> {
     let standards: BTreeSet<String> = standards.map(ToString::to_string).collect();
     let is_told = |entry: &LogEntry| LoggedVersions::is_told_by(entry) && standards.contains(&entry.standard);
-    Ok(replayed_of(shelf, head, is_told)?.map(|(entries, withheld)| {
-        tell_withheld(withheld, context);
-        entries.iter().collect()
-    }))
+    Ok(replayed_of(shelf, head, is_told)?.map(|(entries, withheld)| (entries.iter().collect(), withheld)))
 }
 
-/// Says how many entries of the log are not shown to who asks.
-pub fn tell_withheld(withheld: u64, context: &Context) {
-    if withheld > 0 {
-        context.say(&format!(
-            "{withheld} of the log's entries are not shown to you: that they are there is proved by their hashes"
+/// The flag of commands that read a whole log.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct WholeArgs {
+    /// Fail, with exit code 1, where an entry is not shown but its hash alone: for whoever must read everything
+    #[arg(long, help_heading = "The registry's log")]
+    whole_log: bool,
+}
+
+impl WholeArgs {
+    pub fn is_asked(&self) -> bool {
+        self.whole_log
+    }
+
+    /// Says how many entries of the log are not shown to who asks; whether that may be.
+    pub fn tell(&self, withheld: &Withheld, size: u64, context: &Context) -> Verdict {
+        let Withheld { count, first } = withheld;
+        if *count == 0 {
+            return Verdict::Conforms;
+        }
+        if !self.whole_log {
+            context.say(&format!(
+                "{count} of the log's entries are not shown to you: that they are there is proved by their hashes"
+            ));
+            return Verdict::Conforms;
+        }
+        let named = first.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let more = if first.len() as u64 == *count { "" } else { " and more" };
+        let failure = Failure::new(format!(
+            "{count} of the log's {size} entries are not shown to you but their hashes alone, and --whole-log asks for all"
         ));
+        let failure = failure.at(format!("entries {named}{more}")).hint(
+            "an entry is shown to who may read its namespace, a step of a proposal to who sees drafts there: ask for auditor on `*`, \
+             or whoever runs the registry why what you may read is kept from you",
+        );
+        failure.print(context.paint_error);
+        Verdict::DoesNot
+    }
+}
+
+/// Who made an entry; where it was taken over, by whom of which log.
+pub fn by(entry: &LogEntry) -> String {
+    match entry.log.as_str() {
+        "" => plain(&entry.principal).into_owned(),
+        log => format!("{} of {}", plain(&entry.principal), plain(log)),
     }
 }
 
 /// An entry for programs: one object, the same in every command.
 pub fn in_json(entry: &LogEntry) -> serde_json::Value {
     let LogEntry { index, time_ms, principal, event, standard, version, reason, successor, about, .. } = entry;
-    let LogEntry { effective_from, effective_to, grace_until, waiver, .. } = entry;
+    let LogEntry { effective_from, effective_to, grace_until, waiver, log, .. } = entry;
     serde_json::json!({
-        "index": index, "time_ms": time_ms, "principal": principal, "event": event, "standard": standard,
+        "index": index, "time_ms": time_ms, "principal": principal, "log": log, "event": event, "standard": standard,
         "version": version, "reason": reason, "successor": successor, "about": about,
         "effective_from": effective_from, "effective_to": effective_to, "grace_until": grace_until,
         "waiver": waiver,

@@ -54,7 +54,7 @@ pub use guiju_validator::{CheckOptions, CompileError, CompileOptions, Validator}
 pub use lock::{HeldLog, Lock, LockError, Pin};
 #[cfg(feature = "registry")]
 pub use proofs::{
-    Leaf, LogDemands, LogEntry, LogSource, PinFault, ProvedEntry, ServedCheckpoint, keep_proof, log_head,
+    Leaf, LogDemands, LogEntry, LogSource, PinFault, ProvedEntry, ServedCheckpoint, Withheld, keep_proof, log_head,
     log_head_after, prove_pin, prove_pin_offline, replay, what_became_of,
 };
 #[cfg(feature = "registry")]

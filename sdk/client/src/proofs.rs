@@ -62,6 +62,9 @@ pub struct LogEntry {
     pub index: u64,
     pub time_ms: u64,
     pub principal: String,
+    /// Where the registry follows another and took the entry over from there: the name of that log, whose principal and time these are.
+    /// Else empty.
+    pub log: String,
     /// `published`, or the status that it got; `granted`, `revoked`, `token-created`, `token-revoked`; `quorum-set`, `agreed`. `?` for an entry that this program is too old to know.
     pub event: String,
     pub standard: String,
@@ -95,8 +98,12 @@ impl LogEntry {
 
     fn read(index: u64, bytes: &[u8]) -> Result<Self, RegistryError> {
         let entry = Entry::decode(bytes).map_err(|why| ConvertError::new(format!("entries[{index}]"), why))?;
+        let log = match &entry.event {
+            Some(Event::Mirrored(mirrored)) => mirrored.origin.clone(),
+            _ => String::new(),
+        };
         let Entry { time_ms, principal, event, .. } = entry.meaning();
-        let mut read = Self { index, time_ms, principal, ..Self::default() };
+        let mut read = Self { index, time_ms, principal, log, ..Self::default() };
         match event {
             Some(Event::VersionPublished(event)) => {
                 (read.event, read.standard, read.version) = ("published".into(), event.standard, event.version);
@@ -296,8 +303,8 @@ pub async fn log_head_after(
     let served = source.checkpoint().await?;
     let named: VerifierKey =
         served.first_key.parse().map_err(|why| ConvertError::new("first_key", format!("{why}")))?;
-    if let Some(held) = held.iter().find(|held| held.first_key != named) {
-        return Err(LogFault::OtherLog { found: named.to_string(), trusted: held.first_key.to_string() }.into());
+    if let Some(held) = held.iter().find(|held| *held.keys.first() != named) {
+        return Err(LogFault::OtherLog { found: named.to_string(), trusted: held.keys.first().to_string() }.into());
     }
     let logs = demands.policy.as_ref().map_or(&[][..], Policy::logs);
     if !logs.is_empty() && !logs.contains(&named) {
@@ -308,7 +315,7 @@ pub async fn log_head_after(
     let notes = notes.map_err(|why| ConvertError::new("rotations", why))?;
     let keys = KeyHistory::follow(named.clone(), demands.root_key.as_ref(), &notes)?;
     for held in held {
-        keys.remembers(&held.current_key)?;
+        keys.follows(&held.keys)?;
     }
     let note = Note::parse(served.note.as_bytes()).map_err(LogFault::Note)?;
     let seen = Seen::verified(&note, &keys, demands.policy.as_ref())?;
@@ -318,7 +325,7 @@ pub async fn log_head_after(
     if let Some((now_s, age_max_s)) = demands.now_and_age_max_s {
         seen.is_fresh(now_s, age_max_s)?;
     }
-    Ok(HeldLog { first_key: named, current_key: keys.current().clone(), checkpoint: seen.checkpoint })
+    Ok(HeldLog { keys, checkpoint: seen.checkpoint })
 }
 
 async fn follows(source: &impl LogSource, held: &Checkpoint, new: &Checkpoint) -> Result<(), RegistryError> {
@@ -330,15 +337,34 @@ async fn follows(source: &impl LogSource, held: &Checkpoint, new: &Checkpoint) -
     Ok(follow(held, new, &proof)?)
 }
 
+/// Entries of a log of which only the hashes were shown: that they are there, in their places, is proved; what they say is not told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Withheld {
+    pub count: u64,
+    /// The indices of the first of them, [`Withheld::NAMED_MAX`] at most.
+    pub first: Vec<u64>,
+}
+
+impl Withheld {
+    pub const NAMED_MAX: usize = 10;
+
+    fn add(&mut self, index: u64) {
+        self.count += 1;
+        if self.first.len() < Self::NAMED_MAX {
+            self.first.push(index);
+        }
+    }
+}
+
 /// Reads the whole log, holds it against a checkpoint and against the one held before, and tells each entry that the caller may see. Of
-/// the others the hashes are read, so that all of it is proved; how many there were of them.
+/// the others the hashes are read, so that all of it is proved; which these were. Whoever must read everything takes no answer with any.
 pub async fn replay(
     source: &impl LogSource,
     held: Option<&Checkpoint>,
     head: &Checkpoint,
     mut tell: impl FnMut(LogEntry),
-) -> Result<u64, RegistryError> {
-    let (mut replay, mut withheld) = (Replay::new(held, head), 0);
+) -> Result<Withheld, RegistryError> {
+    let (mut replay, mut withheld) = (Replay::new(held, head), Withheld::default());
     while replay.size() < head.size {
         let leaves = source.leaves(replay.size()).await?;
         if leaves.is_empty() {
@@ -353,7 +379,7 @@ pub async fn replay(
                 }
                 Leaf::Withheld(hash) => {
                     replay.take_leaf(*hash)?;
-                    withheld += 1;
+                    withheld.add(index);
                 }
             }
         }

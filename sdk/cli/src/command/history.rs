@@ -3,7 +3,7 @@ use crate::{
     context::Context,
     desk::ToldArgs,
     failure::{Answer, Failure, Verdict},
-    log::{LogArgs, in_json, seen, tell_withheld},
+    log::{LogArgs, WholeArgs, by, in_json, seen},
     shelf::Shelf,
     terminal::plain,
 };
@@ -29,21 +29,23 @@ pub struct HistoryArgs {
     told: ToldArgs,
     #[command(flatten)]
     log: LogArgs,
+    #[command(flatten)]
+    whole: WholeArgs,
 }
 
 pub fn run(args: HistoryArgs, context: &Context) -> Answer {
     let shelf = Shelf::open(context)?;
     let standard = args.standard.to_string();
     let is_told = |entry: &LogEntry| entry.standard == standard || is_quorum_of(&args.standard, entry);
-    let (mut entries, withheld) = match seen(&shelf, &args.log.demands()?, is_told)? {
-        Ok((_, entries, withheld)) => (entries, withheld),
+    let (head, mut entries, withheld) = match seen(&shelf, &args.log.demands()?, is_told)? {
+        Ok(read) => read,
         Err(failure) => {
             failure.print(context.paint_error);
             return Ok(Verdict::DoesNot);
         }
     };
     if entries.iter().all(|entry| entry.standard != standard) {
-        tell_withheld(withheld, context);
+        args.whole.tell(&withheld, head.checkpoint.size, context);
         let failure = Failure::new(format!("the log has no entry about `{standard}` that you may see"));
         return Err(failure.hint("`guiju list` shows the standards there are, `guiju search WORDS` finds one"));
     }
@@ -54,8 +56,7 @@ pub fn run(args: HistoryArgs, context: &Context) -> Answer {
         false => entries.iter().try_for_each(|entry| tell(&mut out, entry))?,
     }
     out.flush()?;
-    tell_withheld(withheld, context);
-    Ok(Verdict::Conforms)
+    Ok(args.whole.tell(&withheld, head.checkpoint.size, context))
 }
 
 /// What was said with the steps of proposals, where it may be seen: entries hold the digest of it alone, and what does not have that is
@@ -100,12 +101,13 @@ fn is_quorum_of(standard: &StandardId, entry: &LogEntry) -> bool {
 
 /// Texts of others come one to a line, so that none passes for an entry.
 fn tell(out: &mut impl Write, entry: &LogEntry) -> io::Result<()> {
-    let LogEntry { index, principal, event, version, reason, successor, .. } = entry;
-    let [principal, event, version] = [principal, event, version].map(|text| plain(text));
+    let LogEntry { index, event, version, reason, successor, .. } = entry;
+    let by = by(entry);
+    let [event, version] = [event, version].map(|text| plain(text));
     let about = if entry.about.is_empty() { String::new() } else { format!("  ({})", plain(&entry.about)) };
     // A quorum is of no version.
     let version = if version.is_empty() { version } else { version + "  " };
-    writeln!(out, "{index:>6}  {}  {event:10}  {version}by {principal}{about}", entry.time())?;
+    writeln!(out, "{index:>6}  {}  {event:10}  {version}by {by}{about}", entry.time())?;
     for (words, day) in [
         ("in effect from", &entry.effective_from),
         ("in effect until the day before", &entry.effective_to),

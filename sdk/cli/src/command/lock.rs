@@ -2,14 +2,14 @@ use crate::{
     context::Context,
     desk::HandArgs,
     failure::{Answer, Failure, Verdict},
-    log::{LogArgs, believed, prove_pins, versions_of},
+    log::{LogArgs, head_of_pins, prove_pins},
     settings::FILE,
-    shelf::{NOT_IN_REGISTRY, Pinned, Shelf, ending, locked},
+    shelf::{NOT_IN_REGISTRY, Pinned, Shelf, locked},
     terminal::counted,
 };
-use guiju::LoggedVersion;
-use guiju_model::{Date, Reference};
-use std::{io::Write, time::SystemTime};
+use guiju::HeldLog;
+use guiju_model::{Date, Reference, VersionInfo};
+use std::{collections::BTreeSet, io::Write, time::SystemTime};
 
 /// Pin the exact versions that a project uses, in guiju.lock
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
         let as_of = args.as_of.or(held);
         let Pinned { resolution, is_new, info } = shelf.pin(reference, as_of)?;
         let is_unpublished = info.is_none() && shelf.url().is_some();
-        info.as_ref().and_then(ending).iter().for_each(|ending| shelf.warn(ending));
+        info.as_ref().and_then(VersionInfo::ending).iter().for_each(|ending| shelf.warn(&ending.to_string()));
         changed += u64::from(is_new);
         let mark = if is_new { "+" } else { " " };
         let note = if is_unpublished { format!("  {NOT_IN_REGISTRY}") } else { String::new() };
@@ -65,49 +65,16 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
             }
         }
     }
-    let has_entries = shelf.lock.pins().any(|(_, pin)| pin.log_index.is_some());
-    let head = match shelf.is_connected() && (has_entries || shelf.lock.log().is_some() || !unpublished.is_empty()) {
-        true => Some(believed(&shelf, &args.log.demands()?)??),
-        false => None,
-    };
-    // What a reference means, and whether a standard was never published, is for the log to say, which is proved, and not for an answer alone.
-    if let Some(head) = &head {
-        let versions = versions_of(&shelf, head, wanted.iter().map(Reference::standard), context)??;
-        let path = shelf.lock.path().display();
-        let first = unpublished.iter().find_map(|standard| versions.of(standard).first());
-        if let Some(LoggedVersion { standard, version, index, .. }) = first {
-            return Err(Failure::new(format!(
-                "the registry says that it has no standard `{standard}`, and its log publishes it"
-            ))
-            .at(format!("entry {index}: {standard} {version}"))
-            .hint(format!(
-                "something between here and the registry, or the registry, does not tell the truth; {path} is as it was"
-            )));
-        }
-        for (reference, as_of, answer) in answers {
-            let meant = match as_of {
-                Some(day) => versions.resolve_as_of(reference, day),
-                None => versions.resolve(reference),
-            };
-            let Some(meant) = meant.filter(|meant| (&meant.version, meant.digest) != (&answer.version, answer.digest))
-            else {
-                continue;
-            };
-            let LoggedVersion { standard, version, index, .. } = meant;
-            return Err(Failure::new(format!(
-                "the registry answers `{reference}` with {}, and by its log it is {version}", answer.version
-            ))
-            .at(format!("entry {index}: {standard} {version}"))
-            .hint(format!(
-                "where that was published or withdrawn just now, run it again; otherwise something between here and the registry, or the \
-                 registry, does not tell the truth; {path} is as it was"
-            )));
-        }
-    }
-    if let Some(head) = head.filter(|_| has_entries || shelf.lock.log().is_some()) {
+    let asked = wanted.iter().map(Reference::standard);
+    if let Some(head) = head_of_pins(&shelf, &args.log, asked, &unpublished, &answers, context)? {
         // The lock of those who change nothing stays as it is, though the log has grown.
         let log = match shelf.lock.log() {
-            Some(held) if changed == 0 => held.clone(),
+            Some(held) if changed == 0 => {
+                // A new key of the log is written down, or nothing that it signs could be verified offline; it does not fail a build.
+                let is_learnt = held.keys != head.keys && !context.shared.locked;
+                changed += u64::from(is_learnt);
+                HeldLog { keys: if is_learnt { head.keys } else { held.keys.clone() }, ..held.clone() }
+            }
             _ => head,
         };
         prove_pins(&shelf, &log)?;
@@ -115,7 +82,8 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
         shelf.lock.hold_log(log);
     }
     if args.register {
-        let pins: Vec<(String, String)> = shelf
+        // Several references may mean one version.
+        let pins: BTreeSet<(String, String)> = shelf
             .lock
             .pins()
             .filter(|(_, pin)| pin.log_index.is_some())
@@ -124,6 +92,7 @@ pub fn run(args: LockArgs, context: &Context) -> Answer {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let operation = args.hand.operation(&shelf, &["use", &now.to_string()])?;
         let (hand, count) = (args.hand.hand(&operation), pins.len());
+        let pins: Vec<_> = pins.into_iter().collect();
         shelf.ask(|registry| async move { registry.register_use(&hand, pins).await })?;
         writeln!(out, "told the registry of {}", counted(count, "version"))?;
     }

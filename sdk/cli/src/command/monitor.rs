@@ -1,7 +1,7 @@
 use crate::{
     context::Context,
     failure::{Answer, Verdict},
-    log::{LogArgs, in_json, seen, tell_withheld},
+    log::{LogArgs, WholeArgs, by, in_json, seen},
     shelf::{Shelf, locked},
     terminal::plain,
 };
@@ -26,6 +26,8 @@ pub struct MonitorArgs {
     state: Option<PathBuf>,
     #[command(flatten)]
     log: LogArgs,
+    #[command(flatten)]
+    whole: WholeArgs,
 }
 
 pub fn run(args: MonitorArgs, context: &Context) -> Answer {
@@ -47,28 +49,31 @@ pub fn run(args: MonitorArgs, context: &Context) -> Answer {
     };
     let mut out = context.out();
     for entry in &entries {
-        let LogEntry { index, principal, event, standard, version, about, reason, .. } = entry;
+        let LogEntry { index, event, standard, version, about, reason, .. } = entry;
         if args.json {
             writeln!(out, "{}", in_json(entry))?;
             continue;
         }
+        // Texts of others come one to a line, so that none passes for an entry.
+        let by = by(entry);
+        let [event, standard, version, about] = [event, standard, version, about].map(|text| plain(text));
         match standard.is_empty() {
-            true => writeln!(out, "{index:>6}  {event:10}  {about}  by {principal}")?,
-            false => writeln!(out, "{index:>6}  {event:10}  {standard} {version}  by {principal}")?,
+            true => writeln!(out, "{index:>6}  {event:10}  {about}  by {by}")?,
+            false => writeln!(out, "{index:>6}  {event:10}  {standard} {version}  by {by}")?,
         }
         if !reason.is_empty() {
             writeln!(out, "        why: {}", plain(reason))?;
         }
     }
     out.flush()?;
-    // Only what was told is remembered.
-    if let Some(state) = &mut state {
+    context.say(&format!("{} entries are what the log signed", head.checkpoint.size));
+    let verdict = args.whole.tell(&withheld, head.checkpoint.size, context);
+    // Only what was told, and was all that was asked for, is remembered.
+    if let Some(state) = state.as_mut().filter(|_| verdict == Verdict::Conforms) {
         state.hold_log(head.clone());
         state.write().map_err(locked)?;
     }
-    context.say(&format!("{} entries are what the log signed", head.checkpoint.size));
-    tell_withheld(withheld, context);
-    Ok(Verdict::Conforms)
+    Ok(verdict)
 }
 
 /// An entry that cannot be read concerns everyone. A role concerns those under whom it is held, and those it is held over.
