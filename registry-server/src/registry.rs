@@ -32,7 +32,7 @@ pub use desk::{DeskError, Impact, Move, Offer, Standing};
 use facts::Fresh;
 use guiju_compat::{Budget, Verdict, compare};
 use guiju_model::{
-    Bundle, BundleError, Catalog, CommitteeChange, Content, Date, Dates, Digest, Kind, Manifest, Metadata,
+    Bundle, BundleError, Catalog, CommitteeChange, Content, Date, Dates, Digest, Ending, Kind, Manifest, Metadata,
     MetadataError, Namespace, Package, Reading, Reference, ResolveError, SearchHit, Selector, Severity, StandardId,
     StandardInfo, Status, Term, TermError, Text, VersionInfo, Words, resolve,
 };
@@ -337,6 +337,9 @@ pub struct Opened {
     /// Entries the view took in.
     pub entries_applied: u64,
 }
+
+/// What judges records, and that its version is deprecated or withdrawn.
+pub type Judging = (Arc<Validator>, Option<Ending>);
 
 impl Registry {
     /// Opens the view beside a log and brings it up to date, or begins it anew on any doubt.
@@ -925,18 +928,20 @@ impl Registry {
     }
 
     /// The same as `validator` where nothing need be read or compiled for it.
-    pub fn validator_held(&self, reference: &Reference) -> Result<Option<Arc<Validator>>, AskError> {
-        Ok(self.held(reference)?.and_then(|info| self.compiled.get(&info.digest)))
+    pub fn validator_held(&self, reference: &Reference) -> Result<Option<Judging>, AskError> {
+        let held = |info: VersionInfo| Some((self.compiled.get(&info.digest)?, info.ending()));
+        Ok(self.held(reference)?.and_then(held))
     }
 
     /// The compiled standard that a reference means, compiled once.
-    pub fn validator(&self, reference: &Reference) -> Result<Arc<Validator>, AskError> {
+    pub fn validator(&self, reference: &Reference) -> Result<Judging, AskError> {
         let info = self.resolve(reference)?;
         NotCheckable::refuse(&info.standard, info.kind)?;
-        if let Some(validator) = self.compiled.get(&info.digest) {
-            return Ok(validator);
-        }
-        Ok(self.compiled.of(&Bundle::gather(self.load(&info.digest, false)?, self)?)?)
+        let validator = match self.compiled.get(&info.digest) {
+            Some(validator) => validator,
+            None => self.compiled.of(&Bundle::gather(self.load(&info.digest, false)?, self)?)?,
+        };
+        Ok((validator, info.ending()))
     }
 
     fn manifest(&self, digest: &Digest) -> Result<Manifest, StoreError> {
@@ -993,6 +998,12 @@ impl Catalog for Registry {
     fn near(&self, standard: &StandardId) -> Vec<StandardId> {
         self.view().near(standard).unwrap_or_default()
     }
+
+    fn withdrawn(&self, standard: &StandardId) -> Option<String> {
+        let view = self.view();
+        let (highest, ..) = view.versions(standard).ok()?.into_iter().max_by(|(a, ..), (b, ..)| a.cmp(b))?;
+        view.version(standard, &highest).ok()?.map(|info| info.successor)
+    }
 }
 
 /// As much of the catalog as a caller may see: what it publishes can refer to nothing else.
@@ -1016,6 +1027,10 @@ impl Catalog for Seen<'_> {
     fn near(&self, standard: &StandardId) -> Vec<StandardId> {
         let near = self.registry.near(standard).into_iter();
         near.filter(|near| self.caller.may_see(near.namespace())).collect()
+    }
+
+    fn withdrawn(&self, standard: &StandardId) -> Option<String> {
+        self.registry.withdrawn(standard).filter(|_| self.caller.may_see(standard.namespace()))
     }
 }
 

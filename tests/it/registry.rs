@@ -140,7 +140,7 @@ fn references_are_resolved_and_dependents_are_known() {
     let why =
         "records cannot be checked against `bj.common/types`: data elements are definitions; name the record standard";
     assert_eq!(error, why);
-    let validator = registry.validator(&"bj.population/person".parse().unwrap()).unwrap();
+    let (validator, _) = registry.validator(&"bj.population/person".parse().unwrap()).unwrap();
     let report = validator.check(r#"{"name":"abcd"}"#.as_bytes(), &Default::default());
     assert_eq!((report.errors, report.findings[0].rule.as_str()), (1, "bj.common/types@1.0.0#/$defs/Name/maxLength"));
 }
@@ -153,7 +153,7 @@ fn what_a_digest_does_not_cover_changes_no_verdict() {
     let mut submission = submission("bj.population/person", "1.0.0", schema);
     submission.metadata_toml += "[reading]\nformats_asserted = false\n";
     registry.publish(&Caller::open(), submission).unwrap();
-    let validator = registry.validator(&"bj.population/person".parse().unwrap()).unwrap();
+    let (validator, _) = registry.validator(&"bj.population/person".parse().unwrap()).unwrap();
     let report = validator.check(br#"{"born":"2026-02-30"}"#, &Default::default());
     assert_eq!(report.findings[0].code, "date-impossible");
 }

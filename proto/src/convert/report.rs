@@ -2,7 +2,7 @@
 
 use super::{ConvertError, parsed, required, word, words};
 use crate::conformance::{self as wire, finding::Place as WirePlace};
-use guiju_model::{Date, Dimension, Finding, Place, Report, Severity, Text, Unlisted};
+use guiju_model::{Date, Dimension, Ending, Finding, Place, Report, Severity, Text, Unlisted};
 
 words!(wire::Severity, Severity, { Error, Warning, Info });
 words!(wire::Dimension, Dimension, { Normativity, Completeness, Accuracy, Consistency, Timeliness, Accessibility });
@@ -12,6 +12,31 @@ pub fn reference_date(options: &wire::CheckOptions) -> Result<Option<Date>, Conv
     match options.reference_date.as_str() {
         "" => Ok(None),
         text => parsed("options.reference_date", text).map(Some),
+    }
+}
+
+impl From<Ending> for wire::Ending {
+    fn from(Ending { standard, version, status, until, successor }: Ending) -> Self {
+        let effective_to = until.map_or(String::new(), |day| day.to_string());
+        let [standard, version, status] = [standard.to_string(), version.to_string(), status.to_string()];
+        Self { standard, version, status, effective_to, successor }
+    }
+}
+
+impl TryFrom<wire::Ending> for Ending {
+    type Error = ConvertError;
+
+    fn try_from(ending: wire::Ending) -> Result<Self, ConvertError> {
+        Ok(Self {
+            standard: parsed("ending.standard", &ending.standard)?,
+            version: parsed("ending.version", &ending.version)?,
+            status: parsed("ending.status", &ending.status)?,
+            until: match ending.effective_to.as_str() {
+                "" => None,
+                day => Some(parsed("ending.effective_to", day)?),
+            },
+            successor: ending.successor,
+        })
     }
 }
 

@@ -30,18 +30,19 @@ impl Conformance for Service {
             true => self.registry.validator_held(&reference).map_err(Refusal::from)?,
             false => None,
         };
-        let report: Report = match held {
-            Some(validator) => validator.check(&record, &options),
+        let (report, ending): (Report, _) = match held {
+            Some((validator, ending)) => (validator.check(&record, &options), ending),
             None => {
                 let check = move |registry: &Registry| {
-                    registry.validator(&reference).map(|validator| validator.check(&record, &options))
+                    let (validator, ending) = registry.validator(&reference)?;
+                    Ok((validator.check(&record, &options), ending))
                 };
                 self.ask_as(caller, check).await?
             }
         };
         let is_good = report.conforms();
         self.metrics.checked([is_good.into(), (!is_good).into()], [report.errors, report.warnings, report.infos]);
-        Ok(Response::new(wire::CheckResponse { report: Some(report.into()) }))
+        Ok(Response::new(wire::CheckResponse { report: Some(report.into()), ending: ending.map(Into::into) }))
     }
 
     type CheckStreamStream = Answers<wire::CheckStreamResponse>;
@@ -60,13 +61,14 @@ impl Conformance for Service {
         // For who may check alone: others would take it away from them.
         let place = self.place(&self.check_streams, &deed, "check_streams_max")?;
         let let_go = self.let_go(caller.clone());
-        let validator = self.ask_as(caller, move |registry| registry.validator(&reference)).await?;
+        let (validator, ending) = self.ask_as(caller, move |registry| registry.validator(&reference)).await?;
         let promise = match header.with_receipt {
             true => Some(self.promise(&validator).await?),
             false => None,
         };
         let task = stream::Task {
             validator,
+            ending,
             promise,
             read,
             failing_only: header.failing_only,

@@ -176,7 +176,8 @@ impl Held {
         }
         let edge = Edge::kept(size, hashes)?;
         let is_of_it = size < checkpoint.size || (size == checkpoint.size && edge.root() == checkpoint.root);
-        let (log, walk) = (HeldLog { keys: KeyHistory::remembered(first, later)?, checkpoint }, Walk { edge, taken, own });
+        let (log, walk) =
+            (HeldLog { keys: KeyHistory::remembered(first, later)?, checkpoint }, Walk { edge, taken, own });
         is_of_it.then_some(Self { log, walk })
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 use clap::ValueEnum;
 use guiju::receipt::Counts;
-use guiju_model::{Digest, Finding, Report, Severity, StandardId, Unlisted};
+use guiju_model::{Digest, Ending, Finding, Report, Severity, StandardId, Unlisted};
 use semver::Version;
 use std::{borrow::Cow, collections::BTreeMap, io};
 
@@ -77,6 +77,9 @@ pub trait Output {
     fn close(&mut self, subject: &Subject, tally: &Tally) -> io::Result<()>;
     /// An input that could not be judged, or not to its end. It has been said on standard error too.
     fn failed(&mut self, file: &str, failure: &Failure) -> io::Result<()>;
+    /// That a standard that is checked against is deprecated or withdrawn: once, before the first input under it. It changes no count, and
+    /// has been said on standard error too.
+    fn ended(&mut self, ending: &Ending) -> io::Result<()>;
     fn finish(&mut self, total: &Tally) -> io::Result<()>;
 }
 

@@ -8,16 +8,20 @@
 //! - What was proved to be in a log keeps its place there, or the command fails.
 //! - What comes back is verified: each file against its manifest, each manifest against the digest that names it.
 
-use crate::{carried, connection, context::Context, embedded, failure::Failure};
-use guiju::{Cache, Changed, CompileError, Lock, LockError, LoggedVersion, Pin, Registry, RegistryError};
+use crate::{carried, connection, context::Context, embedded, failure::Failure, terminal::plain};
+use guiju::{Cache, Changed, CompileError, Lock, LockError, Pin, Registry, RegistryError};
 use guiju_model::{
-    Bundle, BundleError, Catalog, Content, Date, Digest, Kind, Manifest, Metadata, Namespace, Principal, Reference,
-    Resolution, ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, Term, VersionInfo,
+    Bundle, BundleError, Catalog, Content, Date, Digest, Ending, Kind, Manifest, Metadata, Namespace, Principal,
+    Reference, Resolution, ResolveError, SearchHit, Selector, Severity, StandardId, StandardInfo, Status, VersionInfo,
     resolve,
 };
 use guiju_validator::near::nearest;
 use semver::Version;
-use std::{cell::OnceCell, future::Future};
+use std::{
+    cell::{Cell, OnceCell},
+    future::Future,
+    time::SystemTime,
+};
 use tokio::runtime::Runtime;
 
 pub struct Shelf<'c> {
@@ -25,6 +29,8 @@ pub struct Shelf<'c> {
     pub lock: Lock,
     cache: Cache,
     online: OnceCell<Online>,
+    /// Whether the registry was asked and gave no answer.
+    is_silent: Cell<bool>,
 }
 
 /// A registry, connected when it is first needed.
@@ -78,6 +84,14 @@ pub struct Pinned {
     pub is_new: bool,
     /// What the registry says of the version; none where it was not asked, or has none of the standard.
     pub info: Option<VersionInfo>,
+}
+
+/// Whether a version may go on being used.
+pub enum Standing {
+    InUse,
+    Ended(Ending),
+    /// Nobody who could be asked has said.
+    Unknown,
 }
 
 /// Of a standard that the program knows and the registry that was asked does not.
@@ -134,7 +148,7 @@ impl<'c> Shelf<'c> {
             Some(folder) => Cache::at(folder),
             None => Cache::of_user(),
         };
-        Ok(Self { context, lock, cache, online: OnceCell::new() })
+        Ok(Self { context, lock, cache, online: OnceCell::new(), is_silent: Cell::new(false) })
     }
 
     /// The registry that is to be asked, if any: `--offline` says none.
@@ -179,6 +193,19 @@ impl<'c> Shelf<'c> {
     /// Who asks, as the registry knows them.
     pub fn who(&self) -> Result<Principal, Failure> {
         self.ask(|registry| async move { Ok(registry.who_am_i().await?.principal) })
+    }
+
+    /// The id of an operation: the same deed by the same hand is the same operation, from wherever it is sent, and nobody else can work out
+    /// its id.
+    pub fn operation(&self, what: &str, deed: &str) -> Result<String, Failure> {
+        let secret = connection::options(self.context)?.unguessed().map_or(String::new(), |secret| secret.to_string());
+        Ok(format!("{what}-{}", &Digest::of(format!("{secret}\n{deed}").as_bytes()).hex()[..48]))
+    }
+
+    /// The same, of a deed that may be done again: each time is an operation of its own.
+    pub fn fresh_operation(&self, what: &str) -> Result<String, Failure> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.operation(what, &format!("{:x} {:x}", now.as_nanos(), std::process::id()))
     }
 
     /// Waits for what an answer of the registry goes on to say.
@@ -344,6 +371,41 @@ impl<'c> Shelf<'c> {
         })
     }
 
+    /// What is known of a version's standing: as the registry says, if one is to be asked, or as it last said to anybody who uses this cache.
+    /// A registry that does not answer stops nothing that can go on without it.
+    pub fn standing(&self, resolution: &Resolution) -> Standing {
+        let remembered = || match self.cache.standing(&resolution.digest) {
+            None => Standing::Unknown,
+            Some((Status::Published, ..)) => Standing::InUse,
+            Some((status, until, successor)) => {
+                let Resolution { standard, version, .. } = resolution.clone();
+                Standing::Ended(Ending { standard, version, status, until, successor })
+            }
+        };
+        if self.url().is_none() || self.is_silent.get() {
+            return remembered();
+        }
+        match self.info(resolution) {
+            Ok(Some(info)) => {
+                self.remember(&info.digest, info.status, info.ending().as_ref());
+                info.ending().map_or(Standing::InUse, Standing::Ended)
+            }
+            Ok(None) => remembered(),
+            Err(_) => {
+                self.is_silent.set(true);
+                self.warn("the registry could not be asked whether what is pinned was deprecated or withdrawn; what it last said is told");
+                remembered()
+            }
+        }
+    }
+
+    /// Remembers what the registry says of a version, or its log, for when it is not asked.
+    pub fn remember(&self, digest: &Digest, status: Status, ending: Option<&Ending>) {
+        let (until, successor) = ending.map_or((None, ""), |ending| (ending.until, ending.successor.as_str()));
+        // What is not remembered is asked again.
+        let _ = self.cache.put_standing(digest, status, until, successor);
+    }
+
     /// The one version, from the cache, the program, or the registry. Whether it had to be fetched.
     pub fn exactly(&self, resolution: &Resolution) -> Result<(Bundle, bool), Failure> {
         let found = self.by_digest(resolution)?;
@@ -479,7 +541,10 @@ impl<'c> Shelf<'c> {
         let resolution = Resolution { standard, version, digest: bundle.digest() };
         self.lock.agree(reference, &resolution).map_err(locked)?;
         let log_index = match &info {
-            Some(info) => Some(info.log_index),
+            Some(info) => {
+                self.remember(&info.digest, info.status, info.ending().as_ref());
+                Some(info.log_index)
+            }
             // Nobody was asked: what was proved of this very version stays so, and no other takes its place.
             None => match self.lock.get(reference) {
                 Some(Pin { resolution: held, log_index: Some(index), .. }) if *held != resolution => {
@@ -500,28 +565,6 @@ impl<'c> Shelf<'c> {
     }
 }
 
-/// In words, that a version should not be used any more, or not for long; none where it may be.
-pub fn ending(info: &VersionInfo) -> Option<String> {
-    let VersionInfo { standard, version, status, successor, term, .. } = info;
-    in_words(standard, version, *status, term, successor)
-}
-
-/// The same, as the log says it.
-pub fn ended(known: &LoggedVersion) -> Option<String> {
-    let LoggedVersion { standard, version, status, term, successor, .. } = known;
-    in_words(standard, version, *status, term, successor)
-}
-
-fn in_words(standard: &StandardId, version: &Version, status: Status, term: &Term, successor: &str) -> Option<String> {
-    let until = term.to.map_or(String::new(), |day| format!(", in effect until the day before {day}"));
-    let instead = if successor.is_empty() { String::new() } else { format!("; use {successor} instead") };
-    match status {
-        Status::Deprecated => Some(format!("`{standard}` {version} is deprecated{until}{instead}")),
-        Status::Withdrawn => Some(format!("`{standard}` {version} is withdrawn{instead}")),
-        _ => None,
-    }
-}
-
 fn verified(bundle: Bundle) -> Result<Bundle, Failure> {
     let bundle = Bundle::verify(bundle.digest(), bundle.into_contents());
     bundle.map_err(|error| Failure::new(error.to_string()).hint("empty the cache folder, and fetch again"))
@@ -534,14 +577,23 @@ pub fn locked(error: LockError) -> Failure {
 /// What a registry answered, in the house form: the first sentence is what happened, what follows is what to do.
 pub fn refused(error: RegistryError) -> Failure {
     let places = error.places();
-    places.into_iter().fold(said(&error.to_string()), Failure::at)
+    places.iter().fold(said(&error.to_string()), |failure, place| lines(place).fold(failure, Failure::at))
 }
 
 fn said(text: &str) -> Failure {
-    match text.split_once("; ") {
-        Some((what, hint)) => Failure::new(what).hint(hint),
-        None => Failure::new(text),
+    let (what, hint) = text.split_once("; ").map_or((text, None), |(what, hint)| (what, Some(hint)));
+    let mut lines = lines(what);
+    let first = lines.next().unwrap_or_default();
+    let failure = lines.fold(Failure::new(first), Failure::at);
+    match hint {
+        Some(hint) => failure.hint(plain(hint)),
+        None => failure,
     }
+}
+
+/// What may come of others: each line by itself, so that none passes for one of ours.
+fn lines(text: &str) -> impl Iterator<Item = String> {
+    text.lines().map(|line| plain(line.trim_start()).into_owned())
 }
 
 /// Faults of a schema that are told; a schema may have thousands.
@@ -571,6 +623,7 @@ fn unresolved(error: ResolveError) -> Failure {
                 }
             }
         }
+        error @ ResolveError::AllWithdrawn { .. } => said(&error.to_string()),
         ResolveError::UnknownVersion { reference, versions } => {
             let versions: Vec<String> = versions.iter().map(Version::to_string).collect();
             let (standard, selector) = (reference.standard(), reference.selector());

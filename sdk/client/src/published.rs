@@ -8,7 +8,7 @@
 //! these is about them.
 
 use crate::LogEntry;
-use guiju_model::{Date, Dates, Digest, Reference, StandardId, Status, Term, in_force};
+use guiju_model::{Date, Dates, Digest, Ending, Reference, StandardId, Status, Term, in_force};
 use semver::Version;
 use std::collections::BTreeMap;
 
@@ -26,6 +26,14 @@ pub struct LoggedVersion {
     pub term: Term,
     /// What to use instead; empty where nothing was named.
     pub successor: String,
+}
+
+impl LoggedVersion {
+    /// That it should not be used any more, or not for long, as the log says; none where it may be.
+    pub fn ending(&self) -> Option<Ending> {
+        let Self { standard, version, status, term, successor, .. } = self;
+        Ending::of(standard, version, *status, term, successor)
+    }
 }
 
 /// What is known of the versions of standards, entry by entry.

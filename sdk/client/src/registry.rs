@@ -204,6 +204,15 @@ pub struct ConnectOptions {
     pub staleness_max: Option<Duration>,
 }
 
+impl ConnectOptions {
+    /// What nobody else can guess and stays the same with the credentials, to be put into operation ids that are made of what is done: an id
+    /// belongs to who uses it first, so one that others can work out could be taken away. None without credentials.
+    pub fn unguessed(&self) -> Option<Digest> {
+        let key = |(_, key): &(_, Vec<u8>)| Digest::of(&[b"guiju operations\n", key.as_slice()].concat());
+        self.token.as_ref().map(Token::mark).or_else(|| self.identity_pem.as_ref().map(key))
+    }
+}
+
 /// Under what a version is published, beside its content.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terms<'t> {
@@ -360,7 +369,9 @@ impl Registry {
     /// Fetches, verifies and compiles what a reference means now.
     pub async fn standard(&self, reference: &str) -> Result<Standard, RegistryError> {
         let bundle = self.bundle(&reference.parse()?).await?;
-        Ok(Standard::compile(&bundle)?)
+        let exact = Reference::new(bundle.root().manifest.standard.clone(), Selector::Digest(bundle.digest()));
+        let ending = self.resolve(&exact).await?.ending();
+        Ok(Standard::compile(&bundle)?.that_ends(ending))
     }
 
     /// The highest version that a reference admits, as the registry says: that it was published under that name the log proves, and that

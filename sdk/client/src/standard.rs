@@ -1,6 +1,6 @@
 //! A standard at hand: compiled once, checking any number of records.
 
-use guiju_model::{Bundle, Digest, Report, StandardId};
+use guiju_model::{Bundle, Digest, Ending, Report, StandardId};
 use guiju_validator::{CheckOptions, CompileError, CompileOptions, NotCheckable, Validator};
 use semver::Version;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub struct Standard {
     validator: Arc<Validator>,
     options: CheckOptions,
+    ending: Option<Arc<Ending>>,
 }
 
 impl Standard {
@@ -20,7 +21,7 @@ impl Standard {
     }
 
     pub fn new(validator: Validator) -> Self {
-        Self { validator: Arc::new(validator), options: CheckOptions::default() }
+        Self { validator: Arc::new(validator), options: CheckOptions::default(), ending: None }
     }
 
     /// The same standard, checking under other options.
@@ -39,6 +40,19 @@ impl Standard {
 
     pub fn digest(&self) -> Digest {
         self.validator.digest()
+    }
+
+    /// That the version is deprecated or withdrawn, with what to use instead, as the registry said when the standard was fetched. It changes
+    /// no verdict.
+    pub fn ending(&self) -> Option<&Ending> {
+        self.ending.as_deref()
+    }
+
+    /// The same standard, of which that was said.
+    #[cfg(feature = "registry")]
+    pub(crate) fn that_ends(mut self, ending: Option<Ending>) -> Self {
+        self.ending = ending.map(Arc::new);
+        self
     }
 
     pub fn validator(&self) -> &Validator {

@@ -5,7 +5,7 @@ use crate::{
     readers::Encoding,
     receipt::{Counts, Receipt, ReceiptError},
 };
-use guiju_model::{Date, Finding, Reference, Report};
+use guiju_model::{Date, Ending, Finding, Reference, Report};
 use guiju_proto::{
     conformance::{
         self as wire, CheckOptions, CheckStreamHeader, CheckStreamRequest, Format, Progress,
@@ -50,10 +50,13 @@ pub struct StreamCheck {
     pub counts: Counts,
     /// The note that the registry has signed, where it was asked for one.
     pub receipt: Option<String>,
+    /// That the version that judged is deprecated or withdrawn.
+    pub ending: Option<Ending>,
 }
 
 impl StreamCheck {
-    /// What the receipt says, where it is signed by that key: that of the registry's log, as `guiju.lock` holds it.
+    /// What the receipt says, where it is signed by that key: the current one of the registry's log, as `guiju.lock` holds it. One that is
+    /// kept is for [`Receipt::verified_by_log`], which goes on knowing it when the log has another key.
     pub fn verified(&self, key: &VerifierKey) -> Option<Result<Receipt, ReceiptError>> {
         self.receipt.as_ref().map(|note| Receipt::verified(note.as_bytes(), key))
     }
@@ -119,6 +122,9 @@ impl Registry {
         let mut found = StreamCheck::default();
         let mut is_whole = false;
         while let Some(answer) = answers.message().await? {
+            if let Some(ending) = answer.ending {
+                found.ending = Some(ending.try_into()?);
+            }
             if !answer.receipt.is_empty() {
                 found.receipt = Some(answer.receipt);
             }

@@ -1,8 +1,9 @@
 //! What a registry tells of what it holds, without the files.
 
-use crate::{Dependency, Digest, Kind, MatchedIn, StandardId, Status, Term};
+use crate::{Date, Dependency, Digest, Kind, MatchedIn, StandardId, Status, Term};
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A published version without its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,52 @@ pub struct VersionInfo {
     pub term: Term,
     /// Under which it was published though something could not be decided.
     pub waiver: Option<Waiver>,
+}
+
+impl VersionInfo {
+    /// That it should not be used any more, or not for long; none where it may be.
+    pub fn ending(&self) -> Option<Ending> {
+        let Self { standard, version, status, successor, term, .. } = self;
+        Ending::of(standard, version, *status, term, successor)
+    }
+}
+
+/// That a version is deprecated or withdrawn. In words where it is displayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    pub standard: StandardId,
+    pub version: Version,
+    /// Deprecated or withdrawn.
+    pub status: Status,
+    /// Of what is deprecated: the first day on which it is not in effect, where one was named.
+    pub until: Option<Date>,
+    /// What to use instead; empty where nothing was named.
+    pub successor: String,
+}
+
+impl Ending {
+    /// Of a version with that status, if that is its end.
+    pub fn of(standard: &StandardId, version: &Version, status: Status, term: &Term, successor: &str) -> Option<Self> {
+        matches!(status, Status::Deprecated | Status::Withdrawn).then(|| Self {
+            standard: standard.clone(),
+            version: version.clone(),
+            status,
+            until: term.to.filter(|_| status == Status::Deprecated),
+            successor: successor.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { standard, version, status, until, successor } = self;
+        write!(f, "`{standard}` {version} is {status}")?;
+        until.map_or(Ok(()), |day| write!(f, ", in effect until the day before {day}"))?;
+        match successor.as_str() {
+            "" => Ok(()),
+            successor => write!(f, "; use {successor} instead"),
+        }
+    }
 }
 
 /// What could not be decided of a version and was taken to break nobody, on somebody's word.

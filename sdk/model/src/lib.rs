@@ -34,7 +34,7 @@ pub use date::{Date, DateError};
 pub use digest::{Digest, DigestError, Digesting};
 pub use finding::{Finding, Place, Report, Text, Unlisted};
 pub use id::{IdError, Name, Namespace, StandardId};
-pub use info::{SearchHit, StandardInfo, VersionInfo, Waiver};
+pub use info::{Ending, SearchHit, StandardInfo, VersionInfo, Waiver};
 pub use json::{JsonError, read_json};
 pub use links::{Link, LinkError, links};
 pub use manifest::{Content, Dependency, FileError, Manifest, Package, contract_document, document_name};

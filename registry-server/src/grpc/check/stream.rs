@@ -22,7 +22,7 @@ use guiju::{
     readers::{self, ReadError, ReadOptions, Told},
     receipt::{Counts, Receipt},
 };
-use guiju_model::{Date, Digesting, Finding, Report, Severity};
+use guiju_model::{Date, Digesting, Ending, Finding, Report, Severity};
 use guiju_proto::{
     conformance::{
         CheckStreamHeader, CheckStreamRequest, CheckStreamResponse, Progress, RecordReport,
@@ -57,6 +57,7 @@ const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// What a stream needs, from its beginning to its end.
 pub struct Task {
     pub validator: Arc<Validator>,
+    pub ending: Option<Ending>,
     /// Where a receipt is to be given.
     pub promise: Option<Promise>,
     pub read: ReadOptions,
@@ -85,7 +86,8 @@ impl Promise {
         let conforming = records - failing - unreadable;
         let counts = Counts { records, conforming, failing, unreadable, errors, warnings, infos };
         let receipt = Receipt::of(validator, self.seen.digest(), counts, false);
-        let receipt = Receipt { entry: self.entry, reference_date, ..receipt };
+        let log_size = self.sequencer.size().map_err(|error| Refusal::new(Reason::Internal, error))?;
+        let receipt = Receipt { entry: self.entry, reference_date, log_size: Some(log_size), ..receipt };
         let note = receipt.signed(&self.sequencer.keys().signing);
         Ok(note.map_err(|error| Refusal::new(Reason::Internal, error))?.to_string())
     }
@@ -244,10 +246,11 @@ impl Worker {
 
     fn end(&mut self) -> Result<(), Stop> {
         self.counts.is_final = true;
-        let Task { promise, validator, read, .. } = &mut self.task;
+        let Task { promise, validator, read, ending, .. } = &mut self.task;
         let receipt = promise.take().map(|promise| promise.kept(validator, &self.counts, read.check.reference_date));
         let (message, receipt) = (Some(Out::Progress(self.counts)), receipt.transpose()?.unwrap_or_default());
-        Ok(self.teller.tell_blocking(CheckStreamResponse { message, receipt }, &self.handle)?)
+        let ending = ending.take().map(Into::into);
+        Ok(self.teller.tell_blocking(CheckStreamResponse { message, receipt, ending }, &self.handle)?)
     }
 
     fn judge(&mut self, inbound: &mut Inbound) -> Result<(), Stop> {

@@ -6,7 +6,7 @@ use crate::{
     progress::Progress,
     receipt::{Promise, ReceiptArgs},
     rejects::Rejects,
-    shelf::{Shelf, not_compiled},
+    shelf::{Shelf, Standing, not_compiled},
     sides,
     telling::Telling,
 };
@@ -15,7 +15,7 @@ use guiju::{
     readers::{self, Encoding, Format, ReadError, ReadOptions, Told},
     receipt::Counts,
 };
-use guiju_model::{BundleError, Date, Kind, Reference, Severity};
+use guiju_model::{Bundle, BundleError, Date, Ending, Kind, Manifest, Reference, Resolution, Severity};
 use guiju_validator::NotCheckable;
 use std::{
     collections::HashMap,
@@ -74,6 +74,9 @@ pub struct CheckArgs {
     /// Check against the version that governs records of this day, YYYY-MM-DD, whatever is pinned; needs a registry
     #[arg(long, value_name = "DATE", conflicts_with = "schema")]
     as_of: Option<Date>,
+    /// Fail, with exit code 1, where what is checked against is deprecated or withdrawn, and with 2 where nobody who can be asked has said
+    #[arg(long, conflicts_with = "schema")]
+    deny_deprecated: bool,
     /// Show the offending values; reports travel further than data may, so they are left out otherwise
     #[arg(long)]
     values: bool,
@@ -97,6 +100,10 @@ struct Bench<'c> {
     schema_path: Option<PathBuf>,
     as_of: Option<Date>,
     promise: Option<Promise>,
+    /// Of what was compiled and is deprecated or withdrawn, what was not told yet.
+    endings: Vec<Ending>,
+    denies_ended: bool,
+    has_ended: bool,
     compiled: HashMap<Reference, Rc<Validator>>,
 }
 
@@ -115,6 +122,9 @@ pub fn run(args: CheckArgs, context: &Context) -> Answer {
         schema_path: args.schema.clone(),
         as_of: args.as_of,
         promise,
+        endings: Vec::new(),
+        denies_ended: args.deny_deprecated,
+        has_ended: false,
         compiled: HashMap::new(),
     };
     let progress = Progress::default();
@@ -135,6 +145,7 @@ pub fn run(args: CheckArgs, context: &Context) -> Answer {
             }
         }
     }
+    bench.tell_endings(&mut *output)?;
     output.finish(&total)?;
     let judged_by = jobs.first().and_then(|job| bench.compiled.get_key_value(job.standard.as_ref()?));
     if let Some((promise, (reference, validator))) = bench.promise.as_ref().zip(judged_by)
@@ -145,6 +156,7 @@ pub fn run(args: CheckArgs, context: &Context) -> Answer {
     Ok(match &total {
         Tally { failures: 1.., .. } => Verdict::NotJudged,
         Tally { counts: Counts { errors: 1.., .. }, .. } => Verdict::DoesNot,
+        _ if bench.denies_ended && bench.has_ended => Verdict::DoesNot,
         _ => Verdict::Conforms,
     })
 }
@@ -196,12 +208,36 @@ impl Bench<'_> {
             None => self.shelf.bundle(reference)?,
         };
         let manifest = &bundle.root().manifest;
+        self.look_at_standing(&bundle)?;
         NotCheckable::refuse(&manifest.standard, manifest.kind).map_err(|error| Failure::new(error.to_string()))?;
         let validator =
             Validator::compile(&bundle, &CompileOptions::default()).map_err(|error| not_compiled(&error))?;
         let validator = Rc::new(validator);
         self.compiled.insert(reference.clone(), validator.clone());
         Ok(validator)
+    }
+
+    /// Whether what is checked against is to be used no more. Of a record of the past another version may be right (`--as-of`), so that says
+    /// nothing of its standing.
+    fn look_at_standing(&mut self, bundle: &Bundle) -> Result<(), Failure> {
+        let Manifest { standard, version, .. } = &bundle.root().manifest;
+        if self.as_of.is_some() {
+            return Ok(());
+        }
+        let resolution = Resolution { standard: standard.clone(), version: version.clone(), digest: bundle.digest() };
+        match self.shelf.standing(&resolution) {
+            Standing::Ended(ending) => {
+                self.shelf.warn(&ending.to_string());
+                self.has_ended = true;
+                self.endings.push(ending);
+                Ok(())
+            }
+            Standing::Unknown if self.denies_ended => Err(Failure::new(format!(
+                "whether `{standard}` {version} is deprecated or withdrawn is not known, and --deny-deprecated asks for it"
+            ))
+            .hint("run `guiju lock` where the registry can be reached, or name the registry with --registry URL")),
+            Standing::InUse | Standing::Unknown => Ok(()),
+        }
     }
 
     /// Reads a data set that the records refer to. What it is worth by itself is for a check of its own to say.
@@ -250,6 +286,10 @@ impl Bench<'_> {
         }
     }
 
+    fn tell_endings(&mut self, output: &mut dyn Output) -> io::Result<()> {
+        self.endings.drain(..).try_for_each(|ending| output.ended(&ending))
+    }
+
     /// Checks one input and tells of it. What was told of an input that breaks off in the middle is counted all the same.
     #[allow(clippy::too_many_arguments)] // each is a different thing, and no two belong together
     fn judge(
@@ -263,6 +303,7 @@ impl Bench<'_> {
         context: &Context,
     ) -> Result<(), Failure> {
         let validator = self.validator(job)?;
+        self.tell_endings(output)?;
         let subject = Subject {
             file: job.name.clone(),
             against: match &self.schema_path {

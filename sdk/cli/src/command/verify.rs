@@ -1,9 +1,9 @@
 use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
-    log::{LogArgs, believed, prove, versions_of},
+    log::{LogArgs, WholeArgs, believed, prove, versions_of},
     receipt,
-    shelf::{Shelf, ended},
+    shelf::{Shelf, Standing},
 };
 use guiju::{HeldLog, LoggedVersion, LoggedVersions, Pin, prove_pin_offline, tlog::VerifierKey};
 use guiju_model::{Date, Reference, Resolution, Selector, Severity, Status};
@@ -18,6 +18,8 @@ checkpoint that must follow from the lock's, with --offline against the lock's o
 pub struct VerifyArgs {
     #[command(flatten)]
     log: LogArgs,
+    #[command(flatten)]
+    whole: WholeArgs,
     /// Verify this receipt of a check instead
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
@@ -49,6 +51,10 @@ pub fn run(args: VerifyArgs, context: &Context) -> Answer {
             .hint("run `guiju lock` to pin what the project uses"));
     }
     let is_online = shelf.url().is_some();
+    if args.whole.is_asked() && !is_online {
+        return Err(Failure::new("--whole-log reads the registry's log, and no registry is to be asked")
+            .hint("name one with --registry URL, and leave out --offline"));
+    }
     let log = match (is_online, shelf.lock.log()) {
         (true, _) => match believed(&shelf, &args.log.demands()?)? {
             Ok(log) => Some(log),
@@ -69,9 +75,13 @@ pub fn run(args: VerifyArgs, context: &Context) -> Answer {
         ));
     }
     // What became of the versions since they were published is in the log, too: no answer is taken for it.
+    let mut whole = Verdict::Conforms;
     let versions = match log.as_ref().filter(|_| is_online) {
-        Some(log) => match versions_of(&shelf, log, pins.iter().map(|(_, pin)| &pin.resolution.standard), context)? {
-            Ok(versions) => Some(versions),
+        Some(log) => match versions_of(&shelf, log, pins.iter().map(|(_, pin)| &pin.resolution.standard))? {
+            Ok((versions, withheld)) => {
+                whole = args.whole.tell(&withheld, log.checkpoint.size, context);
+                Some(versions)
+            }
             Err(failure) => {
                 failure.print(context.paint_error);
                 return Ok(Verdict::DoesNot);
@@ -96,7 +106,7 @@ pub fn run(args: VerifyArgs, context: &Context) -> Answer {
         writeln!(out, "log {} with {} entries, root {}", checkpoint.origin, checkpoint.size, checkpoint.root)?;
     }
     out.flush()?;
-    Ok(verdict)
+    Ok(if whole == Verdict::Conforms { verdict } else { whole })
 }
 
 /// In words, what was proved of a pin or what is wrong with it.
@@ -122,11 +132,21 @@ fn judged(
             fault => return Ok(fault),
         },
     };
-    let Some(versions) = versions else { return Ok(Ok(how)) };
+    let Some(versions) = versions else {
+        if let Standing::Ended(ending) = shelf.standing(&pin.resolution) {
+            shelf.warn(&format!("{ending}; so the registry said when it was last asked"));
+        }
+        return Ok(Ok(how));
+    };
     // What is whole and was published can be used no more all the same.
     let Resolution { standard, version, digest } = &pin.resolution;
     let known = versions.get(standard, version).filter(|known| known.digest == *digest);
-    let Some((known, told)) = known.and_then(|known| Some((known, ended(known)?))) else { return Ok(Ok(how)) };
+    if let Some(known) = known {
+        shelf.remember(digest, known.status, known.ending().as_ref());
+    }
+    let Some((known, told)) = known.and_then(|known| Some((known, known.ending()?.to_string()))) else {
+        return Ok(Ok(how));
+    };
     let was_in_force = |day: &Date| {
         let exact = Reference::new(standard.clone(), Selector::Digest(*digest));
         versions.resolve_as_of(&exact, *day).is_some()

@@ -2,7 +2,7 @@
 
 use super::{Output, Seen, Style, Subject, Tally, field, line, said, text};
 use crate::{failure::Failure, terminal::plain};
-use guiju_model::{Place, Severity};
+use guiju_model::{Ending, Place, Severity};
 use std::io::{self, Write};
 
 pub struct Github<W> {
@@ -50,6 +50,10 @@ impl<W: Write> Output for Github<W> {
     fn failed(&mut self, file: &str, failure: &Failure) -> io::Result<()> {
         let Failure::Said { message, .. } = failure else { return Ok(()) };
         writeln!(self.out, "::error file={},title=not judged::{}", property(file), data(&plain(message)))
+    }
+
+    fn ended(&mut self, ending: &Ending) -> io::Result<()> {
+        writeln!(self.out, "::warning title=standard {}::{}", ending.status, data(&plain(&ending.to_string())))
     }
 
     fn finish(&mut self, total: &Tally) -> io::Result<()> {

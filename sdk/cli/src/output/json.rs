@@ -3,16 +3,17 @@
 use super::{Output, Seen, Subject, Tally};
 use crate::failure::Failure;
 use guiju::receipt::Counts;
-use guiju_model::{Finding, Place, Text, Unlisted};
+use guiju_model::{Ending, Finding, Place, Text, Unlisted};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
-/// One document: `{"files": [{…, "records": […], "counts": …}], "failures": […], "counts": …}`.
+/// One document: `{"files": [{…, "records": […], "counts": …}], "failures": […], "endings": […], "counts": …}`.
 pub struct Document<W> {
     out: W,
     files: u64,
     records: u64,
     failures: Vec<Value>,
+    endings: Vec<Value>,
 }
 
 /// A line for each record with findings, for each file, and for all.
@@ -22,7 +23,7 @@ pub struct Lines<W> {
 
 impl<W: Write> Document<W> {
     pub fn new(out: W) -> Self {
-        Self { out, files: 0, records: 0, failures: Vec::new() }
+        Self { out, files: 0, records: 0, failures: Vec::new(), endings: Vec::new() }
     }
 }
 
@@ -54,10 +55,17 @@ impl<W: Write> Output for Document<W> {
         Ok(())
     }
 
+    fn ended(&mut self, ending: &Ending) -> io::Result<()> {
+        self.endings.push(Value::Object(self::ending(ending)));
+        Ok(())
+    }
+
     fn finish(&mut self, total: &Tally) -> io::Result<()> {
         let lead = if self.files == 0 { "{\"files\": [" } else { "\n" };
         let failures = Value::Array(std::mem::take(&mut self.failures));
-        writeln!(self.out, "{lead}], \"failures\": {failures}, \"counts\": {}}}", counts(total))?;
+        let endings = Value::Array(std::mem::take(&mut self.endings));
+        let counts = counts(total);
+        writeln!(self.out, "{lead}], \"failures\": {failures}, \"endings\": {endings}, \"counts\": {counts}}}")?;
         self.out.flush()
     }
 }
@@ -100,6 +108,10 @@ impl<W: Write> Output for Lines<W> {
         }
     }
 
+    fn ended(&mut self, ending: &Ending) -> io::Result<()> {
+        self.line("ending", self::ending(ending))
+    }
+
     fn finish(&mut self, total: &Tally) -> io::Result<()> {
         self.line("total", Map::from_iter([("counts".into(), counts(total))]))?;
         self.out.flush()
@@ -117,6 +129,17 @@ fn named(subject: &Subject) -> Map<String, Value> {
         None => drop(members.insert("schema".into(), json!(against))),
     }
     members
+}
+
+fn ending(ending: &Ending) -> Map<String, Value> {
+    let Ending { standard, version, status, until, successor } = ending;
+    Map::from_iter([
+        ("standard".into(), json!(standard.to_string())),
+        ("version".into(), json!(version.to_string())),
+        ("status".into(), json!(status.as_str())),
+        ("effective_to".into(), json!(until.map_or(String::new(), |day| day.to_string()))),
+        ("successor".into(), json!(successor)),
+    ])
 }
 
 fn record(seen: &Seen<'_>) -> Map<String, Value> {

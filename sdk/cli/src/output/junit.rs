@@ -2,7 +2,7 @@
 
 use super::{Output, Seen, Style, Subject, Tally, field, place, said};
 use crate::{failure::Failure, terminal::plain};
-use guiju_model::Severity;
+use guiju_model::{Ending, Severity};
 use std::{
     collections::BTreeMap,
     io::{self, Write},
@@ -14,11 +14,12 @@ pub struct Junit<W> {
     begun: bool,
     /// What is shown of each code of the open file, up to the cap.
     cases: BTreeMap<String, Vec<String>>,
+    endings: Vec<Ending>,
 }
 
 impl<W: Write> Junit<W> {
     pub fn new(out: W, style: Style) -> Self {
-        Self { out, style, begun: false, cases: BTreeMap::new() }
+        Self { out, style, begun: false, cases: BTreeMap::new(), endings: Vec::new() }
     }
 
     fn begin(&mut self) -> io::Result<()> {
@@ -61,7 +62,13 @@ impl<W: Write> Output for Junit<W> {
     }
 
     fn close(&mut self, subject: &Subject, tally: &Tally) -> io::Result<()> {
-        let Subject { file, against, digest, .. } = subject;
+        let Subject { file, against, digest, standard } = subject;
+        let is_of = |ending: &&Ending| {
+            standard
+                .as_ref()
+                .is_some_and(|(standard, version)| (standard, version) == (&ending.standard, &ending.version))
+        };
+        let ended = self.endings.iter().find(is_of).map(|ending| plain(&ending.to_string()).into_owned());
         let (file, counts) = (plain(file), &tally.counts);
         let failures = tally.codes.values().filter(|(severity, _)| *severity == Severity::Error).count();
         let (suite, tests) = (xml(&file), tally.codes.len() + 1);
@@ -78,7 +85,7 @@ impl<W: Write> Output for Junit<W> {
             ("unreadable", counts.unreadable.to_string()),
         ];
         writeln!(self.out, "    <properties>")?;
-        for (name, value) in properties {
+        for (name, value) in properties.into_iter().chain(ended.map(|ended| ("standing", ended))) {
             writeln!(self.out, "      <property name=\"{name}\" value=\"{}\"/>", xml(&value))?;
         }
         writeln!(self.out, "    </properties>")?;
@@ -99,6 +106,11 @@ impl<W: Write> Output for Junit<W> {
             self.out,
             "    <testcase classname=\"{suite}\" name=\"could be judged\"><error type=\"not-judged\" message=\"{message}\">{more}</error></testcase>\n  </testsuite>"
         )
+    }
+
+    fn ended(&mut self, ending: &Ending) -> io::Result<()> {
+        self.endings.push(ending.clone());
+        Ok(())
     }
 
     fn finish(&mut self, _: &Tally) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::{Output, Seen, Style, Subject, Tally, said};
 use crate::{failure::Failure, terminal::plain};
-use guiju_model::{Finding, Place, Severity};
+use guiju_model::{Ending, Finding, Place, Severity};
 use guiju_validator::codes;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -86,11 +86,18 @@ impl<W: Write> Output for Sarif<W> {
         Ok(())
     }
 
+    fn ended(&mut self, ending: &Ending) -> io::Result<()> {
+        let id = json!({"id": format!("standard-{}", ending.status)});
+        let text = plain(&ending.to_string()).into_owned();
+        self.notifications.push(json!({"level": "warning", "descriptor": id, "message": {"text": text}}));
+        Ok(())
+    }
+
     fn finish(&mut self, total: &Tally) -> io::Result<()> {
         if self.results == 0 {
             self.begin()?;
         }
-        let done = self.notifications.is_empty();
+        let done = self.notifications.iter().all(|notification| notification["level"] != "error");
         let notifications = std::mem::take(&mut self.notifications);
         let invocation = json!([{"executionSuccessful": done, "toolExecutionNotifications": notifications}]);
         let driver = json!({

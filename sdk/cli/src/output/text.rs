@@ -6,7 +6,7 @@ use crate::{
     terminal::{Lang, plain},
 };
 use guiju::receipt::Counts;
-use guiju_model::{Finding, Severity};
+use guiju_model::{Ending, Finding, Severity};
 use std::{
     collections::BTreeMap,
     io::{self, Write},
@@ -112,6 +112,11 @@ impl<W: Write> Output for Text<W> {
 
     fn failed(&mut self, _: &str, _: &Failure) -> io::Result<()> {
         self.out.flush() // standard error says it; what was written before belongs before it
+    }
+
+    /// Standard error says it, and is read by the same person.
+    fn ended(&mut self, _: &Ending) -> io::Result<()> {
+        Ok(())
     }
 
     fn finish(&mut self, total: &Tally) -> io::Result<()> {
