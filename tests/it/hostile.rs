@@ -14,7 +14,7 @@ use guiju_proto::{
         ResolveRequest, ResolveResponse,
     },
 };
-use guiju_tlog::Hash;
+use guiju_tlog::{Hash, SigningKey};
 use http_body_util::{BodyExt, Full};
 use prost::{Message, bytes::Bytes};
 use std::{
@@ -423,4 +423,28 @@ async fn who_keeps_back_the_version_that_is_meant_is_found_out() {
     expect(&run(project, &url, &["withdraw", "bj.test/a@=2.0.0", "--why", "it was wrong"]), 0, &[]);
     fs::remove_file(project.join("guiju.lock")).expect("removed");
     expect(&run(project, &url, &["lock", "bj.test/a"]), 0, &["+ bj.test/a  1.0.0", "wrote"]);
+}
+
+/// A receipt says where a version stands in a log only where that was proved.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_names_another_place_in_the_log_gets_no_receipt() {
+    let server = Server::start();
+    publish(&server, &[("a", "1.0.0", 1), ("b", "1.0.0", 1)]).await;
+    let project = tempfile::tempdir().expect("a folder");
+    let project = project.path();
+    let key = SigningKey::from_seed("haidian.example", &[1; 32]).expect("a key");
+    fs::write(project.join("key"), key.secret_text()).expect("written");
+    fs::write(project.join("record.json"), "{}").expect("written");
+    let check = ["check", "--standard", "bj.test/b", "record.json", "--receipt", "receipt", "--receipt-key", "key"];
+    let elsewhere = |answer: &mut ResolveResponse| answer.version.as_mut().expect("a version").log_index = 0;
+    let liar = between(&server, [("Resolve", told(elsewhere))]).await;
+    expect(
+        &run(project, &liar, &check),
+        2,
+        &["no receipt is written: the registry has `bj.test/b` 1.0.0 as entry 0, and its log does not prove that"],
+    );
+    assert!(!project.join("receipt").exists());
+    expect(&run(project, &server.url(), &check), 0, &["wrote receipt"]);
+    let receipt = fs::read_to_string(project.join("receipt")).expect("a receipt");
+    assert!(receipt.contains("\nentry 1 guiju-log/"), "{receipt}");
 }

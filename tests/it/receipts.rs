@@ -2,8 +2,9 @@
 
 use crate::{
     grpc::{METADATA, SCHEMA, ask, conformance, published, refused, registry, streamed, submission},
+    mirror::{follow, has_followed},
     support::{Server, server_command},
-    verify::{expect, run},
+    verify::{expect, publish, run},
 };
 use guiju::{StreamOptions, StreamTold, receipt::Receipt, tlog::VerifierKey};
 use guiju_proto::{
@@ -85,7 +86,7 @@ async fn a_registry_signs_what_it_found_in_a_stream() {
         expect(
             &run(project, "", &verify),
             0,
-            &["ok    receipt  signed by ", "entry 0\n", &format!("reference-date {DAY}")],
+            &["ok    receipt  signed by ", "entry 0 guiju-log/", &format!("reference-date {DAY}")],
         );
         let own = key(&server).to_string();
         expect(&run(project, "", &[&verify[..], &["--receipt-signer", &own]].concat()), 0, &["ok    receipt"]);
@@ -285,4 +286,56 @@ async fn that_a_version_ended_is_told_with_every_verdict() {
     expect(&run(home.path(), &url, &[&["deprecate", reference][..], &why].concat()), 0, &[]);
     let words = "`bj.library/card` 1.0.0 is deprecated, in effect until the day before 2099-01-01";
     assert_eq!(told().await.as_deref(), Some(words));
+}
+
+/// A district that follows the city by a mirror of its own says what it checked by that log; the city holds it against its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_made_against_a_mirror_holds_at_the_city() {
+    let city = Server::start();
+    publish(&city, &[("a", 1), ("b", 1)]).await;
+    let mirror = follow(&city.url(), tempfile::tempdir().expect("a folder"), &["--upstream-namespaces", "bj.test"]);
+    has_followed(&mirror, 2).await;
+    let own = submission("1.0.0", SCHEMA);
+    registry(&mirror).await.publish(own).await.expect("published");
+    publish(&city, &[("c", 1)]).await;
+    has_followed(&mirror, 3).await;
+    let (here, there) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (district, office) = (here.path(), there.path());
+    let reference = "bj.test/c@=1.0.0";
+    fs::write(district.join("data"), "{\"x\":1}\n").expect("written");
+    let unlocked = by_command(district, &mirror.url(), reference, "data");
+    expect(&run(district, &mirror.url(), &["lock", reference]), 0, &["wrote"]);
+    let told = by_command(district, &mirror.url(), reference, "data");
+    assert_eq!((told.entry, &told.log), (Some(3), &Some(key(&mirror))), "the city has it as entry 2");
+    assert_eq!(unlocked, told, "what is not pinned is proved to be where the registry says");
+    let streamed =
+        receipt(&mirror, header(reference, Format::Ndjson), chunks(b"{\"x\":1}\n")).await.expect("a receipt");
+    let streamed = Receipt::verified(streamed.as_bytes(), &key(&mirror)).expect("signed");
+    assert_eq!((streamed.entry, streamed.log), (told.entry, told.log));
+
+    let by = guiju::tlog::SigningKey::from_seed("haidian.example", &[1; 32]).expect("a key").verifier().to_string();
+    let from_district = district.join("own").display().to_string();
+    let verify = |url: &str, receipt: &str, flags: &[&str]| {
+        run(office, url, &[&["verify", "--receipt", receipt, "--receipt-signer", &by][..], flags].concat())
+    };
+    let words = ["ok    ", "entry 3 is of another log, `guiju-log/", "has bj.test/c 1.0.0 as entry 2"];
+    expect(&verify(&city.url(), &from_district, &[]), 0, &words);
+    expect(&run(office, &city.url(), &["lock", reference]), 0, &["wrote"]);
+    expect(&verify("", &from_district, &["--offline"]), 0, &words);
+    expect(&verify(&city.url(), &from_district, &[]), 0, &words);
+    // At home its entry is looked at; and of its own log no other is believed, nor one that names none.
+    expect(
+        &run(district, "", &["--offline", "verify", "--receipt", "own", "--receipt-signer", &by]),
+        0,
+        &["ok    own"],
+    );
+    let own = by_command(office, &city.url(), reference, &district.join("data").display().to_string());
+    assert_eq!((own.entry, &own.log), (Some(2), &Some(key(&city))));
+    let signer = guiju::tlog::SigningKey::from_seed("haidian.example", &[1; 32]).expect("a key");
+    for log in [own.log.clone(), None] {
+        let forged = Receipt { entry: Some(1), log, ..own.clone() }.signed(&signer).expect("signed");
+        fs::write(office.join("forged"), forged.to_string()).expect("written");
+        let words = ["FAIL  forged", "the lock has bj.test/c 1.0.0 as entry 2, not 1"];
+        expect(&verify("", "forged", &["--offline"]), 1, &words);
+    }
 }

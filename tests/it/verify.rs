@@ -4,7 +4,7 @@ use crate::{
     grpc::METADATA,
     hostile::{Trick, between},
     mirror::copy,
-    support::{Server, guiju, said},
+    support::{Server, guiju, said, server_command},
 };
 use guiju::{Registry, Terms};
 use guiju_model::{Dates, Kind, Package};
@@ -237,6 +237,39 @@ async fn what_was_in_force_may_be_held_for_old_records() {
     expect(&run(project, &url, &["lock", "bj.test/a"]), 0, &["+ bj.test/a  2.0.0", "wrote"]);
     let lock = fs::read_to_string(project.join("guiju.lock")).expect("a lock");
     assert!(lock.ends_with(" 1\n"), "{lock}");
+}
+
+/// That a log signs with another key now is remembered, though nothing has come to it since: who stole the old key has nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_replaced_signs_nothing_for_who_saw_that() {
+    let honest = Server::start();
+    publish(&honest, &[("a", 1)]).await;
+    let project = tempfile::tempdir().expect("a folder");
+    let (project, url, address) = (project.path(), honest.url(), honest.address.clone());
+    expect(&run(project, &url, &["lock", "bj.test/a"]), 0, &["wrote"]);
+    let lock = fs::read(project.join("guiju.lock")).expect("a lock");
+    let folder = honest.kill();
+    let stolen = tempfile::tempdir().expect("a folder");
+    copy(&folder.path().join("data"), &stolen.path().join("data"));
+    let rotated = server_command(&["rotate-key", "--data"]).arg(folder.path().join("data")).output().expect("it runs");
+    expect(&rotated, 0, &[]);
+    let _honest = Server::start_in(folder, &["--listen", &address]);
+    expect(&run(project, &url, &["verify"]), 0, &["with 1 entries"]);
+    assert_eq!(fs::read(project.join("guiju.lock")).expect("a lock"), lock, "the lock is as it was");
+
+    let thief = Server::start_in(stolen, &[]);
+    publish(&thief, &[("b", 1)]).await;
+    let words = ["and no rotation leads to it any more"];
+    for command in [&["verify"][..], &["monitor"], &["history", "bj.test/a"]] {
+        expect(&run(project, &thief.url(), command), 1, &words);
+    }
+    expect(&run(project, &thief.url(), &["lock", "bj.test/a", "bj.test/b"]), 2, &words);
+    assert_eq!(fs::read(project.join("guiju.lock")).expect("a lock"), lock, "nothing is written");
+    expect(&run(project, &url, &["verify"]), 0, &["with 1 entries"]);
+    // The lock learns of the key by `guiju lock` alone, and then knows it without the cache.
+    expect(&run(project, &url, &["lock", "bj.test/a"]), 0, &["wrote"]);
+    fs::remove_dir_all(project.join("cache/logs")).expect("removed");
+    expect(&run(project, &thief.url(), &["verify"]), 1, &words);
 }
 
 /// Who answers that there is no such standard does not have the program's copy take the place of what was published.

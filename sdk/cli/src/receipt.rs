@@ -59,13 +59,14 @@ impl Promise {
     pub fn write(
         &self,
         validator: &Validator,
-        entry: Option<u64>,
+        place: Option<(u64, Option<VerifierKey>)>,
         reference_date: Option<Date>,
         total: &Tally,
         context: &Context,
     ) -> Result<(), Failure> {
         let receipt = Receipt::of(validator, self.seen.digest(), total.counts, true);
-        let receipt = Receipt { entry, reference_date, ..receipt };
+        let (entry, log) = place.map_or((None, None), |(entry, log)| (Some(entry), log));
+        let receipt = Receipt { entry, log, reference_date, ..receipt };
         let note = receipt.signed(&self.key).map_err(|error| Failure::new(error.to_string()))?;
         fs::write(&self.path, note.to_string())
             .map_err(|error| Failure::file("written", self.path.display(), &error))?;
@@ -163,13 +164,21 @@ pub fn judged(claim: &Claim<'_>, demands: &LogArgs, shelf: &Shelf<'_>, context: 
     let mut unchecked = Vec::new();
     let mut remarks = Vec::new();
     match known(&receipt, demands, shelf)? {
-        Known::As { place, digest, entry, ended } => {
+        Known::As { place, digest, entry, log, ended } => {
             remarks.extend(ended);
             let version = format!("{} {}", receipt.standard, receipt.version);
             if digest != receipt.digest {
                 faults.push(format!("{place} has {version} as {digest}"));
             }
+            let other = receipt.log.as_ref().zip(log.as_ref()).filter(|(said, found)| said != found);
             match (receipt.entry, entry) {
+                // The version is the same by its digest, and each log has a place of its own for it.
+                (Some(said), Some(found)) if other.is_some() => {
+                    let name = other.map_or("", |(said, _)| said.name());
+                    remarks.push(format!(
+                        "entry {said} is of another log, `{name}`, and was not looked at; {place} has {version} as entry {found}"
+                    ));
+                }
                 (Some(said), Some(found)) if said != found => {
                     faults.push(format!("{place} has {version} as entry {found}, not {said}"));
                 }
@@ -210,6 +219,8 @@ enum Known {
         place: String,
         digest: Digest,
         entry: Option<u64>,
+        /// The key that the log began with which has that entry, where it is known.
+        log: Option<VerifierKey>,
         /// That it should not be used any more, which changes nothing of what was found when it was.
         ended: Option<String>,
     },
@@ -281,7 +292,7 @@ fn known(receipt: &Receipt, demands: &LogArgs, shelf: &Shelf<'_>) -> Result<Know
         let place = "the lock".into();
         let info = if shelf.url().is_some() { shelf.info(&pin.resolution)? } else { None };
         let (digest, entry, ended) = (pin.resolution.digest, pin.log_index, info.as_ref().and_then(since));
-        return Ok(Known::As { place, digest, entry, ended });
+        return Ok(Known::As { place, digest, entry, log: first_key(shelf), ended });
     }
     // Other versions of it that are pinned say nothing of this one.
     let others = shelf.lock.pins().map(|(_, pin)| &pin.resolution).filter(|other| other.standard == *standard);
@@ -321,6 +332,7 @@ fn known(receipt: &Receipt, demands: &LogArgs, shelf: &Shelf<'_>) -> Result<Know
                 place: "the registry".into(),
                 digest: info.digest,
                 entry: Some(info.log_index),
+                log: Some(log.keys.first().clone()),
                 ended: since(&info),
             },
             Err(fault) => Known::Distrusted(Failure::new(fault.to_string())),
@@ -328,10 +340,15 @@ fn known(receipt: &Receipt, demands: &LogArgs, shelf: &Shelf<'_>) -> Result<Know
     }
     let carried = Carried.versions(standard).into_iter().find(|(other, _)| other == version);
     Ok(match carried {
-        Some((_, digest)) => Known::As { place: "the program".into(), digest, entry: None, ended: None },
+        Some((_, digest)) => Known::As { place: "the program".into(), digest, entry: None, log: None, ended: None },
         None => Known::Nowhere(format!(
             "{pinned}; `guiju lock {standard}@={version}` it, name the registry that has it with --registry URL, or take it unchecked with \
              --unchecked-version"
         )),
     })
+}
+
+/// The key that the lock's log began with.
+pub fn first_key(shelf: &Shelf<'_>) -> Option<VerifierKey> {
+    shelf.lock.log().map(|log| log.keys.first().clone())
 }

@@ -5,7 +5,7 @@
 //! guiju/receipt/v1
 //! data sha256:… 5120
 //! standard bj.population/person 2.1.0 sha256:…
-//! entry 17
+//! entry 17 registry.example.org/log+9c1f5d6e+AbCd…
 //! engine guiju 0.1.0
 //! reference-date 2026-11-01
 //! records 100 conforming 98 failing 1 unreadable 1
@@ -15,8 +15,8 @@
 //!
 //! — haidian.example …
 //! ```
-//! The digest and the number of bytes are of the data as it was read; `entry` is the place of the version in its registry's log, or
-//! `-` where it came of none; `reference-date` is the day that counted as today, or `-`. `between-records` says whether the rules
+//! The digest and the number of bytes are of the data as it was read; `entry` is the place of the version in a registry's log,
+//! with the key that this log began with, or `-` where it came of none; `reference-date` is the day that counted as today, or `-`. `between-records` says whether the rules
 //! between records, such as keys, were `judged` or `not-judged`, or that the standard has `none`: a registry that checks a stream
 //! keeps nothing of a record, so it judges each by itself. `log-size`, which only a registry says, is how many entries its log had when it
 //! signed: a log changes its key at a size, so it follows which of its keys signed then. The first line keeps a receipt from passing for a checkpoint or a change
@@ -41,6 +41,8 @@ pub struct Receipt {
     pub digest: Digest,
     /// Index of the log entry that published the version.
     pub entry: Option<u64>,
+    /// The key which that log began with: the same version has another entry in the log of a mirror. None of a receipt that does not say.
+    pub log: Option<VerifierKey>,
     /// Name and version of the program that checked.
     pub engine: String,
     pub reference_date: Option<Date>,
@@ -130,6 +132,7 @@ impl Receipt {
             version: validator.version().clone(),
             digest: validator.digest(),
             entry: None,
+            log: None,
             engine: concat!("guiju ", env!("CARGO_PKG_VERSION")).into(),
             reference_date: None,
             counts,
@@ -191,7 +194,8 @@ impl fmt::Display for Receipt {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
         writeln!(f, "{HEAD}\ndata {} {}", self.data, self.bytes)?;
         writeln!(f, "standard {} {} {}", self.standard, self.version, self.digest)?;
-        writeln!(f, "entry {}", or_dash(self.entry.map(|entry| entry.to_string())))?;
+        let log = self.log.as_ref().map_or(String::new(), |log| format!(" {log}"));
+        writeln!(f, "entry {}", or_dash(self.entry.map(|entry| format!("{entry}{log}"))))?;
         writeln!(f, "engine {}", self.engine)?;
         writeln!(f, "reference-date {}", or_dash(self.reference_date.map(|day| day.to_string())))?;
         let Counts { records, conforming, failing, unreadable, errors, warnings, infos } = self.counts;
@@ -214,7 +218,9 @@ impl FromStr for Receipt {
         let ["standard", standard, version, digest] = at(3) else {
             return Err(line(3, "standard NAME VERSION DIGEST"));
         };
-        let ["entry", entry] = at(4) else { return Err(line(4, "entry INDEX")) };
+        let (["entry", entry, log @ ..], 0..=1) = (at(4), at(4).len().saturating_sub(2)) else {
+            return Err(line(4, "entry INDEX LOG"));
+        };
         let ["engine", engine @ ..] = at(5) else { return Err(line(5, "engine NAME VERSION")) };
         let ["reference-date", day] = at(6) else { return Err(line(6, "reference-date DATE")) };
         let ["records", records, "conforming", conforming, "failing", failing, "unreadable", unreadable] = at(7) else {
@@ -252,8 +258,9 @@ impl FromStr for Receipt {
             digest: digest.parse().map_err(|_| line(3, "standard NAME VERSION DIGEST"))?,
             entry: match *entry {
                 "-" => None,
-                entry => Some(entry.parse().map_err(|_| line(4, "entry INDEX"))?),
+                entry => Some(entry.parse().map_err(|_| line(4, "entry INDEX LOG"))?),
             },
+            log: log.first().map(|log| log.parse()).transpose().map_err(|_| line(4, "entry INDEX LOG"))?,
             engine: engine.join(" "),
             reference_date: match *day {
                 "-" => None,
@@ -291,6 +298,7 @@ mod tests {
             version: "2.1.0".parse().unwrap(),
             digest: Digest::of(b"version"),
             entry: Some(17),
+            log: Some(SigningKey::from_seed("registry.example/log", &[9; 32]).unwrap().verifier()),
             engine: "guiju 0.1.0".into(),
             reference_date: "2026-11-01".parse().ok(),
             counts: Counts { records: 4, conforming: 2, failing: 1, unreadable: 1, errors: 3, warnings: 2, infos: 1 },
@@ -331,8 +339,10 @@ mod tests {
         assert_eq!(Receipt::verified(note.as_bytes(), &key.verifier()), Ok(receipt()));
         let unsigned = Receipt::verified(note.as_bytes(), &other.verifier());
         assert!(matches!(unsigned, Err(ReceiptError::Unsigned(_))), "{unsigned:?}");
-        let none = Receipt { entry: None, reference_date: None, ..receipt() };
+        let none = Receipt { entry: None, log: None, reference_date: None, ..receipt() };
         assert_eq!(none.to_string().parse(), Ok(none));
+        let of_some_log = Receipt { log: None, ..receipt() };
+        assert_eq!(of_some_log.to_string().parse(), Ok(of_some_log));
         let changes = [
             ("failing 1", "failing 0"),
             ("errors 3", "errors 0"),
@@ -358,8 +368,13 @@ mod tests {
         let text = receipt().to_string();
         let most = text.replace("records 4 conforming 2", &format!("records {} conforming {0}", u64::MAX));
         assert!(most.parse::<Receipt>().is_err(), "a sum beyond what a number holds adds up to nothing");
-        for wrong in [text.replace("records 4", "records 5"), text.replace("records 4", "records 04"), text + "more\n"]
-        {
+        for wrong in [
+            text.replace("records 4", "records 5"),
+            text.replace("records 4", "records 04"),
+            text.replace("entry 17", "entry -"),
+            text.replace("entry 17", "entry 17 17"),
+            text + "more\n",
+        ] {
             assert!(wrong.parse::<Receipt>().is_err(), "{wrong}");
         }
     }

@@ -87,7 +87,8 @@ impl Promise {
         let counts = Counts { records, conforming, failing, unreadable, errors, warnings, infos };
         let receipt = Receipt::of(validator, self.seen.digest(), counts, false);
         let log_size = self.sequencer.size().map_err(|error| Refusal::new(Reason::Internal, error))?;
-        let receipt = Receipt { entry: self.entry, reference_date, log_size: Some(log_size), ..receipt };
+        let log = self.entry.map(|_| self.sequencer.keys().first.clone());
+        let receipt = Receipt { entry: self.entry, log, reference_date, log_size: Some(log_size), ..receipt };
         let note = receipt.signed(&self.sequencer.keys().signing);
         Ok(note.map_err(|error| Refusal::new(Reason::Internal, error))?.to_string())
     }

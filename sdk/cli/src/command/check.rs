@@ -2,18 +2,20 @@ use crate::{
     context::Context,
     failure::{Answer, Failure, Verdict},
     inputs::{self, Job, Partner},
+    log::{LogArgs, believed, prove},
     output::{self, Form, Output, Style, Subject, Tally},
     progress::Progress,
-    receipt::{Promise, ReceiptArgs},
+    receipt::{Promise, ReceiptArgs, first_key},
     rejects::Rejects,
     shelf::{Shelf, Standing, not_compiled},
     sides,
     telling::Telling,
 };
 use guiju::{
-    CheckOptions, CompileOptions, Validator,
+    CheckOptions, CompileOptions, Pin, Validator,
     readers::{self, Encoding, Format, ReadError, ReadOptions, Told},
     receipt::Counts,
+    tlog::VerifierKey,
 };
 use guiju_model::{Bundle, BundleError, Date, Ending, Kind, Manifest, Reference, Resolution, Severity};
 use guiju_validator::NotCheckable;
@@ -91,6 +93,8 @@ pub struct CheckArgs {
     jobs: usize,
     #[command(flatten)]
     receipt: ReceiptArgs,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// Validators by standard, each compiled once.
@@ -151,7 +155,8 @@ pub fn run(args: CheckArgs, context: &Context) -> Answer {
     if let Some((promise, (reference, validator))) = bench.promise.as_ref().zip(judged_by)
         && total.failures == 0
     {
-        promise.write(validator, bench.entry(reference, validator), options.check.reference_date, &total, context)?;
+        let place = bench.place(reference, validator, &args.log)?;
+        promise.write(validator, place, options.check.reference_date, &total, context)?;
     }
     Ok(match &total {
         Tally { failures: 1.., .. } => Verdict::NotJudged,
@@ -185,10 +190,34 @@ fn of_schema(path: &Path) -> Result<Rc<Validator>, Failure> {
 }
 
 impl Bench<'_> {
-    /// The place in its registry's log of what was checked against, as the lock has it.
-    fn entry(&self, reference: &Reference, validator: &Validator) -> Option<u64> {
+    /// The place of what was checked against in a registry's log, and the key which that began with: as the lock has it, or where that does
+    /// not pin it and a registry is asked, as its log proves it now.
+    fn place(
+        &self,
+        reference: &Reference,
+        validator: &Validator,
+        log: &LogArgs,
+    ) -> Result<Option<(u64, Option<VerifierKey>)>, Failure> {
         let pin = self.shelf.lock.get(reference).filter(|pin| pin.resolution.digest == validator.digest());
-        pin.and_then(|pin| pin.log_index)
+        if let Some(pin) = pin {
+            return Ok(pin.log_index.map(|index| (index, first_key(&self.shelf))));
+        }
+        if self.shelf.url().is_none() {
+            return Ok(None);
+        }
+        let (standard, version) = (validator.standard().clone(), validator.version().clone());
+        let resolution = Resolution { standard, version, digest: validator.digest() };
+        let Some(info) = self.shelf.info(&resolution)? else { return Ok(None) };
+        let head = believed(&self.shelf, &log.demands()?)??;
+        let pin = Pin { resolution, log_index: Some(info.log_index), as_of: None };
+        if prove(&self.shelf, &pin, &head)?.is_err() {
+            let Resolution { standard, version, .. } = &pin.resolution;
+            let index = info.log_index;
+            return Err(Failure::new(format!(
+                "no receipt is written: the registry has `{standard}` {version} as entry {index}, and its log does not prove that"
+            )));
+        }
+        Ok(Some((info.log_index, Some(head.keys.first().clone()))))
     }
 
     fn validator(&mut self, job: &Job) -> Result<Rc<Validator>, Failure> {
@@ -208,7 +237,10 @@ impl Bench<'_> {
             None => self.shelf.bundle(reference)?,
         };
         let manifest = &bundle.root().manifest;
-        self.look_at_standing(&bundle)?;
+        // Of a record of the past another version may be right, also where it was pinned for the day.
+        if self.shelf.lock.get(reference).is_none_or(|pin| pin.as_of.is_none()) {
+            self.look_at_standing(&bundle)?;
+        }
         NotCheckable::refuse(&manifest.standard, manifest.kind).map_err(|error| Failure::new(error.to_string()))?;
         let validator =
             Validator::compile(&bundle, &CompileOptions::default()).map_err(|error| not_compiled(&error))?;

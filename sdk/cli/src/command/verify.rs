@@ -133,7 +133,9 @@ fn judged(
         },
     };
     let Some(versions) = versions else {
-        if let Standing::Ended(ending) = shelf.standing(&pin.resolution) {
+        if pin.as_of.is_none()
+            && let Standing::Ended(ending) = shelf.standing(&pin.resolution)
+        {
             shelf.warn(&format!("{ending}; so the registry said when it was last asked"));
         }
         return Ok(Ok(how));
