@@ -101,7 +101,8 @@ pub fn head_of_pins<'s>(
     context: &Context,
 ) -> Result<Option<HeldLog>, Failure> {
     let is_of_log = shelf.lock.pins().any(|(_, pin)| pin.log_index.is_some()) || shelf.lock.log().is_some();
-    if !shelf.is_connected() || !(is_of_log || !unpublished.is_empty()) {
+    let is_wanted = is_of_log || !unpublished.is_empty();
+    if !(shelf.is_connected() && is_wanted) {
         return Ok(None);
     }
     let head = believed(shelf, &demands.demands()?)??;
