@@ -214,6 +214,7 @@ pub fn judged(claim: &Claim<'_>, demands: &LogArgs, shelf: &Shelf<'_>, context: 
 }
 
 /// What is known of a version beside what a receipt says.
+#[allow(clippy::large_enum_variant)] // there is one of it, for a moment
 enum Known {
     As {
         place: String,
