@@ -6,6 +6,7 @@
 //! damaged. `bash tests/soak 1000 program::` goes on for longer.
 
 mod neighbours; // what lies just beside what conforms
+mod wild; // large schemas of others
 
 use crate::support::{expect_file, root, rounds};
 use guiju::Folder;
