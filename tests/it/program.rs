@@ -247,9 +247,10 @@ fn the_page_of_the_roads_is_up_to_date() {
          of one object, 4 `patternProperties` of one object, 1,000 places of an array with\nschemas of their own, 512 keywords \
          asked of one value, 8,192 states, or with `unevaluatedProperties` beside `anyOf`, `oneOf`, `if` or\n`dependentSchemas` \
          that evaluate. Of a record, what is deeper than 64, more than 32 unknown names in one object, and numbers of more than\n15 \
-         digits or with an exponent take the exact road. `email`, `uri` and other formats without a form of their own here, \
-         `uniqueItems` over\nobjects or over more than 32 items, and codes by a day of the record make a small copy; of all else a \
-         conforming record makes none.\n\nPatterns are those of ECMA-262 with the flag `u`, but for three things, on both roads: \
+         digits or with an exponent take the exact road. A conforming record costs no memory of its own but for \
+         these: `email`, `uri` and\nother formats without a form of their own here, formats that put a text into its plain form first \
+         (telephones, plates, VIN),\n`uniqueItems` over objects or over more than 32 items, rules that read within an array, and codes by a \
+         day of the record. Most large\nschemas that others wrote take the quick road whole (`tests/it/program/wild.rs`).\n\nPatterns are those of ECMA-262 with the flag `u`, but for three things, on both roads: \
          `.` stands for U+000D, U+2028 and U+2029, too,\n`\\b` goes by letters of all scripts, and `[^]`, `[]`, `\\0` and `[\\b]` are \
          refused.\n\nMade of `tests/cases/roads.txt` by trying each; \
          `UPDATE_EXPECT=1 cargo test -p guiju-tests roads` writes it.\n\n| keyword | for example | a conforming record takes |\n\

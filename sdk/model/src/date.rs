@@ -27,6 +27,14 @@ impl Date {
         Self::of_digits(digits)
     }
 
+    /// `2026-11-01`; for those who have nothing to say of what is none.
+    pub fn from_text(text: &str) -> Option<Self> {
+        match *text.as_bytes() {
+            [a, b, c, d, b'-', e, f, b'-', g, h] => Self::of_digits([a, b, c, d, e, f, g, h]),
+            _ => None,
+        }
+    }
+
     fn of_digits(digits: [u8; 8]) -> Option<Self> {
         if !digits.iter().all(u8::is_ascii_digit) {
             return None;
@@ -89,11 +97,7 @@ impl FromStr for Date {
     type Err = DateError;
 
     fn from_str(text: &str) -> Result<Self, DateError> {
-        let digits = match *text.as_bytes() {
-            [a, b, c, d, b'-', e, f, b'-', g, h] => Some([a, b, c, d, e, f, g, h]),
-            _ => None,
-        };
-        digits.and_then(Self::of_digits).ok_or_else(|| DateError(text.into()))
+        Self::from_text(text).ok_or_else(|| DateError(text.into()))
     }
 }
 

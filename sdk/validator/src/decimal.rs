@@ -6,12 +6,44 @@ use std::{cmp::Ordering, ops};
 /// `mantissa` / 10^`scale`, `scale` not negative.
 #[derive(Clone, Debug)]
 pub(crate) struct Decimal {
-    mantissa: BigInt,
+    mantissa: Mantissa,
     scale: u32,
+}
+
+/// Nearly every amount has few digits, and needs no room of its own.
+#[derive(Clone, Debug)]
+enum Mantissa {
+    Small(i128),
+    Large(BigInt),
 }
 
 /// Digits before the point, and after it: enough for any amount, and a bound for what a number can cost.
 const DIGITS_MAX: i64 = 400;
+/// Digits that a small mantissa always has room for.
+const SMALL_DIGITS: i64 = 38;
+
+impl Mantissa {
+    fn large(&self) -> BigInt {
+        match self {
+            Self::Small(number) => (*number).into(),
+            Self::Large(number) => number.clone(),
+        }
+    }
+
+    /// The same operation, in few digits where the result has few.
+    fn with(
+        &self,
+        other: &Self,
+        small: impl Fn(i128, i128) -> Option<i128>,
+        large: impl Fn(BigInt, BigInt) -> BigInt,
+    ) -> Self {
+        match (self, other) {
+            (Self::Small(one), Self::Small(two)) => small(*one, *two).map(Self::Small),
+            _ => None,
+        }
+        .unwrap_or_else(|| Self::Large(large(self.large(), other.large())))
+    }
+}
 
 impl Decimal {
     /// None where the text is not a number, or one of more than 400 digits on a side of the point.
@@ -27,46 +59,77 @@ impl Decimal {
         };
         let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
         let is_number = !whole.is_empty() && (whole.len() == digits.len() || !part.is_empty());
-        let all_digits = [whole, part].concat();
-        if !is_number || !all_digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let all = || whole.bytes().chain(part.bytes());
+        if !is_number || !all().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let significant = all_digits.trim_start_matches('0');
-        let kept = significant.trim_end_matches('0');
-        if kept.is_empty() {
-            return Some(Self { mantissa: BigInt::ZERO, scale: 0 });
+        let zeros_before = all().take_while(|byte| *byte == b'0').count();
+        let count = whole.len() + part.len() - zeros_before;
+        if count == 0 {
+            return Some(Self { mantissa: Mantissa::Small(0), scale: 0 });
         }
+        let zeros_behind = all().rev().take_while(|byte| *byte == b'0').count();
+        let kept = || all().skip(zeros_before).take(count - zeros_behind);
         let exponent = exponent.parse::<i64>().ok()?;
-        let scale = (part.len() as i64).checked_sub(exponent)?.checked_sub((significant.len() - kept.len()) as i64)?;
-        if scale > DIGITS_MAX || (kept.len() as i64).checked_sub(scale)? > DIGITS_MAX {
+        let scale = (part.len() as i64).checked_sub(exponent)?.checked_sub(zeros_behind as i64)?;
+        let length = (count - zeros_behind) as i64;
+        if scale > DIGITS_MAX || length.checked_sub(scale)? > DIGITS_MAX {
             return None;
         }
-        let magnitude: BigInt = kept.parse().ok()?;
-        let magnitude = magnitude * BigInt::from(10).pow(u32::try_from(-scale).unwrap_or(0));
-        Some(Self { mantissa: if is_negative { -magnitude } else { magnitude }, scale: scale.max(0) as u32 })
+        let zeros = u32::try_from(-scale).unwrap_or(0);
+        let mantissa = if length + i64::from(zeros) <= SMALL_DIGITS {
+            let magnitude = kept().fold(0, |number, digit| 10 * number + i128::from(digit - b'0')) * 10_i128.pow(zeros);
+            Mantissa::Small(if is_negative { -magnitude } else { magnitude })
+        } else {
+            let magnitude = BigInt::parse_bytes(&kept().collect::<Vec<u8>>(), 10)? * BigInt::from(10).pow(zeros);
+            Mantissa::Large(if is_negative { -magnitude } else { magnitude })
+        };
+        Some(Self { mantissa, scale: scale.max(0) as u32 })
     }
 
     pub fn from_count(count: usize) -> Self {
-        Self { mantissa: count.into(), scale: 0 }
+        Self { mantissa: Mantissa::Small(count as i128), scale: 0 }
     }
 
     pub fn is_negative(&self) -> bool {
-        self.mantissa.sign() == Sign::Minus
+        match &self.mantissa {
+            Mantissa::Small(number) => *number < 0,
+            Mantissa::Large(number) => number.sign() == Sign::Minus,
+        }
     }
 
     pub fn abs(self) -> Self {
-        let is_negative = self.is_negative();
-        Self { mantissa: if is_negative { -self.mantissa } else { self.mantissa }, scale: self.scale }
+        let mantissa = match self.mantissa {
+            // The least of 128 bits has more digits than a small one.
+            Mantissa::Small(number) => Mantissa::Small(number.saturating_abs()),
+            Mantissa::Large(number) if number.sign() == Sign::Minus => Mantissa::Large(-number),
+            other => other,
+        };
+        Self { mantissa, scale: self.scale }
     }
 
     /// Whether the number is odd; none where it is not an integer.
     pub fn parity(&self) -> Option<bool> {
-        let ten = BigInt::from(10).pow(self.scale);
-        (&self.mantissa % &ten == BigInt::ZERO).then(|| (&self.mantissa / ten).bit(0))
+        if let (Mantissa::Small(number), Some(ten)) = (&self.mantissa, 10_i128.checked_pow(self.scale)) {
+            return (number % ten == 0).then(|| number / ten % 2 != 0);
+        }
+        let (mantissa, ten) = (self.mantissa.large(), BigInt::from(10).pow(self.scale));
+        (&mantissa % &ten == BigInt::ZERO).then(|| (mantissa / ten).bit(0))
     }
 
-    fn aligned(&self, scale: u32) -> BigInt {
-        &self.mantissa * BigInt::from(10).pow(scale - self.scale)
+    fn aligned(&self, scale: u32) -> Mantissa {
+        let more = scale - self.scale;
+        let small = |number: i128| 10_i128.checked_pow(more).and_then(|ten| number.checked_mul(ten));
+        match &self.mantissa {
+            Mantissa::Small(number) => small(*number).map(Mantissa::Small),
+            Mantissa::Large(_) => None,
+        }
+        .unwrap_or_else(|| Mantissa::Large(self.mantissa.large() * BigInt::from(10).pow(more)))
+    }
+
+    fn both_aligned(&self, other: &Self) -> (Mantissa, Mantissa, u32) {
+        let scale = self.scale.max(other.scale);
+        (self.aligned(scale), other.aligned(scale), scale)
     }
 }
 
@@ -108,13 +171,8 @@ impl<'t> Spelled<'t> {
         };
         let sign = match (digits[0].is_empty(), number.len() > unsigned.len()) {
             (true, _) => 0,
-            (false, is_negative) => {
-                if is_negative {
-                    -1
-                } else {
-                    1
-                }
-            }
+            (false, true) => -1,
+            (false, false) => 1,
         };
         Self { sign, digits, power: exponent + before }
     }
@@ -138,8 +196,8 @@ impl ops::Add for &Decimal {
     type Output = Decimal;
 
     fn add(self, other: Self) -> Decimal {
-        let scale = self.scale.max(other.scale);
-        Decimal { mantissa: self.aligned(scale) + other.aligned(scale), scale }
+        let (one, two, scale) = self.both_aligned(other);
+        Decimal { mantissa: one.with(&two, i128::checked_add, |one, two| one + two), scale }
     }
 }
 
@@ -147,8 +205,8 @@ impl ops::Sub for &Decimal {
     type Output = Decimal;
 
     fn sub(self, other: Self) -> Decimal {
-        let scale = self.scale.max(other.scale);
-        Decimal { mantissa: self.aligned(scale) - other.aligned(scale), scale }
+        let (one, two, scale) = self.both_aligned(other);
+        Decimal { mantissa: one.with(&two, i128::checked_sub, |one, two| one - two), scale }
     }
 }
 
@@ -156,17 +214,17 @@ impl ops::Mul for &Decimal {
     type Output = Decimal;
 
     fn mul(self, other: Self) -> Decimal {
-        Decimal { mantissa: &self.mantissa * &other.mantissa, scale: self.scale + other.scale }
+        let mantissa = self.mantissa.with(&other.mantissa, i128::checked_mul, |one, two| one * two);
+        Decimal { mantissa, scale: self.scale + other.scale }
     }
 }
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self.scale == other.scale {
-            return self.mantissa.cmp(&other.mantissa);
+        match self.both_aligned(other) {
+            (Mantissa::Small(one), Mantissa::Small(two), _) => one.cmp(&two),
+            (one, two, _) => one.large().cmp(&two.large()),
         }
-        let scale = self.scale.max(other.scale);
-        self.aligned(scale).cmp(&other.aligned(scale))
     }
 }
 
@@ -205,6 +263,31 @@ mod tests {
             (decimal("7.0").parity(), decimal("12").parity(), decimal("0.5").parity()),
             (Some(true), Some(false), None)
         );
+    }
+
+    /// Of few digits and of many, each way round.
+    #[test]
+    fn few_digits_reckon_as_many_do() {
+        let texts = [
+            "0",
+            "7",
+            "-12.5",
+            "1e38",
+            "99999999999999999999999999999999999999",
+            "0.00000000000000000001",
+            "1e60",
+            "-1e-60",
+        ];
+        for one in texts {
+            for two in texts {
+                let (few, other) = (decimal(one), decimal(two));
+                let many = Decimal { mantissa: Mantissa::Large(few.mantissa.large()), scale: few.scale };
+                assert_eq!((&few + &other, &few - &other), (&many + &other, &many - &other), "{one} {two}");
+                assert_eq!((&few * &other, few.cmp(&other)), (&many * &other, many.cmp(&other)), "{one} {two}");
+                assert_eq!(few.cmp(&other), order(one, two), "{one} {two}");
+                assert_eq!((few.parity(), few.clone().abs()), (many.parity(), many.abs()), "{one}");
+            }
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ fn most_large_schemas_in_the_wild_take_the_quick_road() {
     let folder = root().join("target/schemas-in-the-wild/check_jsonschema/builtin_schemas/vendor");
     let files = fs::read_dir(&folder).expect("the schemas are not installed; run `bash tests/run`");
     let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|end| end == "json") && path.metadata().unwrap().len() > BYTES_MIN);
+    files
+        .retain(|path| path.extension().is_some_and(|end| end == "json") && path.metadata().unwrap().len() > BYTES_MIN);
     files.sort();
     assert!(files.len() > 20, "only {} schemas", files.len());
     let (mut told, mut whole) = (String::new(), 0);

@@ -219,8 +219,8 @@ impl<'a> Value<'a> {
     /// `YYYY-MM-DD` or `YYYYMMDD`, or the day of a date-time.
     pub fn date(&self) -> Result<Date, Missing> {
         let text = self.text()?;
-        let of_instant = || Instant::parse(text).ok().map(|instant| instant.day());
-        Date::from_compact(text).or_else(|| text.parse().ok()).or_else(of_instant).ok_or(Missing::Unreadable)
+        let of_instant = || instant(text).map(|instant| instant.day());
+        Date::from_compact(text).or_else(|| Date::from_text(text)).or_else(of_instant).ok_or(Missing::Unreadable)
     }
 
     pub fn instant(&self) -> Result<Instant, Missing> {
@@ -304,8 +304,7 @@ fn naturally<'a>(left: Value<'a>, right: Value<'a>) -> Result<Option<(Read<'a>, 
 }
 
 fn texts<'a>(left: Cow<'a, str>, right: Cow<'a, str>) -> (Read<'a>, Read<'a>) {
-    let day = |text: &str| text.parse::<Date>().ok();
-    let instant = |text: &str| if text.len() > 10 { Instant::parse(text).ok() } else { None };
+    let day = Date::from_text;
     match (instant(&left), instant(&right)) {
         (Some(left), Some(right)) => (Read::Instant(left), Read::Instant(right)),
         (left_instant, right_instant) => {
@@ -317,6 +316,11 @@ fn texts<'a>(left: Cow<'a, str>, right: Cow<'a, str>) -> (Read<'a>, Read<'a>) {
             }
         }
     }
+}
+
+/// Behind the day of a moment stands a T: of anything else nothing is to be said.
+fn instant(text: &str) -> Option<Instant> {
+    if matches!(text.as_bytes().get(10), Some(b'T' | b't')) { Instant::parse(text).ok() } else { None }
 }
 
 /// `01` is a code, not the number 1, and so is `1E5`.
@@ -360,12 +364,16 @@ fn literal(reader: &mut Reader, value: &Json, place: String) -> Option<Literal> 
 
 fn cut(value: Value<'_>, part: Option<(usize, usize)>) -> Result<Value<'_>, Missing> {
     let Some((from, to)) = part else { return Ok(value) };
-    let text = value.text()?;
-    let cut: String = text.chars().skip(from).take(to - from).collect();
-    match cut.chars().count() == to - from {
-        true => Ok(Value::Text(Cow::Owned(cut))),
-        false => Err(Missing::Unreadable),
-    }
+    let text = match value {
+        Value::Text(text) | Value::Number(text) => text,
+        _ => return Err(Missing::Unreadable),
+    };
+    let place = |count: usize| text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(count);
+    let (from, to) = place(from).zip(place(to)).ok_or(Missing::Unreadable)?;
+    Ok(Value::Text(match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[from..to]),
+        Cow::Owned(text) => Cow::Owned(text[from..to].to_owned()),
+    }))
 }
 
 /// Absent terms count as 0, unless all are absent.
