@@ -385,12 +385,12 @@ impl Mirror {
                 continue;
             };
             self.is_no_other(&entry, &standard, &version)?;
-            let blobs = match (&entry.event, manifest) {
+            let (blobs, fetched) = match (&entry.event, manifest) {
                 (Some(Event::VersionPublished(event)), Some(manifest)) => {
                     lot.publishes.insert((standard, version));
                     self.documents(upstream, &event.metadata, manifest).await?
                 }
-                _ => Vec::new(),
+                _ => Default::default(),
             };
             let event = Event::Mirrored(Mirrored { origin: origin.into(), index, entry: bytes.into() });
             let ours = Entry {
@@ -402,10 +402,11 @@ impl Mirror {
                 ..Entry::default()
             };
             let append = Append { operation_id, entry: ours.encode_to_vec(), blobs };
-            lot.bytes += append.entry.len() + append.blobs.iter().map(Vec::len).sum::<usize>();
+            lot.bytes += append.entry.len() + fetched;
             lot.appends.push(append);
             if lot.bytes >= LOT_BYTES {
                 self.append(&mut lot).await?;
+                self.change(|state| state.followed = index + 1);
             }
         }
         self.append(&mut lot).await?;
@@ -506,9 +507,15 @@ impl Mirror {
         Ok(unfollowed)
     }
 
-    /// All documents of a version that our log has not, but for those that were put into it since they are many.
-    async fn documents(&self, upstream: &Upstream, metadata: &[u8], manifest: Manifest) -> Result<Vec<Vec<u8>>, Stop> {
-        let (mut blobs, mut bytes) = (vec![manifest.to_canonical()], 0);
+    /// All documents of a version that our log has not, but for those that were put into it since they are many; and the bytes of all
+    /// that were fetched.
+    async fn documents(
+        &self,
+        upstream: &Upstream,
+        metadata: &[u8],
+        manifest: Manifest,
+    ) -> Result<(Vec<Vec<u8>>, usize), Stop> {
+        let (mut blobs, mut bytes, mut fetched) = (vec![manifest.to_canonical()], 0, 0);
         let digests: BTreeSet<Digest> = manifest.files.into_values().chain([digest(metadata)?]).collect();
         for digest in digests {
             let registry = self.registry.clone();
@@ -517,7 +524,7 @@ impl Mirror {
                 continue;
             }
             let blob = document(upstream, &digest).await?;
-            bytes += blob.len();
+            (bytes, fetched) = (bytes + blob.len(), fetched + blob.len());
             blobs.push(blob);
             if bytes >= LOT_BYTES {
                 let (registry, many) = (self.registry.clone(), std::mem::take(&mut blobs));
@@ -525,7 +532,7 @@ impl Mirror {
                 bytes = 0;
             }
         }
-        Ok(blobs)
+        Ok((blobs, fetched))
     }
 
     /// A version that stands here under the same number with other content came from elsewhere.
