@@ -215,7 +215,7 @@ impl ops::Mul for &Decimal {
 
     fn mul(self, other: Self) -> Decimal {
         let mantissa = self.mantissa.with(&other.mantissa, i128::checked_mul, |one, two| one * two);
-        Decimal { mantissa, scale: self.scale + other.scale }
+        Decimal { mantissa, scale: self.scale.saturating_add(other.scale) }
     }
 }
 
