@@ -8,7 +8,8 @@
 //!   read long ago: memory does not grow with it.
 //! - No input is ever written over.
 //! - Of an input in which no record could be judged no file is left.
-//! - Where one of the three files cannot be written to its end, none of them is left: half a table looks like a whole one.
+//! - Each of the three files has its name only once it is whole, also where the program is killed: half a table looks like a whole
+//!   one. Where one cannot be written to its end, none of them is left, nor those of an earlier run.
 
 use crate::{failure::Failure, inputs::Job, terminal::Lang};
 use guiju::readers::{self, Checked, Format, ReadOptions};
@@ -19,6 +20,7 @@ use std::{
     io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write},
     path::{Path, PathBuf},
 };
+use tempfile::NamedTempFile;
 
 pub struct Rejects {
     folder: PathBuf,
@@ -33,7 +35,7 @@ pub struct Sink {
     spooled: Option<File>,
     conforming: Written,
     rejected: Written,
-    errors: csv::Writer<File>,
+    errors: csv::Writer<NamedTempFile>,
     errors_path: PathBuf,
     lang: Lang,
     mode: Mode,
@@ -43,19 +45,6 @@ pub struct Sink {
     line: u64,
     /// Where lines go now; `None`: to both.
     is_conforming: Option<bool>,
-    unfinished: Unfinished,
-}
-
-/// Files that go when this does, unless they were finished.
-struct Unfinished(Vec<PathBuf>);
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            // What failed has been said; that it could not be tidied up would say no more.
-            let _ = fs::remove_file(path);
-        }
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,7 +55,7 @@ enum Mode {
 
 struct Written {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: BufWriter<NamedTempFile>,
     items: u64,
 }
 
@@ -91,7 +80,6 @@ impl Rejects {
         let path = |part: &str| self.free(format!("{stem}.{part}.{extension}"));
         let errors_path = self.free(format!("{stem}.errors.csv"))?;
         let (conforming, rejected) = (path("conforming")?, path("rejected")?);
-        let unfinished = Unfinished(vec![conforming.clone(), rejected.clone(), errors_path.clone()]);
         let mut sink = Sink {
             mode: Mode::Lines,
             source: BufReader::with_capacity(1 << 16, source),
@@ -104,7 +92,6 @@ impl Rejects {
             lang: self.lang,
             line: 1,
             is_conforming: None,
-            unfinished,
         };
         // Of what is no text nothing is told, and so nothing copied.
         if readers::format_of(&mut sink.source, options).is_ok_and(|format| format == Format::JsonArray) {
@@ -143,7 +130,7 @@ impl Rejects {
 
 /// Standard input can be read once; what is kept can be read twice.
 fn spool() -> io::Result<(File, File)> {
-    let kept = tempfile::NamedTempFile::new()?;
+    let kept = NamedTempFile::new()?;
     io::copy(&mut io::stdin(), &mut kept.as_file())?;
     let (mut one, mut other) = (kept.reopen()?, kept.reopen()?);
     one.rewind()?;
@@ -151,9 +138,22 @@ fn spool() -> io::Result<(File, File)> {
     Ok((one, other))
 }
 
-fn errors(path: &Path) -> Result<csv::Writer<File>, Failure> {
+/// A file beside the one that it becomes, which does not stay where it becomes none.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".guiju-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn errors(path: &Path) -> Result<csv::Writer<NamedTempFile>, Failure> {
     let fault = |error: io::Error| Failure::file("written", path.display(), &error);
-    let mut file = File::create(path).map_err(fault)?;
+    let mut file = beside(path).map_err(fault)?;
     // Spreadsheets take a table without this mark for another encoding.
     file.write_all(b"\xef\xbb\xbf").map_err(fault)?;
     let mut table = csv::Writer::from_writer(file);
@@ -172,7 +172,7 @@ fn of_table(error: csv::Error) -> io::Error {
 
 impl Written {
     fn create(path: PathBuf) -> Result<Self, Failure> {
-        let file = File::create(&path).map_err(|error| Failure::file("written", path.display(), &error))?;
+        let file = beside(&path).map_err(|error| Failure::file("written", path.display(), &error))?;
         Ok(Self { path, out: BufWriter::with_capacity(1 << 16, file), items: 0 })
     }
 
@@ -186,11 +186,16 @@ impl Written {
         self.write(bytes)
     }
 
-    fn close(mut self, mode: Mode) -> Result<(), Failure> {
+    /// The whole file, and the name that it is to have.
+    fn finished(mut self, mode: Mode) -> Result<(NamedTempFile, PathBuf), Failure> {
         if mode == Mode::Array {
             self.write(if self.items == 0 { b"[]\n" } else { b"\n]\n" })?;
         }
-        self.out.flush().map_err(|error| Failure::file("written", self.path.display(), &error))
+        let Self { path, out, .. } = self;
+        match out.into_inner() {
+            Ok(file) => Ok((file, path)),
+            Err(error) => Err(Failure::file("written", path.display(), error.error())),
+        }
     }
 }
 
@@ -319,10 +324,16 @@ impl Sink {
         if self.mode == Mode::Lines {
             self.copy(u64::MAX)?;
         }
-        self.errors.flush().map_err(|error| Failure::file("written", self.errors_path.display(), &error))?;
-        self.conforming.close(self.mode)?;
-        self.rejected.close(self.mode)?;
-        self.unfinished.0.clear();
+        let Self { conforming, rejected, errors, errors_path, mode, .. } = self;
+        let errors = match errors.into_inner() {
+            Ok(file) => file,
+            Err(error) => return Err(Failure::file("written", errors_path.display(), error.error())),
+        };
+        // All are whole before the first has its name.
+        let all = [(errors, errors_path), rejected.finished(mode)?, conforming.finished(mode)?];
+        for (file, path) in all {
+            file.persist(&path).map_err(|fault| Failure::file("written", path.display(), &fault.error))?;
+        }
         Ok(())
     }
 }
