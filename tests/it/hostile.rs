@@ -419,10 +419,16 @@ async fn who_keeps_back_the_version_that_is_meant_is_found_out() {
     }
     // By the version that was named it is that one.
     expect(&run(project, &liar, &["lock", "bj.test/a@=1.0.0"]), 0, &["+ bj.test/a@=1.0.0  1.0.0", "wrote"]);
-    // Who answers with a version that is withdrawn says that it is not.
     expect(&run(project, &url, &["withdraw", "bj.test/a@=2.0.0", "--why", "it was wrong"]), 0, &[]);
     fs::remove_file(project.join("guiju.lock")).expect("removed");
     expect(&run(project, &url, &["lock", "bj.test/a"]), 0, &["+ bj.test/a  1.0.0", "wrote"]);
+    // Who answers with a version that is withdrawn says that it is not, also where no other is left.
+    expect(&run(project, &url, &["withdraw", "bj.test/a@=1.0.0", "--why", "so was this"]), 0, &[]);
+    fs::remove_file(project.join("guiju.lock")).expect("removed");
+    for command in [&["lock", "bj.test/a"][..], &["lock", "bj.test/a@=1.0.0"]] {
+        expect(&run(project, &liar, command), 2, &["by its log no version of it is left that was not withdrawn"]);
+        assert_eq!(lock_of(project), "", "nothing is pinned");
+    }
 }
 
 /// A receipt says where a version stands in a log only where that was proved.

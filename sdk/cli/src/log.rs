@@ -124,13 +124,21 @@ pub fn head_of_pins<'s>(
             Some(day) => versions.resolve_as_of(reference, *day),
             None => versions.resolve(reference),
         };
-        let Some(meant) = meant.filter(|meant| (&meant.version, meant.digest) != (&answer.version, answer.digest))
-        else {
-            continue;
+        // Of a version that no entry shown here publishes nothing is known but what the registry says.
+        let of_answer =
+            || versions.get(reference.standard(), &answer.version).filter(|known| known.digest == answer.digest);
+        let (known, by_log) = match meant {
+            Some(meant) if (&meant.version, meant.digest) == (&answer.version, answer.digest) => continue,
+            Some(meant) => (meant, format!("it is {}", meant.version)),
+            None => match (of_answer(), as_of) {
+                (None, _) => continue,
+                (Some(known), None) => (known, "no version of it is left that was not withdrawn".into()),
+                (Some(known), Some(day)) => (known, format!("no version of it was in force on {day}")),
+            },
         };
-        let LoggedVersion { standard, version, index, .. } = meant;
+        let LoggedVersion { standard, version, index, .. } = known;
         return Err(Failure::new(format!(
-            "the registry answers `{reference}` with {}, and by its log it is {version}", answer.version
+            "the registry answers `{reference}` with {}, and by its log {by_log}", answer.version
         ))
         .at(format!("entry {index}: {standard} {version}"))
         .hint(format!(

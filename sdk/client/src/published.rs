@@ -86,8 +86,11 @@ impl LoggedVersions {
                 known.successor = entry.successor.clone();
             }
             (Status::Deprecated, Some(known)) => {
+                // A deprecation that is said again says of the successor what is new.
+                if known.status != Status::Deprecated || !entry.successor.is_empty() {
+                    known.successor = entry.successor.clone();
+                }
                 known.status = status;
-                known.successor = entry.successor.clone();
                 if let Ok(day) = entry.effective_to.parse() {
                     known.term.to = Some(day);
                 }
