@@ -53,7 +53,7 @@ impl ToldArgs {
 }
 
 impl HandArgs {
-    /// The same step by the same hand is the same operation, from wherever it is sent; by another it is another, though the words are
+    /// The same step by the same hand with the same credentials is the same operation; by another it is another, though the words are
     /// the same.
     pub fn operation(&self, shelf: &Shelf<'_>, parts: &[&str]) -> Result<String, Failure> {
         let text = format!("{}\n{}\n{}", shelf.who()?, self.name, parts.join("\n"));

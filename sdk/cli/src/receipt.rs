@@ -120,7 +120,9 @@ pub fn judged(claim: &Claim<'_>, demands: &LogArgs, shelf: &Shelf<'_>, context: 
     let mut out = context.out();
     let found = match signed(&note, signer, keys.as_ref()) {
         // The log may have changed its key since; whoever can be asked says how, in notes that the key before it has signed.
-        Some(Err(ReceiptError::Unsigned(_))) if signer.is_none() && shelf.url().is_some() => {
+        Some(Err(ReceiptError::Unsigned(_) | ReceiptError::OutOfRange { .. }))
+            if signer.is_none() && shelf.url().is_some() =>
+        {
             match believed(shelf, &demands.demands()?)? {
                 Ok(log) => Some(Receipt::verified_by_log(&note, &log.keys)),
                 Err(failure) => {
@@ -245,7 +247,10 @@ fn signed(
     keys: Option<&KeyHistory>,
 ) -> Option<Result<(Receipt, VerifierKey), ReceiptError>> {
     // A key of the log is one for some sizes alone, also where it is named.
-    let is_of_log = |signer: &VerifierKey| keys.is_some_and(|keys| keys.ranges().any(|(key, ..)| key == signer));
+    // An old lock does not say for which; whoever names the key believes it then.
+    let is_of_log = |signer: &VerifierKey| {
+        keys.is_some_and(|keys| keys.ranges().any(|(key, _, end)| key == signer && end != Some(0)))
+    };
     match (signer, keys) {
         (Some(signer), _) if !is_of_log(signer) => {
             Some(Receipt::verified(note, signer).map(|receipt| (receipt, signer.clone())))
@@ -291,7 +296,8 @@ fn known(receipt: &Receipt, demands: &LogArgs, shelf: &Shelf<'_>) -> Result<Know
     if let Some(pin) = pins.max_by_key(|pin| (pin.resolution.digest != *digest, pin.log_index.is_some(), differs(pin)))
     {
         let place = "the lock".into();
-        let info = if shelf.url().is_some() { shelf.info(&pin.resolution)? } else { None };
+        // A remark, which nothing waits for.
+        let info = if shelf.url().is_some() { shelf.info_soon(&pin.resolution).ok().flatten() } else { None };
         let (digest, entry, ended) = (pin.resolution.digest, pin.log_index, info.as_ref().and_then(since));
         return Ok(Known::As { place, digest, entry, log: first_key(shelf), ended });
     }

@@ -20,7 +20,7 @@ use semver::Version;
 use std::{
     cell::{Cell, OnceCell},
     future::Future,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::runtime::Runtime;
 
@@ -32,6 +32,9 @@ pub struct Shelf<'c> {
     /// Whether the registry was asked and gave no answer.
     is_silent: Cell<bool>,
 }
+
+/// How long a remark on what was found is waited for.
+const REMARK_WAIT: Duration = Duration::from_secs(3);
 
 /// A registry, connected when it is first needed.
 struct Online {
@@ -195,8 +198,8 @@ impl<'c> Shelf<'c> {
         self.ask(|registry| async move { Ok(registry.who_am_i().await?.principal) })
     }
 
-    /// The id of an operation: the same deed by the same hand is the same operation, from wherever it is sent, and nobody else can work out
-    /// its id.
+    /// The id of an operation: the same deed by the same hand with the same credentials is the same operation, and nobody else can work
+    /// out its id.
     pub fn operation(&self, what: &str, deed: &str) -> Result<String, Failure> {
         let secret = connection::options(self.context)?.unguessed().map_or(String::new(), |secret| secret.to_string());
         Ok(format!("{what}-{}", &Digest::of(format!("{secret}\n{deed}").as_bytes()).hex()[..48]))
@@ -371,6 +374,18 @@ impl<'c> Shelf<'c> {
         })
     }
 
+    /// The same for a remark, which nobody waits long for.
+    pub fn info_soon(&self, resolution: &Resolution) -> Result<Option<VersionInfo>, Failure> {
+        let exact = Reference::new(resolution.standard.clone(), Selector::Digest(resolution.digest));
+        let online = self.online()?;
+        let asked = async { tokio::time::timeout(REMARK_WAIT, online.registry.resolve(&exact)).await };
+        match online.runtime.block_on(asked) {
+            Err(_) => Err(Failure::new("the registry does not answer in time")),
+            Ok(Err(error)) if error.is_not_found() => Ok(None),
+            Ok(answer) => answer.map(Some).map_err(|error| online.refused(error)),
+        }
+    }
+
     /// What is known of a version's standing: as the registry says, if one is to be asked, or as it last said to anybody who uses this cache.
     /// A registry that does not answer stops nothing that can go on without it.
     pub fn standing(&self, resolution: &Resolution) -> Standing {
@@ -385,7 +400,7 @@ impl<'c> Shelf<'c> {
         if self.url().is_none() || self.is_silent.get() {
             return remembered();
         }
-        match self.info(resolution) {
+        match self.info_soon(resolution) {
             Ok(Some(info)) => {
                 self.remember(&info.digest, info.status, info.ending().as_ref());
                 info.ending().map_or(Standing::InUse, Standing::Ended)

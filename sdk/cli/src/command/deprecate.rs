@@ -48,7 +48,7 @@ pub fn step(args: &StepArgs, status: Status, effective_to: Option<Date>, context
     let mut operation = format!("{standard} {version}\n{}\n{successor}\n{}", status.as_str(), args.why);
     operation += &effective_to.map_or(String::new(), |day| format!("\n{day}"));
     let shelf = Shelf::open(context)?;
-    // The same step by the same hand for the same reason is the same operation, from wherever it is sent.
+    // The same step by the same hand with the same credentials for the same reason is the same operation.
     operation += &format!("\n{}", shelf.who()?);
     let operation = shelf.operation("status", &operation)?;
     let answer =
