@@ -331,8 +331,14 @@ impl Sink {
         };
         // All are whole before the first has its name.
         let all = [(errors, errors_path), rejected.finished(mode)?, conforming.finished(mode)?];
+        let mut named: Vec<PathBuf> = Vec::new();
         for (file, path) in all {
-            file.persist(&path).map_err(|fault| Failure::file("written", path.display(), &fault.error))?;
+            if let Err(fault) = file.persist(&path) {
+                // What failed is said; that it could not be tidied up would say no more.
+                named.iter().for_each(|path| drop(fs::remove_file(path)));
+                return Err(Failure::file("written", path.display(), &fault.error));
+            }
+            named.push(path);
         }
         Ok(())
     }

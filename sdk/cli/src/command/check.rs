@@ -76,8 +76,9 @@ pub struct CheckArgs {
     /// Check against the version that governs records of this day, YYYY-MM-DD, whatever is pinned; needs a registry
     #[arg(long, value_name = "DATE", conflicts_with = "schema")]
     as_of: Option<Date>,
-    /// Fail, with exit code 1, where what is checked against is deprecated or withdrawn, and with 2 where nobody who can be asked has said
-    #[arg(long, conflicts_with = "schema")]
+    /// Fail, with exit code 1, where what is checked against is deprecated or withdrawn, and with 2 where nobody who can be asked has said;
+    /// of what was pinned for a day (`guiju lock --as-of`) that is not asked
+    #[arg(long, conflicts_with_all = ["schema", "as_of"])]
     deny_deprecated: bool,
     /// Show the offending values; reports travel further than data may, so they are left out otherwise
     #[arg(long)]
