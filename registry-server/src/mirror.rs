@@ -484,11 +484,14 @@ impl Mirror {
     fn unfollowed(&self, walk: &Walk, lot: &Lot, manifest: &Manifest) -> Result<BTreeSet<StandardId>, Stop> {
         let mut unfollowed = BTreeSet::new();
         for needed in &manifest.dependencies {
-            if !walk.is_own(&needed.standard) && !walk.follows(&needed.standard) {
-                unfollowed.insert(needed.standard.clone());
+            if lot.publishes.contains(&(needed.standard.clone(), needed.version.clone())) {
                 continue;
             }
-            if lot.publishes.contains(&(needed.standard.clone(), needed.version.clone())) {
+            let is_followed = walk.is_own(&needed.standard) || walk.follows(&needed.standard);
+            // What is published here is not taken from there because somebody there refers to it.
+            let is_ours = !is_followed && self.registry.is_published_here(&needed.standard).map_err(away)?;
+            if !is_followed && !is_ours {
+                unfollowed.insert(needed.standard.clone());
                 continue;
             }
             let here = self.registry.version_here(&needed.standard, &needed.version).map_err(away)?;
@@ -496,6 +499,9 @@ impl Mirror {
                 let Manifest { standard, version, .. } = manifest;
                 let (other, number) = (&needed.standard, &needed.version);
                 let why = match walk.is_own(other) {
+                    _ if is_ours => {
+                        "which is published here, and not as it is there; publish that version here, or follow its namespace in another data folder"
+                    }
                     true => {
                         "which lies under `own_namespaces` and is not here as it is there; publish it here, or take it out of them"
                     }

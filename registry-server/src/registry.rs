@@ -559,6 +559,17 @@ impl Registry {
         Ok(self.view().version(standard, version)?)
     }
 
+    /// Whether some version of a standard was published here, and not taken over from a registry that is followed.
+    pub fn is_published_here(&self, standard: &StandardId) -> Result<bool, StoreError> {
+        for (version, ..) in self.view().versions(standard)? {
+            let Some(info) = self.view().version(standard, &version)? else { continue };
+            if !matches!(self.entry(info.log_index)?.event, Some(guiju_proto::log::entry::Event::Mirrored(_))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The document of that digest.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.log.blob(digest)?)
