@@ -118,6 +118,10 @@ impl Registry {
                 return if same { Ok(applied) } else { Err(StoreError::Broken("the view follows another log".into())) };
             }
             let entries = self.log.entries(head.size, BATCH.min((end.size - head.size) as usize))?;
+            if entries.is_empty() {
+                let why = format!("it is not there, and the log's head names {} entries", end.size);
+                return Err(StoreError::Entry { index: head.size, why });
+            }
             self.prefetch(&entries);
             let mut facts = Vec::with_capacity(entries.len());
             for (index, entry) in (head.size..).zip(&entries) {

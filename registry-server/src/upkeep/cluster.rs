@@ -115,13 +115,17 @@ fn of_operations(survey: &ClusterSurvey, damaged: &BTreeSet<u64>) -> Vec<String>
     for (id, kept) in &survey.operations {
         let index = kept.text().parse::<u64>().ok();
         let made = index.and_then(|index| survey.entries.get(&index)).and_then(|kept| kept.entry());
+        // Most are in order, and only of others all damaged entries are looked through.
+        if made.is_some_and(|(operation, _)| operation == id) {
+            continue;
+        }
         let is_told =
             survey.entries.iter().any(|(index, kept)| {
                 damaged.contains(index) && kept.entry().is_some_and(|(operation, _)| operation == id)
             }) || index.is_some_and(|index| {
                 damaged.contains(&index) || !survey.entries.contains_key(&index) && !damaged.is_empty()
             });
-        if !is_told && made.is_none_or(|(operation, _)| operation != id) {
+        if !is_told {
             let (key, says) = (survey.operation_key(id), kept.text());
             found.push(format!("`{key}` says entry `{says}`, which no such operation made"));
         }
@@ -543,6 +547,18 @@ fn agreed(
     let is_gone = !survey.agreed.contains_key(LOG_KEY) && survey.agreed.contains_key(CHECKPOINT);
     match keys {
         Some(keys) if is_gone || not_our_key(survey, settings).is_some() => {
+            let name = keys.signing.name();
+            if let Some(Ok(Checkpoint { origin, .. })) = agreed_checkpoint(survey)
+                && origin != name
+            {
+                let hint = "name with --data the folder of a server of this log";
+                let folder = keys_path(&settings.data);
+                let why = format!(
+                    "`{key}` is not the key in {}, which is of `{name}`: the log is `{origin}`",
+                    folder.display()
+                );
+                return Err(Fault::new(why, hint).found());
+            }
             changes.extend(survey.agreed_change(LOG_KEY, keys.public_text()));
         }
         None if is_gone => return Err(lacks(&key, "log-key")),
