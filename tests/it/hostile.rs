@@ -41,6 +41,8 @@ use tonic::{
 pub enum Trick {
     /// It finds nothing.
     Denied,
+    /// It says this, whatever was asked.
+    Said(Bytes),
     /// Something else is asked.
     Asked(Change),
     /// Something else is answered; of calls with one answer.
@@ -97,6 +99,13 @@ impl<const LOG: bool> Service<http::Request<Body>> for PassedOn<LOG> {
             Ok(match trick {
                 None => passed_on(to, request).await,
                 Some(Trick::Denied) => Status::not_found("there is no such standard").into_http(),
+                Some(Trick::Said(message)) => {
+                    let mut trailers = http::HeaderMap::new();
+                    trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
+                    let body = Full::new(framed(&message)).with_trailers(async move { Some(Ok(trailers)) });
+                    let answer = http::Response::builder().header("content-type", "application/grpc");
+                    answer.body(Body::new(body)).expect("an answer")
+                }
                 Some(Trick::Asked(change)) => {
                     let (parts, body) = request.into_parts();
                     let asked = body.collect().await.expect("a question").to_bytes();
@@ -407,6 +416,7 @@ async fn who_keeps_back_the_version_that_is_meant_is_found_out() {
     let (project, url) = (project.path(), server.url());
     let honest = Registry::connect(&url).await.expect("connected");
     let old = honest.resolve(&"bj.test/a@=1.0.0".parse().expect("a reference")).await.expect("it is there");
+    let first = old.clone();
     let old = wire::VersionInfo::from(old);
     let stale = move |answer: &mut ResolveResponse| answer.version = Some(old.clone());
     let liar = between(&server, [("Resolve", told(stale))]).await;
@@ -425,6 +435,8 @@ async fn who_keeps_back_the_version_that_is_meant_is_found_out() {
     // Who answers with a version that is withdrawn says that it is not, also where no other is left.
     expect(&run(project, &url, &["withdraw", "bj.test/a@=1.0.0", "--why", "so was this"]), 0, &[]);
     fs::remove_file(project.join("guiju.lock")).expect("removed");
+    let stale = ResolveResponse { version: Some(wire::VersionInfo::from(first)), ..Default::default() };
+    let liar = between(&server, [("Resolve", Trick::Said(stale.encode_to_vec().into()))]).await;
     for command in [&["lock", "bj.test/a"][..], &["lock", "bj.test/a@=1.0.0"]] {
         expect(&run(project, &liar, command), 2, &["by its log no version of it is left that was not withdrawn"]);
         assert_eq!(lock_of(project), "", "nothing is pinned");
