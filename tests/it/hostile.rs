@@ -435,7 +435,7 @@ async fn who_keeps_back_the_version_that_is_meant_is_found_out() {
     // Who answers with a version that is withdrawn says that it is not, also where no other is left.
     expect(&run(project, &url, &["withdraw", "bj.test/a@=1.0.0", "--why", "so was this"]), 0, &[]);
     fs::remove_file(project.join("guiju.lock")).expect("removed");
-    let stale = ResolveResponse { version: Some(wire::VersionInfo::from(first)), ..Default::default() };
+    let stale = ResolveResponse { version: Some(wire::VersionInfo::from(first)) };
     let liar = between(&server, [("Resolve", Trick::Said(stale.encode_to_vec().into()))]).await;
     for command in [&["lock", "bj.test/a"][..], &["lock", "bj.test/a@=1.0.0"]] {
         expect(&run(project, &liar, command), 2, &["by its log no version of it is left that was not withdrawn"]);
