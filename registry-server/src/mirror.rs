@@ -131,7 +131,7 @@ struct Lot {
 enum Reached {
     ItsEnd,
     /// A version at this index refers to standards that are not followed.
-    Refers(u64, BTreeSet<StandardId>),
+    Refers(u64),
 }
 
 impl Mirror {
@@ -292,13 +292,14 @@ impl Mirror {
                     walk.edge = grown;
                     walk.has_taken(walk.edge.size());
                 }
-                Reached::Refers(index, standards) => {
+                Reached::Refers(index) => {
+                    walk.has_taken(index);
+                    let standards = self.referred_to(upstream, &head.checkpoint, &walk).await?;
                     let names = standards.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                     tracing::info!(
                         upstream = self.url(),
-                        "{names}, to which entry {index} refers: followed from the log's beginning, too"
+                        "{names}, to which entry {index} or a later one refers: followed from the log's beginning, too"
                     );
-                    walk.has_taken(index);
                     walk.taken.extend(standards.into_iter().map(|standard| (Part::Standard(standard), 0)));
                     walk.edge = Edge::default();
                     self.registry.follow_also(walk.also());
@@ -366,24 +367,19 @@ impl Mirror {
     ) -> Result<Reached, Stop> {
         let mut lot = Lot::default();
         for (index, leaf) in (walk.edge.size()..).zip(leaves) {
-            let Leaf::Entry(bytes) = leaf else { continue };
-            let unreadable = |why: String| Stop::Distrust(format!("entry {index} cannot be read: {why}"));
-            let entry = Entry::decode(&*bytes).map_err(|why| unreadable(why.to_string()))?.meaning();
-            let Some((standard, version)) = about(&entry).map_err(unreadable)? else { continue };
-            if !walk.wants(index, &standard) {
-                continue;
-            }
+            let Some(Wanted { entry, bytes, standard, version }) = wanted(walk, index, leaf)? else { continue };
             let manifest = self.manifest(upstream, &entry).await?;
+            let place = self.place(origin, index, &bytes, (&standard, &version), &mut lot).await?;
             if let Some(manifest) = &manifest {
-                let unfollowed = self.unfollowed(walk, &lot, manifest)?;
-                if !unfollowed.is_empty() {
+                if !self.unfollowed(walk, manifest)?.is_empty() {
                     self.append(&mut lot).await?;
-                    return Ok(Reached::Refers(index, unfollowed));
+                    return Ok(Reached::Refers(index));
+                }
+                if place.is_some() {
+                    self.has_what_it_refers_to(walk, &lot, manifest)?;
                 }
             }
-            let Some(operation_id) = self.place(origin, index, &bytes, (&standard, &version), &mut lot).await? else {
-                continue;
-            };
+            let Some(operation_id) = place else { continue };
             self.is_no_other(&entry, &standard, &version)?;
             let (blobs, fetched) = match (&entry.event, manifest) {
                 (Some(Event::VersionPublished(event)), Some(manifest)) => {
@@ -480,37 +476,67 @@ impl Mirror {
         Manifest::from_canonical(&bytes).map(Some).map_err(unreadable)
     }
 
-    /// Standards that a version refers to and that are not followed. What it refers to of those that are must be here.
-    fn unfollowed(&self, walk: &Walk, lot: &Lot, manifest: &Manifest) -> Result<BTreeSet<StandardId>, Stop> {
-        let mut unfollowed = BTreeSet::new();
+    /// All that the versions from here on refer to and that is not followed: gathered first, so that the log is read again for all of
+    /// it once.
+    async fn referred_to(
+        &self,
+        upstream: &Upstream,
+        head: &Checkpoint,
+        walk: &Walk,
+    ) -> Result<BTreeSet<StandardId>, Stop> {
+        let (mut referred, mut edge) = (BTreeSet::new(), walk.edge.clone());
+        while edge.size() < head.size {
+            let (grown, leaves) = self.span(upstream, &edge, head).await?;
+            for (index, leaf) in (edge.size()..).zip(leaves) {
+                if let Some(wanted) = wanted(walk, index, leaf)?
+                    && let Some(manifest) = self.manifest(upstream, &wanted.entry).await?
+                {
+                    referred.extend(self.unfollowed(walk, &manifest)?);
+                }
+            }
+            edge = grown;
+        }
+        Ok(referred)
+    }
+
+    /// Standards that a version refers to and that are not followed.
+    fn unfollowed(&self, walk: &Walk, manifest: &Manifest) -> Result<Vec<StandardId>, Stop> {
+        let mut unfollowed = Vec::new();
         for needed in &manifest.dependencies {
-            if lot.publishes.contains(&(needed.standard.clone(), needed.version.clone())) {
+            if !walk.is_own(&needed.standard)
+                && !walk.follows(&needed.standard)
+                // What is published here is not taken from there because somebody there refers to it.
+                && !self.registry.is_published_here(&needed.standard).map_err(away)?
+            {
+                unfollowed.push(needed.standard.clone());
+            }
+        }
+        Ok(unfollowed)
+    }
+
+    /// A version that is taken over comes after all that it refers to.
+    fn has_what_it_refers_to(&self, walk: &Walk, lot: &Lot, manifest: &Manifest) -> Result<(), Stop> {
+        for needed in &manifest.dependencies {
+            let (other, number) = (&needed.standard, &needed.version);
+            if lot.publishes.contains(&(other.clone(), number.clone())) {
                 continue;
             }
-            let is_followed = walk.is_own(&needed.standard) || walk.follows(&needed.standard);
-            // What is published here is not taken from there because somebody there refers to it.
-            let is_ours = !is_followed && self.registry.is_published_here(&needed.standard).map_err(away)?;
-            if !is_followed && !is_ours {
-                unfollowed.insert(needed.standard.clone());
-                continue;
-            }
-            let here = self.registry.version_here(&needed.standard, &needed.version).map_err(away)?;
+            let here = self.registry.version_here(other, number).map_err(away)?;
             if here.is_none_or(|info| info.digest != needed.digest) {
                 let Manifest { standard, version, .. } = manifest;
-                let (other, number) = (&needed.standard, &needed.version);
-                let why = match walk.is_own(other) {
-                    _ if is_ours => {
-                        "which is published here, and not as it is there; publish that version here, or follow its namespace in another data folder"
-                    }
-                    true => {
+                let why = match (walk.is_own(other), walk.follows(other)) {
+                    (true, _) => {
                         "which lies under `own_namespaces` and is not here as it is there; publish it here, or take it out of them"
                     }
-                    false => "which the log there does not publish before it",
+                    (_, true) => "which the log there does not publish before it",
+                    (_, false) => {
+                        "which is published here, and not as it is there; publish that version here, or follow its namespace in another data folder"
+                    }
                 };
                 return Err(Stop::Stuck(format!("`{standard}` {version} refers to `{other}` {number}, {why}")));
             }
         }
-        Ok(unfollowed)
+        Ok(())
     }
 
     /// All documents of a version that our log has not, but for those that were put into it since they are many; and the bytes of all
@@ -557,6 +583,22 @@ impl Mirror {
 
 /// Who is named in the entries that hold another log's.
 const PRINCIPAL: &str = "mirror";
+
+/// An entry to take over, and the version that it is about.
+struct Wanted {
+    entry: Entry,
+    bytes: Vec<u8>,
+    standard: StandardId,
+    version: Version,
+}
+
+fn wanted(walk: &Walk, index: u64, leaf: Leaf) -> Result<Option<Wanted>, Stop> {
+    let Leaf::Entry(bytes) = leaf else { return Ok(None) };
+    let unreadable = |why: String| Stop::Distrust(format!("entry {index} cannot be read: {why}"));
+    let entry = Entry::decode(&*bytes).map_err(|why| unreadable(why.to_string()))?.meaning();
+    let about = about(&entry).map_err(unreadable)?.filter(|(standard, _)| walk.wants(index, standard));
+    Ok(about.map(|(standard, version)| Wanted { entry, bytes, standard, version }))
+}
 
 /// The version that an entry is about, where it is about one.
 fn about(entry: &Entry) -> Result<Option<(StandardId, Version)>, String> {
