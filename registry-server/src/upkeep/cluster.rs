@@ -463,7 +463,7 @@ fn settled(survey: &ClusterSurvey, copy: &mut Copy, known: &[Known]) -> Result<H
                 let what = format!(
                     "nothing says that entries {from} to {to} are what was acknowledged: they stand in one place alone"
                 );
-                Fault::new(what, YOUNGER).found()
+                Fault::new(what, "name with --data the folder of a server whose `checkpoint` covers them").found()
             }
         });
     }
