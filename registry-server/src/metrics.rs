@@ -75,17 +75,18 @@ struct Inner {
     mirror_followed: Gauge,
     mirror_heard: Gauge,
     mirror_distrusts: Gauge,
-    refused: Family<Refused, Counter>,
-    denials: Family<Denied, Counter>,
+    shed: Family<Shed, Counter>,
+    refusals: Family<ByReason, Counter>,
+    denials: Family<ByReason, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Refused {
+struct Shed {
     why: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Denied {
+struct ByReason {
     reason: &'static str,
 }
 
@@ -123,7 +124,8 @@ impl Default for Metrics {
             mirror_followed: Gauge::default(),
             mirror_heard: Gauge::default(),
             mirror_distrusts: Gauge::default(),
-            refused: Family::default(),
+            shed: Family::default(),
+            refusals: Family::default(),
             denials: Family::default(),
         };
         inner.register();
@@ -196,11 +198,16 @@ impl Inner {
             "1 where the log that is followed is believed no more",
             self.mirror_distrusts.clone(),
         );
-        all.register("shed", "Requests and connections that were turned away, by the bound", self.refused.clone());
+        all.register("shed", "Requests and connections that were turned away, by the bound", self.shed.clone());
+        all.register(
+            "refusals",
+            "Requests that the registry looked into and refused, by the reason",
+            self.refusals.clone(),
+        );
         all.register("denials", "Requests that were denied, by the reason", self.denials.clone());
         // So that a first denial is seen to be one more.
         for reason in [Reason::CredentialsMissing, Reason::CredentialsRefused, Reason::NotAllowed] {
-            drop(self.denials.get_or_create(&Denied { reason: reason.row().name }));
+            drop(self.denials.get_or_create(&ByReason { reason: reason.row().name }));
         }
     }
 }
@@ -278,12 +285,17 @@ impl Metrics {
 
     /// One more was turned away; `why` is a bound, by the name of its setting.
     pub fn shed(&self, why: &'static str) {
-        self.0.refused.get_or_create(&Refused { why }).inc();
+        self.0.shed.get_or_create(&Shed { why }).inc();
+    }
+
+    /// One more was refused after a look at what it asks for.
+    pub fn refused(&self, reason: Reason) {
+        self.0.refusals.get_or_create(&ByReason { reason: reason.row().name }).inc();
     }
 
     /// One more was denied; whoever asked for what may not be seen was told that it is not there, and is counted as not allowed.
     pub fn denied(&self, reason: Reason) {
-        self.0.denials.get_or_create(&Denied { reason: reason.row().name }).inc();
+        self.0.denials.get_or_create(&ByReason { reason: reason.row().name }).inc();
     }
 
     /// The text that Prometheus reads.
