@@ -1,6 +1,9 @@
 //! One log line and one count for each request, however it ends. Never what it carried.
 
-use crate::{http::text, listen::Peer, metrics::Metrics, settings::Settings, status, traces, unread::Unread};
+use crate::{
+    gate::Holder, http::text, listen::Peer, metrics::Metrics, room::Room, settings::Settings, status, traces,
+    unread::Unread,
+};
 use axum::{
     body::Body,
     extract::Request,
@@ -11,9 +14,10 @@ use axum::{
 use guiju_proto::FILE_DESCRIPTOR_SET;
 use http_body::{Frame, SizeHint};
 use prost::Message as _;
+use prost_types::{MethodOptions, method_options::IdempotencyLevel};
 use std::{
     borrow::Cow,
-    collections::HashSet,
+    collections::HashMap,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
@@ -27,22 +31,24 @@ use tracing::{Instrument, Span};
 #[derive(Clone)]
 pub struct Access {
     metrics: Metrics,
-    methods: Arc<HashSet<String>>,
+    /// By its path: whether its answer is one message and changes nothing.
+    methods: Arc<HashMap<String, bool>>,
     request_timeout: Duration,
     header_bytes_max: usize,
+    room: Room,
     unread: Unread,
 }
 
 impl Access {
-    pub fn new(metrics: Metrics, settings: &Settings, unread: Unread) -> Self {
+    pub fn new(metrics: Metrics, settings: &Settings, room: Room, unread: Unread) -> Self {
         let (request_timeout, header_bytes_max) = (settings.request_timeout, settings.header_bytes_max as usize);
-        Self { metrics, methods: Arc::new(methods()), request_timeout, header_bytes_max, unread }
+        Self { metrics, methods: Arc::new(methods()), request_timeout, header_bytes_max, room, unread }
     }
 
     /// A name fit for a label: callers can invent paths, and each would be a time series of its own.
     fn method(&self, path: &str) -> Cow<'static, str> {
         match path {
-            path if self.methods.contains(path) => path.to_owned().into(),
+            path if self.methods.contains_key(path) => path.to_owned().into(),
             "/" => "/".into(),
             "/healthz" => "/healthz".into(),
             "/metrics" => "/metrics".into(),
@@ -57,12 +63,16 @@ impl Access {
 }
 
 /// `/guiju.registry.v1.Registry/Publish` and its like.
-fn methods() -> HashSet<String> {
+fn methods() -> HashMap<String, bool> {
     let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default();
     let services = set.file.iter().flat_map(|file| file.service.iter().map(|service| (file.package(), service)));
     services
         .flat_map(|(package, service)| {
-            service.method.iter().map(move |method| format!("/{package}.{}/{}", service.name(), method.name()))
+            service.method.iter().map(move |method| {
+                let changes_nothing = method.options.as_ref().map(MethodOptions::idempotency_level);
+                let reads = changes_nothing == Some(IdempotencyLevel::NoSideEffects) && !method.server_streaming();
+                (format!("/{package}.{}/{}", service.name(), method.name()), reads)
+            })
         })
         .collect()
 }
@@ -74,6 +84,7 @@ pub async fn observe(
     next: Next,
 ) -> Response {
     let (method, is_grpc) = (access.method(request.uri().path()), is_grpc(request.headers()));
+    let reads = !is_grpc || access.methods.get(&*method).is_some_and(|reads| *reads);
     let span = if is_grpc { traces::call(&method, request.headers()) } else { Span::none() };
     let line = Line {
         method,
@@ -90,11 +101,15 @@ pub async fn observe(
         return line.follow(text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why), false);
     }
     let answer = tokio::time::timeout(access.request_timeout, next.run(request).instrument(span)).await;
-    let response = match answer {
+    let mut response = match answer {
         Ok(response) if is_grpc => status::completed(response),
         Ok(response) => response,
         Err(_) => status::timed_out(access.request_timeout).into_http(),
     };
+    let holder = response.extensions_mut().remove::<Option<Holder>>().flatten();
+    if reads {
+        response = access.room.hold(response, holder, is_grpc);
+    }
     line.follow(response, is_grpc).map(|body| access.unread.over(body, is_grpc))
 }
 

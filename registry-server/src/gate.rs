@@ -298,7 +298,8 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
             // Nothing further in needs them.
             request.headers_mut().remove(header::AUTHORIZATION);
             request.extensions_mut().insert(deed.clone());
-            let response = HOLDER.scope(deed.holder(), next.run(request)).await;
+            let mut response = HOLDER.scope(deed.holder(), next.run(request)).await;
+            response.extensions_mut().insert(deed.holder());
             let about = deed.denied.lock().unwrap_or_else(PoisonError::into_inner).take();
             let said = reason_of(&response);
             if !matches!(row.need, Need::Public | Need::Told(_)) && (about.is_some() || said.is_some()) {
@@ -338,7 +339,8 @@ fn reason_of(response: &Response) -> Option<Reason> {
     }
 }
 
-fn answer(refusal: Refusal, is_grpc: bool) -> Response {
+/// A refusal, as the caller speaks.
+pub fn answer(refusal: Refusal, is_grpc: bool) -> Response {
     let row = refusal.reason().row();
     if is_grpc {
         return Status::from(refusal).into_http();

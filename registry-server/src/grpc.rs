@@ -19,6 +19,7 @@ use crate::{
     limits::{NoPlace, Place, Places, Turn, Turns},
     metrics::Metrics,
     registry::{AskError, Caller, PublishError, Registry},
+    room::Room,
     sequencer::Sequencer,
     settings::Settings,
     status::{Reason, Refusal},
@@ -54,7 +55,7 @@ pub struct Service {
     watch_streams: Places<Holder>,
     compares: Places<Holder>,
     /// Kibibytes of versions on their way.
-    transfers: Places<Holder>,
+    room: Room,
     /// Places for what runs off the threads that drive connections.
     work: Turns<Holder>,
     /// Documents that callers read in parts.
@@ -72,12 +73,12 @@ impl Service {
         denials: Arc<Denials>,
         settings: Arc<Settings>,
         metrics: Metrics,
+        room: Room,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (check_streams, watch_streams) =
             (Places::new(settings.check_streams_max), Places::new(settings.watch_streams_max));
         let compares = Places::new(settings.compare_max.min(settings.work_max.div_ceil(2)));
-        let transfers = Places::new(settings.transfer_bytes_max >> 10);
         let work = Turns::new(settings.work_max);
         let log_size = doorbell(registry.clone(), stopping.clone());
         Self {
@@ -89,7 +90,7 @@ impl Service {
             check_streams,
             watch_streams,
             compares,
-            transfers,
+            room,
             work,
             parted: Arc::default(),
             log_size,
@@ -182,19 +183,6 @@ impl Service {
         Err(Refusal::new(Reason::Overloaded, why).into())
     }
 
-    /// Room for so many bytes of a version that is sent in parts, either way, until they are where they belong.
-    fn room(&self, deed: &Deed, bytes: usize) -> Result<Place<Holder>, Status> {
-        let why = match self.transfers.take_many(deed.holder(), bytes.div_ceil(1 << 10)) {
-            Ok(place) => return Ok(place),
-            Err(NoPlace::Full) => "as many bytes of versions are on their way as `transfer_bytes_max` allows",
-            Err(NoPlace::Share(_)) => {
-                "half of what `transfer_bytes_max` allows is on its way for you; finish that first"
-            }
-        };
-        self.metrics.shed("transfer_bytes_max");
-        Err(Refusal::new(Reason::Overloaded, why).into())
-    }
-
     /// Completes when a stream may not go on: what let it in holds no more, or this server has not reached a log that it shares for
     /// `staleness_max`, so that it does not know whether it does.
     async fn until_let_go(registry: Arc<Registry>, staleness_max: Duration, caller: Caller) -> Status {
@@ -277,7 +265,11 @@ impl Service {
             call.in_scope(|| question(&registry))
         };
         match tokio::task::spawn_blocking(work).await {
-            Ok(answer) => answer.map_err(|error| error.into().into()),
+            Ok(answer) => answer.map_err(|error| {
+                let refusal = error.into();
+                self.metrics.refused(refusal.reason());
+                refusal.into()
+            }),
             // It panicked, and the log has said where; or the server is about to stop.
             Err(fault) if fault.is_panic() => {
                 Err(Refusal::new(Reason::Internal, Reason::Internal.row().meaning).into())

@@ -26,6 +26,7 @@ mod listen; // takes connections: counted, with TLS where it is on
 mod logs; // the server's own log lines
 mod metrics; // what is counted, for Prometheus
 mod mirror; // follows another registry
+mod room; // for bytes on their way
 mod scrub; // reads the log again, slowly
 mod serve; // opens everything, answers until told to stop, closes everything
 mod traces; // where calls spend their time

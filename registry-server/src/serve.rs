@@ -14,6 +14,7 @@ use crate::{
     metrics::Metrics,
     mirror::Mirror,
     registry::Registry,
+    room::Room,
     scrub,
     settings::Settings,
     store::Store,
@@ -119,12 +120,14 @@ async fn router(
     let denials = Arc::new(Denials::open(store.denials_path(settings)));
     let issuers = Issuers::read(settings.issuers.as_deref())?;
     let gate = Gate::new(store.registry.clone(), issuers, denials.clone(), metrics.clone(), settings);
+    let room = Room::new(settings, metrics.clone());
     let service = Service::new(
         store.registry.clone(),
         store.sequencer.clone(),
         denials,
         Arc::new(settings.clone()),
         metrics.clone(),
+        room.clone(),
         stopping.clone(),
     );
     let reporter = HealthReporter::new();
@@ -148,7 +151,8 @@ async fn router(
         .add_service(health)
         .add_service(reflection().build_v1().map_err(bug)?)
         .add_service(reflection().build_v1alpha().map_err(bug)?);
-    let access = Access::new(metrics, settings, Unread::start(settings.stream_idle_timeout, stopping.clone()));
+    let unread = Unread::start(settings.stream_idle_timeout, stopping.clone());
+    let access = Access::new(metrics, settings, room, unread);
     let freshness = Freshness::new(store.registry.clone(), settings.staleness_max);
     // Inside the freshness of the view: a role or token that was taken back on another server is not used here, or, by a caller who
     // takes stale answers of a server that is cut off, for `staleness_max` at most.

@@ -149,8 +149,8 @@ settings! {
     /// Comparisons of versions at a time, each of which may take a core and a good deal of memory; never more than half of `work_max`. One
     /// more is refused with RESOURCE_EXHAUSTED. Shared as the streams that check.
     compare_max: usize = "16", "COUNT";
-    /// Bytes of versions on their way in parts, either way, until they are published or read. More is refused with RESOURCE_EXHAUSTED.
-    /// Shared as the streams that check.
+    /// Bytes on their way: versions in parts, either way, until they are published or read, and answers of one message until their caller
+    /// has taken them. More is refused with RESOURCE_EXHAUSTED. Shared as the streams that check.
     transfer_bytes_max: usize = "268435456", "BYTES";
     /// Questions at a time that may wait for the disk or take their time, publications among them. One more is refused with
     /// RESOURCE_EXHAUSTED and told when to try again, so that those under way are answered in time. Shared as the streams that check.

@@ -20,7 +20,10 @@ use prost::{
     Message,
     bytes::{Buf, BufMut},
 };
-use prost_reflect::{DescriptorPool, DynamicMessage};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage,
+    prost_types::{MethodOptions, method_options::IdempotencyLevel},
+};
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair, SanType};
 use ring::{
     rand::SystemRandom,
@@ -219,6 +222,20 @@ fn every_method_has_a_row_of_its_own() {
     let stale: Vec<_> = rows.iter().filter(|row| row.starts_with("/guiju.") && !methods.contains(*row)).collect();
     assert!(stale.is_empty(), "there are no such methods: {stale:?}");
     assert_eq!(rows.len(), permissions::TABLE.len(), "a method has one row");
+}
+
+/// A caller may repeat these without a thought, and an overloaded server may refuse them after all.
+#[test]
+fn what_changes_nothing_says_so_in_its_contract() {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("descriptors");
+    let methods: Vec<_> = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
+    for method in methods {
+        let name = method.name();
+        let reads = ["Get", "List", "Read", "Prove", "Check"].iter().any(|begin| name.starts_with(begin))
+            || ["Resolve", "Search", "Compare", "CanPublish", "Watch", "WhoAmI"].contains(&name);
+        let level = method.method_descriptor_proto().options.as_ref().map(MethodOptions::idempotency_level);
+        assert_eq!(level == Some(IdempotencyLevel::NoSideEffects), reads, "{name}");
+    }
 }
 
 /// Proposals for `bj.water`, each at the stage that its name in the cases says, with what else the cases name.

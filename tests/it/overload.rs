@@ -8,6 +8,7 @@ use crate::{
     witness::ask,
 };
 use guiju_proto::conformance::{CheckStreamRequest, CheckStreamResponse, Format};
+use guiju_proto::log::{ReadBlobRequest, log_service_client::LogServiceClient};
 use guiju_proto::registry::{
     GetVersionRequest, PublishRequest, ResolveRequest, WatchRequest, registry_client::RegistryClient,
     watch_response::Event,
@@ -187,6 +188,60 @@ fn answers_that_nobody_reads_are_let_go() {
         }
         assert!(begin.elapsed() < Duration::from_secs(60), "it is still connected");
     }
+}
+
+/// Documents that are asked for and never read take no more than the bytes that are set aside for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_take_bounded_memory() {
+    let server =
+        Server::start_in(folder_in_memory(), &["--transfer-bytes-max", "16777216", "--stream-idle-timeout", "4s"]);
+    let mut client = registry(&server).await;
+    let notes = vec![b'x'; 3 << 20];
+    let digest = guiju_model::Digest::of(&notes);
+    let mut request = submission("1.0.0", SCHEMA);
+    request.files.push(guiju_proto::registry::File { path: "notes.txt".into(), content: notes.into() });
+    let parts = guiju_proto::convert::package_parts(request).collect::<Vec<_>>();
+    client.publish_parts(tokio_stream::iter(parts)).await.expect("published");
+    let mut log = LogServiceClient::connect(server.url()).await.expect("connected");
+    let request = ReadBlobRequest { digest: digest.as_bytes().to_vec().into(), offset: 0 };
+    assert_eq!(log.read_blob(request.clone()).await.expect("a part").into_inner().content.len(), 2 << 20);
+    let before = memory(&server);
+    let message = [&b"\0\0\0\0\x22\x0a\x20"[..], digest.as_bytes()].concat();
+    let mut stalled = Vec::new();
+    for window in [0, 0, 1, 1, 1_000_000] {
+        // Of each stream: nothing, next to nothing, half of the answer.
+        let mut stream = greeted(&server, &[&[0, 4][..], &u32::to_be_bytes(window)].concat());
+        for number in 0..60_u32 {
+            let id = number * 2 + 1;
+            let asked = [frame(1, 4, id, &headers("/guiju.log.v1.LogService/ReadBlob")), frame(0, 1, id, &message)];
+            stream.write_all(&asked.concat()).expect("taken");
+        }
+        stalled.push(stream);
+    }
+    let shed = || {
+        let metrics = ask(&server, "GET", "/metrics", "").1;
+        let line = metrics.lines().find_map(|line| line.strip_prefix("guiju_shed_total{why=\"transfer_bytes_max\"} "));
+        line.map_or(0, |count| count.parse().expect("a count"))
+    };
+    let begin = std::time::Instant::now();
+    while shed() < 250 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{} were turned away\n{}", shed(), server.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let growth = memory(&server).saturating_sub(before);
+    assert!(growth < 64 << 10, "{growth} KiB more");
+    // What is small is answered; what is large once those were let go.
+    client
+        .resolve(ResolveRequest { reference: "bj.library/card".into(), ..Default::default() })
+        .await
+        .expect("answered");
+    let begin = std::time::Instant::now();
+    while let Err(status) = log.read_blob(request.clone()).await {
+        refused::<()>(Err(status), Code::ResourceExhausted, "OVERLOADED");
+        assert!(begin.elapsed() < Duration::from_secs(60), "there is no room again\n{}", server.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    drop(stalled);
 }
 
 /// Whoever says nothing, or too little to be understood, keeps no connection; whoever has spoken does.

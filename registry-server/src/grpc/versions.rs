@@ -51,7 +51,7 @@ impl Registry for Service {
         let (idle, mut room) = (self.settings.stream_idle_timeout, Vec::new());
         let silent = |_| Status::from(Refusal::new(Reason::StreamIdle, format!("no message came for {idle:?}")));
         while let Some(part) = timeout(idle, parts.message()).await.map_err(silent)?.map_err(status::explained)? {
-            room.push(self.room(&deed, part.encoded_len())?);
+            room.push(self.room.take(deed.holder(), part.encoded_len())?);
             receiver.take(part).map_err(Refusal::from)?;
         }
         let request = receiver.finish().map_err(Refusal::from)?;
@@ -107,7 +107,7 @@ impl Registry for Service {
         let caller = self.meant(&deed, reference.standard()).await?;
         let bundle = self.ask_as(caller, move |registry| registry.bundle(&reference, with_examples)).await?;
         let bytes = bundle.contents().flat_map(|content| content.files.values()).map(Vec::len).sum();
-        let room = self.room(&deed, bytes)?;
+        let room = self.room.take(deed.holder(), bytes)?;
         let open = self.metrics.open_stream("GetBundle");
         let (teller, answers) = answers(self.settings.stream_idle_timeout);
         let answers = answers.keeping(room);
