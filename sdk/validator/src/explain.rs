@@ -16,7 +16,7 @@ use jsonschema::{
 use serde_json::Value;
 use std::{borrow::Cow, cmp::Ordering};
 
-const CHOICES_MAX: usize = 8;
+pub(crate) const CHOICES_MAX: usize = 8;
 const VALUE_CHARS_MAX: usize = 200;
 /// Of what keeps a value from the alternative that was meant.
 const LEAVES_MAX: usize = 3;
@@ -80,12 +80,16 @@ impl Hit {
         Self { args: owned(fault.args), args_zh: owned(fault.args_zh), ..Self::at(fault.code, fault.offset) }
     }
 
-    pub fn of_twice(twice: Twice, document: &Document<'_>) -> Self {
-        let (first, second) = twice.offsets(document);
-        let name = twice.name(document);
-        let line = document.source().as_bytes()[..first].iter().filter(|byte| **byte == b'\n').count() + 1;
-        let hit = Self { offset: second, ..Self::new("duplicate-key", document.node(twice.object)) };
-        hit.with("name", name).with("first_line", line)
+    /// Of all members given twice.
+    pub fn of_twice(twice: &[Twice], document: &Document<'_>) -> impl Iterator<Item = Self> {
+        let bytes = document.source().as_bytes().iter().enumerate().filter(|_| !twice.is_empty());
+        let ends: Vec<usize> = bytes.filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
+        twice.iter().map(move |twice| {
+            let (first, second) = twice.offsets(document);
+            let hit = Self { offset: second, ..Self::new("duplicate-key", document.node(twice.object)) };
+            let line = ends.partition_point(|end| *end < first) + 1;
+            hit.with("name", twice.name(document)).with("first_line", line)
+        })
     }
 
     /// A remark of our vocabulary on a value.
@@ -116,7 +120,9 @@ impl Hit {
     }
 
     pub fn order(&self, other: &Self) -> Ordering {
-        let rest = |hit: &Self| (hit.code, hit.path.clone(), hit.node, hit.args.clone());
+        fn rest(hit: &Hit) -> (&str, &Option<String>, Option<u32>, &Args) {
+            (hit.code, &hit.path, hit.node, &hit.args)
+        }
         let by_rule = || compare_places(&self.rule, &other.rule);
         self.offset.cmp(&other.offset).then_with(by_rule).then_with(|| rest(self).cmp(&rest(other)))
     }

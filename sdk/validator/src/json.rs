@@ -15,7 +15,11 @@ use jsonschema::{
     json::{Array, Json, JsonNumber, Node as EngineNode, NodeIdentity, Object},
 };
 use serde_json::{Map, Number, Value};
-use std::{borrow::Cow, cell::Cell, collections::HashSet};
+use std::{
+    borrow::Cow,
+    cell::{Cell, OnceCell},
+    collections::HashSet,
+};
 
 /// A record as an arena over its source, in the order of the source: a container, then what is in it.
 #[derive(Debug, Default)]
@@ -30,6 +34,21 @@ pub(crate) struct Document<'s> {
     pub reference_date: Option<Date>,
     /// How often the engine may still ask for a value. Once spent, every value looks like null: whatever the schema, it ends.
     fuel: Cell<u64>,
+    /// What an error takes beside what it is about; of the standard.
+    pub wording: Wording,
+    /// Bytes that errors may still take.
+    room: Cell<u64>,
+    /// Of each entry, what an error about it takes.
+    weights: OnceCell<Box<[u64]>>,
+}
+
+/// Bytes that an error takes in words of the standard, at most.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wording {
+    /// For places, patterns, names, constants.
+    pub bytes: u64,
+    /// For each item of the array that it is about.
+    pub bytes_an_item: u64,
 }
 
 /// What the engine may ask of any record, and for each value more of it.
@@ -38,6 +57,10 @@ pub(crate) const FUEL_PER_VALUE: u64 = 1 << 10;
 /// What one error takes of it. The engine keeps each, with its place, until it has all: a branch that fails under branches that fail
 /// is kept as often as there are ways to it.
 const FUEL_PER_ERROR: u64 = 1 << 8;
+/// What all errors of a record may take in memory. The engine gives none before it has all.
+pub(crate) const ROOM: u64 = 64 << 20;
+/// What one takes beside words, with the finding that is made of it.
+pub(crate) const BYTES_PER_ERROR: u64 = 1 << 10;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -68,6 +91,8 @@ pub(crate) enum Kind {
     HiddenName,
 }
 
+/// The place of an item in a path, with its sign.
+pub(crate) const ITEM_BYTES: u64 = 8;
 /// Containers with more than this are indexed.
 const SMALL: u32 = 16;
 /// Offsets are 32 bits wide.
@@ -490,12 +515,13 @@ impl<'s> Document<'s> {
 
     /// Gives the engine its budget, once for every question.
     pub fn refuel(&self) {
-        self.fuel.set(FUEL + FUEL_PER_VALUE * self.entries.len() as u64);
+        self.fuel(FUEL + FUEL_PER_VALUE * self.entries.len() as u64);
     }
 
     /// Gives the engine so much of it.
     pub fn fuel(&self, budget: u64) {
         self.fuel.set(budget);
+        self.room.set(ROOM);
     }
 
     pub fn fuel_left(&self) -> u64 {
@@ -505,6 +531,53 @@ impl<'s> Document<'s> {
     /// Whether the budget was used up, so that the answer means nothing.
     pub fn is_spent(&self) -> bool {
         self.fuel.get() == 0
+    }
+
+    /// Whether that was for errors that there was no room for.
+    pub fn is_full(&self) -> bool {
+        self.room.get() == 0
+    }
+
+    /// Takes the room that an error about a value needs, with so many bytes of its own; where there is none, the rest of the budget.
+    fn keep_error(&self, at: u32, bytes: usize) {
+        self.spend_on(FUEL_PER_ERROR);
+        if !self.is_spent() && !self.takes_room(at, bytes) {
+            self.fuel.set(0);
+        }
+    }
+
+    fn takes_room(&self, at: u32, bytes: usize) -> bool {
+        let weight = self.weights.get_or_init(|| self.weighed())[at as usize];
+        let left = self.room.get().saturating_sub(BYTES_PER_ERROR + self.wording.bytes + weight + bytes as u64);
+        self.room.set(left);
+        left > 0
+    }
+
+    /// An error and its finding name the path, and may name each member of an object or show each item of an array.
+    fn weighed(&self) -> Box<[u64]> {
+        let mut weights = vec![0; self.entries.len()];
+        for at in 0..self.entries.len() as u32 {
+            let path = weights[at as usize];
+            match self.entry(at).kind {
+                Kind::Object => {
+                    let mut names = 0;
+                    for name in self.names(at) {
+                        let length = 2 * (self.text(name).len() as u64 + 1);
+                        weights[name as usize + 1] = path + length;
+                        names += length;
+                    }
+                    weights[at as usize] += names;
+                }
+                Kind::Array => {
+                    for item in self.children(at) {
+                        weights[item as usize] = path + 2 * ITEM_BYTES;
+                    }
+                    weights[at as usize] += self.wording.bytes_an_item * u64::from(self.entry(at).count);
+                }
+                _ => {}
+            }
+        }
+        weights.into()
     }
 
     fn spend(&self) -> bool {
@@ -519,7 +592,7 @@ impl<'s> Document<'s> {
 
     /// A document that holds one string and nothing else.
     fn of_text(&mut self, text: &str) {
-        self.fuel.set(u64::MAX);
+        self.fuel(u64::MAX);
         self.read.clear();
         self.read.push(text.into());
         self.entries.clear();
@@ -615,9 +688,19 @@ pub(crate) struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The engine keeps an error that one of our own keywords found here.
-    pub fn keep_error(&self) {
-        self.document.spend_on(FUEL_PER_ERROR);
+    /// The engine keeps an error that one of our own keywords found here, with so many bytes of its own.
+    pub fn keep_error(&self, bytes: usize) {
+        self.document.keep_error(self.at, bytes);
+    }
+
+    /// Whether there is room to keep what is remarked here, with so many bytes of its own.
+    pub fn keep_remark(&self, bytes: usize) -> bool {
+        self.document.takes_room(self.at, bytes)
+    }
+
+    /// One question to this value that the engine does not see; false once the budget is spent.
+    pub fn ask(&self) -> bool {
+        self.document.spend()
     }
 
     fn entry(self) -> &'a Entry {
@@ -877,6 +960,14 @@ pub(crate) fn are_unique(array: &[u8]) -> Option<bool> {
 #[derive(Debug)]
 pub(crate) struct Tree;
 
+/// What errors carry that were found once the budget was spent.
+const UNTRUE: &Value = &Value::Bool(false);
+
+/// Whether an error was found while there was a budget.
+pub(crate) fn is_true(error: &jsonschema::ValidationError<'_>) -> bool {
+    **error.instance() != *UNTRUE
+}
+
 impl Json for Tree {
     type Node<'a> = Node<'a>;
     type PreparedKey = Box<str>;
@@ -941,16 +1032,15 @@ impl<'a> EngineNode<'a, Tree> for Node<'a> {
         self.equals(expected)
     }
 
+    /// Findings point at the tree, so errors carry no copy of what they are about: many errors about one large record
+    /// would otherwise hold it as many times. They carry whether they are true.
     fn to_value(&self) -> Cow<'a, Value> {
-        Cow::Owned(self.value())
+        Cow::Borrowed(if self.document.is_spent() { UNTRUE } else { &Value::Null })
     }
 
-    /// Findings point at the tree, so errors carry no copy of what they are about: many errors about one large record
-    /// would otherwise hold it as many times.
     fn lazy_value(&self) -> jsonschema_value::LazyInstance<'a> {
-        const NOTHING: &Value = &Value::Null;
-        self.keep_error();
-        jsonschema_value::LazyInstance::from(NOTHING)
+        self.keep_error(0);
+        jsonschema_value::LazyInstance::from(if self.document.is_spent() { UNTRUE } else { &Value::Null })
     }
 
     fn identity(&self) -> Option<NodeIdentity> {

@@ -79,7 +79,7 @@ impl<'i> Keyword<'i, Tree> for Limit {
         if self.holds(&instance) {
             return Ok(());
         }
-        instance.keep_error();
+        instance.keep_error(2 * self.written.len());
         Err(ValidationError::custom(format!("{} {}", self.code, self.written)))
     }
 

@@ -46,7 +46,7 @@ impl<'i> Keyword<'i, Tree> for Multiple {
         if self.divides(&instance) {
             return Ok(());
         }
-        instance.keep_error();
+        instance.keep_error(2 * self.written.len());
         Err(ValidationError::custom(self.written.clone()))
     }
 

@@ -9,7 +9,8 @@
 
 use crate::{
     compile::{Fault, Judging},
-    json::Tree,
+    explain::CHOICES_MAX,
+    json::{Tree, Wording},
     own::Own,
     pattern,
     survey::{Schema, SchemaId, Source, Survey, Way},
@@ -35,6 +36,8 @@ pub(crate) struct Plan {
     types: Vec<Vec<String>>,
     /// Members that every record has.
     required: Vec<String>,
+    /// What the standard's words take in an error.
+    pub wording: Wording,
 }
 
 /// Conditions are compiled one by one, each with all it refers to.
@@ -50,8 +53,9 @@ impl Plan {
         let types = survey.schemas.iter().map(|schema| types(sources, &schema.document, &schema.pointer)).collect();
         let remarks = remarks(&survey, owns);
         let patterns = patterns(&survey);
+        let wording = wording(&survey, sources);
         let (owns, conditions, required) = (Arc::clone(owns), HashMap::new(), Vec::new());
-        let mut plan = Self { survey, owns, remarks, conditions, patterns, types, required };
+        let mut plan = Self { survey, owns, remarks, conditions, patterns, types, required, wording };
         plan.conditions = plan.compiled_conditions(engine)?;
         plan.required = plan.required_of_all(sources);
         Ok(plan)
@@ -245,6 +249,41 @@ fn remarks(survey: &Survey, owns: &[Arc<Own>]) -> Vec<bool> {
         }
     }
     found
+}
+
+/// What an error of any schema holds of that, at most: where it stands, and what its keyword asks.
+fn wording(survey: &Survey, sources: &BTreeMap<String, Source>) -> Wording {
+    let mut wording = Wording::default();
+    for (id, Schema { document, pointer, .. }) in survey.schemas.iter().enumerate() {
+        let value = sources.get(document).and_then(|source| source.value.pointer(pointer));
+        let keywords = value.and_then(Value::as_object).into_iter().flatten();
+        let asked = keywords.clone().map(|(keyword, value)| asked_bytes(keyword, value)).max().unwrap_or(0);
+        wording.bytes = wording.bytes.max((2 * survey.place(id).len() + asked) as u64);
+        if keywords.clone().any(|(keyword, _)| keyword == "unevaluatedItems") {
+            wording.bytes_an_item = BYTES_AN_ITEM;
+        }
+    }
+    wording
+}
+
+/// Of a text for each item that nothing else speaks of.
+const BYTES_AN_ITEM: u64 = 64;
+/// Of a value that an error holds, for each byte of its text.
+const BYTES_A_BYTE: usize = 16;
+
+fn asked_bytes(keyword: &str, value: &Value) -> usize {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string().len(), str::len);
+    match (keyword, value) {
+        ("pattern" | "format" | "const" | "contentEncoding" | "contentMediaType", value) => 2 * text(value),
+        ("enum", Value::Array(all)) => 2 * all.iter().take(CHOICES_MAX).map(text).sum::<usize>(),
+        ("required", Value::Array(all)) => 4 * all.iter().map(text).max().unwrap_or(0),
+        ("dependentRequired" | "dependencies", Value::Object(all)) => {
+            4 * all.values().filter_map(Value::as_array).flatten().map(text).max().unwrap_or(0)
+        }
+        ("not", value) => BYTES_A_BYTE * value.to_string().len(),
+        (_, Value::Number(number)) => 2 * number.to_string().len(),
+        _ => 0,
+    }
 }
 
 fn patterns(survey: &Survey) -> BTreeMap<String, Regex> {

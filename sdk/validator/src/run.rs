@@ -12,10 +12,15 @@ use crate::{
     record::Record,
     survey::{SchemaId, Way},
 };
-use guiju_model::{CodeList, Date, Digest, Finding, Report, StandardId, Unlisted};
+use guiju_model::{CodeList, Date, Digest, Finding, Report, Severity, StandardId, Unlisted};
 use semver::Version;
 use serde_json::{Value, json};
-use std::{borrow::Cow, collections::HashSet, ops::Range, sync::OnceLock};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+    ops::Range,
+    sync::OnceLock,
+};
 
 /// How one record is checked.
 #[derive(Clone, Debug)]
@@ -200,9 +205,13 @@ impl Validator {
             None => self.tell(None, "", hits, options, &mut places, &mut report),
             Some(mut document) => {
                 document.reference_date = options.reference_date;
-                hits.extend(twice.into_iter().map(|twice| Hit::of_twice(twice, &document)));
-                self.judge(&document, &mut hits);
+                if let Judge::Record { plan, .. } = &self.judge {
+                    document.wording = plan.wording;
+                }
+                hits.extend(Hit::of_twice(&twice, &document));
+                let beyond = self.judge(&document, &mut hits);
                 self.tell(Some(&document), "", hits, options, &mut places, &mut report);
+                beyond.into_iter().for_each(|more| report.count(more));
             }
         }
         report
@@ -210,11 +219,17 @@ impl Validator {
 
     /// The report on a record of which all is proved but some values and members. None where the exact road has to be taken.
     fn check_doubts(&self, record: &[u8], memory: &Memory, options: &CheckOptions, told: &mut Told) -> Option<Report> {
-        let Judge::Record { program, .. } = &self.judge else { return None };
+        let Judge::Record { program, plan, .. } = &self.judge else { return None };
         let (mut report, mut places) = (self.empty_report(), Places::new(record));
+        let mut room = 0;
         for doubt in &memory.doubts {
             let way = memory.way(doubt);
             let place = places.of(doubt.at);
+            // What the exact road might have no room for, it tells of itself.
+            room += program.room(doubt, way, plan.wording);
+            if room >= json::ROOM {
+                return None;
+            }
             let key = Key::of(program, doubt, way, record, options)?;
             let tell = || self.tell_doubt(record, doubt, &program.path(way), options);
             for finding in &*told.get_or_tell(key, tell)? {
@@ -258,7 +273,7 @@ impl Validator {
         let Judge::Record { plan, program, leaves, .. } = &self.judge else { return None };
         let json::Read { document, faults, twice } = json::read(value, DEPTH_MAX);
         let mut document = document.filter(|_| faults.is_empty() && twice.is_empty())?;
-        document.reference_date = options.reference_date;
+        (document.reference_date, document.wording) = (options.reference_date, plan.wording);
         document.refuel();
         let errors: Vec<_> = leaves.engine(state, program, plan)?.iter_errors(document.root()).collect();
         if document.is_spent() {
@@ -266,27 +281,39 @@ impl Validator {
         }
         let mut hits = Vec::new();
         errors.iter().for_each(|error| explain::hits(plan, document.root(), error, &mut hits));
-        let mut walk = Walk { plan, told: HashSet::new(), hits: &mut hits };
+        let mut walk = Walk { plan, told: HashSet::new(), hits: &mut hits, beyond: BTreeMap::new() };
         document.refuel();
         program.schemas(state).iter().for_each(|schema| walk.schema(*schema, document.root()));
+        if document.is_spent() || !walk.beyond.is_empty() {
+            return None;
+        }
         let options = CheckOptions { findings_max: usize::MAX, ..options.clone() };
         let mut report = self.empty_report();
         self.tell(Some(&document), path, hits, &options, &mut Places::new(value), &mut report);
         Some(report.findings)
     }
 
-    fn judge(&self, document: &Document<'_>, hits: &mut Vec<Hit>) {
-        match &self.judge {
-            Judge::List(list) => hits.extend(list_member(list, &self.subject.standard, document)),
-            Judge::Record { engine, plan, leaves, .. } => {
-                refusals((engine.engine(), leaves), plan, document, hits);
-                let mut walk = Walk { plan, told: HashSet::new(), hits };
-                if plan.may_remark(plan.survey.root) {
-                    document.refuel();
-                    walk.schema(plan.survey.root, document.root());
-                }
+    /// Gives how many remarks there are beside those that there was room for.
+    fn judge(&self, document: &Document<'_>, hits: &mut Vec<Hit>) -> Vec<Unlisted> {
+        let (plan, engine, leaves) = match &self.judge {
+            Judge::List(list) => {
+                hits.extend(list_member(list, &self.subject.standard, document));
+                return Vec::new();
             }
+            Judge::Record { engine, plan, leaves, .. } => (plan, engine.engine(), leaves),
+        };
+        refusals((engine, leaves), plan, document, hits);
+        if !plan.may_remark(plan.survey.root) {
+            return Vec::new();
         }
+        let mut walk = Walk { plan, told: HashSet::new(), hits, beyond: BTreeMap::new() };
+        document.refuel();
+        walk.schema(plan.survey.root, document.root());
+        if document.is_spent() {
+            walk.hits.push(Hit::new("record-too-costly", document.root()));
+        }
+        let counted = walk.beyond.into_iter();
+        counted.map(|((code, severity), count)| Unlisted { code: code.into(), severity, count }).collect()
     }
 
     /// Puts findings in order: that of the record; what stands at one place, in the order of the standard.
@@ -533,14 +560,16 @@ fn refusals((engine, leaves): (&Engine, &Leaves), plan: &Plan, document: &Docume
         return;
     }
     document.refuel();
-    let errors: Vec<_> = engine.iter_errors(document.root()).collect();
-    // What is found once the budget is spent is not true.
-    if document.is_spent() {
-        let nearest = nearest(plan, document, &*leaves.make);
-        hits.push(explain::unexplained(document.root(), nearest));
-        return;
+    let (errors, is_spent) = (engine.iter_errors(document.root()), document.is_spent());
+    // What is found once the budget is spent is not true. Of what was found before, as much as there is room for is told.
+    let told = hits.len();
+    if document.is_full() || !is_spent {
+        errors.filter(json::is_true).for_each(|error| explain::hits(plan, document.root(), &error, hits));
     }
-    errors.iter().for_each(|error| explain::hits(plan, document.root(), error, hits));
+    if is_spent {
+        let nearest = if hits.len() == told { nearest(plan, document, &*leaves.make) } else { None };
+        hits.push(explain::unexplained(document.root(), nearest));
+    }
 }
 
 fn list_member(list: &CodeList, name: &StandardId, document: &Document<'_>) -> Option<Hit> {
@@ -561,14 +590,23 @@ struct Walk<'w> {
     plan: &'w Plan,
     told: HashSet<(SchemaId, u32)>,
     hits: &'w mut Vec<Hit>,
+    /// What there was no room for.
+    beyond: BTreeMap<(&'static str, Severity), u64>,
 }
 
 impl Walk<'_> {
     fn schema(&mut self, schema: SchemaId, node: Node<'_>) {
-        if !self.plan.may_remark(schema) || !self.told.insert((schema, node.at())) {
+        if !self.plan.may_remark(schema) || !node.ask() || !self.told.insert((schema, node.at())) {
             return;
         }
-        self.hits.extend(self.plan.owns[schema].remarks(node).into_iter().map(|remark| Hit::of_remark(remark, node)));
+        for remark in self.plan.owns[schema].remarks(node) {
+            let has_room = node.keep_remark(remark.bytes());
+            let hit = Hit::of_remark(remark, node);
+            match has_room {
+                true => self.hits.push(hit),
+                false => *self.beyond.entry((hit.code(), hit.severity())).or_default() += 1,
+            }
+        }
         for (way, to) in &self.plan.survey.schemas[schema].ways {
             let applies = match way {
                 Way::Always | Way::Dynamic => true,

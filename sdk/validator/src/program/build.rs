@@ -28,7 +28,7 @@ const PATTERNS_MAX: usize = 4;
 const PLACES_MAX: usize = 1_000;
 /// Keywords asked of one value. The engine's budget has room for twice as many for each value ([`json::FUEL_PER_VALUE`]), so that it
 /// never ends where a program proves.
-const ASKS_MAX: usize = 512;
+pub(super) const ASKS_MAX: usize = 512;
 /// Branches told by the members of an object, with all branches inside them.
 const VIEWS_MAX: usize = 4_096;
 

@@ -3,8 +3,8 @@
 //! # Invariants
 //! - Two values of one state with one [`Sign`] are told of in the same words.
 
-use super::{Program, Short, State, StateId, TextCheck, scan, types};
-use crate::json;
+use super::{Program, Short, State, StateId, TextCheck, build::ASKS_MAX, scan, types};
+use crate::json::{self, BYTES_PER_ERROR, ITEM_BYTES};
 use guiju_model::Date;
 
 /// Something that was not proved, in a record of which all else was.
@@ -76,6 +76,17 @@ impl Program {
             }
         }
         path
+    }
+
+    /// The room that errors about a doubt may take on the exact road, at most.
+    pub fn room(&self, doubt: &Doubt, way: &[Step], wording: json::Wording) -> u64 {
+        let names = way.iter().map(|(container, place)| match self.states[*container as usize].object.as_deref() {
+            Some(object) if place & ITEM == 0 => object.names.name(*place as u8).len(),
+            _ => 0,
+        });
+        let (length, path) = (doubt.to - doubt.from, way.len() * ITEM_BYTES as usize + names.sum::<usize>());
+        let words = (4 * length + 2 * path) as u64;
+        ASKS_MAX as u64 * (BYTES_PER_ERROR + wording.bytes + words)
     }
 
     /// None where what is said depends on more of the value.

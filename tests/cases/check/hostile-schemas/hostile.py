@@ -49,6 +49,9 @@ schemas = {
     "pattern-repeat-of-repeat": pattern("((a{1000}){1000}){1000}"),
     "pattern-look-ahead": pattern("^(?=(a+))\\1b"),
     "patterns-2000-large": large(2000),
+    "minimums": {"properties": {"a": {"items": {"allOf": [{"minimum": n + 1} for n in range(3)]}}}},
+    "any-name": {"additionalProperties": {"items": {"minimum": 1}}},
+    "remarks": {"properties": {"a": {"items": {"allOf": [{"format": "cn-person-name"}] * 3}}}},
     "unique-items": {"properties": {"a": {"uniqueItems": True}}},
 }
 sys.setrecursionlimit(10_000)
