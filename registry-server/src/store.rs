@@ -39,7 +39,7 @@ pub fn journal_path(data: &Path) -> PathBuf {
     data.join("journal")
 }
 
-/// A journal that was made whole, until it stands in the place of the damaged one.
+/// A journal that was made whole, until it stands in the place of the damaged one; never a part of one.
 pub const REPAIRED: &str = "journal.repaired";
 
 /// Puts a journal that was made whole in its place, where that was cut short when the damaged one had been moved aside.

@@ -20,7 +20,8 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 const BLOB_BYTES: usize = 8 << 20;
 const ENTRIES: usize = 512;
-const MIGRATED: &str = "journal.migrated-";
+/// A journal that was moved out of the way is named so, with a number.
+pub const MIGRATED: &str = "journal.migrated-";
 
 /// What the target holds now, and what of it came just now.
 pub struct Carried {

@@ -53,7 +53,7 @@ pub type Lines = Vec<String>;
 /// All that is found is listed.
 pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
     let data = &settings.data;
-    let (mut first, mut found, mut lines) = (None, Vec::new(), Vec::new());
+    let (mut first, mut found, mut lines, mut mends) = (None, Vec::new(), Vec::new(), MENDS);
     // Before the log is: a server may append meanwhile, and its view is never ahead of its log.
     let view = view_path(data);
     let taken_in = View::head_kept(&view);
@@ -70,6 +70,9 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
         // Another fault than damage is no finding.
         Err(fault) if fault.exit_code != 1 => return Err(fault),
         Err(fault) => {
+            if fault.hint == PUT_BACK {
+                mends = PUT_BACK;
+            }
             if settings.engine == Engine::Journal {
                 let survey = Survey::of(&journal_path(data)).map_err(at(&journal_path(data)))?;
                 found.extend(survey.damage.iter().map(Damage::to_string));
@@ -86,13 +89,15 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
     found.extend(mirror::verify(data));
     match (first, found.first().cloned()) {
         (None, None) => Ok(lines),
-        (Some(fault), _) => Err(fault.listing(found, MENDS)),
-        (None, Some(what)) => Err(Fault::new(what, MENDS).found().listing(found, MENDS)),
+        (Some(fault), _) => Err(fault.listing(found, mends)),
+        (None, Some(what)) => Err(Fault::new(what, mends).found().listing(found, mends)),
     }
 }
 
 const MENDS: &str = "`guiju-server verify --repair-from` mends the log from a backup or a registry that has it; whatever else is named \
                      comes back from where it is kept safe";
+const PUT_BACK: &str = "`guiju-server verify --repair-from` puts it back from a backup or a registry that has it, held against what is \
+                        left here, and `restore` where nothing is; a log on a cluster is named with --engine etcd";
 
 /// All of the log, and what to say of it where it is whole.
 fn read_again(settings: &Settings) -> Result<(Box<dyn Log>, Lines), Fault> {
@@ -402,7 +407,35 @@ fn read(data: &Path) -> Result<(Journal, Opened), Fault> {
             format!("a repair of {} was cut short when the damaged journal had been moved aside", data.display());
         return Err(Fault::new(what, "start the server, or run `verify --repair-from` again: either finishes it"));
     }
+    if let Some(gone) = gone(data) {
+        return Err(Fault::new(gone, PUT_BACK).found());
+    }
     Journal::read(&journal_path(data)).map_err(damage)
+}
+
+/// Of a journal without any file, beside which something says that there was one.
+fn gone(data: &Path) -> Option<String> {
+    let (folder, view) = (journal_path(data), view_path(data));
+    let is_segment = |file: fs::DirEntry| file.path().extension().is_some_and(|extension| extension == "seg");
+    match fs::read_dir(&folder).map(|files| files.flatten().any(is_segment)) {
+        Ok(false) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        _ => return None,
+    }
+    let (checkpoint, keys) = (data.join("checkpoint"), store::keys_path(data));
+    let signed = repair::signed(data).ok().flatten().map(|signed| signed.size);
+    let says = match View::head_kept(&view).ok().flatten().filter(|head| head.size > 0) {
+        Some(head) if signed.is_none_or(|signed| signed <= head.size) => {
+            format!("`{}` took in {} entries", view.display(), head.size)
+        }
+        _ if checkpoint.exists() => match signed {
+            Some(size) => format!("`{}` says that {size} entries were signed", checkpoint.display()),
+            None => format!("`{}` is of a log", checkpoint.display()),
+        },
+        _ if keys.exists() => format!("`{}` is the key of a log", keys.display()),
+        _ => return None,
+    };
+    Some(format!("the journal `{}` is gone: {says}", folder.display()))
 }
 
 /// Reads all of a log, as it is now: checksums, digests, the chain, and that nothing is missing. Its head and the root of its tree.

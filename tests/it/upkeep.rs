@@ -250,6 +250,79 @@ async fn a_damaged_journal_is_mended_from_another_copy() {
     assert_eq!(versions(&server).await.split_off(1), expected);
 }
 
+/// All of it: what the view took in, or what was signed, says what a copy must hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_is_gone_comes_back_from_a_copy() {
+    let server = Server::start();
+    filled(&server).await;
+    let expected = versions(&server).await;
+    let (data, elsewhere) = (server.folder.path().join("data"), tempfile::tempdir().expect("a folder"));
+    let [early, late, other] = ["early", "late", "other"].map(|name| elsewhere.path().join(name));
+    let [early, late, other] = [&early, &late, &other].map(|path| path.to_str().expect("UTF-8"));
+    runs("backup", &data, &["--to", early]);
+    published(&server).await.publish(submission("1.3.0", SCHEMA)).await.expect("published");
+    crate::witness::ask(&server, "GET", "/checkpoint", "");
+    runs("backup", &data, &["--to", late]);
+    let stranger = Server::start();
+    filled(&stranger).await;
+    published(&stranger).await.publish(submission("1.3.0", SCHEMA)).await.expect("published");
+    runs("backup", &stranger.folder.path().join("data"), &["--to", other]);
+    let (_, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    let data = folder.path().join("data");
+    let (journal, kept) = (data.join("journal"), elsewhere.path().join("data"));
+    let sound = runs("verify", &data, &[]);
+    copy(&data, &kept);
+    let lost = |without: &[&str]| {
+        fs::remove_dir_all(&data).expect("removed");
+        copy(&kept, &data);
+        for name in without {
+            let path = data.join(name);
+            if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.expect("removed");
+        }
+    };
+    for (without, says) in [
+        (&["journal"] as &[_], "data/view` took in 5 entries"),
+        (&["journal", "checkpoint"], "data/view` took in 5 entries"),
+        (&["journal", "view"], "data/checkpoint` says that 5 entries were signed"),
+    ] {
+        lost(without);
+        let before = files(&data);
+        refused("verify", &data, &[], (1, says));
+        refused("backup", &data, &["--to", "nowhere"], (1, "data/journal` is gone: "));
+        assert!(run("verify", &data, &[]).1.contains("hint: `guiju-server verify --repair-from` puts it back"));
+        refused("verify", &data, &["--repair-from", early], (1, "neither the journal nor the copy has entry 4"));
+        refused("verify", &data, &["--repair-from", other], (1, "the copy is of another log"));
+        assert_eq!(files(&data), before, "what cannot be put back changes nothing");
+        assert!(!journal.exists());
+        let text = runs("verify", &data, &["--repair-from", late]);
+        assert!(text.starts_with("repaired: 5 entries in ") && text.contains(": 5 entries and "), "{text}");
+        assert!(text.ends_with(&sound[sound.find("chain ").expect("a chain")..]), "it is the same log: {text}");
+        assert!(!data.join("journal.damaged-1").exists(), "there was nothing to keep");
+    }
+    // Its folder was left, or a repair that was cut short in the middle.
+    lost(&["journal"]);
+    fs::create_dir(&journal).expect("made");
+    refused("verify", &data, &[], (1, "data/journal` is gone: "));
+    runs("verify", &data, &["--repair-from", late]);
+    lost(&["journal"]);
+    copy(&kept.join("journal"), &data.join("journal.repaired.partial"));
+    refused("verify", &data, &[], (1, "data/journal` is gone: "));
+    runs("verify", &data, &["--repair-from", late]);
+    assert!(!data.join("journal.repaired.partial").exists());
+    // Nothing says what log it was.
+    lost(&["journal", "checkpoint", "view"]);
+    refused("verify", &data, &[], (1, "data/log-key` is the key of a log"));
+    refused("verify", &data, &["--repair-from", late], (1, "nothing is left of the log"));
+    // The log went elsewhere, and goes on there.
+    lost(&["view"]);
+    fs::rename(&journal, data.join("journal.migrated-1")).expect("moved");
+    refused("verify", &data, &["--repair-from", late], (2, "was migrated, and moved aside"));
+    lost(&["journal"]);
+    runs("verify", &data, &["--repair-from", late]);
+    let server = Server::start_in(folder, &[]);
+    assert_eq!(versions(&server).await.split_off(1), expected);
+}
+
 /// The journal that was made whole stands ready, and the damaged one was moved aside: the power went just then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repair_that_was_cut_short_between_its_last_steps_is_finished() {

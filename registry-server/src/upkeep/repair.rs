@@ -14,7 +14,7 @@ use crate::{
     sequencer::LogKeys,
     settings::{Engine, Settings},
     store::{self, journal_path, keys_path, view_path},
-    transfer::of_memory,
+    transfer::{MIGRATED, of_memory},
     view::View,
 };
 use guiju::{ConnectOptions, LogSource, Registry};
@@ -25,6 +25,7 @@ use prost::Message;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    io,
     path::Path,
 };
 use tokio::runtime::Runtime;
@@ -33,6 +34,8 @@ use tonic::Code;
 /// Entries written at once, and their bytes.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 16 << 20;
+/// A journal that is being made whole.
+const DRAFT: &str = "journal.repaired.partial";
 
 /// The same log, somewhere else.
 pub struct Copy {
@@ -153,10 +156,19 @@ fn repair_journal(
 ) -> Result<Lines, Fault> {
     let folder = journal_path(data);
     store::finish_repair(data)?;
-    let lock = Files.lock(&folder.join("lock")).map_err(at(&folder))?;
-    let _lock = lock.ok_or_else(|| {
-        Fault::new(format!("`{}` is in use by another server", folder.display()), "stop that server first")
-    })?;
+    if !folder.exists() && data.join(format!("{MIGRATED}1")).exists() {
+        let what = format!("the journal of {} was migrated, and moved aside", data.display());
+        return Err(Fault::new(what, "say --engine etcd: the log goes on there"));
+    }
+    // Of a journal that is gone nothing is held; should a server make one meanwhile, what was repaired cannot take its place.
+    let _lock = match Files.lock(&folder.join("lock")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => None,
+        Ok(None) => {
+            let what = format!("`{}` is in use by another server", folder.display());
+            return Err(Fault::new(what, "stop that server first"));
+        }
+        lock => lock.map_err(at(&folder))?,
+    };
     let survey = Survey::of(&folder).map_err(at(&folder))?;
     let signed = signed(data)?;
     let origin = LogKeys::read(&Files, &keys_path(data)).ok().map(|keys| keys.signing.name().to_owned());
@@ -176,8 +188,10 @@ fn repair_journal(
         format!("repaired: {} entries in {}", head.size, folder.display()),
         format!("from {from}: {} entries and {} documents that could not be read here", taken, fetched.len()),
         format!("chain {}", head.chain),
-        format!("the damaged journal is kept in {aside}"),
-    ])
+    ]
+    .into_iter()
+    .chain(aside.map(|aside| format!("the damaged journal is kept in {aside}")))
+    .collect())
 }
 
 /// What a copy is held against.
@@ -188,9 +202,7 @@ struct Known {
 
 /// What the view has taken in, where there is one that can be read.
 fn of_view(data: &Path) -> Option<Head> {
-    let path = view_path(data);
-    let (view, doubt) = path.exists().then(|| View::open(&path).ok())??;
-    view.head().ok().filter(|head| doubt.is_none() && head.size > 0)
+    View::head_kept(&view_path(data)).ok().flatten().filter(|head| head.size > 0)
 }
 
 /// What the log signed last, if it did.
@@ -204,7 +216,8 @@ pub fn signed(data: &Path) -> Result<Option<Checkpoint>, Fault> {
                 "put `checkpoint` back from where it is kept safe, or move it away if this log was never trusted",
             )
         }),
-        Err(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Fault::new(format!("{}: {error}", path.display()), "see that this user can read it")),
     }
 }
 
@@ -300,16 +313,18 @@ fn with_blobs(
     Ok(planned)
 }
 
-/// Puts a new journal in the place of the damaged one; where that is kept.
+/// Puts a new journal in the place of the damaged one; where that is kept, if there was one.
 fn write(
     data: &Path,
     folder: &Path,
     head: Head,
     planned: Vec<Planned>,
     blob: impl Fn(&Digest) -> Vec<u8>,
-) -> Result<String, Fault> {
-    let draft = data.join(store::REPAIRED);
-    let _ = fs::remove_dir_all(&draft);
+) -> Result<Option<String>, Fault> {
+    let (draft, repaired) = (data.join(DRAFT), data.join(store::REPAIRED));
+    for left_behind in [&draft, &repaired] {
+        let _ = fs::remove_dir_all(left_behind);
+    }
     {
         let (journal, _) = Journal::open(&draft)?;
         let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -330,10 +345,17 @@ fn write(
             return Err(Fault::new("what was written is not what was read", "the disk is failing; use another"));
         }
     }
+    let sync = || File::open(data).and_then(|data| data.sync_all()).map_err(at(data));
+    // Whatever cuts this short from here on, the next start or repair goes on from it.
+    fs::rename(&draft, &repaired).map_err(at(&repaired))?;
+    sync()?;
     let free = |number: &u32| !data.join(format!("journal.damaged-{number}")).exists();
     let aside = data.join(format!("journal.damaged-{}", (1..).find(free).unwrap_or_default()));
-    fs::rename(folder, &aside).map_err(at(&aside))?;
-    fs::rename(&draft, folder).map_err(at(folder))?;
-    File::open(data).and_then(|data| data.sync_all()).map_err(at(data))?;
-    Ok(aside.display().to_string())
+    let aside = match fs::rename(folder, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        moved => moved.map(|()| Some(aside.display().to_string())).map_err(at(&aside))?,
+    };
+    fs::rename(&repaired, folder).map_err(at(folder))?;
+    sync()?;
+    Ok(aside)
 }

@@ -49,9 +49,12 @@ impl fmt::Display for Damage {
 type Found = (Digest, String, Vec<u8>);
 
 impl Survey {
-    /// Of a folder of segments.
+    /// Of a folder of segments; of one that is not there nothing is left.
     pub fn of(folder: &Path) -> io::Result<Self> {
-        let mut paths: Vec<PathBuf> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
+        let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            entries => entries?.flatten().map(|entry| entry.path()).collect(),
+        };
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
         paths.sort();
         let mut survey = Self::default();
