@@ -55,6 +55,7 @@ pub fn run() -> Result<ExitCode, Fault> {
             }
         },
         "rebuild" => upkeep::rebuild(&settings)?,
+        "rotate-key" if matches.get_flag("without-old") => upkeep::new_key(&settings)?,
         "rotate-key" => upkeep::rotate_key(&settings)?,
         "migrate" => transfer::migrate(&settings, engine(matches, "from"), engine(matches, "to"))?,
         "backup" => upkeep::backup(&settings, folder(matches, "to"))?,
@@ -158,7 +159,14 @@ fn command() -> Command {
             ),
         )
         .subcommand(with_settings("rebuild", "Throw the view away and make it anew from the log"))
-        .subcommand(with_settings("rotate-key", "Sign the log with a new key from now on; the server must be stopped"))
+        .subcommand(
+            with_settings("rotate-key", "Sign the log with a new key from now on; the server must be stopped").arg(
+                Arg::new("without-old")
+                    .long("without-old")
+                    .action(ArgAction::SetTrue)
+                    .help("Where the old key is lost for good: nothing ties the new one to it, so all who know the log must be told"),
+            ),
+        )
         .subcommand(
             Command::new("make-key")
                 .about("Make a key to keep offline: it endorses each change of the log's key")

@@ -89,23 +89,14 @@ impl Store {
         if log.text(LOG_KEY)?.is_some() && !folder.exists() {
             return Err(other_key(&folder, "there is none"));
         }
-        let keys = LogKeys::open(&Files, &folder, settings.log_origin.as_deref())?;
+        let keys = own_keys(settings, log.head()?.size)?;
         agree_on_keys(&log, &keys, &folder)?;
         Self::over(settings, Arc::new(log), Opening::of(view_path(data)), None)
     }
 
     fn over(settings: &Settings, log: Arc<dyn Log>, view: Opening, journal: Option<PathBuf>) -> Result<Self, Fault> {
         let data = &settings.data;
-        let (folder, entries) = (keys_path(data), log.head()?.size);
-        if entries > 0 && !folder.exists() {
-            tracing::warn!(
-                entries,
-                "the log gets a new key: clients that knew another one will not believe it; if it had one, stop, and put back {} \
-                 and `checkpoint` from where they are kept safe",
-                folder.display()
-            );
-        }
-        let keys = LogKeys::open(&Files, &folder, settings.log_origin.as_deref())?;
+        let keys = own_keys(settings, log.head()?.size)?;
         let held = Some((Arc::new(Files) as Arc<_>, data.join("checkpoint")));
         let sequencer = Arc::new(Sequencer::open(log.clone(), keys, held, now_ms)?);
         let registry = view.over(log)?;
@@ -139,6 +130,29 @@ impl Store {
     }
 }
 
+/// The keys of a data folder, made anew only where its log begins.
+fn own_keys(settings: &Settings, entries: u64) -> Result<LogKeys, LogKeyError> {
+    match key_is_gone(&settings.data, entries)? {
+        Some(gone) => Err(gone),
+        None => LogKeys::open(&Files, &keys_path(&settings.data), settings.log_origin.as_deref()),
+    }
+}
+
+/// That the key of a log is gone, where it is: it was there before the first entry, and whoever signed a checkpoint had it.
+pub fn key_is_gone(data: &Path, entries: u64) -> Result<Option<LogKeyError>, LogKeyError> {
+    let (path, checkpoint) = (keys_path(data), data.join("checkpoint"));
+    if LogKeys::are_in(&Files, &path)? {
+        return Ok(None);
+    }
+    let was = match entries {
+        _ if checkpoint.exists() => format!("`{}` was signed with one", checkpoint.display()),
+        0 => return Ok(None),
+        1 => "the log has an entry".into(),
+        _ => format!("the log has {entries} entries"),
+    };
+    Ok(Some(LogKeyError::Gone { path, was }))
+}
+
 /// Sees that all servers of a log sign with one key. One that was rotated here is told to the others.
 pub fn agree_on_keys(agreed: &dyn Agreed, keys: &LogKeys, folder: &Path) -> Result<(), Fault> {
     let ours = keys.public_text();
@@ -154,7 +168,7 @@ pub fn agree_on_keys(agreed: &dyn Agreed, keys: &LogKeys, folder: &Path) -> Resu
     }
 }
 
-fn other_key(folder: &Path, what: &str) -> Fault {
+pub fn other_key(folder: &Path, what: &str) -> Fault {
     let why = format!("the servers of this log sign with one key, and of that in {} {what}", folder.display());
     Fault::new(why, "copy the folder `log-key` of a server that runs on this cluster there, readable by nobody else")
 }
@@ -240,6 +254,10 @@ impl From<LogKeyError> for Fault {
         let hint = match &error {
             LogKeyError::OtherName { .. } => "leave `log_origin` out, or begin a new log in another folder",
             LogKeyError::Name(_) => "write a name such as registry.example.org/log",
+            LogKeyError::Gone { .. } => {
+                "put back the folder `log-key` from where it is kept safe, or from another server of the same log; where none \
+                 is left, `guiju-server rotate-key --without-old` makes a new one, of which all who know the log must be told"
+            }
             LogKeyError::Damaged { .. } => "put back the folder `log-key` from where it is kept safe",
             LogKeyError::Io { .. } | LogKeyError::Random(_) => {
                 "choose a folder with --data that this user can read and write"

@@ -21,9 +21,9 @@ use crate::{
     Fault,
     contents::{self, Unsound},
     disk::{self, Files},
-    log::{Damage, Etcd, Head, Journal, Log, LogError, Opened, Survey},
+    log::{Agreed, Damage, Etcd, Head, Journal, Log, LogError, Opened, Survey},
     mirror,
-    sequencer::{LogKeys, seed},
+    sequencer::{LOG_KEY, LogKeys, seed},
     settings::{Engine, Settings},
     store::{self, Opening, journal_path, view_path},
     transfer::{Carried, carry, of_memory},
@@ -53,13 +53,18 @@ pub type Lines = Vec<String>;
 /// All that is found is listed.
 pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
     let data = &settings.data;
-    let (mut first, mut found, mut lines, mut mends) = (None, Vec::new(), Vec::new(), MENDS);
+    let (mut first, mut found, mut lines, mut mends) = (None, Vec::new(), Vec::new(), MENDS.to_owned());
     // Before the log is: a server may append meanwhile, and its view is never ahead of its log.
     let view = view_path(data);
     let taken_in = View::head_kept(&view);
+    let mut entries = 0;
     match read_again(settings) {
         Ok((log, said)) => {
             lines = said;
+            // A cluster may be asked from anywhere, and not only from the folder of a server.
+            if settings.engine == Engine::Journal {
+                entries = log.known_size();
+            }
             found.extend(not_as_signed(data, &*log));
             match taken_in {
                 Ok(Some(head)) => found.extend(not_as_taken_in(&view, head, &*log)),
@@ -71,7 +76,7 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
         Err(fault) if fault.exit_code != 1 => return Err(fault),
         Err(fault) => {
             if fault.hint == PUT_BACK {
-                mends = PUT_BACK;
+                mends = PUT_BACK.into();
             }
             if settings.engine == Engine::Journal {
                 let survey = Survey::of(&journal_path(data)).map_err(at(&journal_path(data)))?;
@@ -82,15 +87,27 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
         }
     }
     let keys = store::keys_path(data);
-    if keys.exists() {
-        found.extend(LogKeys::read(&Files, &keys).err().map(|fault| fault.to_string()));
+    match store::key_is_gone(data, entries) {
+        Ok(None) if !keys.exists() => {}
+        Ok(None) => found.extend(LogKeys::read(&Files, &keys).err().map(|fault| fault.to_string())),
+        // The log itself is as sound as one that was restored and has not been given its key yet.
+        Ok(Some(gone)) if !data.join("checkpoint").exists() => {
+            lines.push(format!("no server starts here as yet: {gone}"));
+            lines.push(Fault::from(gone).hint);
+        }
+        Ok(Some(fault)) | Err(fault) => {
+            found.push(fault.to_string());
+            if first.is_none() && found.len() == 1 {
+                mends = Fault::from(fault).hint;
+            }
+        }
     }
     found.extend(witness::verify(data));
     found.extend(mirror::verify(data));
     match (first, found.first().cloned()) {
         (None, None) => Ok(lines),
-        (Some(fault), _) => Err(fault.listing(found, mends)),
-        (None, Some(what)) => Err(Fault::new(what, mends).found().listing(found, mends)),
+        (Some(fault), _) => Err(fault.listing(found, &mends)),
+        (None, Some(what)) => Err(Fault::new(what, mends.as_str()).found().listing(found, &mends)),
     }
 }
 
@@ -244,6 +261,45 @@ pub fn rotate_key(settings: &Settings) -> Result<Lines, Fault> {
         lines.push(format!("copy {} to every server of this log, and start it again", folder.display()));
     }
     Ok(lines)
+}
+
+/// Gives the log a key that no other names: where the old one is lost, or was left behind with a log that was taken over from
+/// somebody. It keeps the log's name where anything says it.
+pub fn new_key(settings: &Settings) -> Result<Lines, Fault> {
+    let (data, folder) = (&settings.data, store::keys_path(&settings.data));
+    if folder.exists() && fs::read_dir(&folder).map_err(at(&folder))?.next().is_some() {
+        let what = format!("`{}` is there, and a new key is made only where there is none", folder.display());
+        return Err(Fault::new(
+            what,
+            "leave --without-old out, so that the old key names the new; or move it away first",
+        ));
+    }
+    let origin = settings.log_origin.clone().or(repair::signed(data)?.map(|signed| signed.origin));
+    let make = || LogKeys::open(&Files, &folder, origin.as_deref());
+    let keys = match settings.engine {
+        Engine::Memory => return Err(of_memory()),
+        Engine::Etcd => {
+            let log = Etcd::open(&settings.etcd()?)?;
+            if log.text(LOG_KEY)?.is_some() {
+                return Err(store::other_key(&folder, "there is none"));
+            }
+            let keys = make()?;
+            store::agree_on_keys(&log, &keys, &folder)?;
+            keys
+        }
+        Engine::Journal => {
+            read(data)?;
+            let _held = store::open_journal(data, || ())?;
+            make()?
+        }
+    };
+    Ok(vec![
+        format!(
+            "made: a key of the log `{}`; tell all who know the log by another: its clients, witnesses, mirrors",
+            keys.first.name()
+        ),
+        keys.signing.verifier().to_string(),
+    ])
 }
 
 /// Makes a key to keep offline, away from the server.

@@ -179,6 +179,10 @@ async fn a_log_is_the_same_by_every_road() {
             fs::rename(at(folder), home.path().join("data")).expect("moved");
         }
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let data = home.path().join("data");
+        fs::create_dir_all(&data).expect("made");
+        let copied = Command::new("cp").arg("-r").arg(server.folder.path().join("data/log-key")).arg(&data).status();
+        assert!(copied.is_ok_and(|status| status.success()));
         let server = Server::start_in(home, &flags);
         let mut client = registry(&server).await;
         let asked = ResolveRequest { reference: "bj.library/card@^1".into(), ..Default::default() };

@@ -78,6 +78,7 @@ async fn template() -> Template {
     let twin = tempfile::tempdir().expect("a folder");
     let ended = server_command(&["restore", "--from", &at("backup"), "--data"]).arg(twin.path().join("data")).output();
     assert!(ended.as_ref().is_ok_and(|ended| ended.status.success()), "{}", said(&ended.expect("it runs")));
+    copy(&data.join("log-key"), &twin.path().join("data/log-key"));
     let twin = Server::start_in(twin, &[]);
     copies.extend([twin.url(), mirror.url()]);
     let keys = dump(&node);

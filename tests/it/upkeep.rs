@@ -74,11 +74,13 @@ async fn a_backup_taken_while_serving_is_restored_whole() {
 
     assert!(runs("restore", &restored, &from).starts_with("restored: 4 entries in "));
     let expected = versions(&server).await.split_off(1);
+    let keyless = runs("verify", &restored, &[]);
+    assert!(keyless.contains("no server starts here as yet: ") && keyless.contains("put back the folder"), "{keyless}");
+    copy(&data.join("log-key"), &restored.join("log-key"));
+    assert!(!runs("verify", &restored, &[]).contains("as yet"));
     let second = Server::start_with(&["--data", restored.to_str().expect("UTF-8")]);
     assert_eq!(versions(&second).await, expected, "all but what was published after the backup");
     assert_eq!(expected.len(), 3);
-    let new_key = "the log gets a new key";
-    assert!(second.log().contains(new_key) && !server.log().contains(new_key), "a backup is without the log's key");
 }
 
 #[tokio::test]
@@ -405,6 +407,62 @@ async fn what_is_damaged_beside_the_log_is_named() {
     runs("verify", &data, &[]);
 }
 
+/// How a server refuses to start.
+fn does_not_start(data: &Path, expected: &str) {
+    let serving = server_command(&["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).output().expect("it ends");
+    let text = said(&serving);
+    assert!(serving.status.code() == Some(2) && text.contains(expected), "{text}");
+}
+
+/// A new key would make another log of it. Whoever has lost the old one for good says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_key_is_gone_gets_no_other_by_itself() {
+    let server = Server::start();
+    filled(&server).await;
+    crate::witness::ask(&server, "GET", "/checkpoint", "");
+    let (_, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    let (data, kept) = (folder.path().join("data"), folder.path().join("kept"));
+    let keys = data.join("log-key");
+    let origin = fs::read_to_string(data.join("checkpoint")).expect("signed").lines().next().map(str::to_owned);
+    let origin = origin.expect("a name");
+    copy(&keys, &kept);
+    let first = fs::read_to_string(keys.join("first")).expect("a key");
+    for lost in [&["secret", "first"] as &[_], &["secret"]] {
+        for name in lost {
+            fs::remove_file(keys.join(name)).expect("removed");
+        }
+        let before = files(&data);
+        refused("verify", &data, &[], (1, "log-key` holds no key, and `"));
+        assert!(run("verify", &data, &[]).1.contains("hint: put back the folder `log-key`"));
+        does_not_start(&data, "log-key` holds no key, and `");
+        let principal = ["--principal", "wang"];
+        refused("bootstrap", &data, &principal, (2, "log-key` holds no key, and `"));
+        assert_eq!(files(&data), before, "no key is made, and nothing else");
+        fs::remove_dir_all(&keys).expect("removed");
+        copy(&kept, &keys);
+        runs("verify", &data, &[]);
+    }
+    refused("rotate-key", &data, &["--without-old"], (2, "log-key` is there"));
+
+    // Nothing was signed here, or what says so was lost as well.
+    fs::remove_dir_all(&keys).expect("removed");
+    let signed = fs::read(data.join("checkpoint")).expect("read");
+    fs::remove_file(data.join("checkpoint")).expect("removed");
+    assert!(runs("verify", &data, &[]).contains("no server starts here as yet: "));
+    does_not_start(&data, "log-key` holds no key, and the log has 4 entries");
+    assert!(!keys.exists());
+
+    fs::write(data.join("checkpoint"), signed).expect("written");
+    let made = runs("rotate-key", &data, &["--without-old"]);
+    assert!(made.starts_with(&format!("made: a key of the log `{origin}`; tell all who know")), "{made}");
+    let second = fs::read_to_string(keys.join("first")).expect("a key");
+    assert!(second != first && second.starts_with(&origin), "the log keeps its name: {second}");
+    assert!(runs("verify", &data, &[]).starts_with("sound: 4 entries, "));
+    let server = Server::start_in(folder, &[]);
+    let (status, signed) = crate::witness::ask(&server, "GET", "/checkpoint", "");
+    assert!(status == 200 && signed.starts_with(&origin), "{status} {signed}");
+}
+
 /// A log that is whole in itself and ends before what the view took in: no server starts, and `verify` says what is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_is_shorter_than_its_view_is_not_sound() {
@@ -429,8 +487,7 @@ async fn a_log_that_is_shorter_than_its_view_is_not_sound() {
     let before = files(&data);
     refused("verify", &data, &[], (1, "entry 4 of the log is lost: "));
     assert_eq!(files(&data), before, "it only reads");
-    let serving = server_command(&["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).output().expect("it ends");
-    assert_eq!(serving.status.code(), Some(2), "{}", said(&serving));
+    does_not_start(&data, "");
 
     // The view of another log.
     fs::remove_dir_all(data.join("journal")).expect("removed");

@@ -30,6 +30,10 @@ pub enum LogKeyError {
     OtherName { found: String, wanted: String },
     #[error("`log_origin`: {0}")]
     Name(KeyError),
+    #[error(
+        "`{}` holds no key, and {was}: with a new one this would be another log to all who know it", path.display()
+    )]
+    Gone { path: PathBuf, was: String },
     #[error("there is no randomness to make a key of: {0}")]
     Random(getrandom::Error),
 }
@@ -38,7 +42,7 @@ impl LogKeys {
     /// The keys of a data folder, made where there are none.
     pub fn open(disk: &dyn Disk, folder: &Path, origin: Option<&str>) -> Result<Self, LogKeyError> {
         let secret = folder.join("secret");
-        if text(disk, &secret)?.is_none() && text(disk, &folder.join("rotation-1"))?.is_none() {
+        if !Self::are_in(disk, folder)? {
             let made = Self::in_memory(origin)?;
             disk::make_folder(disk, folder, 0o700).map_err(at(folder))?;
             write(disk, &folder.join("first"), &format!("{}\n", made.first), 0o644)?;
@@ -51,6 +55,11 @@ impl LogKeys {
             }
             _ => Ok(keys),
         }
+    }
+
+    /// Whether a folder holds a key, or a part of one that was changed.
+    pub fn are_in(disk: &dyn Disk, folder: &Path) -> Result<bool, LogKeyError> {
+        Ok(text(disk, &folder.join("secret"))?.is_some() || text(disk, &folder.join("rotation-1"))?.is_some())
     }
 
     /// A key that is gone when the server ends.
