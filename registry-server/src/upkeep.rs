@@ -67,7 +67,7 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
             }
             found.extend(not_as_signed(data, &*log));
             match taken_in {
-                Ok(Some(head)) => found.extend(not_as_taken_in(&view, head, &*log)),
+                Ok(Some(head)) => found.extend(not_as_taken_in(&view, head, &*log).map_err(damage)?),
                 Ok(None) => {}
                 Err(error) => lines.push(format!("the log was not compared with {}: {error}", view.display())),
             }
@@ -188,32 +188,33 @@ fn not_as_signed(data: &Path, log: &dyn Log) -> Option<String> {
 }
 
 /// What the log lacks of what the view took in, if anything is.
-fn not_as_taken_in(view: &Path, taken_in: Head, log: &dyn Log) -> Option<String> {
+fn not_as_taken_in(view: &Path, taken_in: Head, log: &dyn Log) -> Result<Option<String>, LogError> {
     let mut head = Head::empty();
     while head.size < taken_in.size {
         let count = ENTRIES.min((taken_in.size - head.size) as usize);
-        match log.entries(head.size, count).unwrap_or_default() {
+        match log.entries(head.size, count)? {
             entries if entries.is_empty() => {
                 let (from, to) = (head.size, taken_in.size - 1);
                 let lost = match from == to {
                     true => format!("entry {from} of the log is lost"),
                     false => format!("entries {from} to {to} of the log are lost"),
                 };
-                return Some(format!("{lost}: `{}` took in {}, and the log has {from}", view.display(), taken_in.size));
+                let what = format!("{lost}: `{}` took in {}, and the log has {from}", view.display(), taken_in.size);
+                return Ok(Some(what));
             }
             entries => head = entries.iter().fold(head, |head, entry| head.then(entry)),
         }
     }
-    (head.chain != taken_in.chain).then(|| {
+    Ok((head.chain != taken_in.chain).then(|| {
         let size = taken_in.size;
         format!(
             "`{}` is of another log: this one does not begin with the {size} entries that it took in",
             view.display()
         )
-    })
+    }))
 }
 
-/// Throws the view away and makes it anew from the log.
+/// Throws the view away and makes it anew from the log. Not one that knows of entries which the log has lost: nothing else may.
 pub fn rebuild(settings: &Settings) -> Result<Lines, Fault> {
     let view = view_path(&settings.data);
     let log: Arc<dyn Log> = match settings.engine {
@@ -224,6 +225,11 @@ pub fn rebuild(settings: &Settings) -> Result<Lines, Fault> {
             Arc::new(store::open_journal(&settings.data, || ())?)
         }
     };
+    if let Some(head) = View::head_kept(&view).map_err(at(&view))?
+        && let Some(what) = not_as_taken_in(&view, head, &*log).map_err(damage)?
+    {
+        return Err(Fault::new(what, LAST_WITNESS).found());
+    }
     match fs::remove_dir_all(&view) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&view)(error)),
         _ => {}
@@ -232,6 +238,9 @@ pub fn rebuild(settings: &Settings) -> Result<Lines, Fault> {
     let (_, applied) = registry.sizes();
     Ok(vec![format!("rebuilt: {applied} entries in {}", view.display())])
 }
+
+const LAST_WITNESS: &str = "`guiju-server verify --repair-from` mends the log from a copy that has them; where none is left, move `view` \
+                            away by hand, and `checkpoint` where that names more entries, too: they are lost then";
 
 /// Gives the log a new key, which the old one signs. No server may have the folder open, or it would go on with the old one. The
 /// servers of a cluster sign nothing more until they have it.

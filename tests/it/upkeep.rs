@@ -485,8 +485,11 @@ async fn a_log_that_is_shorter_than_its_view_is_not_sound() {
     copy(&short, &data.join("journal"));
     let _ = fs::remove_file(data.join("checkpoint"));
     let before = files(&data);
-    refused("verify", &data, &[], (1, "entry 4 of the log is lost: "));
-    assert_eq!(files(&data), before, "it only reads");
+    for command in ["verify", "rebuild"] {
+        refused(command, &data, &[], (1, "entry 4 of the log is lost: "));
+        assert_eq!(files(&data), before, "{command}: the view is all that knows of it");
+    }
+    assert!(run("rebuild", &data, &[]).1.contains("hint: `guiju-server verify --repair-from`"));
     does_not_start(&data, "");
 
     // The view of another log.
@@ -499,6 +502,8 @@ async fn a_log_that_is_shorter_than_its_view_is_not_sound() {
     fs::remove_dir_all(data.join("view")).expect("removed");
     copy(&other.path().join("data/view"), &data.join("view"));
     refused("verify", &data, &[], (1, "is of another log"));
+    refused("rebuild", &data, &[], (1, "is of another log"));
+    fs::rename(data.join("view"), elsewhere.path().join("view")).expect("moved away by hand");
     runs("rebuild", &data, &[]);
     runs("verify", &data, &[]);
     drop(folder);
