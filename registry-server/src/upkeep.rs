@@ -365,7 +365,7 @@ impl Sums {
     /// Says that all else in the folder is there.
     fn write(&self, path: &Path, comment: &str) -> Result<(), Fault> {
         let text = format!("{comment}{}", toml::to_string(self).unwrap_or_default());
-        disk::write_durably(&Files, path, text.as_bytes(), 0o644).map_err(at(path))
+        disk::write_durably(&Files, path, text.as_bytes(), disk::PRIVATE_FILE).map_err(at(path))
     }
 
     fn read(path: &Path, made_by: &str) -> Result<Self, Fault> {

@@ -5,7 +5,7 @@ use crate::{
     support::{Server, said, server_command},
 };
 use guiju_proto::registry as wire;
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 /// Runs a command on the data folder of a test; its exit code and what it said.
 fn run(command: &str, data: &Path, more: &[&str]) -> (i32, String) {
@@ -152,6 +152,33 @@ async fn an_export_is_a_folder_of_standards_and_a_log_that_can_be_checked() {
         }
     }
     assert!(runs("verify", &data, &[]).contains(&format!("chain {}", head.chain)), "the lines give the log's chain");
+}
+
+/// They hold what the log holds: drafts, texts, who may do what.
+#[tokio::test]
+async fn copies_are_for_nobody_else_on_this_machine() {
+    let server = Server::start();
+    filled(&server).await;
+    let (data, elsewhere) = (server.folder.path().join("data"), tempfile::tempdir().expect("a folder"));
+    for command in ["backup", "export"] {
+        let target = elsewhere.path().join(command);
+        let mut open_to_all = std::process::Command::new("sh");
+        open_to_all.args(["-c", "umask 022; exec \"$@\"", "sh"]).arg(crate::support::guiju_server());
+        let ended =
+            open_to_all.args([command, "--to"]).arg(&target).arg("--data").arg(&data).output().expect("it runs");
+        assert!(ended.status.success(), "{}", said(&ended));
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        let mut folders = std::collections::BTreeSet::from([target.clone()]);
+        let files = files(&target);
+        assert!(files.len() > 1, "{:?}", files.keys());
+        for path in files.keys() {
+            assert_eq!(mode(path), 0o600, "{}", path.display());
+            folders.extend(path.ancestors().skip(1).take_while(|path| path.starts_with(&target)).map(Path::to_owned));
+        }
+        for folder in folders {
+            assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        }
+    }
 }
 
 #[tokio::test]

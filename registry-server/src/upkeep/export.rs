@@ -23,8 +23,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
-    io::{BufWriter, Write},
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Component, Path, PathBuf},
 };
 
@@ -41,10 +42,10 @@ pub fn export(settings: &Settings, to: &Path) -> Result<Lines, Fault> {
     must_be_empty(to)?;
     let end = log.head()?;
     let (standards, documents, list) = (to.join(STANDARDS), to.join(DOCUMENTS), to.join(LIST));
-    for folder in [&standards, &documents] {
+    for folder in [to, &standards, &documents] {
         disk::make_folder(&Files, folder, disk::PRIVATE_FOLDER).map_err(at(folder))?;
     }
-    let (mut lines, mut digest) = (BufWriter::new(File::create(&list).map_err(at(&list))?), Sha256::new());
+    let (mut lines, mut digest) = (BufWriter::new(created(&list).map_err(at(&list))?), Sha256::new());
     let (mut versions, mut named, mut written) = (0, BTreeSet::new(), BTreeMap::new());
     let (head, root) = walk(&*log, end, |index, bytes, entry, publication| {
         if let Some(publication) = publication {
@@ -61,12 +62,32 @@ pub fn export(settings: &Settings, to: &Path) -> Result<Lines, Fault> {
     let there: BTreeSet<Digest> = written.into_values().collect();
     for digest in named.difference(&there) {
         let path = documents.join(digest.hex());
-        fs::write(&path, blob(&*log, digest, "an entry")?).map_err(at(&path))?;
+        let bytes = blob(&*log, digest, "an entry")?;
+        created(&path).and_then(|mut file| file.write_all(&bytes)).map_err(at(&path))?;
     }
+    // What says that all is there is written once all is.
+    sync_below(to)?;
     let list = Some(Digest::from_bytes(digest.finalize().into()).to_string());
     Sums { list, ..Sums::of(head, root) }.write(&to.join(SUMS), COMMENT)?;
     let what = format!("exported: {versions} versions and {} entries in {}", head.size, to.display());
     Ok([vec![what], sums(head, root)].concat())
+}
+
+/// An empty file that nobody else reads: drafts, texts and who may do what are in an export as they are in the log.
+fn created(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(disk::PRIVATE_FILE).open(path)
+}
+
+/// Once all is written: most of it has gone to the disk by then.
+fn sync_below(folder: &Path) -> Result<(), Fault> {
+    for path in fs::read_dir(folder).map_err(at(folder))? {
+        let path = path.map_err(at(folder))?.path();
+        match path.is_dir() {
+            true => sync_below(&path)?,
+            false => File::open(&path).and_then(|file| file.sync_all()).map_err(at(&path))?,
+        }
+    }
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))
 }
 
 impl Publication {
@@ -83,8 +104,9 @@ impl Publication {
             }
             let bytes = blob(log, digest, &name)?;
             let parent = path.parent().unwrap_or(standards);
-            fs::create_dir_all(parent).map_err(at(parent))?;
-            fs::write(&path, bytes).map_err(at(&path))?;
+            let made = fs::DirBuilder::new().recursive(true).mode(disk::PRIVATE_FOLDER).create(parent);
+            made.map_err(at(parent))?;
+            created(&path).and_then(|mut file| file.write_all(&bytes)).map_err(at(&path))?;
             written.push((path, *digest));
         }
         Ok(written)
