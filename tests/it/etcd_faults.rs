@@ -35,9 +35,9 @@ use tonic::transport::{Channel, Endpoint};
 const FAULT: Duration = Duration::from_secs(4);
 /// That writes come back at all is held of each strike.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
-/// How soon is held of the best of so many: a busy machine says nothing of the cluster.
+/// So soon is held of most strikes of each fault; where one was later, as on a busy machine, it strikes again, up to so many times.
 const SOON: Duration = Duration::from_secs(5);
-const STRIKES_MAX: usize = 5;
+const STRIKES_MAX: usize = 7;
 const PUBLISHERS: usize = 4;
 
 type Fault = (&'static str, fn(&mut Cluster) -> Mend);
@@ -94,7 +94,9 @@ async fn nothing_is_lost_repeated_or_out_of_order_whatever_befalls_the_cluster()
     let mut watchers = JoinSet::new();
     (0..2).for_each(|number| drop(watchers.spawn(watcher(load.clone(), number))));
 
-    let (mut soonest, mut strikes) = ([BACK_WITHIN; FAULTS.len()], [0; FAULTS.len()]);
+    let mut back_after: [Vec<Duration>; FAULTS.len()] = Default::default();
+    let is_mostly_soon =
+        |strikes: &[Duration]| 2 * strikes.iter().filter(|back| **back <= SOON).count() > strikes.len();
     let mut left: std::collections::VecDeque<usize> = (0..rounds).flat_map(|_| 0..FAULTS.len()).collect();
     while let Some(number) = left.pop_front() {
         let (what, strike) = FAULTS[number];
@@ -110,8 +112,9 @@ async fn nothing_is_lost_repeated_or_out_of_order_whatever_befalls_the_cluster()
         let begin = Instant::now();
         let back = load.next_acknowledgement(begin).await;
         println!("{what}: writes are back after {:.1} s", back.as_secs_f64());
-        (soonest[number], strikes[number]) = (soonest[number].min(back), strikes[number] + 1);
-        if soonest[number] > SOON && strikes[number] < STRIKES_MAX && !left.contains(&number) {
+        back_after[number].push(back);
+        let strikes = &back_after[number];
+        if !is_mostly_soon(strikes) && strikes.len() < STRIKES_MAX && !left.contains(&number) {
             left.push_back(number);
         }
         sleep(FAULT.saturating_sub(begin.elapsed())).await;
@@ -124,8 +127,8 @@ async fn nothing_is_lost_repeated_or_out_of_order_whatever_befalls_the_cluster()
         .await
         .expect("mended");
     }
-    for ((what, _), back) in FAULTS.iter().zip(soonest) {
-        assert!(back <= SOON, "{what}: writes were back after {back:?} at best");
+    for ((what, _), strikes) in FAULTS.iter().zip(back_after) {
+        assert!(is_mostly_soon(&strikes), "{what}: writes were back after {strikes:?}");
     }
     sleep(Duration::from_secs(1)).await;
     load.is_over.store(true, SeqCst);
