@@ -4,8 +4,8 @@
 //!
 //! Starts three members of Debian's etcd and the real servers, release build, all on loopback of this machine, so members and servers
 //! share its cores. Prints, for each number of servers: publishes/s (durable on two members, acknowledged); look-ups/s that know
-//! everything acknowledged before, and look-ups/s that may be a second old, as many as the callers can get; and what look-ups
-//! cost when each server is asked a fixed number a second, which is what shows whether servers add up.
+//! everything acknowledged before, and look-ups/s that may be a second old, as many as the callers can get; and both once more with
+//! each server held to a small part of a core, as if each stood on a small machine of its own, which shows whether servers add up.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
@@ -16,7 +16,7 @@ use guiju_proto::registry::{File, Kind, PublishRequest, ResolveRequest, registry
 use served::{METADATA, Server};
 use std::{
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -24,12 +24,14 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{task::JoinSet, time::interval};
+use tokio::task::JoinSet;
 use tonic::{Request, transport::Channel};
 
 const CALLERS: usize = 48;
-/// Look-ups a second that each server is asked for where the rate is fixed.
-const OFFERED: u64 = 300;
+/// Of one core, that each server has where servers are bounded: so little that members, callers and three servers find room beside each
+/// other on two.
+const PERCENT: u64 = 15;
+const PERIOD_US: u64 = 100_000;
 const SERIES: u64 = 200;
 
 #[tokio::main]
@@ -40,13 +42,15 @@ async fn main() {
     let (duration, folder) = (Duration::from_secs(seconds), tempfile::tempdir().expect("a temporary folder"));
     let members = Members::start(folder.path()).await;
     println!(
-        "| servers | publishes, {CALLERS} at once | look-ups, {CALLERS} at once | the same, a second old at most | each server asked {OFFERED}/s: look-ups answered | p50 | p99 |"
+        "| servers | publishes, {CALLERS} at once | look-ups, {CALLERS} at once | the same, a second old at most | each server held to \
+         {PERCENT} % of a core: look-ups | the same, a second old at most |"
     );
-    println!("|---:|---:|---:|---:|---:|---:|---:|");
-    let mut servers: Vec<Server> = Vec::new();
+    println!("|---:|---:|---:|---:|---:|---:|");
+    let (mut bounds, mut servers): (Vec<Bound>, Vec<Server>) = Default::default();
     let next = Arc::new(AtomicU64::new(0));
     for count in 1..=3 {
         servers.push(server(folder.path(), count, &members.endpoints).await);
+        bounds.push(Bound::of(servers[count - 1].pid()));
         let channels: Vec<Channel> = servers.iter().map(|server| server.channel.clone()).collect();
         if count == 1 {
             publish(&channels, &next, Until::Count(SERIES)).await;
@@ -54,11 +58,16 @@ async fn main() {
         let published = publish(&channels, &next, Until::Over(duration)).await;
         let fresh = look_ups(&channels, duration, None).await;
         let stale = look_ups(&channels, duration, Some("1000")).await;
-        let (answered, p50, p99) = offered(&channels, duration).await;
+        bounds.iter().for_each(|bound| bound.set(Some(PERCENT)));
+        let bounded_fresh = look_ups(&channels, duration, None).await;
+        let bounded_stale = look_ups(&channels, duration, Some("1000")).await;
+        bounds.iter().for_each(|bound| bound.set(None));
         println!(
-            "| {count} | {published:.0}/s | {fresh:.0}/s | {stale:.0}/s | {answered:.0}/s | {p50:.1} ms | {p99:.1} ms |"
+            "| {count} | {published:.0}/s | {fresh:.0}/s | {stale:.0}/s | {bounded_fresh:.0}/s | {bounded_stale:.0}/s |"
         );
     }
+    drop(servers);
+    drop(bounds);
 }
 
 struct Members {
@@ -183,28 +192,40 @@ async fn look_ups(channels: &[Channel], duration: Duration, staleness_max_ms: Op
     tasks.join_all().await.into_iter().sum::<u64>() as f64 / begin.elapsed().as_secs_f64()
 }
 
-/// A fixed number of questions a second to each server, whether or not those before are answered. The answers a second, and how long
-/// half of them and all but one of a hundred took, in milliseconds.
-async fn offered(channels: &[Channel], duration: Duration) -> (f64, f64, f64) {
-    let (begin, mut tasks) = (Instant::now(), JoinSet::new());
-    for channel in channels {
-        let client = RegistryClient::new(channel.clone());
-        tasks.spawn(async move {
-            let (mut tick, mut asked) = (interval(Duration::from_micros(1_000_000 / OFFERED)), JoinSet::new());
-            while begin.elapsed() < duration {
-                tick.tick().await;
-                let (mut client, number, sent) = (client.clone(), asked.len() as u64, Instant::now());
-                asked.spawn(async move {
-                    client.resolve(question(number, None)).await.expect("it is there");
-                    sent.elapsed()
-                });
-            }
-            asked.join_all().await
-        });
+/// What of a core a server may have, by the control groups of the system.
+struct Bound {
+    folder: PathBuf,
+    is_v2: bool,
+}
+
+impl Bound {
+    fn of(pid: u32) -> Self {
+        let v1 = Path::new("/sys/fs/cgroup/cpu");
+        let is_v2 = !v1.join("cpu.cfs_quota_us").exists();
+        let root = if is_v2 { Path::new("/sys/fs/cgroup") } else { v1 };
+        let folder = root.join(format!("guiju-bench-{pid}"));
+        let why = "this bench bounds servers by control groups: run it as root, where /sys/fs/cgroup can be written";
+        if is_v2 {
+            std::fs::write(root.join("cgroup.subtree_control"), "+cpu").expect(why);
+        }
+        std::fs::create_dir(&folder).expect(why);
+        std::fs::write(folder.join("cgroup.procs"), pid.to_string()).expect(why);
+        Self { folder, is_v2 }
     }
-    let mut times: Vec<Duration> = tasks.join_all().await.concat();
-    let rate = times.len() as f64 / begin.elapsed().as_secs_f64();
-    times.sort();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    (rate, at(0.5), at(0.99))
+
+    fn set(&self, percent: Option<u64>) {
+        let quota = percent.map(|percent| PERIOD_US * percent / 100);
+        let (file, text) = match self.is_v2 {
+            true => ("cpu.max", format!("{} {PERIOD_US}", quota.map_or("max".to_owned(), |quota| quota.to_string()))),
+            false => ("cpu.cfs_quota_us", quota.map_or("-1".to_owned(), |quota| quota.to_string())),
+        };
+        std::fs::write(self.folder.join(file), text).expect("a bound");
+    }
+}
+
+impl Drop for Bound {
+    /// Behind the server, which is in it.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.folder);
+    }
 }

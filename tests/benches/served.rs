@@ -40,6 +40,10 @@ impl Server {
         Self::start_with(data, &[]).await
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The same, with more flags.
     pub async fn start_with(data: &Path, flags: &[&str]) -> Self {
         let program = built::built("guiju-server", "guiju-server");
