@@ -1,14 +1,23 @@
 //! What `docs/operations` says can be done is done, and what it names is there.
 
 use crate::{
+    cluster::Node,
     grpc::{SCHEMA, conformance, published, submission},
     support::{Server, guiju_server, root},
     witness::ask,
 };
-use guiju_proto::{conformance::CheckRequest, registry::WatchRequest};
+use guiju_proto::{
+    conformance::CheckRequest,
+    registry::{ResolveRequest, WatchRequest},
+};
 use guiju_server::settings::SETTINGS;
 use serde_json::Value;
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 fn page(name: &str) -> String {
     fs::read_to_string(root().join("docs/operations").join(name)).expect(name)
@@ -31,8 +40,18 @@ fn the_dashboard_and_the_page_name_metrics_that_there_are() {
         let check = CheckRequest { reference: "bj.library/card".into(), record: "{}".into(), ..Default::default() };
         conformance(&server).await.check(check).await.expect("a report");
         drop(client.watch(WatchRequest::default()).await.expect("a stream"));
+        let unknown = ResolveRequest { reference: "bj.library/ticket".into(), ..Default::default() };
+        client.resolve(unknown).await.expect_err("there is none");
     });
     let mut there = metrics_in(&ask(&server, "GET", "/metrics", "").1);
+    let node = Node::single();
+    let of_cluster = crate::etcd_servers::server(&node.client_url, None, &[]);
+    let begin = Instant::now();
+    while !there.contains("guiju_log_member_up") {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{}", of_cluster.log());
+        std::thread::sleep(Duration::from_millis(100));
+        there.extend(metrics_in(&ask(&of_cluster, "GET", "/metrics", "").1));
+    }
     there.insert("guiju_shed".into());
     let dashboard = page("grafana.json");
     let panels: Value = serde_json::from_str(&dashboard).expect("JSON");
