@@ -14,7 +14,7 @@ mod etcd; // a cluster that many servers share
 mod journal; // segment files of our own
 mod memory; // the reference
 
-pub use etcd::{Change, ClusterSurvey, Etcd, Kept, Options as EtcdOptions, jittered};
+pub use etcd::{Change, ClusterSurvey, Etcd, Kept, Options as EtcdOptions, Standing, jittered};
 pub use journal::{Damage, Journal, Opened, Survey};
 pub use memory::Memory;
 
@@ -80,6 +80,8 @@ pub enum LogError {
     NoSpace { why: String },
     #[error("the log's cluster refuses this server: {why}")]
     Denied { why: String },
+    #[error("{why}")]
+    NotServed { why: String },
     #[error("the log takes no more writes since `{why}`; restart the server once the disk is sound")]
     ReadOnly { why: String },
     #[error("`{}` is damaged at byte {offset}: {what}; restore it from a backup or another copy", path.display())]

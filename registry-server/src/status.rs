@@ -339,7 +339,8 @@ impl From<StoreError> for Refusal {
                 LogError::ReadOnly { .. }
                 | LogError::Io { .. }
                 | LogError::Unavailable { .. }
-                | LogError::Denied { .. },
+                | LogError::Denied { .. }
+                | LogError::NotServed { .. },
             )
             | StoreError::Unsettled(_) => Reason::LogUnavailable,
             StoreError::Log(LogError::Damaged { .. }) | StoreError::LogShorter { .. } => Reason::LogDamaged,

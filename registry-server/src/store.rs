@@ -173,9 +173,53 @@ pub fn other_key(folder: &Path, what: &str) -> Fault {
     Fault::new(why, "copy the folder `log-key` of a server that runs on this cluster there, readable by nobody else")
 }
 
+/// A journal that is being carried into a data folder: under its own name only once it is whole, since a part of a log looks like a log.
+pub const PARTIAL: &str = "journal.partial";
+/// What the journals are called that were carried elsewhere.
+const MIGRATED: &str = "journal.migrated-";
+
+/// The journals of a data folder that were carried elsewhere, the last one first.
+pub fn migrated(data: &Path) -> impl Iterator<Item = PathBuf> {
+    let last = (1..).take_while(|number| data.join(format!("{MIGRATED}{number}")).exists()).last().unwrap_or(0);
+    let data = data.to_owned();
+    (1..=last).rev().map(move |number| data.join(format!("{MIGRATED}{number}")))
+}
+
+/// Moves a journal aside that was carried elsewhere, so that no server goes on with it.
+pub fn move_aside(data: &Path) -> Result<PathBuf, Fault> {
+    let aside = data.join(format!("{MIGRATED}{}", migrated(data).count() + 1));
+    let moved = fs::rename(journal_path(data), &aside).and_then(|()| fs::File::open(data)?.sync_all());
+    moved.map_err(|error| {
+        let hint = "move it away by hand: a server that goes on with it would tell another history";
+        Fault::new(format!("{}: {error}", journal_path(data).display()), hint)
+    })?;
+    Ok(aside)
+}
+
+/// Sees that where there is no journal none was: an empty one would be another log under the same key.
+pub fn no_other_place(data: &Path) -> Result<(), Fault> {
+    if journal_path(data).exists() {
+        return Ok(());
+    }
+    if data.join(PARTIAL).exists() {
+        let what = format!("{} holds a part of a log: carrying it there was cut short", data.display());
+        let hint = "run the `restore`, `import` or `migrate` again; or remove `journal.partial` to begin an empty log";
+        return Err(Fault::new(what, hint));
+    }
+    match migrated(data).next() {
+        Some(aside) => {
+            let what = format!("the log of {} was carried elsewhere, and {} kept", data.display(), aside.display());
+            let hint = "serve it where it is now, with `--engine etcd`; or bring it back with `migrate --to journal`";
+            Err(Fault::new(what, hint))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Opens the journal, and says in the log what had to be mended; `once_held` as of [`Journal::open_then`].
 pub fn open_journal(data: &Path, once_held: impl FnOnce()) -> Result<Journal, Fault> {
     finish_repair(data)?;
+    no_other_place(data)?;
     let (journal, opened) = Journal::open_then(&journal_path(data), once_held)?;
     if opened.cut_bytes > 0 {
         tracing::warn!(
@@ -185,6 +229,25 @@ pub fn open_journal(data: &Path, once_held: impl FnOnce()) -> Result<Journal, Fa
         );
     }
     Ok(journal)
+}
+
+/// The log of a cluster, for who takes it for there.
+pub fn open_cluster(settings: &Settings) -> Result<Etcd, Fault> {
+    let log = Etcd::open(&settings.etcd()?)?;
+    is_there(&log, settings)?;
+    Ok(log)
+}
+
+/// Sees that a server has begun a log there: a prefix that was mistyped has none.
+pub fn is_there(log: &Etcd, settings: &Settings) -> Result<(), Fault> {
+    match log.head()?.size == 0 && log.text(LOG_KEY)?.is_none() {
+        true => Err(no_log(&settings.etcd_prefix.0)),
+        false => Ok(()),
+    }
+}
+
+pub fn no_log(prefix: &str) -> Fault {
+    Fault::new(format!("there is no log under `{prefix}` of this cluster"), "name its prefix with --etcd-prefix")
 }
 
 /// A view that is being opened.
@@ -225,6 +288,9 @@ impl From<LogError> for Fault {
             LogError::Unavailable { .. } => "see that the members of `etcd_endpoints` run and can be reached from here",
             LogError::Denied { .. } => {
                 "see the settings that begin with `etcd_`, and what the cluster lets this user do"
+            }
+            LogError::NotServed { .. } => {
+                "run `migrate`, `restore` or `import` again where it was cut short; else name the place where the log goes on"
             }
             LogError::NoSpace { .. } => "compact and defragment the cluster, then disarm its alarm",
             LogError::Damaged { .. } => {

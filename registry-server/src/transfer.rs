@@ -7,21 +7,23 @@
 
 use crate::{
     Fault,
-    log::{Append, Etcd, Head, Journal, Log, LogError},
+    log::{Append, Etcd, Head, Journal, Log, LogError, Standing},
     settings::{Engine, Settings},
-    store::{self, journal_path},
+    store::{self, PARTIAL, journal_path},
     upkeep::{Lines, damage, unsound},
 };
 use guiju_model::Digest;
 use guiju_proto::log::Entry;
 use guiju_tlog::{Edge, Hash};
 use prost::Message;
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    sync::{Mutex, PoisonError},
+};
 
 const BLOB_BYTES: usize = 8 << 20;
 const ENTRIES: usize = 512;
-/// A journal that was moved out of the way is named so, with a number.
-pub const MIGRATED: &str = "journal.migrated-";
 
 /// What the target holds now, and what of it came just now.
 pub struct Carried {
@@ -46,53 +48,138 @@ pub fn carry(source: &dyn Log, open: impl Fn() -> Result<Box<dyn Log>, Fault>) -
     Ok(Carried { head, root, new_entries: head.size - begin.size, new_blobs })
 }
 
-/// Carries a log from one engine to another, and moves a journal that was copied out of the way, so that no server goes on with it by
-/// mistake.
+/// A log that has come to another place, where no server goes on with it yet.
+pub struct Arrived<'s> {
+    pub carried: Carried,
+    settings: &'s Settings,
+    engine: Engine,
+}
+
+impl<'s> Arrived<'s> {
+    /// Carries a log to where the settings say. It may be cut short anywhere and run again: what has come until then is marked as a part,
+    /// which nobody serves.
+    pub fn carry(source: &dyn Log, settings: &'s Settings, engine: Engine) -> Result<Self, Fault> {
+        let carried = match engine {
+            Engine::Memory => return Err(of_memory()),
+            Engine::Etcd => {
+                let options = settings.etcd()?;
+                let (target, standing) = Etcd::as_it_stands(&options)?;
+                let held = same_beginning(source, &target)?;
+                if standing != Standing::Served || held != source.head()? {
+                    target.stands(held, Standing::Partial).map_err(|_| another_appends())?;
+                }
+                let target = Mutex::new(Some(target));
+                let open = || -> Result<Box<dyn Log>, Fault> {
+                    let first = target.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    Ok(Box::new(match first {
+                        Some(target) => target,
+                        None => Etcd::as_it_stands(&options)?.0,
+                    }))
+                };
+                carry(source, open)?
+            }
+            Engine::Journal => {
+                let (folder, draft) = (journal_path(&settings.data), settings.data.join(PARTIAL));
+                if folder.exists() {
+                    // It is all there from a run before, or another log.
+                    let held = Journal::read(&folder).map_err(damage)?.0;
+                    if same_beginning(source, &held)? != source.head()? {
+                        let what = format!("{} holds a part of this log", folder.display());
+                        return Err(Fault::new(what, "move it away, or name another folder with --data"));
+                    }
+                }
+                let place = if folder.exists() { &folder } else { &draft };
+                carry(source, || Ok(Box::new(Journal::open(place)?.0)))?
+            }
+        };
+        Ok(Self { carried, settings, engine })
+    }
+
+    /// Lets servers go on with it there; where that is.
+    pub fn settle(self) -> Result<(Carried, String), Fault> {
+        let Self { carried, settings, engine } = self;
+        if engine == Engine::Etcd {
+            let (target, _) = Etcd::as_it_stands(&settings.etcd()?)?;
+            target.stands(carried.head, Standing::Served)?;
+            return Ok((carried, settings.etcd_prefix.0.clone()));
+        }
+        let (data, folder) = (&settings.data, journal_path(&settings.data));
+        let fault = |error: io::Error| {
+            Fault::new(
+                format!("{}: {error}", folder.display()),
+                "see that this user can write there, and run this again",
+            )
+        };
+        if !folder.exists() {
+            fs::rename(data.join(PARTIAL), &folder).map_err(fault)?;
+            fs::File::open(data).and_then(|data| data.sync_all()).map_err(fault)?;
+        }
+        Ok((carried, folder.display().to_string()))
+    }
+}
+
+/// Carries a log from one engine to another. At no moment is it served in both places, and in the old one no server goes on with it by
+/// mistake: a journal is moved aside, on a cluster the head says so. Cut short anywhere, it is run again.
 pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, Fault> {
     if from == to {
         return Err(Fault::new(format!("the log is in `{from}` already"), "name two engines: journal and etcd"));
     }
-    if from == Engine::Journal {
-        if !journal_path(&settings.data).exists() && settings.data.join(format!("{MIGRATED}1")).exists() {
-            let what = format!("the journal of {} was migrated before, and moved aside", settings.data.display());
-            return Err(Fault::new(what, "see with `guiju-server verify` that its new place has all of it"));
+    let (arrived, aside) = match from {
+        Engine::Memory => return Err(of_memory()),
+        Engine::Journal => {
+            let data = &settings.data;
+            // Opening it to write would make one where there is none; and one that a run before moved aside was all copied.
+            let aside = if journal_path(data).exists() { None } else { store::migrated(data).next() };
+            if let Some(aside) = &aside
+                && Etcd::as_it_stands(&settings.etcd()?)?.1 != Standing::Partial
+            {
+                let what =
+                    format!("the journal of {} was migrated before, and is now {}", data.display(), aside.display());
+                return Err(Fault::new(what, "see with `guiju-server verify` that its new place has all of it"));
+            }
+            let source = match &aside {
+                Some(aside) => Journal::read(aside).map_err(damage)?.0,
+                None => {
+                    Journal::read(&journal_path(data)).map_err(damage)?;
+                    store::open_journal(data, || ())?
+                }
+            };
+            let arrived = Arrived::carry(&source, settings, to)?;
+            drop(source);
+            let aside = aside.map_or_else(|| store::move_aside(data), Ok)?;
+            (arrived, format!("the journal is now {}; no server goes on with it by mistake", aside.display()))
         }
-        // Opening it to write would make one where there is none.
-        Journal::read(&journal_path(&settings.data)).map_err(damage)?;
-    }
-    let source = open(settings, from)?;
-    let Carried { head, root, new_entries, new_blobs } = carry(&*source, || open(settings, to))?;
-    // A copy may lag behind; a log that moves must not go on in its old place.
-    let now = source.head()?;
-    if now != head {
-        let what = format!(
-            "servers go on with the log in {from}: it has {} entries by now, and {} were copied",
-            now.size, head.size
-        );
-        return Err(Fault::new(what, "stop them, and run this again: it goes on from there"));
-    }
-    drop(source);
-    let mut lines = vec![
+        Engine::Etcd => {
+            let (source, _) = Etcd::as_it_stands(&settings.etcd()?)?;
+            store::is_there(&source, settings)?;
+            let arrived = Arrived::carry(&source, settings, to)?;
+            // A copy may lag behind; a log that moves must not go on in its old place.
+            source.stands(arrived.carried.head, Standing::Moved).map_err(|error| match error {
+                LogError::Conflict { size, .. } => {
+                    let copied = arrived.carried.head.size;
+                    let what = format!(
+                        "servers go on with the log in {from}: it has {size} entries by now, and {copied} were copied"
+                    );
+                    Fault::new(what, "stop them, and run this again: it goes on from there")
+                }
+                error => error.into(),
+            })?;
+            (
+                arrived,
+                format!("`{}` says that the log was moved; no server goes on there by mistake", settings.etcd_prefix.0),
+            )
+        }
+    };
+    let (Carried { head, root, new_entries, new_blobs }, _) = arrived.settle()?;
+    Ok(vec![
         format!(
             "migrated: {} entries from {from} to {to}, {new_entries} of them and {new_blobs} blobs just now",
             head.size
         ),
         format!("chain {}", head.chain),
         format!("root {root}"),
-    ];
-    if from == Engine::Journal {
-        let aside = move_aside(settings)?;
-        lines.push(format!("the journal is now {}; no server goes on with it by mistake", aside.display()));
-    }
-    Ok(lines)
-}
-
-fn open(settings: &Settings, engine: Engine) -> Result<Box<dyn Log>, Fault> {
-    match engine {
-        Engine::Journal => Ok(Box::new(store::open_journal(&settings.data, || ())?)),
-        Engine::Etcd => Ok(Box::new(Etcd::open(&settings.etcd()?)?)),
-        Engine::Memory => Err(of_memory()),
-    }
+        aside,
+    ])
 }
 
 /// No other process reaches a log in memory.
@@ -222,14 +309,4 @@ fn read_back(source: &dyn Log, target: &dyn Log, end: u64, digests: &[Digest]) -
 
 fn another_appends() -> Fault {
     Fault::new("another server appends to the target", "stop it, and run this again")
-}
-
-fn move_aside(settings: &Settings) -> Result<PathBuf, Fault> {
-    let journal = journal_path(&settings.data);
-    let names = (1..).map(|number| settings.data.join(format!("{MIGRATED}{number}")));
-    let aside = names.into_iter().find(|path| !path.exists()).unwrap_or_else(|| settings.data.join("journal.migrated"));
-    let hint = "move it away by hand: a server that goes on with it would tell another history";
-    let moved = fs::rename(&journal, &aside).and_then(|()| fs::File::open(&settings.data)?.sync_all());
-    moved.map_err(|error| Fault::new(format!("{}: {error}", journal.display()), hint))?;
-    Ok(aside)
 }

@@ -26,7 +26,7 @@ use crate::{
     sequencer::{LOG_KEY, LogKeys, seed},
     settings::{Engine, Settings},
     store::{self, Opening, journal_path, view_path},
-    transfer::{Carried, carry, of_memory},
+    transfer::{Arrived, Carried, of_memory},
     view::View,
     witness,
 };
@@ -35,12 +35,7 @@ use guiju_proto::log::{Entry, VersionPublished, entry::Event};
 use guiju_tlog::{self as tlog, Checkpoint, Edge, Hash, Rotation, SigningKey};
 use prost::Message;
 use serde::{Deserialize, Serialize};
-use std::{
-    fs::{self, File},
-    io,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, io, path::Path, sync::Arc};
 
 /// Entries that are read at a time.
 const ENTRIES: usize = 512;
@@ -124,6 +119,7 @@ fn read_again(settings: &Settings) -> Result<(Box<dyn Log>, Lines), Fault> {
         Engine::Etcd => {
             let log = Etcd::connect(&settings.etcd()?)?;
             let survey = log.survey()?;
+            cluster::is_served(&survey)?;
             let mut found = cluster::damage(&log, &survey)?;
             found.extend(cluster::not_our_key(&survey, settings));
             if let Some(first) = found.first().cloned() {
@@ -402,7 +398,7 @@ fn sums(head: Head, root: Hash) -> Lines {
 fn source(settings: &Settings) -> Result<Box<dyn Log>, Fault> {
     match settings.engine {
         Engine::Memory => Err(of_memory()),
-        Engine::Etcd => Ok(Box::new(Etcd::open(&settings.etcd()?)?)),
+        Engine::Etcd => Ok(Box::new(store::open_cluster(settings)?)),
         Engine::Journal => Ok(Box::new(read(&settings.data)?.0)),
     }
 }
@@ -410,29 +406,14 @@ fn source(settings: &Settings) -> Result<Box<dyn Log>, Fault> {
 /// Makes a log of a copy, once that has been found whole: in a data folder, or on a cluster. It may be cut short anywhere and run
 /// again; behind the last step the journal is there, and that is what it says then. What it made, and where.
 fn arrive(settings: &Settings, copy: &dyn Log) -> Result<(Carried, String), Fault> {
-    let data = &settings.data;
-    match settings.engine {
-        Engine::Memory => Err(of_memory()),
-        Engine::Etcd => {
-            let options = settings.etcd()?;
-            let carried = carry(copy, || Ok(Box::new(Etcd::open(&options)?)))?;
-            Ok((carried, settings.etcd_prefix.0.clone()))
-        }
-        Engine::Journal => {
-            // Under its own name only once it is whole: a part of a log looks like a log.
-            let (draft, folder) = (data.join(DRAFT), journal_path(data));
-            must_hold_only(data, BESIDE_A_LOG)?;
-            let carried = carry(copy, || Ok(Box::new(Journal::open(&draft)?.0)))?;
-            fs::rename(&draft, &folder).map_err(at(&folder))?;
-            File::open(data).and_then(|folder| folder.sync_all()).map_err(at(data))?;
-            Ok((carried, folder.display().to_string()))
-        }
+    if settings.engine == Engine::Journal {
+        must_hold_only(&settings.data, BESIDE_A_LOG)?;
     }
+    Arrived::carry(copy, settings, settings.engine)?.settle()
 }
 
-const DRAFT: &str = "journal.partial";
 /// What a data folder may hold that gets a log: the half of it from a run that was cut short, and what an operator put there.
-const BESIDE_A_LOG: &[&str] = &[DRAFT, "log-key", "checkpoint", "witness", "mirror"];
+const BESIDE_A_LOG: &[&str] = &[store::PARTIAL, "log-key", "checkpoint", "witness", "mirror"];
 
 /// A version as the log has it.
 struct Publication {
@@ -472,6 +453,7 @@ fn read(data: &Path) -> Result<(Journal, Opened), Fault> {
             format!("a repair of {} was cut short when the damaged journal had been moved aside", data.display());
         return Err(Fault::new(what, "start the server, or run `verify --repair-from` again: either finishes it"));
     }
+    store::no_other_place(data)?;
     if let Some(gone) = gone(data) {
         return Err(Fault::new(gone, PUT_BACK).found());
     }

@@ -359,6 +359,10 @@ async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
         tokio::time::sleep(Duration::from_millis(ms)).await;
         child.kill().expect("killed");
         child.wait().expect("ended");
+        // A part of a log passes for none.
+        let (journal, _) = run(&["verify", "--data", &data]);
+        let (cluster, text) = run(&[&["verify", "--engine", "etcd"], with.as_slice()].concat());
+        assert!(cluster != Some(0) || (journal != Some(0) && text.contains("sound: 150 entries")), "{text}");
     }
     let there = match migrate("journal", "etcd") {
         (Some(0), text) => text,
@@ -380,8 +384,21 @@ async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
     client.publish(submission("1.0.0", SCHEMA)).await.expect("published on the cluster");
     let (_, folder) = server.stop();
 
+    // Back again, cut short at some moments: at none is a part of the log served, or the whole in both places.
+    let on_etcd = ["--engine", "etcd", "--etcd-endpoints", &node.client_url];
+    for ms in [40, 80, 120, 160] {
+        let command = ["migrate", "--from", "etcd", "--to", "journal"];
+        let mut child = server_command(&[command.as_slice(), &with].concat());
+        let mut child = child.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        let (journal, _) = run(&["verify", "--data", &data]);
+        let (cluster, _) = run(&[&["verify", "--data", &data], on_etcd.as_slice()].concat());
+        assert!(journal != Some(0) || cluster != Some(0), "it is served in both places");
+    }
     let (code, back) = migrate("etcd", "journal");
-    assert!(code == Some(0) && back.contains("migrated: 151 entries from etcd to journal, 151 of them"), "{back}");
+    assert!(code == Some(0) && back.contains("migrated: 151 entries from etcd to journal, "), "{back}");
     assert_eq!(sums(&runs(&["verify", "--data", &data]))[0], sums(&back)[0]);
     let (code, again) = migrate("etcd", "journal");
     assert!(code == Some(0) && again.contains("151 entries from etcd to journal, 0 of them and 0 blobs"), "{again}");
@@ -403,6 +420,30 @@ async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
     ] {
         let (code, text) = migrate(from, to);
         assert!(code == Some(2) && text.contains(expected), "{from} to {to}: {text}");
+    }
+    // What was moved away is served no more, checked no more, and goes on where it came back to.
+    let left = tempfile::tempdir().expect("a folder");
+    copy_key(Path::new(&data).parent().expect("a folder"), &left);
+    let left_data = left.path().join("data").display().to_string();
+    let settings = [&["--data", &left_data], on_etcd.as_slice()].concat();
+    for command in ["serve", "verify"] {
+        let (code, text) = run(&[&[command], settings.as_slice()].concat());
+        assert!(code == Some(2) && text.contains("was carried elsewhere, where it goes on"), "{command}: {text}");
+    }
+    let (code, text) = migrate("journal", "etcd");
+    assert!(code == Some(0) && text.contains("migrated: 152 entries from journal to etcd, 1 of them"), "{text}");
+    for command in ["serve", "verify"] {
+        let (code, text) = run(&[command, "--data", &data]);
+        assert!(code == Some(2) && text.contains("was carried elsewhere, and"), "{command}: {text}");
+    }
+    let other = [with.as_slice(), &["--etcd-prefix", "/other/"]].concat();
+    let (code, text) = run(&[&["migrate", "--from", "journal", "--to", "etcd"], other.as_slice()].concat());
+    assert!(code == Some(2) && text.contains("was migrated before"), "{text}");
+    // A prefix that was mistyped holds nothing, and that is told.
+    let nowhere = tempfile::tempdir().expect("a folder").path().join("new").display().to_string();
+    for command in [&["verify"][..], &["backup", "--to", &nowhere], &["export", "--to", &nowhere]] {
+        let (code, text) = run(&[command, &["--engine", "etcd"], other.as_slice()].concat());
+        assert!(code == Some(2) && text.contains("there is no log under `/other/`"), "{command:?}: {text}");
     }
     // Two entries are others in the cluster: both are found, and named.
     for entry in ["07", "42"] {

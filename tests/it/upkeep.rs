@@ -83,6 +83,23 @@ async fn a_backup_taken_while_serving_is_restored_whole() {
     assert_eq!(expected.len(), 3);
 }
 
+/// Where carrying a log was cut short an empty one would be another log; so would one that begins where the log was moved away.
+#[test]
+fn no_empty_log_begins_beside_a_part_of_one() {
+    for (beside, expected) in [
+        ("journal.partial", "holds a part of a log: carrying it there was cut short"),
+        ("journal.migrated-1", "was carried elsewhere, and"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        fs::create_dir_all(data.join(beside)).expect("made");
+        for command in ["serve", "verify", "rebuild"] {
+            refused(command, &data, &[], (2, expected));
+        }
+        assert!(!data.join("journal").exists() && !data.join("log-key").exists(), "nothing is begun there");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_whole_is_neither_sound_nor_restored() {
     let server = Server::start();
@@ -345,7 +362,7 @@ async fn a_journal_that_is_gone_comes_back_from_a_copy() {
     // The log went elsewhere, and goes on there.
     lost(&["view"]);
     fs::rename(&journal, data.join("journal.migrated-1")).expect("moved");
-    refused("verify", &data, &["--repair-from", late], (2, "was migrated, and moved aside"));
+    refused("verify", &data, &["--repair-from", late], (2, "was carried elsewhere, and"));
     lost(&["journal"]);
     runs("verify", &data, &["--repair-from", late]);
     let server = Server::start_in(folder, &[]);

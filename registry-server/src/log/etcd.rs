@@ -67,10 +67,24 @@ pub struct Etcd {
     runtime: Option<Runtime>,
 }
 
+/// What a log on a cluster is there for; its head says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// Servers append to it.
+    #[default]
+    Served,
+    /// It is being carried there, and not all of it has come.
+    Partial,
+    /// It was carried to where it goes on.
+    Moved,
+}
+
 /// What the engine and its background tasks share.
 struct Shared {
     client: Client,
     prefix: String,
+    /// What it must be there for; where its head says otherwise, nothing is read and nothing appended.
+    standing: Mutex<Standing>,
     known: Mutex<Head>,
     grown: Condvar,
     cache: Mutex<Cache>,
@@ -107,8 +121,46 @@ impl Etcd {
         let prefix = format!("{}/", options.prefix.trim_end_matches('/'));
         let (grown, cache, present, members, damage) = Default::default();
         let known = Mutex::new(Head::empty());
-        let shared = Arc::new(Shared { client, prefix, known, grown, cache, present, members, damage });
+        let standing = Mutex::default();
+        let shared = Arc::new(Shared { client, prefix, standing, known, grown, cache, present, members, damage });
         Ok(Self { shared, runtime: Some(runtime) })
+    }
+
+    /// The same, to carry the log: whatever it is there for.
+    pub fn as_it_stands(options: &Options) -> Result<(Self, Standing), LogError> {
+        let etcd = Self::connect(options)?;
+        let standing = etcd.wait(|shared| async move {
+            let answer = shared.client.range(one(shared.key("head"))).await?;
+            let standing = match answer.kvs.first() {
+                Some(row) => parsed_head(&row.value).map_err(|what| damaged(&row.key, what))?.0,
+                None => Standing::default(),
+            };
+            *locked(&shared.standing) = standing;
+            shared.ends_at_its_head().await?;
+            Ok(standing)
+        })?;
+        Ok((etcd, standing))
+    }
+
+    /// Says what the log is there for from now on, if it has that head still. One without entries says nothing.
+    pub fn stands(&self, head: Head, now: Standing) -> Result<(), LogError> {
+        self.wait(|shared| async move {
+            let (was, key) = (*locked(&shared.standing), shared.key("head"));
+            if head.size > 0 && was != now {
+                let (old, new) = (head_text(was, head), head_text(now, head));
+                let compare = vec![holds(key.clone(), old)];
+                let (success, failure) = (puts(vec![put(key.clone(), new.clone())]), asks([one(key)].into_iter()));
+                let answer = shared.client.txn(TxnRequest { compare, success, failure }).await?;
+                // It fails, too, where an earlier try has taken effect and its answer was lost.
+                let is_there = answer.responses.into_iter().flat_map(rows).any(|row| row.value == new);
+                if !answer.succeeded && !is_there {
+                    let size = shared.head().await?.size;
+                    return Err(LogError::Conflict { expected: head.size, size });
+                }
+            }
+            *locked(&shared.standing) = now;
+            Ok(())
+        })
     }
 
     /// Lets the engine's own threads do it, and waits. Works on any thread, also on those of another runtime.
@@ -314,7 +366,7 @@ impl Shared {
     fn is_head(&self, head: Head) -> Compare {
         match head.size {
             0 => absent(self.key("head")),
-            _ => holds(self.key("head"), head_text(head)),
+            _ => holds(self.key("head"), head_text(*locked(&self.standing), head)),
         }
     }
 
@@ -393,7 +445,7 @@ impl Shared {
         }
         let present = locked(&self.present);
         plan.blobs.retain(|digest, _| !present.contains(digest));
-        plan.rows.push(put(self.key("head"), head_text(plan.head)));
+        plan.rows.push(put(self.key("head"), head_text(*locked(&self.standing), plan.head)));
         plan
     }
 
@@ -626,7 +678,11 @@ impl Shared {
 
     fn parsed_head(&self, row: Option<&KeyValue>) -> Result<Head, LogError> {
         let Some(row) = row else { return Ok(Head::empty()) };
-        parsed_head(&row.value).map_err(|what| damaged(&row.key, what))
+        let (standing, head) = parsed_head(&row.value).map_err(|what| damaged(&row.key, what))?;
+        match standing == *locked(&self.standing) {
+            true => Ok(head),
+            false => Err(LogError::NotServed { why: not_served(&self.prefix, standing) }),
+        }
     }
 
     fn key(&self, name: &str) -> Bytes {
@@ -668,18 +724,30 @@ async fn joined<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     .await
 }
 
-fn parsed_head(bytes: &[u8]) -> Result<Head, String> {
+fn parsed_head(bytes: &[u8]) -> Result<(Standing, Head), String> {
     let text = text(bytes);
     let words: Vec<&str> = text.split(' ').collect();
-    let parsed = match words.as_slice() {
-        ["v1", size, chain] => size.parse().ok().zip(chain.parse().ok()),
-        [version, ..] if version.starts_with('v') => {
-            return Err(format!("it is of the form {version}, which a newer server wrote"));
+    let [form, size, chain] = words.as_slice() else { return Err("it is no head of a log".into()) };
+    let standing = FORMS.iter().find(|(known, _)| known == form).map(|(_, standing)| *standing);
+    match (standing, size.parse().ok().zip(chain.parse().ok())) {
+        (Some(standing), Some((size, chain))) => Ok((standing, Head { size, chain })),
+        (None, _) if form.starts_with('v') => Err(format!("it is of the form {form}, which a newer server wrote")),
+        _ => Err("it is no head of a log".into()),
+    }
+}
+
+/// How a head begins. A program that knows the first alone takes the others for a newer server's, and does nothing there.
+const FORMS: [(&str, Standing); 3] =
+    [("v1", Standing::Served), ("v1-partial", Standing::Partial), ("v1-moved", Standing::Moved)];
+
+fn not_served(prefix: &str, standing: Standing) -> String {
+    match standing {
+        Standing::Served => format!("servers append to the log under `{prefix}` again"),
+        Standing::Partial => {
+            format!("under `{prefix}` is a part of a log: carrying it there was cut short, or goes on")
         }
-        _ => None,
-    };
-    let (size, chain) = parsed.ok_or("it is no head of a log")?;
-    Ok(Head { size, chain })
+        Standing::Moved => format!("the log under `{prefix}` was carried elsewhere, where it goes on"),
+    }
 }
 
 /// The operation and the bytes of an entry, as its row holds them.
@@ -692,8 +760,9 @@ fn entry_row(operation: &str, entry: &[u8]) -> Vec<u8> {
     [&[operation.len() as u8], operation.as_bytes(), entry].concat()
 }
 
-fn head_text(head: Head) -> String {
-    format!("v1 {} {}", head.size, head.chain)
+fn head_text(standing: Standing, head: Head) -> String {
+    let form = FORMS.iter().find(|(_, known)| *known == standing).map_or("v1", |(form, _)| form);
+    format!("{form} {} {}", head.size, head.chain)
 }
 
 fn one(key: Bytes) -> RangeRequest {

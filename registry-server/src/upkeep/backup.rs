@@ -3,8 +3,9 @@
 use super::{Lines, Sums, arrive, must_be_empty, read, sums, whole};
 use crate::{
     Fault,
-    log::{Etcd, Journal},
+    log::Journal,
     settings::{Engine, Settings},
+    store,
     transfer::{carry, of_memory},
     upkeep::damage,
 };
@@ -19,7 +20,7 @@ pub fn backup(settings: &Settings, to: &Path) -> Result<Lines, Fault> {
     match settings.engine {
         Engine::Memory => return Err(of_memory()),
         Engine::Etcd => {
-            let log = Etcd::open(&settings.etcd()?)?;
+            let log = store::open_cluster(settings)?;
             must_be_empty(to)?;
             carry(&log, || Ok(Box::new(Journal::open(to)?.0)))?;
         }

@@ -18,7 +18,7 @@ use crate::{
     log::{Change, ClusterSurvey, Etcd, Head, Log, LogError},
     sequencer::{CHECKPOINT, LOG_KEY, LogKeys},
     settings::Settings,
-    store::{keys_path, view_path},
+    store::{self, keys_path, view_path},
     view::View,
 };
 use guiju::ConnectOptions;
@@ -58,6 +58,15 @@ pub fn damage(log: &Etcd, survey: &ClusterSurvey) -> Result<Vec<String>, LogErro
     found.extend(of_agreed(survey));
     found.extend(survey.strays.keys().map(|key| format!("`{key}` is no key of a log")));
     Ok(found)
+}
+
+/// Sees that there is a log, and that it goes on there.
+pub fn is_served(survey: &ClusterSurvey) -> Result<(), Fault> {
+    match survey.not_served() {
+        Some(why) => Err(LogError::NotServed { why }.into()),
+        None if survey.is_nothing() => Err(store::no_log(&survey.prefix)),
+        None => Ok(()),
+    }
 }
 
 /// The entries that cannot be what was appended, each with why.
@@ -355,6 +364,9 @@ pub fn repair(
 ) -> Result<Lines, Fault> {
     let log = Etcd::connect(&settings.etcd()?)?;
     let survey = log.survey()?;
+    if let Some(why) = survey.not_served() {
+        return Err(LogError::NotServed { why }.into());
+    }
     let known = known(&survey, settings)?;
     let keys = LogKeys::read(&Files, &keys_path(&settings.data)).ok();
     let origin = keys.as_ref().map(|keys| keys.signing.name().to_owned());

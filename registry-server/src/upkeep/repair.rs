@@ -14,7 +14,7 @@ use crate::{
     sequencer::LogKeys,
     settings::{Engine, Settings},
     store::{self, journal_path, keys_path, view_path},
-    transfer::{MIGRATED, of_memory},
+    transfer::of_memory,
     view::View,
 };
 use guiju::{ConnectOptions, LogSource, Registry};
@@ -156,10 +156,7 @@ fn repair_journal(
 ) -> Result<Lines, Fault> {
     let folder = journal_path(data);
     store::finish_repair(data)?;
-    if !folder.exists() && data.join(format!("{MIGRATED}1")).exists() {
-        let what = format!("the journal of {} was migrated, and moved aside", data.display());
-        return Err(Fault::new(what, "say --engine etcd: the log goes on there"));
-    }
+    store::no_other_place(data)?;
     // Of a journal that is gone nothing is held; should a server make one meanwhile, what was repaired cannot take its place.
     let _lock = match Files.lock(&folder.join("lock")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => None,

@@ -5,8 +5,8 @@
 //! - A key is written only while it is as it was read; those of one transaction all, or none.
 
 use super::{
-    CHUNK_BYTES, CHUNKS_AT_ONCE, ENTRIES_AT_ONCE, Etcd, OPERATIONS_MAX, REQUEST_BYTES_MAX, Shared, end_of, entry_of,
-    entry_row, head_text, parsed_head, put,
+    CHUNK_BYTES, CHUNKS_AT_ONCE, ENTRIES_AT_ONCE, Etcd, OPERATIONS_MAX, REQUEST_BYTES_MAX, Shared, Standing, end_of,
+    entry_of, entry_row, head_text, not_served, parsed_head, put,
     rpc::{Compare, DeleteRangeRequest, KeyValue, RangeRequest, RequestOp, TxnRequest, compare, request_op::Request},
     text,
 };
@@ -66,7 +66,22 @@ pub struct Change {
 
 impl ClusterSurvey {
     pub fn head(&self) -> Option<Result<Head, String>> {
-        self.head.as_ref().map(|kept| parsed_head(&kept.bytes))
+        self.head.as_ref().map(|kept| match parsed_head(&kept.bytes)? {
+            (Standing::Served, head) => Ok(head),
+            (standing, _) => Err(not_served(&self.prefix, standing)),
+        })
+    }
+
+    /// Why no server goes on with it, where its head says that.
+    pub fn not_served(&self) -> Option<String> {
+        let (standing, _) = parsed_head(&self.head.as_ref()?.bytes).ok()?;
+        (standing != Standing::Served).then(|| not_served(&self.prefix, standing))
+    }
+
+    /// Whether nothing of a log stands there.
+    pub fn is_nothing(&self) -> bool {
+        let (entries, operations) = (self.entries.is_empty(), self.operations.is_empty());
+        self.head.is_none() && entries && operations && self.agreed.is_empty() && self.blobs.is_empty()
     }
 
     pub fn head_key(&self) -> String {
@@ -91,7 +106,7 @@ impl ClusterSurvey {
     }
 
     pub fn head_change(&self, head: Head) -> Option<Change> {
-        self.change(self.head_key(), self.head.as_ref(), head_text(head).into_bytes())
+        self.change(self.head_key(), self.head.as_ref(), head_text(Standing::Served, head).into_bytes())
     }
 
     /// Where the entry is written anew its operation is, too, as when it was appended: later than its operation it would look changed.
