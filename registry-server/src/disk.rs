@@ -12,6 +12,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
     io,
+    ops::Range,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -140,7 +141,61 @@ pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The same as text; nothing where there is no such file.
+/// Read at once, and of that read by itself where it does not go.
+const PART_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = 4096;
+
+/// A place that the disk gives back no more, and what it says instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    pub bytes: Range<u64>,
+    pub why: String,
+}
+
+/// All of a file as far as it can be read, zeros for what cannot, and where that is, page by page.
+pub fn read_around(disk: &dyn Disk, path: &Path) -> io::Result<(Vec<u8>, Vec<Lost>)> {
+    let file = disk.open(path, Access::Read)?;
+    let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(usize::MAX)];
+    let mut lost: Vec<Lost> = Vec::new();
+    for (number, part) in bytes.chunks_mut(PART_BYTES).enumerate() {
+        let from = number * PART_BYTES;
+        if is_read(&*file, part, from)?.is_none() {
+            continue;
+        }
+        for (number, page) in part.chunks_mut(PAGE_BYTES).enumerate() {
+            let begin = (from + number * PAGE_BYTES) as u64;
+            let Some(why) = is_read(&*file, page, begin as usize)? else { continue };
+            page.fill(0);
+            let end = begin + page.len() as u64;
+            match lost.last_mut().filter(|last| last.bytes.end == begin) {
+                Some(last) => last.bytes.end = end,
+                None => lost.push(Lost { bytes: begin..end, why }),
+            }
+        }
+    }
+    Ok((bytes, lost))
+}
+
+/// Why not, where the disk has lost it.
+fn is_read(file: &dyn DiskFile, bytes: &mut [u8], offset: usize) -> io::Result<Option<String>> {
+    match file.read_at(bytes, offset as u64) {
+        Err(error) if is_lost(&error) => Ok(Some(error.to_string())),
+        read => read.map(|()| None),
+    }
+}
+
+/// Whether a read that failed says that the disk has lost what lay there, rather than that it may not be read. Linux has a few words
+/// for it: of most disks, of a checksum that a file system or a device found wrong, of a bad medium.
+pub fn is_lost(error: &io::Error) -> bool {
+    const EIO: i32 = 5;
+    const ENODATA: i32 = 61;
+    const EBADMSG: i32 = 74;
+    const EILSEQ: i32 = 84;
+    const EUCLEAN: i32 = 117;
+    error.raw_os_error().is_some_and(|code| [EIO, ENODATA, EBADMSG, EILSEQ, EUCLEAN].contains(&code))
+}
+
+/// All of a file as text; nothing where there is no such file.
 pub fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<Option<String>> {
     match read(disk, path) {
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| io::Error::other("it is not UTF-8")),

@@ -221,7 +221,12 @@ pub fn rebuild(settings: &Settings) -> Result<Lines, Fault> {
             Arc::new(store::open_journal(&settings.data, || ())?)
         }
     };
-    if let Some(head) = View::head_kept(&view).map_err(at(&view))?
+    let taken_in = match View::head_kept(&view) {
+        // Nor does it tell anything.
+        Err(error) if disk::is_lost(&error) => None,
+        taken_in => taken_in.map_err(at(&view))?,
+    };
+    if let Some(head) = taken_in
         && let Some(what) = not_as_taken_in(&view, head, &*log).map_err(damage)?
     {
         return Err(Fault::new(what, LAST_WITNESS).found());

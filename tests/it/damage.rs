@@ -4,14 +4,16 @@
 use crate::{
     fuzz::Dice,
     grpc::{SCHEMA, published, submission},
+    simulated::Simulated,
     support::{Server, folder_in_memory, rounds},
     verify::publish,
     witness::{key, text, witness},
 };
-use guiju_model::Reference;
+use guiju_model::{Digest, Reference};
 use guiju_proto::registry::{PublishRequest, SetStatusRequest, Status};
 use guiju_server::{
-    log::{Journal, Log},
+    disk::{Access, Disk},
+    log::{Append, Journal, Log, LogError, Survey},
     registry::Caller,
     settings::Settings,
     store::Store,
@@ -21,6 +23,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -102,7 +105,7 @@ fn in_small_segments(folder: &Path) {
     let aside = folder.with_extension("whole");
     fs::rename(folder, &aside).expect("moved");
     let (whole, _) = Journal::read(&aside).expect("whole");
-    let registry_blobs = guiju_server::log::Survey::of(&aside).expect("read").blobs;
+    let registry_blobs = Survey::of(&aside).expect("read").blobs;
     let (small, _) = Journal::open_with(folder, SEGMENT_BYTES).expect("opened");
     let mut blobs: Vec<Vec<u8>> = registry_blobs.into_values().collect();
     for index in 0..whole.head().size {
@@ -110,7 +113,7 @@ fn in_small_segments(folder: &Path) {
         let operation_id = <guiju_proto::log::Entry as prost::Message>::decode(&*entry).expect("an entry").operation_id;
         let take = if index + 1 == whole.head().size { blobs.len() } else { 4.min(blobs.len()) };
         let blobs = blobs.drain(..take).collect();
-        let append = guiju_server::log::Append { operation_id, entry, blobs };
+        let append = Append { operation_id, entry, blobs };
         small.append(&[append], index).expect("appended");
     }
     assert_eq!(small.head(), whole.head());
@@ -268,4 +271,69 @@ fn damaged(template: &Template) {
 fn open(template: &Template, data: &Path) -> Result<Store, String> {
     let settings = Settings { data: data.to_owned(), ..template.settings.clone() };
     Store::open(&settings).map_err(|fault| fault.to_string())
+}
+
+/// Each page of a log in turn: it is named, nothing else is missed, and who reads on is not given anything else.
+#[test]
+fn a_page_that_the_disk_gives_back_no_more_is_damage_at_its_place() {
+    let (disk, folder) = (Simulated::new(1, None), Path::new("/journal"));
+    let open =
+        |disk: &Simulated| Journal::open_on(Arc::new(disk.clone()), folder, SEGMENT_BYTES).map(|(journal, _)| journal);
+    let (entries, blobs): (Vec<Vec<u8>>, Vec<Vec<u8>>) =
+        (0..40_u8).map(|number| (vec![number; 300], vec![number; 1000])).unzip();
+    {
+        let journal = open(&disk).expect("opened");
+        for (index, (entry, blob)) in (0..).zip(entries.iter().zip(&blobs)) {
+            let append = Append { operation_id: format!("o{index}"), entry: entry.clone(), blobs: vec![blob.clone()] };
+            journal.append(&[append], index).expect("appended");
+        }
+    }
+    let mut pages = 0;
+    for segment in disk.paths(folder).expect("a folder").iter().filter(|path| path.extension().is_some()) {
+        let length = disk.open(segment, Access::Read).and_then(|file| file.length()).expect("a file") as usize;
+        for begin in (0..length).step_by(BLOCK_BYTES) {
+            let end = (begin + BLOCK_BYTES).min(length);
+            let what = format!("{} {begin} to {end}", segment.display());
+            let disk = disk.found_again();
+            let journal = open(&disk).expect("opened");
+            disk.lose(segment, begin..end);
+            let is_it = |error: &LogError| matches!(error, LogError::Damaged { path, .. } if path == segment);
+            let mut lost = 0;
+            for (index, entry) in (0..).zip(&entries) {
+                match journal.entries(index, 1) {
+                    Ok(read) => assert!(read == [entry.clone()], "{what}: entry {index}"),
+                    Err(error) => {
+                        assert!(is_it(&error), "{what}: {error}");
+                        lost += 1;
+                    }
+                }
+            }
+            for blob in &blobs {
+                match journal.blob(&Digest::of(blob)) {
+                    Ok(read) => assert!(read.as_ref() == Some(blob), "{what}"),
+                    Err(error) => assert!(is_it(&error), "{what}: {error}"),
+                }
+            }
+            drop(journal);
+            match open(&disk) {
+                Err(LogError::Damaged { path, offset, .. }) => assert_eq!((&path, offset), (segment, begin as u64)),
+                opened => panic!("{what}: {:?}", opened.map(|journal| journal.head())),
+            }
+            let survey = Survey::on(&disk, folder).expect("surveyed");
+            let told = survey.damage.iter().map(|damage| (damage.bytes.end > begin as u64, &damage.path));
+            assert!(told.clone().any(|place| place == (true, segment)), "{what}: {:?}", survey.damage);
+            assert!(told.clone().all(|(_, path)| path == segment), "{what}: {:?}", survey.damage);
+            assert_eq!(survey.entries.len() + lost, entries.len(), "{what}: what can be read is read");
+            for (index, (_, entry)) in &survey.entries {
+                assert!(*entry == entries[*index as usize], "{what}: entry {index}");
+            }
+            for index in (0..entries.len() as u64).filter(|index| !survey.entries.contains_key(index)) {
+                // What follows the last commit that can be read is not told by its number.
+                let is_told = survey.damage.iter().any(|damage| damage.entries.contains(&index));
+                assert!(is_told || survey.head.is_none_or(|head| head.size <= index), "{what}: entry {index}");
+            }
+            pages += 1;
+        }
+    }
+    assert!(pages > 12, "{pages}");
 }

@@ -4,6 +4,7 @@ use guiju_server::disk::{Access, Disk, DiskFile, Hold};
 use std::{
     collections::BTreeMap,
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -11,6 +12,7 @@ use std::{
 use crate::fuzz::Dice;
 
 const SECTOR_BYTES: usize = 512;
+const EIO: i32 = 5;
 
 /// What goes wrong at a step. Steps are counted from 0: each that changes something, or syncs, is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ struct State {
     steps: Vec<Step>,
     is_off: bool,
     is_locked: bool,
+    /// Of files: what is read no more.
+    lost: Vec<(usize, Range<usize>)>,
     dice: Dice,
 }
 
@@ -75,7 +79,7 @@ impl Simulated {
     fn over(nodes: Vec<Node>, seed: u64, faults: Option<(u64, Fault)>) -> Self {
         let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let (failing, steps) = (None, Vec::new());
-        let state = State { nodes, faults, failing, steps, is_off: false, is_locked: false, dice };
+        let state = State { nodes, faults, failing, steps, is_off: false, is_locked: false, lost: Vec::new(), dice };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -86,6 +90,19 @@ impl Simulated {
     /// What has been done so far.
     pub fn steps(&self) -> Vec<Step> {
         self.state().steps.clone()
+    }
+
+    /// From now on whoever reads any of these bytes of a file hears that the disk has lost them.
+    pub fn lose(&self, path: &Path, bytes: Range<usize>) {
+        let mut state = self.state();
+        let node = state.find(path).unwrap();
+        state.lost.push((node, bytes));
+    }
+
+    /// The same disk without its faults; what was lost is there again.
+    pub fn found_again(&self) -> Self {
+        self.state().lost.clear();
+        self.restarted()
     }
 
     /// What the disk has when power comes back, on which a step may go wrong again.
@@ -394,6 +411,11 @@ impl DiskFile for SimulatedFile {
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         let state = self.disk.state();
+        let end = offset as usize + bytes.len();
+        if state.lost.iter().any(|(node, lost)| *node == self.node && (offset as usize) < lost.end && end > lost.start)
+        {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
         let Node::File { now, .. } = &state.nodes[self.node] else { return Err(io::ErrorKind::IsADirectory.into()) };
         let found = now.get(offset as usize..offset as usize + bytes.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         bytes.copy_from_slice(found);

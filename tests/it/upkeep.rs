@@ -5,7 +5,11 @@ use crate::{
     support::{Server, said, server_command},
 };
 use guiju_proto::registry as wire;
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
 
 /// Runs a command on the data folder of a test; its exit code and what it said.
 fn run(command: &str, data: &Path, more: &[&str]) -> (i32, String) {
@@ -424,6 +428,57 @@ async fn damage_that_comes_while_serving_is_found_by_reading_again_and_never_ser
         }
         panic!("a damaged document was served");
     }
+}
+
+/// Of a disk that says EIO for a page (`lost.c`): found while serving, named, and taken from a copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_disk_gives_back_no_more_is_damage_like_any_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shim = folder.path().join("lost.so");
+    let source = crate::support::root().join("tests/it/lost.c");
+    let built =
+        std::process::Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&shim, &source]).arg("-ldl").status();
+    assert!(built.is_ok_and(|status| status.success()), "it needs the C compiler that Rust links with");
+    let (list, backup) = (folder.path().join("lost"), folder.path().join("backup"));
+    let preload = [format!("LD_PRELOAD={}", shim.display()), format!("LOST={}", list.display())];
+    let lossy = ["env", &preload[0], &preload[1]];
+    let server = Server::start_by(&lossy, folder, &["--scrub-bytes-per-second", "100000000"]);
+    crate::damage::filled(&server).await;
+    let data = server.folder.path().join("data");
+    runs("backup", &data, &["--to", backup.to_str().expect("UTF-8")]);
+    let sound = runs("verify", &data, &[]);
+    let segment = data.join(format!("journal/{:020}.seg", 0));
+    let inode = fs::metadata(&segment).expect("a segment").ino();
+    fs::write(&list, format!("{inode} 8192 12288\n")).expect("written");
+    let begin = std::time::Instant::now();
+    while !server.log().contains(&format!("`{}` is damaged at byte", segment.display())) {
+        assert!(begin.elapsed().as_secs() < 60, "not found:\n{}", server.log());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(server.log().contains("Input/output error"), "{}", server.log());
+    let damaged = || {
+        let metrics = crate::witness::ask(&server, "GET", "/metrics", "").1;
+        metrics.lines().any(|line| line.starts_with("guiju_scrub_damaged ") && !line.ends_with(" 0"))
+    };
+    while !damaged() {
+        assert!(begin.elapsed().as_secs() < 60, "not counted");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let (_, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
+    let lossy = |command: &str, more: &[&str]| {
+        let command = crate::support::started_by(&lossy, server_command(&[command, "--data"]));
+        let mut command = command;
+        let output = command.arg(folder.path().join("data")).args(more).output().expect("it runs");
+        (output.status.code().expect("an exit code"), said(&output))
+    };
+    let (code, text) = lossy("verify", &[]);
+    let place = format!("error: `{}` is damaged at byte 8192: the disk does not give back", segment.display());
+    assert!(code == 1 && text.starts_with(&place) && text.contains("--repair-from"), "{code} {text}");
+    assert!(text.lines().skip(2).any(|line| line.contains(" bytes ")), "what stood there is told: {text}");
+    let (code, text) = lossy("serve", &["--listen", "127.0.0.1:0"]);
+    assert!(code == 2 && text.contains("is damaged at byte 8192"), "{code} {text}");
+    let (code, text) = lossy("verify", &["--repair-from", backup.to_str().expect("UTF-8")]);
+    assert!(code == 0 && text.ends_with(&sound[sound.find("chain ").expect("a chain")..]), "{code} {text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ mod survey; // all that can be read where there is damage
 pub use survey::{Damage, Survey};
 
 use super::{Append, Head, Health, Log, LogError};
-use crate::disk::{self, Access, Disk, DiskFile, Files, Hold};
+use crate::disk::{self, Access, Disk, DiskFile, Files, Hold, Lost};
 use guiju_model::Digest;
 use std::{
     collections::HashMap,
@@ -250,7 +250,7 @@ impl Journal {
             let (mut at, mut bytes) = (0, vec![0; COPY_BYTES]);
             while at < length {
                 let part = &mut bytes[..COPY_BYTES.min((length - at) as usize)];
-                from.read_at(part, at).map_err(io_at(&path))?;
+                from.read_at(part, at).map_err(lost_or_io(&path, at))?;
                 into.write_at(part, at).map_err(full_or_io(&target))?;
                 at += part.len() as u64;
             }
@@ -471,12 +471,15 @@ impl Held {
 
     /// Takes in one segment; the bytes cut from the end of the last.
     fn scan(&mut self, disk: &dyn Disk, path: &Path, is_last: bool) -> Result<u64, LogError> {
-        let bytes = disk::read(disk, path).map_err(io_at(path))?;
+        let (bytes, lost) = disk::read_around(disk, path).map_err(io_at(path))?;
         let damaged = |offset: usize, what: &str| LogError::Damaged {
             path: path.into(),
             offset: offset as u64,
             what: what.into(),
         };
+        if let Some(Lost { bytes, why }) = lost.first() {
+            return Err(damaged(bytes.start as usize, &unreadable(why)));
+        }
         let writes = self.access == Access::Write;
         let file = disk.open(path, self.access).map_err(io_at(path))?;
         let segment = self.segments.len() as u32;
@@ -597,7 +600,7 @@ fn read(segment: &Segment, place: Place, kind: u8) -> Result<Vec<u8>, LogError> 
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             return Err(damaged(segment, place.offset, "the file ends before the record does".into()));
         }
-        read => read.map_err(io_at(path))?,
+        read => read.map_err(lost_or_io(path, place.offset))?,
     }
     match parse(&bytes) {
         Some((found, body, _)) if found == kind => Ok(body.to_vec()),
@@ -708,6 +711,18 @@ fn segment_paths(disk: &dyn Disk, folder: &Path) -> Result<Vec<PathBuf>, LogErro
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> LogError + '_ {
     move |source| LogError::Io { path: path.into(), source }
+}
+
+/// The same of a read, where what lies there may be lost: that is damage.
+fn lost_or_io(path: &Path, offset: u64) -> impl FnOnce(io::Error) -> LogError + '_ {
+    move |source| match disk::is_lost(&source) {
+        true => LogError::Damaged { path: path.into(), offset, what: unreadable(&source.to_string()) },
+        false => LogError::Io { path: path.into(), source },
+    }
+}
+
+fn unreadable(why: &str) -> String {
+    format!("the disk does not give back what lies there: {why}")
 }
 
 /// The same, with a name of its own for a disk, a quota or a file that takes no more.

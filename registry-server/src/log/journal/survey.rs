@@ -4,11 +4,14 @@
 //! index an entry has follows from the commits, which name the size, and from the chain, which each entry carries.
 
 use super::{BLOB, COMMIT, ENTRY, HEAD_BYTES, MAGIC, SETTLED, entry_of, parse, tail_record};
-use crate::log::Head;
+use crate::{
+    disk::{self, Disk, Files, Lost},
+    log::Head,
+};
 use guiju_model::Digest;
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
+    fmt, io,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -51,9 +54,14 @@ type Found = (Digest, String, Vec<u8>);
 impl Survey {
     /// Of a folder of segments; of one that is not there nothing is left.
     pub fn of(folder: &Path) -> io::Result<Self> {
-        let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
+        Self::on(&Files, folder)
+    }
+
+    /// The same, on a disk of the caller's. What that does not give back is damage like any other.
+    pub fn on(disk: &dyn Disk, folder: &Path) -> io::Result<Self> {
+        let mut paths = match disk.paths(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            entries => entries?.flatten().map(|entry| entry.path()).collect(),
+            paths => paths?,
         };
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
         paths.sort();
@@ -72,7 +80,7 @@ impl Survey {
                 number += 1;
             }
             number += 1;
-            let bytes = fs::read(path)?;
+            let (bytes, lost) = disk::read_around(disk, path)?;
             let mut at = MAGIC.len().min(bytes.len());
             if !bytes.starts_with(MAGIC) {
                 survey.damaged(path, 0..at as u64, &mut open);
@@ -103,6 +111,12 @@ impl Survey {
                     _ => {}
                 }
                 at += length;
+            }
+            for Lost { bytes, .. } in lost {
+                let covers = |damage: &Damage| damage.path == *path && damage.bytes.contains(&bytes.start);
+                if !survey.damage.iter().any(covers) {
+                    survey.damage.push(Damage { path: path.clone(), bytes, entries: 0..0 });
+                }
             }
         }
         // What follows the last commit that can be read: where that is known, the chain leads on from it.
