@@ -10,16 +10,20 @@
 //! - The same denial within a minute is one line with a count. Of more than [`PER_SECOND_MAX`] new lines a second, of one principal at
 //!   one address, the rest is one line with a count, which names them.
 //! - No credentials, nothing of a request's body.
+//! - A line that is not what was written is never shown. What a crash leaves of the last one is passed over; of all else the next start
+//!   makes a denial that says how many lines are lost, and keeps the file beside the new one.
 
 use crate::{disk, limits};
+use guiju_model::Digest;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -33,6 +37,8 @@ const SAME_MAX: usize = 200;
 const SAME_MS: u64 = 60_000;
 /// Why what is not kept one by one was denied.
 const MORE: &str = "MORE_THAN_ARE_KEPT";
+/// In the place of lines that are not what was written.
+const LOST: &str = "LINES_LOST";
 
 /// Something that was denied, or several of the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,17 +110,23 @@ impl Denials {
             second: Second::default(),
             has_complained: false,
         };
-        for file in folder.into_iter().flat_map(|folder| [folder.join(OLD), folder.join(NEW)]) {
-            // A torn last line, or none at all, is what a crash leaves.
-            let text = fs::read(&file).unwrap_or_default();
-            for line in text.split(|byte| *byte == b'\n') {
-                let Ok(denial) = serde_json::from_slice::<Denial>(line) else { continue };
-                state.next = state.next.max(denial.number + 1);
-                match state.kept.get_mut(&denial.number) {
-                    Some(known) => *known = denial,
-                    None => state.hold(denial),
-                }
+        let Some(folder) = folder else { return Self(Mutex::new(state)) };
+        let (old, new) = (read(&folder.join(OLD)), read(&folder.join(NEW)));
+        for denial in old.denials.into_iter().chain(new.denials) {
+            state.next = state.next.max(denial.number + 1);
+            match state.kept.get_mut(&denial.number) {
+                Some(known) => *known = denial,
+                None => state.hold(denial),
             }
+        }
+        if let Some(what) = new.lost.first() {
+            tracing::error!(kept_in = %folder.join(DAMAGED).display(), "denials are lost: {what}");
+            state.note(new.lost.len() as u64, what);
+            state.mend(folder);
+        } else if new.is_torn {
+            // Else it would look like damage once more lines follow it.
+            let written = state.write_anew(folder);
+            state.complain(written);
         }
         Self(Mutex::new(state))
     }
@@ -149,6 +161,83 @@ const NEW: &str = "denials.ndjson";
 /// Of programs before this one; and a draft of the file that is to take the place of the other.
 const OLD: &str = "denials.old.ndjson";
 const DRAFT: &str = "denials.draft";
+/// The last file in which lines were not what was written.
+const DAMAGED: &str = "denials.damaged.ndjson";
+
+/// What a file holds.
+#[derive(Default)]
+struct Read {
+    denials: Vec<Denial>,
+    /// Of each line that is not what was written, which it is.
+    lost: Vec<String>,
+    /// A crash left a part of the last line.
+    is_torn: bool,
+}
+
+fn read(path: &Path) -> Read {
+    let (mut found, mut has_sums) = (Read::default(), false);
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return found,
+        Err(error) => {
+            found.lost.push(format!("`{}`: {error}", path.display()));
+            return found;
+        }
+        Ok(bytes) => bytes,
+    };
+    let (mut at, mut lines) = (0, bytes.split(|byte| *byte == b'\n').peekable());
+    while let Some(line) = lines.next() {
+        let begin = at;
+        at += line.len() + 1;
+        match denial_of(line) {
+            _ if line.is_empty() => {}
+            Some((denial, has_sum)) if has_sum || !has_sums => {
+                found.denials.push(denial);
+                has_sums |= has_sum;
+            }
+            _ if lines.peek().is_none() && is_beginning(line) => found.is_torn = true,
+            _ => found.lost.push(format!("`{}`: the line at byte {begin} is not what was written", path.display())),
+        }
+    }
+    found
+}
+
+/// What is not as it was written in the file that a data folder holds, if anything is.
+pub fn verify(data: &Path) -> Option<String> {
+    let lost = read(&data.join(NEW)).lost;
+    let more = match lost.len() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    lost.first().map(|what| format!("{what}{more}; the next start goes on without, and keeps the file as `{DAMAGED}`"))
+}
+
+/// What a line says, and whether it says its sum, as programs before this one did not; none where it is not what was written.
+fn denial_of(line: &[u8]) -> Option<(Denial, bool)> {
+    let text = std::str::from_utf8(line).ok()?;
+    let Some((said, sum)) = text.rsplit_once(SUM) else {
+        let denial: Denial = serde_json::from_str(text).ok()?;
+        return (serde_json::to_string(&denial).ok()? == text).then_some((denial, false));
+    };
+    let is_whole = sum.strip_suffix("\"}") == Some(&*sum_of(said));
+    let denial = serde_json::from_str(&format!("{said}}}")).ok()?;
+    is_whole.then_some((denial, true))
+}
+
+/// Whether a crash may have left no more of a line than this.
+fn is_beginning(line: &[u8]) -> bool {
+    line.starts_with(b"{")
+        && !line.contains(&0)
+        && std::str::from_utf8(line)
+            .is_ok_and(|text| text.rsplit_once(SUM).is_none_or(|(_, sum)| sum.len() < SUM_DIGITS + 2))
+}
+
+/// Before the digits of a line's sum, at its end.
+const SUM: &str = ",\"sum\":\"";
+const SUM_DIGITS: usize = 16;
+
+fn sum_of(said: &str) -> String {
+    Digest::of(said.as_bytes()).hex().chars().take(SUM_DIGITS).collect()
+}
 
 /// What a reason says but for times and for what somebody wrote who proved nothing: however these vary, it is the same denial.
 fn gist(why: &str) -> impl Iterator<Item = char> {
@@ -183,6 +272,32 @@ impl State {
         self.next += 1;
         self.hold(denial.clone());
         self.write(&denial);
+    }
+
+    /// Says among the denials that lines are lost.
+    fn note(&mut self, lines: u64, what: &str) {
+        let time_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let [nobody, about] = ["-", ""].map(str::to_owned);
+        let (address, method, reason) = (nobody.clone(), NEW.to_owned(), LOST.to_owned());
+        let (number, why) = (self.next, format!("{what}; `{DAMAGED}` has what was there"));
+        self.next += 1;
+        self.hold(Denial { number, time_ms, principal: nobody, address, method, reason, about, why, count: lines });
+    }
+
+    /// Puts a file with what is kept in the place of one that is not whole.
+    fn mend(&mut self, folder: &Path) {
+        let (new, damaged) = (folder.join(NEW), folder.join(DAMAGED));
+        let _ = fs::remove_file(&damaged);
+        let written = fs::hard_link(&new, &damaged).and_then(|()| self.write_anew(folder));
+        self.complain(written);
+    }
+
+    fn complain(&mut self, written: io::Result<()>) {
+        if let Err(error) = written
+            && !std::mem::replace(&mut self.has_complained, true)
+        {
+            tracing::error!(%error, "denials cannot be written; they are kept in memory alone");
+        }
     }
 
     fn hold(&mut self, denial: Denial) {
@@ -232,11 +347,7 @@ impl State {
             self.bytes += line.len() as u64;
             self.file.as_mut().map_or(Ok(()), |file| file.write_all(line.as_bytes()))
         })();
-        if let Err(error) = written
-            && !std::mem::replace(&mut self.has_complained, true)
-        {
-            tracing::error!(%error, "denials cannot be written; they are kept in memory alone");
-        }
+        self.complain(written);
     }
 
     /// Puts a file with what is kept in the place of the full one.
@@ -264,14 +375,17 @@ fn place(address: &str) -> String {
     counted.map_or_else(|| address.to_owned(), |address| address.to_string())
 }
 
+/// With the sum of all before it.
 fn line_of(denial: &Denial) -> String {
-    serde_json::to_string(denial).unwrap_or_default() + "\n"
+    let json = serde_json::to_string(denial).unwrap_or_default();
+    let said = json.strip_suffix('}').unwrap_or(&json);
+    format!("{said}{SUM}{}\"}}\n", sum_of(said))
 }
 
 /// Of its line, or somewhat more.
 fn bytes_of(denial: &Denial) -> usize {
     let Denial { principal, address, method, reason, about, why, .. } = denial;
-    160 + principal.len() + address.len() + method.len() + reason.len() + about.len() + why.len()
+    190 + principal.len() + address.len() + method.len() + reason.len() + about.len() + why.len()
 }
 
 #[cfg(test)]
@@ -339,6 +453,50 @@ mod tests {
         let all = denials.list(u64::MAX, usize::MAX);
         let more = all.iter().find(|denial| denial.reason == MORE && denial.principal == "mallory").unwrap();
         assert!(more.count > 4_000 && more.address == "10.0.0.7", "{more:?}");
+    }
+
+    #[test]
+    fn a_line_that_is_not_what_was_written_is_told_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NEW);
+        let denials = Denials::open(Some(folder.path()));
+        (0..4).for_each(|number| denials.keep(denial(1_000_000 * number, &format!("m{number}"))));
+        let (known, whole) = (denials.list(u64::MAX, 10), fs::read(&path).unwrap());
+        drop(denials);
+        assert_eq!(verify(folder.path()), None);
+        let shown = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            let told = verify(folder.path());
+            let denials = Denials::open(Some(folder.path())).list(u64::MAX, 10);
+            // Found once, and mended by the start that found it.
+            assert_eq!(
+                (verify(folder.path()), &Denials::open(Some(folder.path())).list(u64::MAX, 10)),
+                (None, &denials)
+            );
+            let (notes, shown): (Vec<_>, Vec<_>) = denials.into_iter().partition(|denial| denial.reason == LOST);
+            assert!(shown.iter().all(|denial| known.contains(denial)), "{shown:?}");
+            assert_eq!(told.is_some(), notes.len() == 1, "{told:?} {notes:?}");
+            (shown.len(), notes.first().map_or(0, |note| note.count))
+        };
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1 << bit;
+                let (shown, lost) = shown(&flipped);
+                assert!(lost > 0 && shown + 2 >= known.len(), "bit {bit} of byte {at}: {shown} shown, {lost} lost");
+            }
+            // Where it is cut nothing can be missed; what is left of a line is not shown.
+            assert_eq!(shown(&whole[..at]).1, 0, "cut at {at}");
+        }
+        let line = whole.len() / 4;
+        let mut zeroed = whole.clone();
+        zeroed[line / 2..line * 5 / 2].fill(0);
+        assert_eq!(shown(&zeroed), (1, 1), "a block of zeros is one line");
+        // Of a program that wrote no sums; none follows one that has them.
+        let old = serde_json::to_vec(&known[3]).unwrap();
+        assert_eq!(shown(&[&old[..], b"\n"].concat()), (1, 0));
+        assert_eq!(shown(&[&whole[..], &old, b"\n"].concat()), (4, 1));
+        assert!(folder.path().join(DAMAGED).exists());
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod witness; // cosigns others' logs
 mod witnesses; // those who cosign ours
 
 pub use commands::run;
+pub use denials::{Denial, Denials};
 pub use fault::Fault;
 pub use mirror::{Held, Part, Walk};
-pub use upkeep::Exported;
+pub use upkeep::{Exported, verify};

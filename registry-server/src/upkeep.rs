@@ -20,6 +20,7 @@ pub use repair::repair;
 use crate::{
     Fault,
     contents::{self, Unsound},
+    denials,
     disk::{self, Files},
     log::{Agreed, Damage, Etcd, Head, Journal, Log, LogError, Opened, Survey},
     mirror,
@@ -44,8 +45,8 @@ const ENTRIES: usize = 512;
 pub type Lines = Vec<String>;
 
 /// Reads everything again: the log's checksums, chain, digests, and that every version is whole; the keys in the data folder, what it
-/// signed last, what it cosigned for others, and what a mirror holds of another log; and that no entry is gone that the view took in.
-/// All that is found is listed.
+/// signed last, what it cosigned for others, what a mirror holds of another log, and what was denied; and that no entry is gone that the
+/// view took in. All that is found is listed.
 pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
     let data = &settings.data;
     let (mut first, mut found, mut lines, mut mends) = (None, Vec::new(), Vec::new(), MENDS.to_owned());
@@ -99,6 +100,7 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
     }
     found.extend(witness::verify(data));
     found.extend(mirror::verify(data));
+    found.extend(denials::verify(data));
     match (first, found.first().cloned()) {
         (None, None) => Ok(lines),
         (Some(fault), _) => Err(fault.listing(found, &mends)),

@@ -5,20 +5,22 @@ use crate::{
     fuzz::Dice,
     grpc::{SCHEMA, published, submission},
     simulated::Simulated,
-    support::{Server, folder_in_memory, rounds},
+    support::{Server, folder_in_memory, rounds, said, server_command},
     verify::publish,
     witness::{key, text, witness},
 };
+use guiju::HeldLog;
 use guiju_model::{Digest, Reference};
 use guiju_proto::registry::{PublishRequest, SetStatusRequest, Status};
 use guiju_server::{
+    Denial, Denials, Held, Part, Walk,
     disk::{Access, Disk},
     log::{Append, Journal, Log, LogError, Survey},
     registry::Caller,
     settings::Settings,
     store::Store,
 };
-use guiju_tlog::{Checkpoint, Hash, Note, SigningKey, Tree, Witnessing, root};
+use guiju_tlog::{Checkpoint, Edge, Hash, KeyHistory, Note, SigningKey, Tree, Witnessing, root};
 use std::{
     collections::BTreeMap,
     fs,
@@ -67,8 +69,12 @@ async fn template() -> Template {
         .expect("signed");
     let (status, folder) = tokio::task::spawn_blocking(move || server.stop()).await.expect("stopped");
     assert!(status.success(), "{status}");
-    in_small_segments(&folder.path().join("data/journal"));
     let data = folder.path().join("data");
+    in_small_segments(&data.join("journal"));
+    let ended = server_command(&["rotate-key", "--data"]).arg(&data).output().expect("it runs");
+    assert!(ended.status.success(), "{}", said(&ended));
+    denied(&data);
+    followed(&data);
     let settings = Settings {
         data,
         witness_logs: Some(folder.path().join("logs")),
@@ -76,6 +82,31 @@ async fn template() -> Template {
         ..Settings::defaults().expect("defaults")
     };
     Template { folder, settings, fork: fork(&secret) }
+}
+
+/// As many denials as there are days in a week, none like another.
+fn denied(data: &Path) {
+    let denials = Denials::open(Some(data));
+    for day in 1..=7 {
+        let [principal, address, method, reason, about, why] =
+            ["li", "10.0.0.1", &format!("/day{day}"), "NOT_ALLOWED", "bj", ""].map(str::to_owned);
+        let (number, count, time_ms) = (0, 0, day * 86_400_000);
+        denials.keep(Denial { number, time_ms, principal, address, method, reason, about, why, count });
+    }
+}
+
+/// What a mirror would hold that has followed this very log to where it was signed last.
+fn followed(data: &Path) {
+    let read = |name: &str| fs::read_to_string(data.join(name)).expect("read");
+    let checkpoint: Checkpoint = read("checkpoint").parse().expect("signed");
+    let (journal, _) = Journal::read(&data.join("journal")).expect("whole");
+    let mut edge = Edge::default();
+    (0..checkpoint.size).for_each(|index| edge.push(Hash::of_entry(&journal.entries(index, 1).expect("read")[0])));
+    let keys =
+        KeyHistory::follow(read("log-key/first").trim_end().parse().expect("a key"), None, &[]).expect("one key");
+    let walk = Walk { edge, taken: [(Part::All, checkpoint.size)].into(), own: Vec::new() };
+    fs::create_dir(data.join("mirror")).expect("made");
+    fs::write(data.join("mirror/held"), Held { log: HeldLog { keys, checkpoint }, walk }.to_text()).expect("written");
 }
 
 /// Twelve versions of four standards, and the end of one of them: what `answers` asks for.
@@ -162,6 +193,7 @@ pub fn answers(store: &Store) -> BTreeMap<String, String> {
     let checkpoint = store.sequencer.own_checkpoint();
     say("checkpoint".into(), checkpoint.ok().map(|note| note.text().to_owned()));
     say("key".into(), Some(store.sequencer.keys().signing.verifier().to_string()));
+    say("keys before".into(), Some(store.sequencer.keys().public_text()));
     answers
 }
 
@@ -232,7 +264,11 @@ fn damaged(template: &Template) {
         copy(data, place.path());
         answers(&open(template, place.path()).expect("the template opens"))
     };
-    assert_eq!(expected.len(), 12 * 2 + 5 + 1 + 3 + 4, "{:?}", expected.keys());
+    assert_eq!(expected.len(), 12 * 2 + 5 + 1 + 3 + 5, "{:?}", expected.keys());
+    let verified = |data: &Path| guiju_server::verify(&Settings { data: data.to_owned(), ..template.settings.clone() });
+    let denials = |data: &Path| Denials::open(Some(data)).list(u64::MAX, 100);
+    let expected_denials = denials(data);
+    assert!(verified(data).is_ok() && expected_denials.len() == 7);
     let mut dice = Dice(0x5eed_5eed_0001);
     // By part of the store: refused at the start, refused when asked, all well.
     let mut outcomes: BTreeMap<String, [u64; 3]> = BTreeMap::new();
@@ -242,6 +278,13 @@ fn damaged(template: &Template) {
         copy(data, place.path());
         let what = format!("round {round}: {}, {}", path.display(), damage(&place.path().join(&path), &mut dice));
         let outcome = outcomes.entry(kind(&path)).or_default();
+        // What a crash may have cut off of the end of what was denied is missed by nobody.
+        if ["denials.ndjson", "mirror"].contains(&&*kind(&path))
+            && !(kind(&path) != "mirror" && what.contains(" cut at "))
+        {
+            let told = verified(place.path()).expect_err(&what).to_string();
+            assert!(told.contains(path.to_str().expect("UTF-8")), "{what}: {told}");
+        }
         match open(template, place.path()) {
             Err(refusal) => {
                 assert!(!refusal.is_empty(), "{what}");
@@ -252,6 +295,8 @@ fn damaged(template: &Template) {
                 for (question, answer) in &found {
                     assert_eq!(Some(answer), expected.get(question), "{what}: another answer to `{question}`");
                 }
+                let shown = denials(place.path()).into_iter().filter(|denial| denial.reason != "LINES_LOST");
+                shown.for_each(|denial| assert!(expected_denials.contains(&denial), "{what}: {denial:?}"));
                 let fork = store.witness.as_ref().expect("a witness").cosign(&template.fork);
                 assert!(fork.is_err(), "{what}: a second history was cosigned");
                 outcome[if found.len() == expected.len() { 2 } else { 1 }] += 1;
@@ -264,6 +309,8 @@ fn damaged(template: &Template) {
         of("journal")[0] > 0 && of("view")[2] > 0 && of("log-key")[0] > 0 && of("checkpoint")[0] > 0,
         "{outcomes:?}"
     );
+    assert!(of("denials.ndjson")[2] > 0 && of("mirror")[2] > 0, "{outcomes:?}");
+    assert!(names.iter().any(|path| path.ends_with("log-key/rotation-1")), "{names:?}");
     assert_eq!((of("journal")[2], of("view")[0]), (0, 0), "a journal is never whole, a view never stops: {outcomes:?}");
     let _ = &template.folder;
 }
