@@ -172,7 +172,7 @@ pub async fn spoken(channel: &Channel, token: Option<&str>, method: &str, messag
 }
 
 /// `OK`, or code and reason; and all that was said.
-async fn call(channel: &Channel, token: Option<&str>, method: &str, message: &[u8]) -> (String, String) {
+pub async fn call(channel: &Channel, token: Option<&str>, method: &str, message: &[u8]) -> (String, String) {
     let mut grpc = Grpc::new(channel.clone());
     grpc.ready().await.expect("a connection");
     let mut request = Request::new(tokio_stream::iter([message.to_vec()]));

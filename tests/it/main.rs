@@ -32,6 +32,7 @@ mod lint;
 mod log;
 mod log_served;
 mod membership;
+mod messages;
 mod mirror;
 mod mutants;
 mod openapi;
