@@ -99,6 +99,10 @@ async fn health(State(pages): State<Pages>, Extension(deed): Extension<Deed>) ->
             let also: Vec<String> = state.also.iter().map(ToString::to_string).collect();
             lines += &format!("upstream_also: {}\n", also.join(", "));
         }
+        if let Some(bare) = state.bare.filter(|bare| !bare.is_empty()) {
+            let bare: Vec<String> = bare.iter().map(ToString::to_string).collect();
+            lines += &format!("upstream_nothing_under: {}\n", bare.join(", "));
+        }
     }
     if pages.store.registry.is_shared() {
         lines += &of_cluster(&pages.store.registry);

@@ -23,12 +23,12 @@ use crate::{
     Fault,
     log::Append,
     metrics::Metrics,
-    registry::{Follows, Registry, TAKEN_OVER},
+    registry::{Caller, Follows, Registry, TAKEN_OVER},
     settings::Settings,
     witness::read_policy,
 };
 use guiju::{ConnectOptions, Leaf, LogDemands, LogSource, Registry as Upstream, RegistryError, Token, log_head};
-use guiju_model::{Digest, Manifest, StandardId};
+use guiju_model::{Digest, Manifest, Namespace, StandardId};
 use guiju_proto::log::{Entry, Mirrored, entry::Event};
 use guiju_tlog::{Checkpoint, Edge, Hash, Policy, follow};
 use prost::Message;
@@ -62,6 +62,8 @@ pub struct State {
     pub heard_s: u64,
     /// Standards that are followed because others refer to them.
     pub also: Vec<StandardId>,
+    /// Namespaces that are named and under which nothing is: mistyped, it may be.
+    pub bare: Option<Vec<Namespace>>,
     /// Why it is not reached.
     pub away: Option<String>,
     /// Why it is not followed any further, though it answers.
@@ -310,10 +312,34 @@ impl Mirror {
             self.change(|state| state.followed = walk.edge.size());
         }
         let reached = Held { log: head, walk };
+        let is_looked_at = self.state.lock().unwrap_or_else(PoisonError::into_inner).bare.is_some();
+        if held.as_ref() != Some(&reached) || !is_looked_at {
+            self.look_for_bare_names()?;
+        }
         match held.as_ref() == Some(&reached) {
             true => Ok(()),
             false => self.hold(reached).await,
         }
+    }
+
+    /// Tells of names under which nothing was taken over, once all is followed.
+    fn look_for_bare_names(&self) -> Result<(), Stop> {
+        let mut bare = Vec::new();
+        for namespace in &self.settings.upstream_namespaces.0 {
+            let found = self.registry.standards(&Caller::open(), Some(namespace), None, None, 1).map_err(away)?;
+            if found.0.is_empty() {
+                bare.push(namespace.clone());
+            }
+        }
+        let known = self.state.lock().unwrap_or_else(PoisonError::into_inner).bare.clone();
+        for namespace in bare.iter().filter(|name| known.as_ref().is_none_or(|known| !known.contains(name))) {
+            tracing::warn!(
+                upstream = self.url(),
+                "nothing is published there under `{namespace}` that this mirror may read"
+            );
+        }
+        self.change(|state| state.bare = Some(bare));
+        Ok(())
     }
 
     async fn hold(&self, held: Held) -> Result<(), Stop> {

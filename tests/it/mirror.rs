@@ -396,8 +396,9 @@ async fn only_the_namespaces_that_are_named_are_taken_over() {
     for standard in ["bj.city/a", "bj.city.water/b", "bj.cityhall/c", "cn.gb/d"] {
         put(&upstream, standard, "1.0.0").await.expect("published");
     }
-    let mirror = follow(&upstream.url(), folder(), &["--upstream-namespaces", "bj.city"]);
+    let mirror = follow(&upstream.url(), folder(), &["--upstream-namespaces", "bj.city,bj.citty"]);
     has_followed(&mirror, 4).await;
+    says(&mirror, "upstream_nothing_under: bj.citty").await;
     for (standard, is_here) in
         [("bj.city/a", true), ("bj.city.water/b", true), ("bj.cityhall/c", false), ("cn.gb/d", false)]
     {
@@ -410,6 +411,21 @@ async fn only_the_namespaces_that_are_named_are_taken_over() {
     let flags = ["mirror", "--from", "ftp://nowhere", "--namespace", "Bj!"];
     let refusal = said(&server_command(&flags).output().expect("it runs"));
     assert!(refusal.contains("Bj!"), "{refusal}");
+}
+
+#[tokio::test]
+async fn what_versions_refer_to_is_gathered_before_the_log_is_read_again() {
+    let upstream = Server::start();
+    for name in ["a", "b", "c", "d"] {
+        put(&upstream, &format!("cn.gb/{name}"), "1.0.0").await.expect("published");
+        let schema = referring(&format!("cn.gb/{name}@1"));
+        put_schema(&upstream, &format!("bj.water/{name}"), "1.0.0", &schema).await.expect("published");
+    }
+    let mirror = follow(&upstream.url(), folder(), &["--upstream-namespaces", "bj.water"]);
+    has_followed(&mirror, 8).await;
+    says(&mirror, "upstream_also: cn.gb/a, cn.gb/b, cn.gb/c, cn.gb/d").await;
+    let again = mirror.log().matches("followed from the log's beginning, too").count();
+    assert_eq!(again, 1, "{}", mirror.log());
 }
 
 /// What a mirror that was begun anew holds of the log before is no reason to pass over what the new one says at the same place.
