@@ -7,12 +7,13 @@ use crate::{
     support::{Server, folder_in_memory, rounds},
     witness::ask,
 };
-use guiju_proto::conformance::{CheckStreamRequest, CheckStreamResponse, Format};
+use guiju_proto::conformance::{CheckStreamRequest, CheckStreamResponse, Format, check_stream_request::Message};
 use guiju_proto::log::{ReadBlobRequest, log_service_client::LogServiceClient};
 use guiju_proto::registry::{
     GetVersionRequest, PublishRequest, ResolveRequest, WatchRequest, registry_client::RegistryClient,
     watch_response::Event,
 };
+use prost::bytes::Bytes;
 use std::{
     fs,
     io::{ErrorKind, Read, Write},
@@ -29,7 +30,9 @@ use tonic::{Code, Request, Streaming, transport::Endpoint};
 
 const WATCHERS: usize = 1_000;
 const CHECKERS: usize = 200;
-/// What so many streams may add to the memory of a server built for tests.
+/// Of which each watcher hears.
+const VERSIONS: u64 = 12;
+/// What callers who mean harm may add to the memory of a server built for tests; so many streams twice that.
 const GROWTH_KIB_MAX: u64 = 256 << 10;
 
 /// Resident memory, in KiB.
@@ -54,34 +57,55 @@ async fn a_thousand_watchers_and_two_hundred_checkers_take_bounded_memory() {
         watchers.push(client.watch(request).await.expect("a stream").into_inner());
     }
     for _ in 0..CHECKERS {
-        checkers.push(check_stream(&server).await);
+        checkers.push(check_stream(&server, Format::Ndjson).await);
     }
     let request = WatchRequest::default();
     refused(client.watch(request).await, Code::ResourceExhausted, "TOO_MANY_STREAMS");
-    client.publish(submission("1.1.0", SCHEMA)).await.expect("published");
+    // Each checker sends as much as is taken of records that all fail, and reads none of the answers.
+    let failing = Bytes::from("{\"card\": 1}\n".repeat(4_000));
+    let mut sent = 0;
+    for _ in 0..20 {
+        for (sender, _) in &checkers {
+            let chunk = CheckStreamRequest { message: Some(Message::Chunk(failing.clone())) };
+            sent += usize::from(sender.try_send(chunk).is_ok());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(sent > 2 * CHECKERS, "{sent} chunks were taken of {CHECKERS} streams");
+    for version in 1..VERSIONS {
+        // A thousand watchers are told of the one before meanwhile.
+        while let Err(status) = client.publish(submission(&format!("1.{version}.0"), SCHEMA)).await {
+            refused::<()>(Err(status), Code::ResourceExhausted, "OVERLOADED");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    let expected: Vec<_> = (0..VERSIONS).map(|version| (version, format!("1.{version}.0"))).collect();
     for watcher in &mut watchers {
         let mut heard = Vec::new();
-        while heard.len() < 2 {
+        while heard.len() < expected.len() {
             let message = timeout(Duration::from_secs(60), watcher.message()).await.expect("in time");
             let message = message.expect("it goes on").expect("no end");
             if let Some(Event::Published(version)) = message.event {
                 heard.push((message.index, version.version));
             }
         }
-        assert_eq!(heard, [(0, "1.0.0".to_owned()), (1, "1.1.0".to_owned())]);
+        assert_eq!(heard, expected);
     }
     let growth = memory(&server).saturating_sub(before);
     eprintln!("{WATCHERS} watchers and {CHECKERS} checkers: {growth} KiB more than {before} KiB");
-    assert!(growth < GROWTH_KIB_MAX, "{growth} KiB");
+    assert!(growth < 2 * GROWTH_KIB_MAX, "{growth} KiB");
     let metrics = ask(&server, "GET", "/metrics", "").1;
     assert!(metrics.contains("guiju_shed_total{why=\"watch_streams_max\"} 1"), "{metrics}");
     drop(checkers);
 }
 
 /// A stream that has begun and waits for records.
-async fn check_stream(server: &Server) -> (mpsc::Sender<CheckStreamRequest>, Streaming<CheckStreamResponse>) {
+async fn check_stream(
+    server: &Server,
+    format: Format,
+) -> (mpsc::Sender<CheckStreamRequest>, Streaming<CheckStreamResponse>) {
     let (sender, messages) = mpsc::channel(4);
-    sender.send(header(Format::Unspecified, false)).await.expect("taken");
+    sender.send(header(format, false)).await.expect("taken");
     let mut client = conformance(server).await;
     let answers = client.check_stream(ReceiverStream::new(messages)).await.expect("a stream").into_inner();
     (sender, answers)

@@ -297,6 +297,8 @@ const BATCH_RECORDS: usize = 2048;
 const BATCH_BYTES: usize = 256 << 10;
 /// Findings that a batch may hold: once there are more, the rest of it is judged when these have been told.
 const BATCH_FINDINGS: usize = 1 << 14;
+/// The same where who judges tells, and gathers nothing for another.
+const TOLD_FINDINGS: usize = 1 << 6;
 /// Batches under way, for each worker. While one is slow, no more than these wait behind it.
 const BATCHES_OPEN: usize = 4;
 
@@ -514,7 +516,7 @@ fn work<R: Read>(
                 Err(error) => return Some(Err(error)),
             }
             drop(guard);
-            worker.judge(&mut batch);
+            worker.judge(&mut batch, BATCH_FINDINGS);
             Some(Ok(batch))
         }));
         let (number, judged) = match (taken, judged.transpose()) {
@@ -566,7 +568,7 @@ impl Worker<'_> {
     ) -> Result<(), ReadError> {
         while !batch.is_told() {
             if batch.told == batch.judged {
-                self.judge(batch);
+                self.judge(batch, TOLD_FINDINGS);
             }
             if batch.tell(self.judge, base, tell).is_break() {
                 return Err(ReadError::Stopped);
@@ -577,15 +579,15 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Judges the records of a batch, as many as its findings leave room for.
-    fn judge(&mut self, batch: &mut Batch) {
+    /// Judges the records of a batch, until so many findings are gathered.
+    fn judge(&mut self, batch: &mut Batch, findings_max: usize) {
         if !std::mem::replace(&mut batch.is_split, true) && batch.items.is_empty() {
             batch.block.split(self.judge.form, &mut batch.raws);
         }
         let (mut at, mut found, mut count) = (batch.judged, std::mem::take(&mut batch.found), 0);
         let mut shares = std::mem::take(&mut batch.shares);
         let bytes = batch.with_room();
-        while at < batch.raws.len() && count < BATCH_FINDINGS {
+        while at < batch.raws.len() && count < findings_max {
             let raw = &batch.raws[at];
             let (report, is_readable) = self.judge_one(raw, bytes, at as u64);
             if self.judge.with_shares {
