@@ -574,7 +574,10 @@ fn must_hold_only(folder: &Path, names: &[&str]) -> Result<(), Fault> {
         let name = entry.map_err(at(folder))?.file_name();
         if !names.iter().any(|known| name == *known) {
             let what = format!("{} holds something already: `{}`", folder.display(), name.display());
-            return Err(Fault::new(what, "name a new folder or an empty one"));
+            return Err(Fault::new(
+                what,
+                "name a new folder or an empty one; what a run left that was cut short may be removed",
+            ));
         }
     }
     Ok(())

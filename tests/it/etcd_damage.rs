@@ -326,11 +326,26 @@ fn refused(template: &Template) {
     assert!(asked.contains("what the log holds is not what was written"), "{asked}");
     restored("the head is gone");
     says("status: ready");
+
+    // A head that promises entries which nobody has: they are named, and not asked for over and over.
+    let first = value(node, &entry(0));
+    let chain = guiju_server::log::Head::empty().then(&first[1 + usize::from(first[0])..]).chain;
+    let head = value(node, &format!("{PREFIX}head"));
+    put(node, &format!("{PREFIX}head"), format!("v1 15 {chain}").as_bytes());
+    let (code, text) = on(node, &none, &["serve", "--listen", "127.0.0.1:0"]);
+    assert!(code == 2 && text.contains("it is missing, and the head names it"), "{text}");
+    let begin = std::time::Instant::now();
+    while !running.log().contains("it is not there, and the log's head names 15 entries") {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{}", running.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // No copy says that it is false: it may be that an entry is lost. Whoever knows better puts the old one back.
+    let (code, text) = on(node, data, &["verify", "--repair-from", backup]);
+    assert!(code == 1 && text.contains("neither the cluster nor the copy has entry 14"), "{text}");
+    put(node, &format!("{PREFIX}head"), &head);
     drop(running);
 
     // An older head, as a careless hand puts it back.
-    let first = value(node, &entry(0));
-    let chain = guiju_server::log::Head::empty().then(&first[1 + usize::from(first[0])..]).chain;
     put(node, &format!("{PREFIX}head"), format!("v1 1 {chain}").as_bytes());
     let (code, text) = on(node, &none, &["serve", "--listen", "127.0.0.1:0"]);
     assert!(code == 2 && text.contains("it names 1 entries, and entry 1 is there"), "{text}");
