@@ -49,7 +49,7 @@ fn documented(fault: &FormatFault) {
     let page = codes::page(fault.code).unwrap_or_else(|| panic!("`{}` has no page", fault.code));
     assert_eq!((page.severity, page.dimension), (fault.severity, fault.dimension), "{}", fault.code);
     let args: Vec<(&str, &str)> = fault.args.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let message = codes::finding(fault.code, "", &args).message;
+    let message = codes::finding(fault.code, "", &args).message.clone();
     assert!(!message.en.contains('{') && !message.zh.contains('{'), "{}: {}", fault.code, message.en);
 }
 

@@ -50,7 +50,7 @@ fn codes(validator: &Validator, text: &[u8]) -> Vec<String> {
     let options = CheckOptions { record_bytes_max: 4 << 20, ..CheckOptions::default() };
     let report = validator.check(text, &options);
     assert_eq!(report, validator.check_exactly(text, &options), "{}", String::from_utf8_lossy(text));
-    report.findings.into_iter().map(|finding| finding.code.into_owned()).collect()
+    report.findings.into_iter().map(|finding| finding.code.to_string()).collect()
 }
 
 /// The bytes of a case: `<E5 BC A0>` are these, `<3 x [>` is `[[[`.

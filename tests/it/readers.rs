@@ -47,7 +47,7 @@ fn run_on(input: impl Read + Send, options: &ReadOptions) -> (Vec<String>, Vec<S
     let (mut about, mut records) = (Vec::new(), Vec::new());
     let totals = check(input, &validator, options, |told| {
         match told {
-            Told::Input(finding) => about.push(finding.code.into_owned()),
+            Told::Input(finding) => about.push(finding.code.to_string()),
             Told::Record(checked) => {
                 let whole = format!("{checked:?}");
                 records.push(Seen { index: checked.index, report: checked.report.into_owned(), whole });
@@ -268,7 +268,7 @@ fn lines_read(input: impl Read + Send, format: Format, limit: usize, jobs: usize
         ControlFlow::Continue(())
     });
     match totals {
-        Err(ReadError::Refused(finding)) => Err(finding.code.into_owned()),
+        Err(ReadError::Refused(finding)) => Err(finding.code.to_string()),
         totals => {
             assert_eq!(totals.unwrap().records, found.len() as u64);
             Ok(found)

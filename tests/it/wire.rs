@@ -1,8 +1,8 @@
 //! The bridge between wire and model: what goes out comes back the same, and what is damaged on its way is refused.
 
 use guiju_model::{
-    Bundle, Dependency, Digest, Dimension, EmptyCatalog, Finding, Kind, MatchedIn, Package, Place, Report, SearchHit,
-    Severity, StandardId, StandardInfo, Status, Term, Text, VersionInfo, Waiver,
+    Bundle, Dependency, Digest, Dimension, EmptyCatalog, Finding, Kind, MatchedIn, Package, Place, Report, Said,
+    SearchHit, Severity, StandardId, StandardInfo, Status, Term, Text, VersionInfo, Waiver,
 };
 use guiju_proto::{
     conformance, convert,
@@ -17,18 +17,18 @@ fn standard() -> StandardId {
 
 fn finding(place: Place, severity: Severity, dimension: Dimension) -> Finding {
     let text = |word: &str| Text { en: word.into(), zh: format!("{word}词") };
-    Finding {
+    let said = Said {
         code: "code-not-in-list".into(),
         severity,
         dimension,
         path: "/a~1b/0".into(),
-        place: Some(place),
         rule: "bj.library/card@1.0.0#/properties".into(),
         field: Some(text("field")),
         message: text("message"),
         suggestion: Some(text("suggestion")),
         value: Some("值".into()),
-    }
+    };
+    Finding { place: Some(place), ..said.into() }
 }
 
 #[test]

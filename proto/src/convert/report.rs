@@ -2,7 +2,8 @@
 
 use super::{ConvertError, parsed, required, word, words};
 use crate::conformance::{self as wire, finding::Place as WirePlace};
-use guiju_model::{Date, Dimension, Ending, Finding, Place, Report, Severity, Text, Unlisted};
+use guiju_model::{Date, Dimension, Ending, Finding, Place, Report, Said, Severity, Text, Unlisted};
+use std::sync::Arc;
 
 words!(wire::Severity, Severity, { Error, Warning, Info });
 words!(wire::Dimension, Dimension, { Normativity, Completeness, Accuracy, Consistency, Timeliness, Accessibility });
@@ -71,18 +72,19 @@ impl From<WirePlace> for Place {
 }
 
 impl From<Finding> for wire::Finding {
-    fn from(finding: Finding) -> Self {
+    fn from(Finding { said, place }: Finding) -> Self {
+        let said = Arc::unwrap_or_clone(said);
         Self {
-            code: finding.code.into_owned(),
-            severity: wire::Severity::from(finding.severity).into(),
-            dimension: wire::Dimension::from(finding.dimension).into(),
-            path: finding.path,
-            place: finding.place.map(Into::into),
-            rule: finding.rule,
-            field: finding.field.map(Into::into),
-            message: Some(finding.message.into()),
-            suggestion: finding.suggestion.map(Into::into),
-            value: finding.value,
+            code: said.code.into_owned(),
+            severity: wire::Severity::from(said.severity).into(),
+            dimension: wire::Dimension::from(said.dimension).into(),
+            path: said.path,
+            place: place.map(Into::into),
+            rule: said.rule,
+            field: said.field.map(Into::into),
+            message: Some(said.message.into()),
+            suggestion: said.suggestion.map(Into::into),
+            value: said.value,
         }
     }
 }
@@ -91,18 +93,18 @@ impl TryFrom<wire::Finding> for Finding {
     type Error = ConvertError;
 
     fn try_from(finding: wire::Finding) -> Result<Self, ConvertError> {
-        Ok(Self {
+        let said = Said {
             code: parsed::<String>("code", &finding.code)?.into(),
             severity: word::<wire::Severity, _>("severity", finding.severity)?,
             dimension: word::<wire::Dimension, _>("dimension", finding.dimension)?,
             path: finding.path,
-            place: finding.place.map(Into::into),
             rule: finding.rule,
             field: finding.field.map(Into::into),
             message: required("message", finding.message)?.into(),
             suggestion: finding.suggestion.map(Into::into),
             value: finding.value,
-        })
+        };
+        Ok(Self { place: finding.place.map(Into::into), ..said.into() })
     }
 }
 

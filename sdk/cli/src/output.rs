@@ -117,7 +117,7 @@ impl Tally {
         counts.errors += report.errors;
         counts.warnings += report.warnings;
         counts.infos += report.infos;
-        let listed = report.findings.iter().map(|Finding { code, severity, .. }| (code, *severity, 1));
+        let listed = report.findings.iter().map(|finding| (&finding.code, finding.severity, 1));
         let unlisted = report.unlisted.iter().map(|Unlisted { code, severity, count }| (code, *severity, *count));
         for (code, severity, more) in listed.chain(unlisted) {
             match self.codes.get_mut(code.as_ref()) {

@@ -630,8 +630,9 @@ impl Worker<'_> {
                 for finding in &mut report.findings {
                     if let ("utf8-invalid", Some(Place::Text { offset, .. })) = (&*finding.code, &finding.place) {
                         let fault = encoding.fault(&bytes[raw.bytes.clone()], *offset as usize);
-                        *finding =
-                            Finding { place: finding.place.take(), rule: std::mem::take(&mut finding.rule), ..fault };
+                        let mut fault = Finding { place: finding.place.take(), ..fault };
+                        fault.rule.clone_from(&finding.rule);
+                        *finding = fault;
                     }
                     shift(finding, raw.line, raw.column, raw.offset);
                 }

@@ -2,7 +2,11 @@
 
 use crate::{Digest, Dimension, Severity, StandardId};
 use semver::Version;
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 /// The same sentence in English and Chinese.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,16 +25,25 @@ pub enum Place {
     Cell { row: u64, line: u64, column: String },
 }
 
-/// One conformance problem of one record.
+/// One conformance problem of one record: what is said of it, and where.
+///
+/// What is said is shared, so that a mistake that a thousand records have is put into words once. It is read and changed as if
+/// its fields were the finding's own; a change is of this finding alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
+    pub said: Arc<Said>,
+    pub place: Option<Place>,
+}
+
+/// What is said of a conformance problem, wherever it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
     /// A stable code with a documentation page, for example `code-not-in-list`.
     pub code: Cow<'static, str>,
     pub severity: Severity,
     pub dimension: Dimension,
     /// JSON Pointer into the record; empty for the record itself.
     pub path: String,
-    pub place: Option<Place>,
     /// Where the rule stands: `bj.population/person@2.0.0#/properties/sex/x-guiju/codeList`. Empty for what a reader sees.
     pub rule: String,
     /// Titles of the field, where the standard gives them.
@@ -39,6 +52,27 @@ pub struct Finding {
     pub suggestion: Option<Text>,
     /// The offending value as the source spells it; only where the caller asked for values.
     pub value: Option<String>,
+}
+
+impl From<Said> for Finding {
+    /// Without a place yet.
+    fn from(said: Said) -> Self {
+        Self { said: Arc::new(said), place: None }
+    }
+}
+
+impl Deref for Finding {
+    type Target = Said;
+
+    fn deref(&self) -> &Said {
+        &self.said
+    }
+}
+
+impl DerefMut for Finding {
+    fn deref_mut(&mut self) -> &mut Said {
+        Arc::make_mut(&mut self.said)
+    }
 }
 
 /// All findings of one record against one version of a standard, in the standard's order.
@@ -87,7 +121,7 @@ impl Report {
         if self.findings.len() < findings_max {
             self.findings.push(finding);
         } else {
-            self.leave(Unlisted { code: finding.code, severity: finding.severity, count: 1 });
+            self.leave(Unlisted { code: finding.code.clone(), severity: finding.severity, count: 1 });
         }
     }
 

@@ -1,6 +1,6 @@
 //! Names. A namespace says who answers for a name, a name says what it is.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// Why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,13 +17,13 @@ impl IdError {
     }
 }
 
-/// Dotted labels that say who answers for a name: `cn.gb`, `bj.population`.
+/// Dotted labels that say who answers for a name: `cn.gb`, `bj.population`. Cheap to clone, since every report names a standard.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Namespace(Box<str>);
+pub struct Namespace(Arc<str>);
 
-/// One label: `person`, `gbt-2260`.
+/// One label: `person`, `gbt-2260`. As cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<str>);
+pub struct Name(Arc<str>);
 
 /// The name of a standard: `namespace/name`, for example `bj.house/building`.
 ///

@@ -32,7 +32,7 @@ pub use code_list::{CODE_LIST_COLUMNS, Code, CodeList, CodeListError, CodeRow};
 pub use committee::CommitteeChange;
 pub use date::{Date, DateError};
 pub use digest::{Digest, DigestError, Digesting};
-pub use finding::{Finding, Place, Report, Text, Unlisted};
+pub use finding::{Finding, Place, Report, Said, Text, Unlisted};
 pub use id::{IdError, Name, Namespace, StandardId};
 pub use info::{Ending, SearchHit, StandardInfo, VersionInfo, Waiver};
 pub use json::{JsonError, read_json};

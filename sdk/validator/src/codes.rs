@@ -1,6 +1,6 @@
 //! The codes of findings: what each means, how it reads, how it is mended. Data in `codes.toml`, one entry a code.
 
-use guiju_model::{Dimension, Finding, Severity, Text};
+use guiju_model::{Dimension, Finding, Said, Severity, Text};
 use serde::Deserialize;
 use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
 
@@ -46,22 +46,11 @@ pub fn pages() -> impl Iterator<Item = &'static Page> {
 
 /// A finding as its page says; the caller adds place and rule.
 pub fn finding(code: &'static str, path: &str, args: &[(&str, &str)]) -> Finding {
-    let (severity, dimension, message) = match page(code) {
-        Some(page) => (page.severity, page.dimension, text(page, args)),
-        None => (Severity::Error, Dimension::Normativity, Text { en: code.into(), zh: code.into() }),
-    };
-    Finding {
-        code: Cow::Borrowed(code),
-        severity,
-        dimension,
-        path: path.into(),
-        place: None,
-        rule: String::new(),
-        field: None,
-        message,
-        suggestion: None,
-        value: None,
-    }
+    let (severity, dimension) =
+        page(code).map_or((Severity::Error, Dimension::Normativity), |page| (page.severity, page.dimension));
+    let (path, message) = (path.into(), message(code, args));
+    let (rule, field, suggestion, value) = (String::new(), None, None, None);
+    Said { code: Cow::Borrowed(code), severity, dimension, path, rule, field, message, suggestion, value }.into()
 }
 
 /// The same, where what fills the message has words of its own in each language: name, English, Chinese.
@@ -69,8 +58,13 @@ pub fn finding_in_words(code: &'static str, path: &str, args: &[(&str, &str, &st
     let en: Vec<(&str, &str)> = args.iter().map(|(name, en, _)| (*name, *en)).collect();
     let zh: Vec<(&str, &str)> = args.iter().map(|(name, _, zh)| (*name, *zh)).collect();
     let mut finding = finding(code, path, &en);
-    finding.message.zh = self::finding(code, path, &zh).message.zh;
+    finding.message.zh = message(code, &zh).zh;
     finding
+}
+
+/// What its page says.
+pub(crate) fn message(code: &str, args: &[(&str, &str)]) -> Text {
+    page(code).map_or_else(|| Text { en: code.into(), zh: code.into() }, |page| text(page, args))
 }
 
 /// Whether a finding says that there is no record to judge: the text is not JSON, too large, or cannot be decoded.

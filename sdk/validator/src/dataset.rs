@@ -258,7 +258,8 @@ impl<'r> DataSet<'r> {
 }
 
 fn found(code: &'static str, record: u64, path: &str, pointer: &str, args: &[(&str, &str)]) -> DataSetFinding {
-    let finding = Finding { rule: format!("/x-guiju{pointer}"), ..codes::finding(code, path, args) };
+    let mut finding = codes::finding(code, path, args);
+    finding.rule = format!("/x-guiju{pointer}");
     DataSetFinding { record, finding }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     CheckOptions, CompileError, CompileOptions, Validator,
     openapi::{Api, RefusedExample},
 };
-use guiju_model::{Bundle, Date, Finding, Kind, Package, Report};
+use guiju_model::{Bundle, Date, Finding, Kind, Package, Report, Said};
 use serde::Deserialize;
 use std::fmt;
 
@@ -74,7 +74,8 @@ pub fn render_findings(report: &Report) -> String {
     report.findings.iter().map(|finding| line(finding) + "\n").collect()
 }
 
-fn line(Finding { severity, code, path, .. }: &Finding) -> String {
+fn line(finding: &Finding) -> String {
+    let Said { severity, code, path, .. } = &*finding.said;
     format!("{severity} {code} {path}").trim_end().to_owned()
 }
 

@@ -8,7 +8,7 @@ use crate::{
     own::Remark,
     plan::Plan,
 };
-use guiju_model::{Dimension, Finding, Severity, Text};
+use guiju_model::{Dimension, Finding, Said, Severity, Text};
 use jsonschema::{
     ValidationError,
     error::{TypeKind, ValidationErrorKind as Why},
@@ -408,7 +408,7 @@ impl Hit {
         }
         let filled = |args: &Args| {
             let args: Vec<(&str, &str)> = args.iter().map(|(name, value)| (&**name, value.as_str())).collect();
-            codes::finding(self.code, "", &args).message
+            codes::message(self.code, &args)
         };
         match self.args_zh.is_empty() {
             true => filled(&self.args),
@@ -434,18 +434,19 @@ impl Teller<'_, '_> {
         let below = hit.path.unwrap_or_else(|| node.map(Node::pointer).unwrap_or_default());
         let path = if self.base.is_empty() { below } else { [self.base, &below].concat() };
         let dimension = hit.dimension.or_else(|| codes::page(hit.code).map(|page| page.dimension));
-        Finding {
+        let place = Some(self.places.of(hit.offset));
+        let said = Said {
             code: Cow::Borrowed(hit.code),
             severity: hit.severity,
             dimension: dimension.unwrap_or(Dimension::Normativity),
-            place: Some(self.places.of(hit.offset)),
             rule: hit.rule,
             field: self.title(&path),
             path,
             message,
             suggestion: hit.suggestion,
             value: node.filter(|node| self.with_values && !node.is_container()).map(shown),
-        }
+        };
+        Finding { place, ..said.into() }
     }
 
     /// Titles of the field at a path, by the schemas that always apply to it.

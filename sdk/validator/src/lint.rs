@@ -131,7 +131,7 @@ fn of_owner_code(code: &str, found: &mut Found) {
     let Some(fault) = faults.into_iter().next() else { return };
     let lint = if fault.severity == Severity::Error { "owner-code-wrong" } else { "owner-code-doubtful" };
     let args: Vec<(&str, &str)> = fault.args.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let Text { en, zh } = crate::codes::finding(fault.code, "", &args).message;
+    let Text { en, zh } = crate::codes::message(fault.code, &args);
     found.add(lint, "/owner_code", &[("why", &en), ("why_zh", &zh)]);
 }
 

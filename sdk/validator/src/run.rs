@@ -236,8 +236,7 @@ impl Validator {
                 if report.findings.len() < options.findings_max {
                     report.push(Finding { place: Some(place.clone()), ..finding.clone() }, options.findings_max);
                 } else {
-                    let Finding { code, severity, .. } = finding;
-                    report.count(Unlisted { code: code.clone(), severity: *severity, count: 1 });
+                    report.count(Unlisted { code: finding.code.clone(), severity: finding.severity, count: 1 });
                 }
             }
         }
@@ -491,7 +490,10 @@ impl<'k> Key<'k> {
     }
 
     fn is_of(&self, known: &Remembered) -> bool {
-        known.state == self.state && known.sign == self.sign && *known.value == *self.value && *known.way == *self.way
+        // Where a sign says it all there is no value, and comparing two that hold nothing is dear: they lie nowhere.
+        let is_same_value =
+            || known.value.len() == self.value.len() && (self.value.is_empty() || *known.value == *self.value);
+        known.state == self.state && known.sign == self.sign && is_same_value() && *known.way == *self.way
     }
 
     /// Whoever makes values fall into one slot gains nothing but to be told of each anew.

@@ -345,14 +345,14 @@ mod tests {
         while let Some(piece) = splitter.next(&mut bytes).unwrap() {
             match piece {
                 Piece::Record(raw) => {
-                    let fault = raw.fault.map(|fault| fault.code.into_owned());
+                    let fault = raw.fault.map(|fault| fault.code.to_string());
                     found.push((raw.line, raw.column, raw.offset, bytes[raw.bytes].to_vec(), fault));
                 }
                 Piece::Fault(fault) => {
-                    let Finding { place: Some(Place::Text { line, column, offset }), code, .. } = *fault else {
+                    let Finding { place: Some(Place::Text { line, column, offset }), said } = *fault else {
                         panic!("a fault without its place")
                     };
-                    found.push((line, column, offset, Vec::new(), Some(code.into_owned())));
+                    found.push((line, column, offset, Vec::new(), Some(said.code.to_string())));
                 }
             }
         }

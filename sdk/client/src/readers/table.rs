@@ -637,7 +637,9 @@ impl Stray {
             true => (Severity::Error, "text follows where the quoted cell should end", "引号闭合之后还有文字"),
             false => (Severity::Warning, "it was kept as a character", "已按普通字符保留"),
         };
-        Finding { severity, ..codes::finding_in_words("csv-quote-stray", path, &[("read", en, zh)]) }
+        let mut finding = codes::finding_in_words("csv-quote-stray", path, &[("read", en, zh)]);
+        finding.severity = severity;
+        finding
     }
 }
 

@@ -84,7 +84,7 @@ impl<'d> Reader<'d> {
                     "required-missing" => format!("`{name}` is missing; add it"),
                     _ => format!("{} ({})", finding.message.en, finding.code),
                 };
-                let hint = finding.suggestion.map_or(String::new(), |hint| format!("; {}", hint.en));
+                let hint = finding.suggestion.as_ref().map_or(String::new(), |hint| format!("; {}", hint.en));
                 self.fault(&finding.path, message + &hint);
             }
         }

@@ -33,16 +33,17 @@ impl Moment {
 impl Moment {
     /// Whether the text has the usual form and no calendar has that month or day, no clock that hour or minute.
     pub fn fails(self, text: &[u8]) -> bool {
-        let (form, length): (&[u8], usize) = match self {
-            Self::Date => (b"0000-00-00", 10),
-            Self::DateTime => (b"0000-00-00T00:00:00+00:00", 25),
+        let (first, last): (&[u8], &[u8]) = match self {
+            Self::Date => (b"0000-00-00", b"9999-99-99"),
+            Self::DateTime => (b"0000-00-00T00:00:00+00:00", b"9999-99-99T99:99:99-99:99"),
         };
-        let is_formed = |(byte, sign): (&u8, &u8)| match sign {
-            b'0' => byte.is_ascii_digit(),
-            b'+' => matches!(byte, b'+' | b'-'),
-            sign => byte == sign,
-        };
-        if text.len() != length || !text.iter().zip(form).all(is_formed) {
+        // All at once: what is asked about has that form as a rule.
+        let lies = |byte: &u8, first: &u8, last: &u8| first <= byte && byte <= last;
+        let each = text.iter().zip(first).zip(last);
+        let is_formed = text.len() == first.len()
+            && each.fold(true, |all, ((byte, first), last)| all & lies(byte, first, last))
+            && text.get(19) != Some(&b',');
+        if !is_formed {
             return false;
         }
         let beyond = |at: usize, least: u32, most: u32| {

@@ -420,6 +420,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                 },
                 TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment)) if moment.holds(text.bytes) => {
                 }
+                TextCheck::Engine(_, Some(moment)) if moment.fails(text.bytes) => return Proof::No,
                 TextCheck::DatedList(..) if self.in_branch > 0 => return Proof::Unknown,
                 TextCheck::DatedList(..) => self.memory.dated.push((id, at as u32, from as u32, to as u32)),
                 check => match check_text(check, known!(text.as_str()), self.today) {
