@@ -210,6 +210,8 @@ struct Member {
     /// Its bit in sets of members.
     bit: u128,
     state: StateId,
+    /// What of its state is told at a look, here so that it is one step away.
+    plain: Plain,
     /// Of `spelled` without the comma.
     length: u32,
     /// Among the members of its object.
@@ -377,27 +379,40 @@ impl Names {
         }
     }
 
-    /// Who is looked for first under a name of that length: by its first eight bytes and its last, or both times by the bytes
-    /// that it begins with, of which the rest is disregarded.
+    /// Who is looked for first under a name that begins with these bytes, or ends among them with its quote.
     #[inline(always)]
-    fn first_of(&self, ends: [u64; 2], length: usize) -> u8 {
-        let at = Self::hash_of(ends, length, self.seed);
+    fn first_of(&self, begin: [u64; 3]) -> u8 {
+        let at = Self::hash_of(begin, self.seed);
         *self.slots.get(at & self.slots.len().wrapping_sub(1)).unwrap_or(&NOBODY)
     }
 
     fn hash(name: &[u8], seed: u64) -> usize {
-        let word =
-            |from: usize| name[from..].iter().take(8).rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
-        Self::hash_of([word(0), word(name.len().max(8) - 8)], name.len(), seed)
+        let mut begin = [[0; 8]; 3];
+        begin.as_flattened_mut().iter_mut().zip(name.iter().chain(b"\"")).for_each(|(to, byte)| *to = *byte);
+        Self::hash_of(begin.map(u64::from_le_bytes), seed)
     }
 
-    /// Nobody chooses names of a standard against us, and those of a record are only looked up.
+    /// What stands behind the name's quote does not count. Nobody has to know before where the name ends: in records of any order
+    /// all the time goes by with waiting to know who is next. Of the names in schemas that others wrote, one in some thousands
+    /// begins with 24 bytes of its neighbour's. Nobody chooses names of a standard against us, and those of a record are only looked
+    /// up.
     #[inline(always)]
-    fn hash_of(ends: [u64; 2], length: usize, seed: u64) -> usize {
-        let counts = u64::MAX >> (64 - 8 * length.clamp(1, 8));
-        let counts = if length == 0 { 0 } else { counts };
-        let both = (ends[0] & counts) ^ (ends[1] & counts).rotate_left(29);
-        ((both ^ length as u64).wrapping_mul(seed) >> 32) as usize
+    fn hash_of(begin: [u64; 3], seed: u64) -> usize {
+        const ONES: u64 = u64::MAX / 255;
+        let quote = |word: u64| {
+            let differs = word ^ (ONES * u64::from(b'"'));
+            differs.wrapping_sub(ONES) & !differs & (ONES << 7)
+        };
+        // All up to the lowest bit, and all where there is none.
+        let up_to = |bit: u64| bit ^ bit.wrapping_sub(1);
+        let (mut all, mut goes_on) = (0, u64::MAX);
+        for (at, word) in begin.into_iter().enumerate() {
+            let end = quote(word);
+            all ^= (word & up_to(end) & goes_on).rotate_left(21 * at as u32);
+            // A branch would be foretold wrongly for every other name.
+            goes_on &= u64::from(end == 0).wrapping_neg();
+        }
+        (all.wrapping_mul(seed) >> 32) as usize
     }
 }
 

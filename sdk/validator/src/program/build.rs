@@ -96,7 +96,7 @@ impl Program {
         // What `unevaluatedProperties` says of an object may hang on what else fails in it.
         let anything = if builder.told_above.is_empty() { builder.state(Vec::new()).ok() } else { None };
         let Builder { states, order, dated, asks_most, .. } = builder;
-        let Some((states, root)) = states.into_iter().collect::<Option<Vec<State>>>().zip(root) else {
+        let Some((mut states, root)) = states.into_iter().collect::<Option<Vec<State>>>().zip(root) else {
             return Self::default();
         };
         let place = |field: Pointer| {
@@ -106,7 +106,11 @@ impl Program {
         };
         match dated.into_iter().map(place).collect::<Option<Vec<_>>>() {
             Some(dated) => {
-                let plains = states.iter().map(Plain::of).collect();
+                let plains: Vec<Plain> = states.iter().map(Plain::of).collect();
+                let objects = states.iter_mut().filter_map(|state| state.object.as_deref_mut());
+                for member in objects.flat_map(|object| &mut object.members) {
+                    member.plain = plains[member.state as usize].clone();
+                }
                 let again = json::FUEL / (2 * asks_most as u64);
                 Self { states, plains, root: Some(root), anything, order: order.into(), dated, again }
             }
@@ -931,6 +935,7 @@ impl Member {
         }
         let (mut bare_mask, length) = (mask, spelled.len() as u32 - 1);
         bare_mask[0] = 0;
-        Self { head, mask, bare_mask, bit: 1 << place, state, length, place, spelled: spelled.into() }
+        let (bit, plain, spelled) = (1 << place, Plain::default(), spelled.into());
+        Self { head, mask, bare_mask, bit, state, plain, length, place, spelled }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::json;
 use std::{cmp::Ordering, sync::Arc};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Plain {
     /// Nothing is told at a look.
     #[default]
@@ -41,7 +41,7 @@ pub(super) enum Plain {
         words: Box<[[u64; 8]]>,
     },
     /// One of many strings.
-    Table(Box<Table>),
+    Table(Arc<Table>),
     Date,
     DateTime,
     /// A string of so many characters that an automaton takes.
@@ -53,7 +53,7 @@ pub(super) enum Plain {
     Number(Box<Limits>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fixed<const RANGES: usize> {
     /// With its quotes.
     length: u32,
@@ -72,7 +72,7 @@ pub(super) struct Table {
 }
 
 /// Numbers of at most eight digits on each side of the point, so that they can be compared within 64 bits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Limits {
     takes_negatives: bool,
     /// Digits behind the point, at most.
@@ -145,7 +145,7 @@ impl Plain {
             plain_text_fits(state, Text::of(code)) == Proof::Yes
                 && state.text.checks.iter().all(|check| fits(check, code))
         });
-        Table::of(&codes).map(|table| Self::Table(Box::new(table)))
+        Table::of(&codes).map(|table| Self::Table(Arc::new(table)))
     }
 
     fn shape(shape: &Shape, min: u32, max: u32) -> Option<Self> {
@@ -178,7 +178,7 @@ impl Plain {
             let eight = |words: &[u64]| std::array::from_fn(|at| *words.get(at).unwrap_or(&words[0]));
             return Some(Self::Words { words: words.chunks(8).map(eight).collect() });
         }
-        Table::of(&texts).map(|table| Self::Table(Box::new(table)))
+        Table::of(&texts).map(|table| Self::Table(Arc::new(table)))
     }
 
     /// Where the value ends that begins here; zero where that is not told.

@@ -706,7 +706,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                 }
                 seen |= member.bit;
                 order = object.memory as usize + 1 + usize::from(member.place);
-                let end = match self.program.plains[member.state as usize].end(self.lanes, text, at) {
+                let end = match member.plain.end(self.lanes, text, at) {
                     0 => {
                         self.at = at;
                         self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
@@ -746,10 +746,8 @@ impl<'r, L: Lanes> Run<'r, L> {
     /// The member whose name stands here and is followed by its colon, if that is told at a look.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn look_up(&self, object: &'r ObjectState, at: usize) -> Option<&'r Member> {
-        let block = self.text.block(at + 1)?;
-        let length = self.lanes.equal(block, b'"').trailing_zeros() as usize;
-        let ends = [self.text.word(at + 1), self.text.word(at + 1 + length.max(8) - 8)];
-        let member = object.members.get(usize::from(object.names.first_of(ends, length)))?;
+        let begin = [1, 9, 17].map(|from| self.text.word(at + from));
+        let member = object.members.get(usize::from(object.names.first_of(begin)))?;
         if member.stands_at(self.lanes, self.text, at) { Some(member) } else { None }
     }
 

@@ -212,8 +212,8 @@ impl<'r, L: Lanes> Run<'r, L> {
                     if to == 0 {
                         continue;
                     }
-                    let state = object.members[usize::from(*member)].state;
-                    let end = match self.program.plains[state as usize].end(self.lanes, self.text, from as usize) {
+                    let known = &object.members[usize::from(*member)];
+                    let end = match known.plain.end(self.lanes, self.text, from as usize) {
                         0 => {
                             self.at = from as usize;
                             self.memory.trail[self.depth as usize - 1].1 = u32::from(*member);
