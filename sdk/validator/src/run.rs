@@ -375,14 +375,21 @@ impl<'v> Checker<'v> {
         (report.errors + report.warnings + report.infos > 0).then_some(report)
     }
 
-    /// The same of a row of a table, without its record: the cells' values stand in `spelled` as JSON, a comma behind each, and an
-    /// empty cell is at `(0, 0)`. Findings have their places in `spelled`.
-    pub fn tell_row(&mut self, shape: &RowShape, (spelled, cells): (&[u8], &[Span]), options: &CheckOptions) -> Quick {
+    /// The same of a row of a table, without its record: the cells' values stand in the bytes that are `spelled` as JSON, nothing
+    /// behind a number that could be a part of it, and an empty cell is at `(0, 0)`. Findings have their places there.
+    pub fn tell_row(
+        &mut self,
+        shape: &RowShape,
+        (bytes, spelled): (&[u8], Range<usize>),
+        cells: &[Span],
+        options: &CheckOptions,
+    ) -> Quick {
         let Judge::Record { program, .. } = &self.validator.judge else { return Quick::Unsure };
-        let bounds = (options.depth_max.min(DEPTH_MAX), options.record_bytes_max);
-        match program.proves_row(&shape.0, (spelled, cells), options.reference_date, bounds, &mut self.memory) {
+        let (spelled, bounds) =
+            (Within { bytes, at: spelled }, (options.depth_max.min(DEPTH_MAX), options.record_bytes_max));
+        match program.proves_row(&shape.0, (&spelled, cells), options.reference_date, bounds, &mut self.memory) {
             true if self.memory.doubts.iter().all(|doubt| doubt.what == What::Value) => {
-                self.told_of_doubts(spelled, options)
+                self.told_of_doubts(spelled.own(), options)
             }
             _ => Quick::Unsure,
         }

@@ -157,7 +157,7 @@ impl Table {
             let place = Some(Place::Cell { row: 0, line, column: column.to_owned() });
             Finding { place, ..finding }
         };
-        let strays = if cells.is_unquoted { strays(header, delimiter) } else { Vec::new() };
+        let strays = if cells.is_unquoted() { strays(header, delimiter) } else { Vec::new() };
         let mut findings: Vec<Finding> =
             strays.into_iter().map(|stray| at(stray.finding(""), &text(cells.get(header, stray.cell)))).collect();
         cells.drop_empty_end(header, 0);
@@ -242,12 +242,14 @@ impl Table {
             report.push(Finding { place: place(column), ..finding }, options.findings_max);
             (Some(report), false)
         };
-        if let Err(error) = simdutf8::compat::from_utf8(row) {
+        self.read(row, cells);
+        if cells.look.has(Look::WIDE)
+            && let Err(error) = simdutf8::compat::from_utf8(row)
+        {
             let at = error.valid_up_to();
             let column = self.columns.0.get(cell_at(row, at, self.delimiter));
             return unread(self.encoding.fault(row, at), column.map_or("", |column| column.header.trim()));
         }
-        self.read(row, cells);
         if cells.is_cut {
             return unread(codes::finding("csv-carriage-return", "", &[]), "");
         }
@@ -256,7 +258,7 @@ impl Table {
             return unread(codes::finding("csv-ragged-row", "", &[("found", &found), ("expected", &expected)]), "");
         }
         let mut own = Vec::new();
-        if cells.is_unquoted {
+        if cells.is_unquoted() {
             // Behind the last column there is at most space in quotes.
             own.extend(strays(row, self.delimiter).into_iter().filter_map(|stray| {
                 let Column { header, field, .. } = self.columns.0.get(stray.cell)?;
@@ -265,7 +267,8 @@ impl Table {
         }
         cells.trim(row);
         // Of most rows one look tells that no cell is an exponent, and of most tables the header that none is a null word.
-        let may_have_exponents = memchr::memchr_iter(b'+', row).any(|at| matches!(row[..at].last(), Some(b'E' | b'e')));
+        let may_have_exponents = cells.look.has(Look::PLUS)
+            && memchr::memchr_iter(b'+', row).any(|at| matches!(row[..at].last(), Some(b'E' | b'e')));
         let asks = |column: &&Column| may_have_exponents || column.has_null_words();
         let columns = if may_have_exponents || self.has_null_words { &*self.columns.0 } else { &[] };
         for (at, column) in columns.iter().enumerate().filter(|(_, column)| asks(column)) {
@@ -279,7 +282,9 @@ impl Table {
         }
         self.spell(row, cells);
         let quick = match &self.shape {
-            Some(shape) => checker.tell_row(shape, (&cells.spelled, &cells.values), options),
+            Some(shape) => {
+                checker.tell_row(shape, (&cells.spelled, 0..cells.spelled.len() - ROOM), &cells.values, options)
+            }
             None => Quick::Unsure,
         };
         let told = match quick {
@@ -321,25 +326,39 @@ impl Table {
         validator.share_of_bytes(&self.write(cells))
     }
 
-    /// Spells the values of the cells as JSON, which are trimmed; of columns that are members, in their order.
+    /// Spells the values of the cells as JSON, which are trimmed; of columns that are members, in their order. Of most rows they are
+    /// where the cells are, in a copy of the row: quotes take the place of delimiters, and one may end a text and begin the next.
     fn spell(&self, row: &[u8], cells: &mut Cells) {
         let (mut spelled, mut values) = (std::mem::take(&mut cells.spelled), std::mem::take(&mut cells.values));
         spelled.clear();
         values.clear();
-        // Of rows without these, texts stand in JSON as they are.
-        let is_all_plain = !cells.is_unquoted && is_plain(row);
+        let in_place = !cells.look.has(Look::MARK | Look::BACKSLASH);
+        if in_place {
+            spelled.push(b'"');
+            spelled.extend_from_slice(row);
+            spelled.push(b'"');
+        }
         for Member { column, kind, has_null_words, .. } in &self.members {
-            let (cell, from) = (cells.get(row, *column), spelled.len());
+            let (cell, (begin, end), from) = (cells.get(row, *column), cells.spans[*column], spelled.len());
             let field = || self.columns.0[*column].field.as_ref();
             if cell.is_empty() || *has_null_words && field().is_some_and(|field| is_null_word(field, cell)) {
                 values.push((0, 0));
                 continue;
             }
             match kind {
+                Kind::Number if in_place && is_plain_number(cell) => {
+                    values.push((begin as u32 + 1, end as u32 + 1));
+                    continue;
+                }
+                Kind::Text | Kind::Date if in_place && (*kind == Kind::Text || is_date(cell)) => {
+                    (spelled[begin], spelled[end + 1]) = (b'"', b'"');
+                    values.push((begin as u32, end as u32 + 2));
+                    continue;
+                }
                 Kind::Number if is_plain_number(cell) => spelled.extend_from_slice(cell),
-                Kind::Text if is_all_plain || is_plain(cell) => spell_text(cell, &mut spelled),
+                Kind::Text if is_plain(cell) => spell_text(cell, &mut spelled),
                 Kind::Date if is_date(cell) => spell_text(cell, &mut spelled),
-                Kind::Texts if is_all_plain || is_plain(cell) => spell_texts(cell, &mut spelled),
+                Kind::Texts if in_place || is_plain(cell) => spell_texts(cell, &mut spelled),
                 _ => {
                     let value = field().map_or(Value::Null, |field| value(&text(cell), field));
                     // Writing into memory does not fail.
@@ -349,6 +368,7 @@ impl Table {
             values.push((from as u32, spelled.len() as u32));
             spelled.push(b',');
         }
+        spelled.extend_from_slice(&[0; ROOM]);
         (cells.spelled, cells.values) = (spelled, values);
     }
 
@@ -542,35 +562,86 @@ thread_local! {
 pub(super) struct Cells {
     /// Where they stand, in the row or in `unquoted`.
     spans: Vec<(usize, usize)>,
-    is_unquoted: bool,
+    look: Look,
     /// Whether they end at a carriage return in the middle of the row.
     is_cut: bool,
     /// The cells of a row that has quotes, without them.
     unquoted: Vec<u8>,
     ends: Vec<usize>,
-    /// Their values as JSON, and where each of them is.
+    /// Their values as JSON with room behind them, and where each of them is.
     spelled: Vec<u8>,
     values: Vec<(u32, u32)>,
     /// Whether rules between records ask for more of a row than its cells.
     are_read_whole: bool,
 }
 
+/// Bytes behind what is checked, so that it need not be copied for that.
+const ROOM: usize = 64;
+
+/// What is among the bytes of a row, but for its delimiters: a bit for each sort.
+#[derive(Clone, Copy, Default)]
+struct Look(u8);
+
+impl Look {
+    /// Quotes and control characters, a line end within the row for one, so that more than its delimiters has to be looked at.
+    const MARK: u8 = 1;
+    const BACKSLASH: u8 = 2;
+    const PLUS: u8 = 4;
+    /// Space, or a byte with which space may begin that is beyond ASCII.
+    const SPACE: u8 = 8;
+    /// As such bytes have it.
+    const WIDE: u8 = 0x80;
+
+    fn of(row: &[u8], delimiter: u8) -> Self {
+        let sorts = |byte: u8| {
+            let bit = |is: bool, bit: u8| if is { bit } else { 0 };
+            let sorts = bit((byte < b' ') | (byte == b'"'), Self::MARK)
+                | bit(byte == b'\\', Self::BACKSLASH)
+                | bit(byte == b'+', Self::PLUS)
+                | bit((byte <= b' ') | (byte.wrapping_sub(0xC2) <= 0xE3 - 0xC2), Self::SPACE)
+                | byte & Self::WIDE;
+            bit(byte != delimiter, sorts)
+        };
+        // Sixteen at once, the last of them once more; without a branch, so that the processor does it so.
+        let (blocks, _) = row.as_chunks::<16>();
+        let all = blocks.iter().chain(row.last_chunk()).fold([0; 16], |mut all, block| {
+            all.iter_mut().zip(block).for_each(|(all, byte)| *all |= sorts(*byte));
+            all
+        });
+        let few = if blocks.is_empty() { row } else { &[] };
+        Self(few.iter().map(|byte| sorts(*byte)).chain(all).fold(0, |all, one| all | one))
+    }
+
+    fn has(self, sorts: u8) -> bool {
+        self.0 & sorts != 0
+    }
+}
+
 impl Cells {
     fn read(&mut self, row: &[u8], delimiter: u8) {
         self.spans.clear();
         self.is_cut = false;
-        self.is_unquoted = memchr::memchr3(b'"', b'\r', b'\n', row).is_some();
-        if self.is_unquoted {
+        self.look = Look::of(row, delimiter);
+        if self.is_unquoted() {
             let known = DELIMITERS.iter().position(|known| *known == delimiter).unwrap_or_default();
             READERS.with_borrow_mut(|readers| self.unquote(row, delimiter, &mut readers[known]));
             return;
         }
         let mut from = 0;
-        for at in memchr::memchr_iter(delimiter, row) {
-            self.spans.push((from, at));
-            from = at + 1;
+        for (number, block) in row.chunks(64).enumerate() {
+            let mut ends = places_of(delimiter, block);
+            while ends != 0 {
+                let end = 64 * number + ends.trailing_zeros() as usize;
+                self.spans.push((from, end));
+                (from, ends) = (end + 1, ends & (ends - 1));
+            }
         }
         self.spans.push((from, row.len()));
+    }
+
+    /// Whether the row may have quotes, which its cells are without.
+    fn is_unquoted(&self) -> bool {
+        self.look.has(Look::MARK)
     }
 
     fn unquote(&mut self, row: &[u8], delimiter: u8, reader: &mut csv_core::Reader) {
@@ -595,7 +666,7 @@ impl Cells {
 
     fn get<'c>(&'c self, row: &'c [u8], at: usize) -> &'c [u8] {
         let (from, to) = self.spans[at];
-        if self.is_unquoted { &self.unquoted[from..to] } else { &row[from..to] }
+        if self.is_unquoted() { &self.unquoted[from..to] } else { &row[from..to] }
     }
 
     /// Drops cells at the end that hold nothing, as long as there are more than `least`.
@@ -607,6 +678,9 @@ impl Cells {
 
     /// Takes space off both ends of each.
     fn trim(&mut self, row: &[u8]) {
+        if !self.look.has(Look::SPACE) {
+            return;
+        }
         for at in 0..self.spans.len() {
             let cell = self.get(row, at);
             let kept = trimmed(cell);
@@ -621,6 +695,20 @@ impl Cells {
     fn iter<'c>(&'c self, row: &'c [u8]) -> impl Iterator<Item = &'c [u8]> {
         (0..self.len()).map(move |at| self.get(row, at))
     }
+}
+
+/// A bit for each place of a byte among at most 64: most cells are short, so that to look for one after another takes longer.
+fn places_of(byte: u8, block: &[u8]) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const LOWS: u64 = ONES * 0x7F;
+    let words = block.chunks_exact(8);
+    let rest = words.remainder().iter().rev().fold(0, |bits, other| bits << 1 | u64::from(*other == byte));
+    words.rev().fold(rest, |bits, word| {
+        let differs = u64::from_le_bytes(word.try_into().unwrap_or_default()) ^ (ONES * u64::from(byte));
+        let same = !(((differs & LOWS) + LOWS) | differs | LOWS) >> 7;
+        // The lowest bit of each byte, side by side.
+        bits << 8 | same.wrapping_mul(0x0102_0408_1020_4080) >> 56
+    })
 }
 
 /// Where a quote in a row is neither around a cell nor doubled within one.
@@ -750,12 +838,24 @@ fn spell_text(cell: &[u8], spelled: &mut Vec<u8>) {
 fn spell_texts(cell: &[u8], spelled: &mut Vec<u8>) {
     spelled.push(b'[');
     let first = spelled.len();
-    for item in text(cell).split([';', '；']).map(str::trim).filter(|item| !item.is_empty()) {
-        if spelled.len() > first {
-            spelled.push(b',');
+    let mut item = |from: usize, to: usize| {
+        let item = trimmed(&cell[from..to]);
+        if !item.is_empty() {
+            if spelled.len() > first {
+                spelled.push(b',');
+            }
+            spell_text(item, spelled);
         }
-        spell_text(item.as_bytes(), spelled);
+    };
+    let (wide, mut from) = ("；".as_bytes(), 0);
+    for at in memchr::memchr2_iter(b';', wide[2], cell) {
+        let length = if cell[at] == b';' { 1 } else { wide.len() };
+        if length == 1 || cell[..=at].ends_with(wide) {
+            item(from, at + 1 - length);
+            from = at + 1;
+        }
     }
+    item(from, cell.len());
     spelled.push(b']');
 }
 
@@ -855,11 +955,10 @@ fn holds_code(field: &Field) -> bool {
 
 /// The same as `trim`, sooner done where there is nothing to trim.
 fn trimmed(cell: &[u8]) -> &[u8] {
-    // No space has three bytes of which the first is that high; most of what is written in Chinese has.
-    let is_high = |byte: &u8| *byte >= 0xE4;
-    let begins = |byte: &u8| byte.is_ascii_graphic() || is_high(byte);
-    let ends =
-        |byte: &u8| byte.is_ascii_graphic() || cell.len() >= 3 && !byte.is_ascii() && is_high(&cell[cell.len() - 3]);
+    // Only one space has three bytes of which the first is that high; most of what is written in Chinese has.
+    let is_high = |three: &[u8; 3]| three[0] >= 0xE3 && three != "\u{3000}".as_bytes();
+    let begins = |byte: &u8| byte.is_ascii_graphic() || cell.first_chunk().is_some_and(is_high);
+    let ends = |byte: &u8| byte.is_ascii_graphic() || !byte.is_ascii() && cell.last_chunk().is_some_and(is_high);
     if cell.is_empty() || cell.first().is_some_and(begins) && cell.last().is_some_and(ends) {
         return cell;
     }
@@ -915,7 +1014,8 @@ mod tests {
     fn a_row_is_written_as_it_would_be_put_together() {
         let schema = br#"{"properties": {"name": {"type": "string", "x-guiju": {"nullWords": ["-"]}}, "on": {"type": "string",
             "x-guiju": {"inputFormats": ["YYYY/M/D"]}}, "count": {"type": "integer"}, "size": {"type": "number"}, "is": {"type":
-            "boolean"}, "all": {"type": "array", "items": {"type": "number"}}, "any": {}, "code": {"type": ["string", "null"]},
+            "boolean"}, "all": {"type": "array", "items": {"type": "number"}},
+            "tags": {"type": "array", "items": {"type": "string"}}, "any": {}, "code": {"type": ["string", "null"]},
             "at": {"type": "object", "properties": {"lon": {"type": "number"}, "deep": {"properties": {"b": {}, "a": {}}}}}},
             "x-guiju": {"vocabulary": "1", "keys": [
                 {"id": "one", "fields": ["/name"]}, {"id": "two", "fields": ["/on", "/count"]}, {"id": "three", "fields": ["/size"]},
@@ -928,22 +1028,27 @@ mod tests {
         );
         let with_items = Validator::compile_schema(with_items.as_bytes(), &CompileOptions::default()).unwrap();
         let validator = Validator::compile_schema(schema, &CompileOptions::default()).unwrap();
-        let header = "size,at.deep.b,name,on,at.lon,count,is,all,any,code,at.deep.a,nobody";
+        let header = "size,at.deep.b,name,on,at.lon,count,is,all,any,code,at.deep.a,nobody,tags";
         let (table, findings) = Table::new(header.as_bytes(), (1, 0), &validator, Decided::default()).unwrap();
         assert_eq!(findings.len(), 1, "{findings:?}");
-        assert!(table.members.len() == 11 && table.shape.is_some(), "every column is a member");
+        assert!(table.members.len() == 12 && table.shape.is_some(), "every column is a member");
         let words = [
             "", " ", "-", "0", "-0", "007", "1.50", "1e5", "1E+5", ".5", "5.", "--1", "true", "TRUE", "2024/2/9",
             "a\"\"b",
         ];
-        let more = ["1;2；x", "张三", "\u{1}", "9007199254740993", "\\", "null"];
+        let more = ["1;2；x； 一;", "张三", "\u{1}", "9007199254740993", "\\", "null", "\u{3000}李四。 ", "2024-02-29"];
         let words: Vec<&str> = words.into_iter().chain(more).collect();
-        for shift in 0..words.len() {
-            let row: Vec<String> = (0..12).map(|at| format!("\"{}\"", words[(shift + 7 * at) % words.len()])).collect();
-            let (mut cells, row) = (Cells::default(), row.join(","));
-            let row = row.as_bytes();
+        let quoted = (0..words.len()).map(|shift| {
+            let row = (0..13).map(|at| format!("\"{}\"", words[(shift + 7 * at) % words.len()]));
+            row.collect::<Vec<_>>().join(",")
+        });
+        // Without quotes; and with nothing that JSON spells in another way, so that values stand where the cells are.
+        let unquoted = quoted.clone().map(|row| row.replace('"', ""));
+        let plain = unquoted.clone().map(|row| row.replace(['\u{1}', '\\'], "x"));
+        for row in quoted.chain(unquoted).chain(plain) {
+            let (mut cells, row) = (Cells::default(), row.as_bytes());
             cells.read(row, b',');
-            assert_eq!(cells.len(), 12);
+            assert_eq!(cells.len(), 13);
             cells.trim(row);
             table.spell(row, &mut cells);
             let (one, other) = (table.write(&cells), put_together(&table, row, &cells));
@@ -958,7 +1063,10 @@ mod tests {
 
     #[test]
     fn a_row_without_quotes_is_cut_as_one_with_them() {
-        for row in ["", "a", ",", ",,", "a,b", "张三, ,1.5,", " a ,;|\t,b", "\u{3000}x\u{3000},\u{a0}, y"] {
+        let long = ["1,22,,。,、a,333,é,4 ".repeat(9), ",".repeat(64), "a".repeat(63) + ",b", "a".repeat(64) + ",b"];
+        let wide = "北京。,、，\u{2003}z\u{2009},\u{3000},é\u{3000},\u{feff}\u{1680},😀";
+        let rows = ["", "a", ",", ",,", "a,b", "张三, ,1.5,", " a ,;|\t,b", "\u{3000}x\u{3000},\u{a0}, y", wide];
+        for row in rows.into_iter().chain(long.iter().map(String::as_str)) {
             let (mut quick, mut whole) = (Cells::default(), Cells::default());
             let quoted: Vec<String> = row.split(',').map(|cell| format!("\"{cell}\"")).collect();
             let (row, quoted) = (row.as_bytes(), quoted.join(","));

@@ -100,6 +100,21 @@ impl Memory {
         self.ways.clear();
         self.trail.resize(DEPTH_MAX as usize + 2, (0, 0));
     }
+
+    /// With a record where it stands, or a copy of it where there is no room behind it.
+    #[inline(always)]
+    fn with_windows(&mut self, record: &Within<'_>, run: impl FnOnce(Windows<'_>, &mut Self) -> bool) -> bool {
+        let mut copied = None;
+        let text = match Windows::within(record.bytes, record.at.clone()) {
+            Some(text) => text,
+            None => copied.insert(std::mem::take(&mut self.padded)).hold(record.own()),
+        };
+        let holds = run(text, self);
+        if let Some(padded) = copied {
+            self.padded = padded;
+        }
+        holds
+    }
 }
 
 impl Program {
@@ -123,20 +138,11 @@ impl Program {
         memory.begin(self);
         let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
         let how = How { root, length, today, depth_max, passes_over };
-        let mut copied = None;
-        let text = match Windows::within(record.bytes, record.at.clone()) {
-            Some(text) => text,
-            None => copied.insert(std::mem::take(&mut memory.padded)).hold(record.own()),
-        };
-        let holds = match memory.processor {
+        memory.with_windows(&record, |text, memory| match memory.processor {
             Processor::Plainly => self.run_with(Plainly, text, how, memory),
             #[cfg(target_arch = "x86_64")]
             Processor::Avx2(lanes) => self.run_with(lanes, text, how, memory),
-        };
-        if let Some(padded) = copied {
-            memory.padded = padded;
-        }
-        holds
+        })
     }
 
     // What a run is given would otherwise be written down and read again, which takes a twentieth of a short record.

@@ -4,7 +4,7 @@
 //! - What is proved of a row is what is proved of the record with these members in this order and no others.
 //! - A standard of which that cannot be said for every row has no [`Row`].
 
-use super::{DEPTH_MAX, How, Inner, Memory, Run, Today};
+use super::{DEPTH_MAX, How, Inner, Memory, Run, Today, Within};
 use crate::{
     program::{
         Branch, ObjectState, Program, Proof, StateId, Target, View,
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Row {
     root: Part,
     cells: usize,
-    /// What the record has beside its cells, at most.
+    /// What the record has beside its cells, at most, and two bytes more for each.
     names_bytes: usize,
 }
 
@@ -105,29 +105,28 @@ impl Program {
     }
 
     /// Whether a row conforms and gives nothing to remark, but for what is to be said of the values in [`Memory::doubts`]. The
-    /// cells' values stand in `spelled`, a comma behind each; a record of more bytes than `bytes_max` is not judged.
+    /// cells' values stand in `spelled`, two of them with one quote between them or more; a record of more bytes than `bytes_max`
+    /// is not judged.
     pub fn proves_row(
         &self,
         row: &Row,
-        (spelled, cells): (&[u8], &[Span]),
+        (spelled, cells): (&Within<'_>, &[Span]),
         today: Today,
         (depth_max, bytes_max): (usize, usize),
         memory: &mut Memory,
     ) -> bool {
-        if cells.len() != row.cells || row.names_bytes.saturating_add(spelled.len()) > bytes_max {
+        let length = spelled.at.len();
+        if cells.len() != row.cells || row.names_bytes.saturating_add(length) > bytes_max {
             return false;
         }
         memory.begin(self);
-        let mut padded = std::mem::take(&mut memory.padded);
         let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
-        let how = How { root: row.root.state, length: spelled.len(), today, depth_max, passes_over: true };
-        let holds = match memory.processor {
-            Processor::Plainly => self.row_with(Plainly, padded.hold(spelled), (row, cells), how, memory),
+        let how = How { root: row.root.state, length, today, depth_max, passes_over: true };
+        memory.with_windows(spelled, |text, memory| match memory.processor {
+            Processor::Plainly => self.row_with(Plainly, text, (row, cells), how, memory),
             #[cfg(target_arch = "x86_64")]
-            Processor::Avx2(lanes) => self.row_with(lanes, padded.hold(spelled), (row, cells), how, memory),
-        };
-        memory.padded = padded;
-        holds
+            Processor::Avx2(lanes) => self.row_with(lanes, text, (row, cells), how, memory),
+        })
     }
 
     fn row_with<L: Lanes>(
@@ -217,7 +216,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                         0 => {
                             self.at = from as usize;
                             self.memory.trail[self.depth as usize - 1].1 = u32::from(*member);
-                            self.value_or_doubt(state)?;
+                            self.value_or_doubt(known.state)?;
                             self.at
                         }
                         end => end,
