@@ -179,7 +179,9 @@ impl Validator {
             Judge::Record { program, .. } => Memory::of(program),
             Judge::List(_) => Memory::default(),
         };
-        Checker { validator: self, memory, told: Told::default() }
+        let mut blank = self.empty_report();
+        blank.standard = blank.standard.apart();
+        Checker { validator: self, memory, told: Told::default(), blank }
     }
 
     /// The same without the wide registers of this processor: what tests hold the other against.
@@ -218,9 +220,15 @@ impl Validator {
     }
 
     /// The report on a record of which all is proved but some values and members. None where the exact road has to be taken.
-    fn check_doubts(&self, record: &[u8], memory: &Memory, options: &CheckOptions, told: &mut Told) -> Option<Report> {
+    fn check_doubts(
+        &self,
+        record: &[u8],
+        memory: &Memory,
+        options: &CheckOptions,
+        (told, mut report): (&mut Told, Report),
+    ) -> Option<Report> {
         let Judge::Record { program, plan, .. } = &self.judge else { return None };
-        let (mut report, mut places) = (self.empty_report(), Places::new(record));
+        let mut places = Places::new(record);
         let mut room = 0;
         for doubt in &memory.doubts {
             let way = memory.way(doubt);
@@ -347,6 +355,8 @@ pub struct Checker<'v> {
     validator: &'v Validator,
     memory: Memory,
     told: Told,
+    /// What a report begins as, with a name that no other checker shares.
+    blank: Report,
 }
 
 impl<'v> Checker<'v> {
@@ -416,7 +426,7 @@ impl<'v> Checker<'v> {
             return Quick::Clean;
         }
         self.told.under(options);
-        let report = self.validator.check_doubts(record, &self.memory, options, &mut self.told);
+        let report = self.validator.check_doubts(record, &self.memory, options, (&mut self.told, self.blank.clone()));
         report.map_or(Quick::Unsure, Quick::Told)
     }
 
