@@ -66,7 +66,10 @@ impl<'s> Arrived<'s> {
                 let (target, standing) = Etcd::as_it_stands(&options)?;
                 let held = same_beginning(source, &target)?;
                 if standing != Standing::Served || held != source.head()? {
-                    target.stands(held, Standing::Partial).map_err(|_| another_appends())?;
+                    target.stands(held, Standing::Partial).map_err(|error| match error {
+                        LogError::Conflict { .. } => another_appends(),
+                        error => error.into(),
+                    })?;
                 }
                 let target = Mutex::new(Some(target));
                 let open = || -> Result<Box<dyn Log>, Fault> {
