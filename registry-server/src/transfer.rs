@@ -153,8 +153,13 @@ pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, F
             (arrived, format!("the journal is now {}; no server goes on with it by mistake", aside.display()))
         }
         Engine::Etcd => {
-            let (source, _) = Etcd::as_it_stands(&settings.etcd()?)?;
+            let (source, standing) = Etcd::as_it_stands(&settings.etcd()?)?;
             store::is_there(&source, settings)?;
+            let data = &settings.data;
+            let goes_on = data.join(PARTIAL).exists() || journal_path(data).exists();
+            if standing == Standing::Partial || (standing == Standing::Moved && !goes_on) {
+                return Err(source.not_served(standing).into());
+            }
             let arrived = Arrived::carry(&source, settings, to)?;
             // A copy may lag behind; a log that moves must not go on in its old place.
             source.stands(arrived.carried.head, Standing::Moved).map_err(|error| match error {

@@ -430,6 +430,9 @@ async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
         let (code, text) = run(&[&[command], settings.as_slice()].concat());
         assert!(code == Some(2) && text.contains("was carried elsewhere, where it goes on"), "{command}: {text}");
     }
+    let elsewhere = [&["migrate", "--from", "etcd", "--to", "journal", "--data", &left_data], &on_etcd[2..]].concat();
+    let (code, text) = run(&elsewhere);
+    assert!(code == Some(2) && text.contains("was carried elsewhere, where it goes on"), "a second time: {text}");
     let (code, text) = migrate("journal", "etcd");
     assert!(code == Some(0) && text.contains("migrated: 152 entries from journal to etcd, 1 of them"), "{text}");
     for command in ["serve", "verify"] {

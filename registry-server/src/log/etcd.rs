@@ -142,6 +142,11 @@ impl Etcd {
         Ok((etcd, standing))
     }
 
+    /// Why nothing is read off a log that is there for this.
+    pub fn not_served(&self, standing: Standing) -> LogError {
+        LogError::NotServed { why: not_served(&self.shared.prefix, standing) }
+    }
+
     /// Says what the log is there for from now on, if it has that head still. One without entries says nothing.
     pub fn stands(&self, head: Head, now: Standing) -> Result<(), LogError> {
         self.wait(|shared| async move {
