@@ -2,7 +2,7 @@
 
 use crate::log::{Head, Log, LogError};
 use guiju_model::{Digest, Manifest};
-use guiju_proto::log::{Entry, entry::Event};
+use guiju_proto::log::{Entry, ProposalStepped, VersionPublished, entry::Event};
 use prost::Message;
 use std::collections::VecDeque;
 
@@ -50,6 +50,15 @@ pub fn named<E: ToString>(
     Ok(said.into_iter().chain([manifest, metadata]).chain(files.into_values()).collect())
 }
 
+/// The version that an entry brings along, in words.
+pub fn version_of(entry: &[u8]) -> Option<String> {
+    match Entry::decode(entry).ok()?.meaning().event? {
+        Event::VersionPublished(VersionPublished { standard, version, .. })
+        | Event::ProposalStepped(ProposalStepped { standard, version, .. }) => Some(format!("`{standard}` {version}")),
+        _ => None,
+    }
+}
+
 impl Unsound {
     /// Whether something is not what it was, rather than out of reach.
     pub fn is_damage(&self) -> bool {
@@ -68,8 +77,18 @@ pub fn examine(log: &dyn Log, index: u64) -> Result<(Vec<u8>, u64), Unsound> {
 
 fn examine_named(log: &dyn Log, index: u64, entry: &[u8]) -> Result<u64, Unsound> {
     let unsound = |what| Unsound::Entry { index, what };
-    let mut read = entry.len() as u64;
-    let digests = named(entry, |digest| log.blob(digest)).map_err(unsound)?;
+    let (mut read, mut failed) = (entry.len() as u64, None);
+    let digests = named(entry, |digest| {
+        log.blob(digest).map_err(|source| {
+            let what = source.to_string();
+            failed = Some(source);
+            what
+        })
+    });
+    let digests = digests.map_err(|what| match failed {
+        Some(source) => Unsound::Log { index, source },
+        None => unsound(what),
+    })?;
     log.prefetch(&digests);
     for digest in digests {
         match log.blob(&digest).map_err(|source| Unsound::Log { index, source })? {

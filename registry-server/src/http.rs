@@ -104,6 +104,14 @@ async fn health(State(pages): State<Pages>, Extension(deed): Extension<Deed>) ->
             lines += &format!("upstream_nothing_under: {}\n", bare.join(", "));
         }
     }
+    match pages.metrics.scrub_damaged() {
+        0 => {}
+        count => {
+            lines += &format!(
+                "damaged_entries: {count}; `guiju-server verify` lists them and mends them from another copy\n"
+            )
+        }
+    }
     if pages.store.registry.is_shared() {
         lines += &of_cluster(&pages.store.registry);
     }

@@ -184,7 +184,11 @@ impl Inner {
             self.scrubbed_bytes.clone(),
         );
         all.register("scrub_rounds", "Times that all of the log was read again", self.scrub_rounds.clone());
-        all.register("scrub_damaged", "Entries that the last round found damaged", self.scrub_damaged.clone());
+        all.register(
+            "scrub_damaged",
+            "Entries that the last whole round found damaged, or more that this one has found since",
+            self.scrub_damaged.clone(),
+        );
         all.register("mirror_upstream_entries", "Entries of the log that is followed", self.mirror_size.clone());
         all.register("mirror_followed_entries", "Those that were proved and followed", self.mirror_followed.clone());
         all.register_with_unit(
@@ -269,6 +273,17 @@ impl Metrics {
 
     pub fn scrubbed(&self, bytes: u64) {
         self.0.scrubbed_bytes.inc_by(bytes);
+    }
+
+    /// Damage is told as it is found; that there is none, once all was read again.
+    pub fn scrub_found(&self, damaged: u64) {
+        if self.scrub_damaged() < damaged {
+            self.0.scrub_damaged.set(clamped(damaged));
+        }
+    }
+
+    pub fn scrub_damaged(&self) -> u64 {
+        self.0.scrub_damaged.get().unsigned_abs()
     }
 
     pub fn scrub_ended(&self, damaged: u64) {

@@ -77,6 +77,7 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
             if settings.engine == Engine::Journal {
                 let survey = Survey::of(&journal_path(data)).map_err(at(&journal_path(data)))?;
                 found.extend(survey.damage.iter().map(Damage::to_string));
+                found.extend(lost_documents(&survey));
             }
             found.extend(fault.details.iter().cloned());
             first = Some(fault);
@@ -145,6 +146,22 @@ fn read_again(settings: &Settings) -> Result<(Box<dyn Log>, Lines), Fault> {
             Ok((Box::new(journal), lines))
         }
     }
+}
+
+/// Documents that entries name and that cannot be read any more, each with the entry and its version.
+fn lost_documents(survey: &Survey) -> Vec<String> {
+    let mut found = Vec::new();
+    for (index, (_, entry)) in &survey.entries {
+        let of = contents::version_of(entry).map_or(String::new(), |version| format!(", of {version}"));
+        match contents::named(entry, |digest| Ok::<_, String>(survey.blobs.get(digest).cloned())) {
+            Err(what) => found.push(format!("entry {index}{of}: {what}")),
+            Ok(digests) => {
+                let lost = digests.iter().filter(|digest| !survey.blobs.contains_key(digest));
+                found.extend(lost.map(|digest| format!("entry {index}{of}: {digest}, which it names, cannot be read")));
+            }
+        }
+    }
+    found
 }
 
 /// What is wrong with the checkpoint that was signed last, if anything is.

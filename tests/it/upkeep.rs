@@ -265,6 +265,9 @@ async fn a_damaged_journal_is_mended_from_another_copy() {
     refused("verify", &data, &[], (1, "is damaged at byte "));
     let listed = run("verify", &data, &[]).1;
     assert!(listed.contains(": entry 3") && listed.contains(": no entry, but documents"), "{listed}");
+    for version in ["entry 0, of `bj.library/card` 1.0.0: ", "entry 2, of `bj.library/card` 1.2.0: "] {
+        assert!(listed.contains(version), "which versions lack a document: {listed}");
+    }
     for from in [early, late, export, &twin.url()] {
         let text = runs("verify", &data, &["--repair-from", from]);
         assert!(text.starts_with("repaired: 5 entries in ") && text.contains("1 entries and "), "{text}");
@@ -418,6 +421,8 @@ async fn damage_that_comes_while_serving_is_found_by_reading_again_and_never_ser
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert!(server.log().contains("the log is not whole: entry 0"), "{}", server.log());
+    let health = crate::witness::ask(&server, "GET", "/healthz", "").1;
+    assert!(health.contains("\ndamaged_entries: ") && health.contains("`guiju-server verify` lists them"), "{health}");
     let bundle = wire::GetBundleRequest { reference: "bj.library/card@=1.0.0".into(), ..Default::default() };
     let mut served = registry(&server).await.get_bundle(bundle).await.map(tonic::Response::into_inner);
     if let Ok(stream) = &mut served {
