@@ -366,4 +366,15 @@ fn refused(template: &Template) {
     put(node, &entry(13), &last);
     let (code, text) = on(node, data, &["verify"]);
     assert_eq!(code, 0, "{text}");
+
+    // A key that nobody's server wrote looks like a loss of all that would stand before it; whoever knows better takes it away.
+    let stray = format!("{PREFIX}entry/{:020}", 9999);
+    put(node, &stray, b"mine");
+    let from = template.copies[0].as_str();
+    let (code, text) = on(node, data, &["verify", "--repair-from", from]);
+    assert!(code == 1 && text.contains(&format!("`{stray}` is there")), "{text}");
+    assert!(text.contains(&format!("`etcdctl del {stray}`")), "{text}");
+    told(node, &["del", &stray], b"");
+    let (code, text) = on(node, data, &["verify", "--repair-from", from]);
+    assert_eq!(code, 0, "{text}");
 }

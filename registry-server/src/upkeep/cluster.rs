@@ -458,9 +458,10 @@ fn settled(survey: &ClusterSurvey, copy: &mut Copy, known: &[Known]) -> Result<H
         return Err(Fault::new(what, YOUNGER).found());
     }
     if let Some(beyond) = survey.entries.keys().next_back().filter(|last| **last >= size) {
-        let what =
-            format!("neither the cluster nor the copy has entry {size}, and `{}` is there", survey.entry_key(*beyond));
-        return Err(Fault::new(what, YOUNGER).found());
+        let key = survey.entry_key(*beyond);
+        let what = format!("neither the cluster nor the copy has entry {size}, and `{key}` is there");
+        let hint = format!("{YOUNGER}; where no server wrote that key, take it away: `etcdctl del {key}`");
+        return Err(Fault::new(what, hint).found());
     }
     if let Some(other) = held.refuted.iter().map(|at| &known[*at]).find(|known| !known.is_kept_there) {
         return Err(other_log(&format!("`{}`", other.what), other.size));
