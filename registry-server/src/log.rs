@@ -83,7 +83,11 @@ pub enum LogError {
     #[error("{why}")]
     NotServed { why: String },
     #[error("the log takes no more writes since `{why}`; restart the server once the disk is sound")]
-    ReadOnly { why: String },
+    ReadOnly {
+        why: String,
+        /// Whether it was so before: then nothing was written. Else an append may or may not have taken effect.
+        was_so: bool,
+    },
     #[error("`{}` is damaged at byte {offset}: {what}; restore it from a backup or another copy", path.display())]
     Damaged { path: PathBuf, offset: u64, what: String },
     #[error("`{}` is in use by another server", path.display())]

@@ -175,7 +175,7 @@ table! {
         "the log did not answer; a mutation may or may not have taken effect",
         "sending it again with the same operation id settles it";
     StoreFull = "STORE_FULL", ResourceExhausted, 507, None,
-        "the disk under the log is full; nothing was written", "the operator makes room; then send it again";
+        "the log has no room left, on its disk or in its cluster; nothing was written", "the operator makes room; then send it again";
     ViewUnavailable = "VIEW_UNAVAILABLE", Unavailable, 503, LATER,
         "what the server knows of the log cannot be read; a mutation may have taken effect",
         "the operator restarts the server, which rebuilds it; then send it again";
@@ -320,7 +320,7 @@ impl From<AskError> for Refusal {
             }
             AskError::NotCheckable(error) => Self::new(Reason::NotCheckable, message).about("standard", error.standard),
             AskError::BeyondEnd { size, .. } => Self::new(Reason::BeyondLog, message).with("log_size", size),
-            AskError::Store(error) => error.into(),
+            AskError::Store(error) => of_reading(error),
             // What was published had a whole bundle and compiled: a fault here is ours.
             AskError::Bundle(_) | AskError::Compile(_) => Self::new(Reason::Internal, message),
         }
@@ -335,6 +335,12 @@ impl From<StoreError> for Refusal {
         let reason = match error {
             StoreError::Log(LogError::Full { .. } | LogError::NoSpace { .. }) => Reason::StoreFull,
             StoreError::Log(LogError::Conflict { .. }) => Reason::Conflict,
+            StoreError::Log(LogError::ReadOnly { was_so: true, .. }) => {
+                return Self::new(
+                    Reason::LogUnavailable,
+                    "the log takes no writes until its server is started again; nothing was written",
+                );
+            }
             StoreError::Log(
                 LogError::ReadOnly { .. }
                 | LogError::Io { .. }
@@ -351,6 +357,18 @@ impl From<StoreError> for Refusal {
     }
 }
 
+/// Of a call that changes nothing: what became of a mutation is no question then.
+fn of_reading(error: StoreError) -> Refusal {
+    let refusal = Refusal::from(error);
+    match refusal.reason {
+        reason @ (Reason::LogUnavailable | Reason::ViewUnavailable) => {
+            let meaning = reason.row().meaning;
+            Refusal { message: meaning.split("; a mutation").next().unwrap_or(meaning).into(), ..refusal }
+        }
+        _ => refusal,
+    }
+}
+
 impl From<SequencerError> for Refusal {
     fn from(error: SequencerError) -> Self {
         let message = error.to_string();
@@ -359,7 +377,7 @@ impl From<SequencerError> for Refusal {
                 Self::new(Reason::BeyondLog, message).with("log_size", size)
             }
             SequencerError::Proof(ProofError::TooLarge { .. }) => Self::new(Reason::BeyondLog, message),
-            SequencerError::Log(error) => StoreError::Log(error).into(),
+            SequencerError::Log(error) => of_reading(error.into()),
             SequencerError::Changed { .. } | SequencerError::Diverged { .. } => {
                 tracing::error!("{message}");
                 Self::new(Reason::LogDamaged, Reason::LogDamaged.row().meaning)

@@ -6,6 +6,12 @@ use crate::{
     support::{Server, said, server_command, started_by},
 };
 use guiju_proto::registry::{File, Kind, PublishRequest, ResolveRequest};
+use guiju_server::{
+    log::LogError,
+    registry::{AskError, StoreError},
+    sequencer::SequencerError,
+    status::{Reason, Refusal},
+};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -60,6 +66,46 @@ async fn a_full_disk_refuses_one_publication_and_nothing_else() {
     assert!(sound.starts_with(&format!("sound: {} entries, ", number + 2)), "{sound}");
     let server = Server::start_in(folder, &[]);
     registry(&server).await.publish(large(number)).await.expect("there is room now: the same operation takes effect");
+}
+
+/// What is said of what became of a mutation is true: of one that the log takes no more, and where there was none.
+#[test]
+fn a_refusal_says_of_a_mutation_what_is_known_of_it() {
+    let unavailable = || StoreError::Log(LogError::Unavailable { why: "it is away".into() });
+    let read_only = |was_so| StoreError::Log(LogError::ReadOnly { why: "a sync failed".into(), was_so });
+    let no_space = StoreError::Log(LogError::NoSpace { why: "it has an alarm".into() });
+    for (refusal, reason, message) in [
+        (
+            Refusal::from(unavailable()),
+            Reason::LogUnavailable,
+            "the log did not answer; a mutation may or may not have",
+        ),
+        (AskError::Store(unavailable()).into(), Reason::LogUnavailable, "the log did not answer"),
+        (
+            SequencerError::Log(LogError::Unavailable { why: "so".into() }).into(),
+            Reason::LogUnavailable,
+            "the log did not answer",
+        ),
+        (read_only(false).into(), Reason::LogUnavailable, "the log did not answer; a mutation may or may not have"),
+        (
+            read_only(true).into(),
+            Reason::LogUnavailable,
+            "the log takes no writes until its server is started again; nothing was",
+        ),
+        (
+            no_space.into(),
+            Reason::StoreFull,
+            "the log has no room left, on its disk or in its cluster; nothing was written",
+        ),
+    ] {
+        assert_eq!(refusal.reason(), reason, "{}", refusal.message());
+        let may = message.contains("; ");
+        assert!(
+            refusal.message().starts_with(message) && may == refusal.message().contains("; "),
+            "{}",
+            refusal.message()
+        );
+    }
 }
 
 /// A record of many words, each of which is a row of the view.

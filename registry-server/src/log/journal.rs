@@ -159,7 +159,7 @@ impl Journal {
         let (batch, (path, file), end) = {
             let mut held = self.held();
             if let Some(why) = &held.broken {
-                return Err(LogError::ReadOnly { why: why.clone() });
+                return Err(LogError::ReadOnly { why: why.clone(), was_so: true });
             }
             if held.end >= self.segment_bytes {
                 held.add_segment(&*self.disk, &self.folder)?;
@@ -169,7 +169,11 @@ impl Journal {
                 return Ok(());
             }
             let last = held.segments.last().cloned();
-            (batch, last.ok_or_else(|| LogError::ReadOnly { why: "there is no segment".into() })?, held.end)
+            (
+                batch,
+                last.ok_or_else(|| LogError::ReadOnly { why: "there is no segment".into(), was_so: true })?,
+                held.end,
+            )
         };
         let written = write(&*file, &path, &batch.bytes, end);
         let mut held = self.held();
@@ -425,7 +429,8 @@ impl Held {
     fn sync_failed(&mut self, path: &Path, error: &io::Error) -> LogError {
         let why = format!("{}: {error}", path.display());
         self.broken = Some(why.clone());
-        LogError::ReadOnly { why }
+        // Before the batch: that is not written any more.
+        LogError::ReadOnly { why, was_so: true }
     }
 
     /// Says that the last batch is durable. It goes to the disk with the next one; where it cannot be written, that one says why.
@@ -588,7 +593,7 @@ fn write(file: &dyn DiskFile, path: &Path, bytes: &[u8], end: u64) -> Result<(),
     }
     file.sync().map_err(|error| {
         let why = format!("{}: {error}", path.display());
-        Failed { refusal: LogError::ReadOnly { why: why.clone() }, is_final: Some(why) }
+        Failed { refusal: LogError::ReadOnly { why: why.clone(), was_so: false }, is_final: Some(why) }
     })
 }
 

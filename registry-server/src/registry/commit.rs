@@ -503,12 +503,20 @@ fn give(waiting: &Waiting, answer: Answer) {
     waiting.seat.answer(answer);
 }
 
-/// Tells the first what happened, in full, and the others in words.
+/// Tells the first what happened, in full, and the others in words; all of them that nothing was written, where that is so.
 fn fail(waiting: Vec<Waiting>, error: StoreError) {
     let why = error.to_string();
-    let mut error = Some(error);
-    for waiting in &waiting {
-        let error = error.take().unwrap_or_else(|| again(&why));
+    let nothing_written = || match &error {
+        StoreError::Log(LogError::Full { path }) => Some(LogError::Full { path: path.clone() }),
+        StoreError::Log(LogError::NoSpace { why }) => Some(LogError::NoSpace { why: why.clone() }),
+        StoreError::Log(LogError::ReadOnly { why, was_so: true }) => {
+            Some(LogError::ReadOnly { why: why.clone(), was_so: true })
+        }
+        _ => None,
+    };
+    let others: Vec<StoreError> =
+        waiting.iter().skip(1).map(|_| nothing_written().map_or_else(|| again(&why), StoreError::Log)).collect();
+    for (waiting, error) in waiting.iter().zip([error].into_iter().chain(others)) {
         give(waiting, Err(error.into()));
     }
 }

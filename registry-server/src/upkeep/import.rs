@@ -126,7 +126,7 @@ impl Exported {
     }
 
     fn read_only<T>(&self) -> Result<T, LogError> {
-        Err(LogError::ReadOnly { why: "it is an export".into() })
+        Err(LogError::ReadOnly { why: "it is an export".into(), was_so: true })
     }
 }
 
