@@ -2,7 +2,8 @@
 //! it cost to compile each of the standards that ship?
 //!
 //! `bash tests/benches/run program` runs this and writes the table into `docs/reference/performance.md`. By itself:
-//! `cargo build --release -p guiju-cli && cargo bench -p guiju-tests --bench program -- [--gib N]`.
+//! `cargo build --release -p guiju-cli && cargo bench -p guiju-tests --bench program -- [--gib N] [--compile NAME]`; with the latter only
+//! what it costs to compile the standards whose names hold that.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
@@ -23,21 +24,25 @@ use std::{
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let at = arguments.iter().position(|argument| argument == "--gib");
-    let gib = at.and_then(|at| arguments.get(at + 1)).and_then(|text| text.parse().ok()).unwrap_or(10);
+    let behind =
+        |flag: &str| arguments.iter().position(|argument| argument == flag).and_then(|at| arguments.get(at + 1));
+    if let Some(name) = behind("--compile") {
+        return compile_times(name);
+    }
     println!("| question | answer |\n|---|---:|");
     cold_starts();
-    stream(gib);
-    compile_times();
+    stream(behind("--gib").and_then(|text| text.parse().ok()).unwrap_or(10));
+    compile_times("");
 }
 
 /// Each version that records are checked against, from the bytes of its bundle, in a process that has compiled before.
-fn compile_times() {
+fn compile_times(name: &str) {
     println!("\n### Compiling the standards that ship\n");
     println!("| standard | bytes of its bundle | ms, median of 21 |\n|---|---:|---:|");
     let folder = Folder::read(&root().join("standards")).expect("the standards");
     for (package, bundle) in folder.versions() {
-        if !matches!(package.kind, Kind::Record | Kind::Profile | Kind::CodeList) {
+        let is_meant = package.standard.to_string().contains(name);
+        if !is_meant || !matches!(package.kind, Kind::Record | Kind::Profile | Kind::CodeList) {
             continue;
         }
         let mut took: Vec<f64> = Vec::new();

@@ -78,11 +78,8 @@ pub(crate) fn patterns(survey: &Survey, sources: &BTreeMap<String, Source>, root
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
     let mut budget = PATTERNS_BYTES_MAX;
-    for schema in &survey.schemas {
-        let Some(Value::Object(members)) = sources.get(&schema.document).and_then(|s| s.value.pointer(&schema.pointer))
-        else {
-            continue;
-        };
+    for (id, schema) in survey.schemas.iter().enumerate() {
+        let Some(Value::Object(members)) = survey.value(sources, id) else { continue };
         if ignores_siblings(schema.draft) && members.contains_key("$ref") {
             continue;
         }

@@ -5,12 +5,12 @@ use crate::{
     dataset::DataSetRules,
     json::{self, Places, Tree},
     limits, multiple,
-    own::{self, KEYWORD},
+    own::{self, KEYWORD, Own},
     plain,
     plan::{Engine, Plan},
     program::Program,
     run::{Leaves, Validator},
-    survey::{Source, Surveyor},
+    survey::{Source, Survey, Surveyor},
 };
 use guiju_model::{Bundle, CodeList, Content, Digest, Kind, Place, StandardId};
 use jsonschema::{Draft, PatternOptions, Retrieve, Uri, ValidationError, ValidationOptions};
@@ -20,7 +20,7 @@ use std::{
     collections::BTreeMap,
     error::Error,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 /// How a standard is compiled.
@@ -118,13 +118,39 @@ pub(crate) struct Subject {
     pub digest: Digest,
 }
 
-/// Documents as the engine reads them, by URI; nothing else is ever fetched.
+/// Documents as the engine reads them, by URI; nothing else is ever fetched. They are written when it first asks for one.
 #[derive(Clone)]
-struct Documents(Arc<BTreeMap<String, Value>>);
+struct Documents(Arc<Written>);
+
+struct Written {
+    all: OnceLock<BTreeMap<String, Value>>,
+    from: Mutex<Option<Unwritten>>,
+}
+
+/// What they are written from.
+struct Unwritten {
+    sources: Arc<BTreeMap<String, Source>>,
+    survey: Arc<Survey>,
+    owns: Arc<Vec<Arc<Own>>>,
+}
+
+impl Documents {
+    fn of(unwritten: Unwritten) -> Self {
+        Self(Arc::new(Written { all: OnceLock::new(), from: Mutex::new(Some(unwritten)) }))
+    }
+
+    fn all(&self) -> &BTreeMap<String, Value> {
+        self.0.all.get_or_init(|| {
+            let from = self.0.from.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(Unwritten { sources, survey, owns }) = from else { return BTreeMap::new() };
+            own::for_engine(&survey, Arc::unwrap_or_clone(sources), &owns)
+        })
+    }
+}
 
 impl Retrieve for Documents {
     fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn Error + Send + Sync>> {
-        self.0.get(uri.as_str()).cloned().ok_or_else(|| {
+        self.all().get(uri.as_str()).cloned().ok_or_else(|| {
             format!("`{uri}` is neither inside the document nor a registered standard; nothing else is ever fetched")
                 .into()
         })
@@ -282,7 +308,7 @@ fn gather(bundle: &Bundle) -> Result<BTreeMap<String, Source>, Vec<Fault>> {
 
 fn build(
     subject: Subject,
-    mut sources: BTreeMap<String, Source>,
+    sources: BTreeMap<String, Source>,
     root: &str,
     options: &CompileOptions,
 ) -> Result<Validator, Vec<Fault>> {
@@ -300,13 +326,14 @@ fn build(
     if !faults.is_empty() {
         return Err(faults);
     }
-    let owns = own::read(&survey, &mut sources, root, options.assert_formats);
+    let owns = own::read(&survey, &sources, root, options.assert_formats);
     let (owns, data_set) = match (owns, data_set(&sources[root].value)) {
         (Ok(owns), Ok(data_set)) => (Arc::new(owns), data_set),
         (owns, data_set) => return Err([owns.err(), data_set.err()].into_iter().flatten().flatten().collect()),
     };
-    let for_engine = |(uri, source): (&String, &mut Source)| (uri.clone(), std::mem::take(&mut source.engine));
-    let documents = Documents(Arc::new(sources.iter_mut().map(for_engine).collect()));
+    let (sources, survey) = (Arc::new(sources), Arc::new(survey));
+    let unwritten = Unwritten { sources: Arc::clone(&sources), survey: Arc::clone(&survey), owns: Arc::clone(&owns) };
+    let documents = Documents::of(unwritten);
     let (known, options, all) = (Arc::clone(&owns), options.clone(), documents.clone());
     let engine = move |schema: &Value, base: &str| {
         let owns = Arc::clone(&known);
@@ -339,7 +366,7 @@ fn build(
     let engine: Arc<MakeEngine> = Arc::new(engine);
     let when = if is_plain { When::Needed } else { When::Now };
     let (make, name) = (Arc::clone(&engine), root.to_owned());
-    let judge = when.make(move || make(&all.0[&name], &name)).map_err(|fault| vec![fault])?;
+    let judge = when.make(move || make(&all.all()[&name], &name)).map_err(|fault| vec![fault])?;
     // A condition is a document of its own: under the root's name it would be looked up in itself.
     let condition = |condition: Value| {
         let make = Arc::clone(&engine);

@@ -935,6 +935,29 @@ pub(crate) fn array_index(token: &str) -> Option<usize> {
     is_plain.then(|| token.parse().ok()).flatten()
 }
 
+/// What stands at a pointer, as `Value::pointer` has it, without a copy of each name on the way.
+pub(crate) fn at<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
+    steps(pointer)?.try_fold(value, |value, token| match value {
+        Value::Object(members) => members.get(&*unescape(token)),
+        Value::Array(items) => items.get(array_index(token)?),
+        _ => None,
+    })
+}
+
+/// The same, to be changed.
+pub(crate) fn at_mut<'v>(value: &'v mut Value, pointer: &str) -> Option<&'v mut Value> {
+    steps(pointer)?.try_fold(value, |value, token| match value {
+        Value::Object(members) => members.get_mut(&*unescape(token)),
+        Value::Array(items) => items.get_mut(array_index(token)?),
+        _ => None,
+    })
+}
+
+/// None for what begins without a slash and is not empty.
+fn steps(pointer: &str) -> Option<impl Iterator<Item = &str>> {
+    (pointer.is_empty() || pointer.starts_with('/')).then(|| pointer.split('/').skip(1))
+}
+
 impl Record for Node<'_> {
     fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
         let mut node = *self;

@@ -11,12 +11,12 @@
 use crate::{
     compile::Fault,
     formats::{self, Format, FormatFault, SecondForm},
-    json::{Node, Tree, escape},
+    json::{self, Node, Tree, escape},
     membership::{Binding, Codes, Membership},
     near::nearest,
     notation::Notation,
     rules::{Reader, Rules},
-    survey::{Schema, Source, Survey, ignores_siblings},
+    survey::{Schema, Source, Survey, exact, ignores_siblings},
 };
 use guiju_model::{Dimension, SecurityLevel, Severity, ShareClass, Text};
 use jsonschema::{Keyword, ValidationError};
@@ -50,6 +50,21 @@ const NAMES: [&str; 22] = [
     "titleZh",
     "unit",
     "vocabulary",
+];
+
+/// Those of them that are texts, which nobody here reads.
+const TEXTS: [&str; 11] = [
+    "allowOpen",
+    "basis",
+    "dataElement",
+    "descriptionZh",
+    "notation",
+    "note",
+    "profileOf",
+    "replacedBy",
+    "since",
+    "titleZh",
+    "unit",
 ];
 
 /// Formats of JSON Schema's own, and those of OpenAPI that say how a number is kept.
@@ -233,10 +248,10 @@ impl<'i> Keyword<'i, Tree> for OwnKeyword {
     }
 }
 
-/// Reads what our vocabulary says about every schema of a survey, and rewrites the documents for the engine.
+/// Reads what our vocabulary says about every schema of a survey.
 pub(crate) fn read(
     survey: &Survey,
-    sources: &mut BTreeMap<String, Source>,
+    sources: &BTreeMap<String, Source>,
     root: &str,
     assert_formats: bool,
 ) -> Result<Vec<Arc<Own>>, Vec<Fault>> {
@@ -246,26 +261,32 @@ pub(crate) fn read(
         let place = survey.place(id);
         let source = &sources[&schema.document];
         let mut author = Author { source, schema, is_root: schema.document == root, faults: &mut faults };
-        let own = match source.value.pointer(&schema.pointer) {
+        let own = match survey.value(sources, id) {
             Some(Value::Object(members)) => author.own(place, members, assert_formats),
             _ => Own { place, ..Own::default() },
         };
         owns.push(Arc::new(own));
     }
-    if !faults.is_empty() {
-        return Err(faults);
-    }
-    for (id, (schema, own)) in survey.schemas.iter().zip(&owns).enumerate() {
-        let Some(source) = sources.get_mut(&schema.document) else { continue };
-        let exact = source.value.pointer(&schema.pointer).and_then(|value| source.exact(value.get("$ref")?.as_str()?));
-        if let Some(Value::Object(members)) = source.engine.pointer_mut(&schema.pointer) {
+    if faults.is_empty() { Ok(owns) } else { Err(faults) }
+}
+
+/// The documents as the engine is to read them, by URI.
+pub(crate) fn for_engine(
+    survey: &Survey,
+    mut sources: BTreeMap<String, Source>,
+    owns: &[Arc<Own>],
+) -> BTreeMap<String, Value> {
+    for (id, (schema, own)) in survey.schemas.iter().zip(owns).enumerate() {
+        let Some(Source { value, targets, .. }) = sources.get_mut(&schema.document) else { continue };
+        if let Some(Value::Object(members)) = json::at_mut(value, &schema.pointer) {
+            let exact = members.get("$ref").and_then(Value::as_str).and_then(|written| exact(targets, written));
             rewrite(members, id, own);
             if let Some(exact) = exact {
                 members.insert("$ref".into(), exact.into());
             }
         }
     }
-    Ok(owns)
+    sources.into_iter().map(|(uri, source)| (uri, source.value)).collect()
 }
 
 /// Where our vocabulary judges, a number stands for it; our formats are taken out, lest they be judged twice.
@@ -332,7 +353,7 @@ impl Author<'_> {
     fn format(&mut self, own: &mut Own, name: &str, assert_formats: bool) {
         let found = formats::find(name);
         // A plain JSON Schema may name any format; a document of our vocabulary that does so has made a mistake.
-        let is_ours = self.source.value.pointer("/x-guiju/vocabulary").is_some();
+        let is_ours = json::at(&self.source.value, "/x-guiju/vocabulary").is_some();
         if found.is_none() && !FORMATS_ELSEWHERE.contains(&name) && !UNJUDGED.contains(&name) && is_ours {
             let near = nearest(name, formats::names().chain(FORMATS_ELSEWHERE));
             let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
@@ -357,19 +378,7 @@ impl Author<'_> {
     ) {
         let mut reader = Reader::default();
         reader.members(said, pointer, &NAMES);
-        for name in [
-            "allowOpen",
-            "basis",
-            "dataElement",
-            "descriptionZh",
-            "notation",
-            "note",
-            "profileOf",
-            "replacedBy",
-            "since",
-            "titleZh",
-            "unit",
-        ] {
+        for (name, _) in said.as_object().into_iter().flatten().filter(|(name, _)| TEXTS.contains(&name.as_str())) {
             reader.text(said, pointer, name);
         }
         reader.word::<SecurityLevel>(said, pointer, "securityLevel");
@@ -414,14 +423,13 @@ impl Author<'_> {
 }
 
 fn texts(reader: &mut Reader, said: &Value, pointer: &str, name: &str) -> Vec<String> {
-    let place = format!("{pointer}/{}", escape(name));
     match said.get(name) {
         None => Vec::new(),
         Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
             items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
         }
         Some(_) => {
-            reader.fault(place, format!("`{name}` wants an array of texts"));
+            reader.fault(format!("{pointer}/{}", escape(name)), format!("`{name}` wants an array of texts"));
             Vec::new()
         }
     }

@@ -25,7 +25,7 @@ use std::{
 pub(crate) type Engine = jsonschema::Validator<Tree>;
 
 pub(crate) struct Plan {
-    pub survey: Survey,
+    pub survey: Arc<Survey>,
     pub owns: Arc<Vec<Arc<Own>>>,
     /// Whether a schema, or one below it, may remark.
     remarks: Vec<bool>,
@@ -45,12 +45,12 @@ const CONDITIONS_MAX: usize = 64;
 
 impl Plan {
     pub fn new(
-        survey: Survey,
+        survey: Arc<Survey>,
         owns: &Arc<Vec<Arc<Own>>>,
         sources: &BTreeMap<String, Source>,
         engine: &dyn Fn(Value) -> Result<Judging, Fault>,
     ) -> Result<Self, Fault> {
-        let types = survey.schemas.iter().map(|schema| types(sources, &schema.document, &schema.pointer)).collect();
+        let types = (0..survey.schemas.len()).map(|schema| types(survey.value(sources, schema))).collect();
         let remarks = remarks(&survey, owns);
         let patterns = patterns(&survey);
         let wording = wording(&survey, sources);
@@ -85,10 +85,8 @@ impl Plan {
     }
 
     fn required_of_all(&self, sources: &BTreeMap<String, Source>) -> Vec<String> {
-        let schemas = self.together(self.survey.root).into_iter().map(|schema| &self.survey.schemas[schema]);
-        let lists = schemas.filter_map(|Schema { document, pointer, .. }| {
-            sources.get(document)?.value.pointer(pointer)?.get("required")?.as_array()
-        });
+        let schemas = self.together(self.survey.root).into_iter();
+        let lists = schemas.filter_map(|schema| self.survey.value(sources, schema)?.get("required")?.as_array());
         let mut names: Vec<String> = lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         names.sort_unstable();
         names.dedup();
@@ -254,11 +252,10 @@ fn remarks(survey: &Survey, owns: &[Arc<Own>]) -> Vec<bool> {
 /// What an error of any schema holds of that, at most: where it stands, and what its keyword asks.
 fn wording(survey: &Survey, sources: &BTreeMap<String, Source>) -> Wording {
     let mut wording = Wording::default();
-    for (id, Schema { document, pointer, .. }) in survey.schemas.iter().enumerate() {
-        let value = sources.get(document).and_then(|source| source.value.pointer(pointer));
-        let keywords = value.and_then(Value::as_object).into_iter().flatten();
+    for schema in 0..survey.schemas.len() {
+        let keywords = survey.value(sources, schema).and_then(Value::as_object).into_iter().flatten();
         let asked = keywords.clone().map(|(keyword, value)| asked_bytes(keyword, value)).max().unwrap_or(0);
-        wording.bytes = wording.bytes.max((2 * survey.place(id).len() + asked) as u64);
+        wording.bytes = wording.bytes.max((2 * survey.place_bytes(schema) + asked) as u64);
         if keywords.clone().any(|(keyword, _)| keyword == "unevaluatedItems") {
             wording.bytes_an_item = BYTES_AN_ITEM;
         }
@@ -295,8 +292,8 @@ fn patterns(survey: &Survey) -> BTreeMap<String, Regex> {
     named.collect()
 }
 
-fn types(sources: &BTreeMap<String, Source>, document: &str, pointer: &str) -> Vec<String> {
-    match sources.get(document).and_then(|source| source.value.pointer(pointer)?.get("type")) {
+fn types(schema: Option<&Value>) -> Vec<String> {
+    match schema.and_then(|schema| schema.get("type")) {
         Some(Value::String(name)) => vec![name.clone()],
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),

@@ -10,7 +10,7 @@
 use crate::{
     bounds,
     compile::{Fault, List},
-    json::{array_index, escape, unescape},
+    json::{array_index, at, escape, unescape},
 };
 use jsonschema::{Draft, Uri, uri};
 use serde_json::{Map, Value};
@@ -76,8 +76,6 @@ pub(crate) struct Schema {
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub value: Value,
-    /// The same as the engine is to read it.
-    pub engine: Value,
     /// As people name it: `bj.population/person@2.0.0`.
     pub label: String,
     /// References to other standards, as written, to the URI of the version they were resolved to.
@@ -88,15 +86,15 @@ pub(crate) struct Source {
 
 impl Source {
     pub fn new(value: Value, label: String) -> Self {
-        Self { engine: value.clone(), value, label, targets: BTreeMap::new(), lists: BTreeMap::new() }
+        Self { value, label, targets: BTreeMap::new(), lists: BTreeMap::new() }
     }
+}
 
-    /// A reference with the exact version that it was resolved to.
-    pub fn exact(&self, written: &str) -> Option<String> {
-        let (reference, fragment) =
-            written.strip_prefix("guiju:")?.split_once('#').unwrap_or((&written["guiju:".len()..], ""));
-        Some(format!("{}#{fragment}", self.targets.get(reference)?))
-    }
+/// A reference with the exact version that it was resolved to.
+pub(crate) fn exact(targets: &BTreeMap<String, String>, written: &str) -> Option<String> {
+    let (reference, fragment) =
+        written.strip_prefix("guiju:")?.split_once('#').unwrap_or((&written["guiju:".len()..], ""));
+    Some(format!("{}#{fragment}", targets.get(reference)?))
 }
 
 #[derive(Debug)]
@@ -181,8 +179,9 @@ impl<'d> Surveyor<'d> {
 
     fn resolve(&mut self, from: SchemaId, keyword: &'static str, written: &str) {
         let way = if keyword == "$ref" { Way::Always } else { Way::Dynamic };
-        let Schema { document, base, .. } = self.survey.schemas[from].clone();
-        let exact = self.sources.get(&document).and_then(|source| source.exact(written));
+        let Schema { document, base, .. } = &self.survey.schemas[from];
+        let (document, base) = (document.clone(), base.clone());
+        let exact = self.sources.get(&document).and_then(|source| exact(&source.targets, written));
         let target = self.target(&base, exact.as_deref().unwrap_or(written));
         let aim = target.as_ref().ok().copied().flatten();
         match target {
@@ -438,17 +437,30 @@ impl<'d> Surveyor<'d> {
         if !matches!(value, Value::Object(_) | Value::Bool(_)) {
             return;
         }
-        let Schema { document, pointer, base, draft, .. } = self.survey.schemas[id].clone();
-        let target = self.schema(&document, format!("{pointer}/{step}"), value, base, draft);
+        let Schema { document, pointer, base, draft, .. } = &self.survey.schemas[id];
+        let (document, place, base, draft) = (document.clone(), format!("{pointer}/{step}"), base.clone(), *draft);
+        let target = self.schema(&document, place, value, base, draft);
         self.survey.schemas[id].ways.push((way, target));
     }
 }
 
 impl Survey {
+    /// What stands where a schema stands.
+    pub fn value<'s>(&self, sources: &'s BTreeMap<String, Source>, schema: SchemaId) -> Option<&'s Value> {
+        let Schema { document, pointer, .. } = &self.schemas[schema];
+        at(&sources.get(document)?.value, pointer)
+    }
+
     /// A schema's place as people write it: `bj.population/person@2.0.0#/properties/sex`.
     pub fn place(&self, schema: SchemaId) -> String {
         let Schema { document, pointer, .. } = &self.schemas[schema];
         format!("{}#{pointer}", self.labels.get(document).unwrap_or(document))
+    }
+
+    /// How long its place is.
+    pub fn place_bytes(&self, schema: SchemaId) -> usize {
+        let Schema { document, pointer, .. } = &self.schemas[schema];
+        self.labels.get(document).unwrap_or(document).len() + 1 + pointer.len()
     }
 
     /// The same for what the engine calls a keyword's absolute location.

@@ -131,8 +131,7 @@ impl<'b> Builder<'b> {
     }
 
     fn value(&self, id: SchemaId) -> Option<&'b Value> {
-        let Schema { document, pointer, .. } = self.schema(id);
-        self.sources.get(document)?.value.pointer(pointer)
+        self.survey.value(self.sources, id)
     }
 
     /// The keywords of a schema that count.

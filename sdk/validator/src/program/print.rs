@@ -1,6 +1,6 @@
 //! A program as text, for those who want to know what a standard became and what leaves the quick road.
 
-use super::{Branch, Matcher, Program, State, Target, TextCheck, types};
+use super::{Branch, Program, State, Target, TextCheck, types};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Program {
@@ -38,11 +38,7 @@ impl State {
         }
         for check in &self.text.checks {
             match check {
-                TextCheck::Matcher(matcher) => match &**matcher {
-                    Matcher::Shape(_) => f.write_str(", shape")?,
-                    Matcher::Automaton(_) => f.write_str(", automaton")?,
-                    Matcher::Regex(regex) => write!(f, ", pattern {}", regex.as_str())?,
-                },
+                TextCheck::Matcher(matcher) => write!(f, ", {}", matcher.form())?,
                 TextCheck::Format(format, _) => write!(f, ", format {}", format.name())?,
                 TextCheck::Engine(..) => f.write_str(", format of JSON Schema")?,
                 TextCheck::List(list, _) => write!(f, ", code of {}", list.reference())?,

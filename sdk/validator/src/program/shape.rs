@@ -10,7 +10,10 @@ use regex_automata::{
     util::{primitives::StateID, start},
 };
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
-use std::sync::Arc;
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 /// A pattern, in the quickest form that it has.
 #[derive(Debug)]
@@ -43,16 +46,44 @@ impl Matcher {
     /// Of a pattern as JSON Schema writes it. None where it has no meaning in linear time.
     pub fn compile(pattern: &str) -> Option<Self> {
         let translated = crate::pattern::translate(pattern).ok()?;
-        let shape = regex_syntax::parse(&translated).ok().and_then(|hir| Shape::of(&hir));
-        let is_simple = |shape: &Shape| shape.fixed().is_some() || shape.run().is_some();
-        Some(match shape {
-            Some(shape) if is_simple(&shape) => Self::Shape(shape),
-            shape => match (Automaton::of(&translated), shape) {
-                (Some(automaton), _) => Self::Automaton(Arc::new(automaton)),
-                (None, Some(shape)) => Self::Shape(shape),
-                (None, None) => Self::Regex(Box::new(crate::pattern::compile(pattern).ok()?)),
+        let hir = regex_syntax::parse(&translated).ok();
+        let shape = hir.as_ref().and_then(Shape::of);
+        match shape {
+            Some(shape) if shape.fixed().is_some() || shape.run().is_some() => Some(Self::Shape(shape)),
+            // To make an automaton takes longer than all else; what surely becomes one or the other waits for a text.
+            shape if hir.is_some_and(|hir| crate::pattern::is_small(&hir)) => {
+                Some(Self::Automaton(Arc::new(Automaton::later(pattern, translated, shape))))
+            }
+            shape => Self::unlike(pattern, &translated, shape),
+        }
+    }
+
+    /// Of a pattern that is neither a run of one class nor of a fixed form.
+    fn unlike(pattern: &str, translated: &str, shape: Option<Shape>) -> Option<Self> {
+        match (Table::of(translated), shape) {
+            (Some(table), _) => Some(Self::Automaton(Arc::new(Automaton::now(table)))),
+            (None, shape) => Self::unlike_any(pattern, shape),
+        }
+    }
+
+    /// Of one that has too many states for a table.
+    fn unlike_any(pattern: &str, shape: Option<Shape>) -> Option<Self> {
+        match shape {
+            Some(shape) => Some(Self::Shape(shape)),
+            None => Some(Self::Regex(Box::new(crate::pattern::compile(pattern).ok()?))),
+        }
+    }
+
+    /// What it is, for people.
+    pub fn form(&self) -> Cow<'static, str> {
+        match self {
+            Self::Shape(_) => "shape".into(),
+            Self::Regex(regex) => format!("pattern {}", regex.as_str()).into(),
+            Self::Automaton(automaton) => match automaton.made() {
+                Made::Table(_) => "automaton".into(),
+                Made::Other(other) => other.as_ref().map_or("nothing".into(), Self::form),
             },
-        })
+        }
     }
 
     pub fn is_match(&self, text: &str) -> bool {
@@ -168,9 +199,70 @@ fn all_within(run: &[u8], ranges: &[(u8, u8); 2]) -> bool {
     found == 0
 }
 
-/// A pattern of few states: each byte leads to the next.
+/// A pattern that is made into a table when a text is first held against it.
 #[derive(Debug)]
 pub(super) struct Automaton {
+    made: OnceLock<Made>,
+    from: Mutex<Option<(Box<str>, Box<str>, Option<Shape>)>>,
+}
+
+#[derive(Debug)]
+enum Made {
+    Table(Table),
+    /// It has too many states.
+    Other(Option<Matcher>),
+}
+
+impl Automaton {
+    fn now(table: Table) -> Self {
+        Self { made: OnceLock::from(Made::Table(table)), from: Mutex::default() }
+    }
+
+    fn later(pattern: &str, translated: String, shape: Option<Shape>) -> Self {
+        Self { made: OnceLock::new(), from: Mutex::new(Some((pattern.into(), translated.into(), shape))) }
+    }
+
+    #[inline]
+    fn made(&self) -> &Made {
+        self.made.get_or_init(|| self.make())
+    }
+
+    #[cold]
+    fn make(&self) -> Made {
+        let from = self.from.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((pattern, translated, shape)) = from else { return Made::Other(None) };
+        match Table::of(&translated) {
+            Some(table) => Made::Table(table),
+            None => Made::Other(Matcher::unlike_any(&pattern, shape)),
+        }
+    }
+
+    /// Whether the pattern matches in a text; the bytes are UTF-8.
+    #[inline]
+    pub fn takes(&self, text: &[u8]) -> bool {
+        match self.made() {
+            Made::Table(table) => table.takes(text),
+            Made::Other(other) => is_match(other.as_ref(), text),
+        }
+    }
+
+    /// The same of a text as it stands in JSON, if that has no escapes; false if it has: these are other characters.
+    #[inline]
+    pub fn takes_spelled(&self, text: &[u8]) -> bool {
+        match self.made() {
+            Made::Table(table) => table.takes_spelled(text),
+            Made::Other(other) => !text.contains(&b'\\') && is_match(other.as_ref(), text),
+        }
+    }
+}
+
+fn is_match(matcher: Option<&Matcher>, text: &[u8]) -> bool {
+    matcher.zip(std::str::from_utf8(text).ok()).is_some_and(|(matcher, text)| matcher.is_match(text))
+}
+
+/// A pattern of few states: each byte leads to the next.
+#[derive(Debug)]
+struct Table {
     /// Bytes that lead to the same state from every state.
     classes: [u8; 256],
     /// For each state a row, for each class of it where the row begins to which it leads.
@@ -185,7 +277,7 @@ pub(super) struct Automaton {
 const AUTOMATON_STATES_MAX: usize = 512;
 const AUTOMATON_BYTES_MAX: usize = 256 << 10;
 
-impl Automaton {
+impl Table {
     fn of(pattern: &str) -> Option<Self> {
         let bounds = dense::Config::new()
             .start_kind(StartKind::Unanchored)
@@ -220,17 +312,15 @@ impl Automaton {
         Some(Self { classes, rows: rows.into(), width: letters.len() as u16, ends: ends.into() })
     }
 
-    /// Whether the pattern matches in a text; the bytes are UTF-8.
     #[inline]
-    pub fn takes(&self, text: &[u8]) -> bool {
+    fn takes(&self, text: &[u8]) -> bool {
         let step = |row: u16, byte: &u8| self.rows[usize::from(row) + usize::from(self.classes[usize::from(*byte)])];
         let row = text.iter().fold(0, step);
         self.ends[usize::from(row / self.width)]
     }
 
-    /// The same of a text as it stands in JSON, if that has no escapes; false if it has: these are other characters.
     #[inline]
-    pub fn takes_spelled(&self, text: &[u8]) -> bool {
+    fn takes_spelled(&self, text: &[u8]) -> bool {
         let step = |(row, has_escapes): (u16, bool), byte: &u8| {
             let class = usize::from(self.classes[usize::from(*byte)]);
             (self.rows[usize::from(row) + class], has_escapes | (*byte == b'\\'))
@@ -350,12 +440,7 @@ mod tests {
 
     #[test]
     fn patterns_of_data_standards_have_a_quick_form() {
-        let form = |pattern: &str| match Matcher::compile(pattern) {
-            Some(Matcher::Shape(_)) => "shape",
-            Some(Matcher::Automaton(_)) => "automaton",
-            Some(Matcher::Regex(_)) => "regex",
-            None => "none",
-        };
+        let form = |pattern: &str| Matcher::compile(pattern).expect("a pattern").form();
         for pattern in
             ["^[0-9]{6}$", "^1[3-9][0-9]{9}$", "^[A-Z]{3}$", "^[1-9][0-9]{16}[0-9X]$", "^\\d{4}-\\d{2}$", "^[a-z]+$"]
         {
@@ -373,7 +458,7 @@ mod tests {
         for pattern in varied {
             assert_eq!(form(pattern), "automaton", "{pattern}");
         }
-        assert_eq!(form("(\\w{1,40}[a-z]{3}){1,20}x"), "regex");
+        assert!(form("(\\w{1,40}[a-z]{3}){1,20}x").starts_with("pattern "));
     }
 
     #[test]
@@ -406,7 +491,7 @@ mod tests {
         ) {
             if let Ok(regex) = crate::pattern::compile(&pattern) {
                 let shape = regex_syntax::parse(regex.as_str()).ok().and_then(|hir| Shape::of(&hir));
-                let automaton = Automaton::of(regex.as_str());
+                let automaton = Table::of(regex.as_str());
                 for text in texts {
                     let wanted = regex.is_match(&text);
                     let shaped = shape.as_ref().map(|shape| shape.is_match(text.as_bytes()));
