@@ -200,11 +200,14 @@ async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
 }
 
 /// What a caller may send on one stream before the server has taken it.
-const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+const STREAM_WINDOW_BYTES: u32 = 128 << 10;
+
+/// What of it may come in one piece: the fewer, the less often the server is woken.
+const FRAME_BYTES_MAX: u32 = STREAM_WINDOW_BYTES;
 
 /// The same for a whole connection. The HTTP/2 library closes a connection on which small frames wait whose overhead (256
 /// bytes less the frame) is more than half of this; a stalled stream of short records must stay below that.
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 
 fn transport(settings: &Settings) -> Server {
     Server::builder()
@@ -212,6 +215,7 @@ fn transport(settings: &Settings) -> Server {
         .max_concurrent_streams(settings.streams_per_connection_max)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
         .http2_max_header_list_size(settings.header_bytes_max)
         .http2_keepalive_interval(Some(settings.keepalive_interval))
         .http2_keepalive_timeout(Some(settings.keepalive_timeout))

@@ -170,16 +170,10 @@ pub fn check(
         0 => thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
     };
-    let mut tell = |told: Told<'_>| {
-        match &told {
-            Told::Input(finding) => totals.count(finding),
-            Told::Record(checked) => totals.take(checked),
-        }
-        each(told)
-    };
+    let mut hearer = Hearer { totals: &mut totals, each: &mut each };
     let read = match jobs {
-        1 => alone(&mut source, &judge, &mut base, &mut tell),
-        jobs => first_then_together(&mut source, &judge, jobs, &mut base, &mut tell),
+        1 => alone(&mut source, &judge, &mut base, &mut hearer),
+        jobs => first_then_together(&mut source, &judge, jobs, &mut base, &mut hearer),
     };
     if let Some(finding) = encoding.late_finding().filter(|_| !matches!(read, Err(ReadError::Stopped))) {
         totals.count(&finding);
@@ -241,6 +235,24 @@ impl Totals {
             false => self.failing += 1,
         }
         self.unreadable += u64::from(!checked.is_readable);
+    }
+}
+
+/// Who is told of everything in order, and what was told so far.
+struct Hearer<'h, E> {
+    totals: &'h mut Totals,
+    each: &'h mut E,
+}
+
+impl<E: FnMut(Told<'_>) -> ControlFlow<()>> Hearer<'_, E> {
+    /// Inlined, since to hand a record on takes as long as to judge a short one.
+    #[inline(always)]
+    fn tell(&mut self, told: Told<'_>) -> ControlFlow<()> {
+        match &told {
+            Told::Input(finding) => self.totals.count(finding),
+            Told::Record(checked) => self.totals.take(checked),
+        }
+        (self.each)(told)
     }
 }
 
@@ -376,7 +388,7 @@ impl Batch {
         &mut self,
         judge: &Judge<'_>,
         base: &Base,
-        tell: &mut impl FnMut(Told<'_>) -> ControlFlow<()>,
+        hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
     ) -> ControlFlow<()> {
         let (mut found, mut shares) = (std::mem::take(&mut self.found), std::mem::take(&mut self.shares));
         let mut next = found.drain(..).peekable();
@@ -384,7 +396,7 @@ impl Batch {
         let mut beside = self.beside.drain(..due).collect::<Vec<_>>().into_iter().peekable();
         for at in std::mem::replace(&mut self.told, self.judged)..self.judged {
             while let Some((_, finding)) = beside.next_if(|(before, _)| *before <= at) {
-                tell(Told::Input(finding))?;
+                hearer.tell(Told::Input(finding))?;
             }
             let raw = &self.raws[at];
             let source = &self.bytes()[raw.bytes.clone()];
@@ -398,9 +410,9 @@ impl Batch {
             let row = judge.table.filter(|_| raw.fault.is_none()).map(|table| table.row(source, is_readable));
             let (index, line) = (base.index + at as u64, base.line + raw.line);
             let share = shares.get_mut(at).and_then(Option::take);
-            tell(Told::Record(Checked { index, line, source, row, report, is_readable, share }))?;
+            hearer.tell(Told::Record(Checked { index, line, source, row, report, is_readable, share }))?;
         }
-        beside.try_for_each(|(_, finding)| tell(Told::Input(finding)))?;
+        beside.try_for_each(|(_, finding)| hearer.tell(Told::Input(finding)))?;
         drop(next);
         (self.found, self.shares) = (found, shares);
         ControlFlow::Continue(())
@@ -422,24 +434,24 @@ fn first_then_together(
     judge: &Judge<'_>,
     jobs: usize,
     base: &mut Base,
-    tell: &mut impl FnMut(Told<'_>) -> ControlFlow<()>,
+    hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
 ) -> Result<(), ReadError> {
     let mut first = Batch::default();
     if source.next(&mut first, false)? {
-        judge.worker().finish(&mut first, base, tell)?;
+        judge.worker().finish(&mut first, base, hearer)?;
     }
-    if source.is_over() { Ok(()) } else { together(source, judge, jobs, base, tell) }
+    if source.is_over() { Ok(()) } else { together(source, judge, jobs, base, hearer) }
 }
 
 fn alone(
     source: &mut Source<impl Read>,
     judge: &Judge<'_>,
     base: &mut Base,
-    tell: &mut impl FnMut(Told<'_>) -> ControlFlow<()>,
+    hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
 ) -> Result<(), ReadError> {
     let (mut worker, mut batch) = (judge.worker(), Batch::default());
     while source.next(&mut batch, true)? {
-        worker.finish(&mut batch, base, tell)?;
+        worker.finish(&mut batch, base, hearer)?;
     }
     Ok(())
 }
@@ -461,7 +473,7 @@ fn together(
     judge: &Judge<'_>,
     jobs: usize,
     base: &mut Base,
-    tell: &mut impl FnMut(Told<'_>) -> ControlFlow<()>,
+    hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
 ) -> Result<(), ReadError> {
     let open = jobs * BATCHES_OPEN;
     let (free, to_fill) = mpsc::sync_channel::<Batch>(open);
@@ -484,7 +496,7 @@ fn together(
             while let Some(judged) = early.remove(&next) {
                 next += 1;
                 let mut batch = judged?;
-                worker.finish(&mut batch, base, tell)?;
+                worker.finish(&mut batch, base, hearer)?;
                 let _ = free.try_send(batch);
             }
         }
@@ -564,13 +576,13 @@ impl Worker<'_> {
         &mut self,
         batch: &mut Batch,
         base: &mut Base,
-        tell: &mut impl FnMut(Told<'_>) -> ControlFlow<()>,
+        hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
     ) -> Result<(), ReadError> {
         while !batch.is_told() {
             if batch.told == batch.judged {
                 self.judge(batch, TOLD_FINDINGS);
             }
-            if batch.tell(self.judge, base, tell).is_break() {
+            if batch.tell(self.judge, base, hearer).is_break() {
                 return Err(ReadError::Stopped);
             }
         }

@@ -3,7 +3,8 @@
 //! Three parts run beside each other: the pump takes messages from the caller, the worker (a thread, since checking is
 //! work) judges them, and the answers are what the caller reads. The channels between them are short, so a caller who does
 //! not read stops the worker, a worker that is stopped stops the pump, and a pump that is stopped closes HTTP/2's window.
-//! Messages that are there at once are handed on at once: to wake a thread costs more than to judge a record.
+//! Messages that are there at once are handed on at once, and answers to them told together where they come soon: to wake
+//! a thread costs more than to judge a record.
 //!
 //! # Limits
 //! At most [`WAITING_IN`] batches of messages are in memory, each of at most [`BATCH_MESSAGES`] or a little more than
@@ -19,7 +20,7 @@ use crate::{
     status::{self, Reason, Refusal},
 };
 use guiju::{
-    readers::{self, ReadError, ReadOptions, Told},
+    readers::{self, Checked, ReadError, ReadOptions, Told},
     receipt::{Counts, Receipt},
 };
 use guiju_model::{Date, Digesting, Ending, Finding, Report, Severity};
@@ -49,8 +50,8 @@ use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 use tonic::{Status, Streaming};
 
 const WAITING_IN: usize = 4;
-const BATCH_MESSAGES: usize = 256;
-const BATCH_BYTES: usize = 64 << 10;
+const BATCH_MESSAGES: usize = 512;
+const BATCH_BYTES: usize = 128 << 10;
 /// What one chunk holds at most, in bytes.
 const CHUNK_BYTES_MAX: usize = 1 << 20;
 
@@ -174,27 +175,50 @@ impl Task {
         });
         let handle = Handle::current();
         tokio::task::spawn_blocking(move || {
-            let inbound = Inbound { batches: inbound, batch: Batch::new() };
-            Worker { task: self, teller, handle, counts: Progress::default(), measured: Progress::default() }
-                .run(inbound)
+            let outbox = Outbox { teller, handle };
+            let inbound = Inbound { batches: inbound, batch: Batch::new(), outbox: &outbox };
+            let (counts, measured) = Default::default();
+            let due_at = if self.progress_records == 0 { u64::MAX } else { self.progress_records };
+            Worker { task: self, outbox: &outbox, counts, measured, due_at }.run(inbound)
         });
         outbound
     }
 }
 
 /// What came, one message after another.
-struct Inbound {
+struct Inbound<'o> {
     batches: mpsc::Receiver<Batch>,
     batch: Batch,
+    outbox: &'o Outbox,
 }
 
-impl Inbound {
-    /// The next message; none at the end.
+impl Inbound<'_> {
+    /// The next message; none at the end, or where nobody hears the answers. What was answered is told before more is waited for.
     fn next(&mut self) -> Result<Option<In>, Status> {
         if self.batch.is_empty() {
-            self.batch = self.batches.blocking_recv().unwrap_or_default();
+            self.batch = match self.batches.try_recv() {
+                Ok(batch) => batch,
+                Err(_) if self.outbox.flush().is_err() => return Ok(None),
+                Err(_) => self.batches.blocking_recv().unwrap_or_default(),
+            };
         }
         self.batch.pop_front().transpose()
+    }
+}
+
+/// Where answers go.
+struct Outbox {
+    teller: Teller<CheckStreamResponse>,
+    handle: Handle,
+}
+
+impl Outbox {
+    fn put(&self, answer: CheckStreamResponse) -> Result<(), Unheard> {
+        self.teller.tell_soon(answer, &self.handle)
+    }
+
+    fn flush(&self) -> Result<(), Unheard> {
+        self.teller.flush(&self.handle)
     }
 }
 
@@ -224,24 +248,29 @@ impl From<Unheard> for Stop {
     }
 }
 
-struct Worker {
+struct Worker<'o> {
     task: Task,
-    teller: Teller<CheckStreamResponse>,
-    handle: Handle,
+    outbox: &'o Outbox,
     counts: Progress,
     /// What of the counts the metrics know.
     measured: Progress,
+    /// Records after which the caller hears how far it is.
+    due_at: u64,
 }
 
 /// Records after which the metrics hear of them.
 const MEASURED_RECORDS: u64 = 1024;
 
-impl Worker {
-    fn run(mut self, mut inbound: Inbound) {
+/// Records after which it is looked whether an answer has waited for others too long.
+const OVERDUE_RECORDS: u64 = 16;
+
+impl Worker<'_> {
+    fn run(mut self, mut inbound: Inbound<'_>) {
         let ended = self.judge(&mut inbound).and_then(|()| self.end());
         self.measure();
         if let Err(Stop::Refused(status)) = ended {
-            self.teller.refuse(*status);
+            let _ = self.outbox.flush();
+            self.outbox.teller.refuse(*status);
         }
     }
 
@@ -251,10 +280,11 @@ impl Worker {
         let receipt = promise.take().map(|promise| promise.kept(validator, &self.counts, read.check.reference_date));
         let (message, receipt) = (Some(Out::Progress(self.counts)), receipt.transpose()?.unwrap_or_default());
         let ending = ending.take().map(Into::into);
-        Ok(self.teller.tell_blocking(CheckStreamResponse { message, receipt, ending }, &self.handle)?)
+        self.outbox.put(CheckStreamResponse { message, receipt, ending })?;
+        Ok(self.outbox.flush()?)
     }
 
-    fn judge(&mut self, inbound: &mut Inbound) -> Result<(), Stop> {
+    fn judge(&mut self, inbound: &mut Inbound<'_>) -> Result<(), Stop> {
         match inbound.next()? {
             None => Ok(()),
             Some(In::Header(_)) => Err(out_of_order("a second header came").into()),
@@ -269,7 +299,7 @@ impl Worker {
         }
     }
 
-    fn judge_records(&mut self, first: prost::bytes::Bytes, inbound: &mut Inbound) -> Result<(), Stop> {
+    fn judge_records(&mut self, first: prost::bytes::Bytes, inbound: &mut Inbound<'_>) -> Result<(), Stop> {
         let validator = self.task.validator.clone();
         let (mut checker, clean) = (validator.checker(), validator.empty_report());
         let mut record = first;
@@ -284,6 +314,7 @@ impl Worker {
                     let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
                     self.take(Cow::Owned(report), is_readable)?;
                 }
+                None if self.task.failing_only => self.pass()?,
                 None => self.take(Cow::Borrowed(&clean), true)?,
             }
             record = match inbound.next()? {
@@ -295,7 +326,7 @@ impl Worker {
         }
     }
 
-    fn judge_chunks(&mut self, mut chunks: Chunks<'_>) -> Result<(), Stop> {
+    fn judge_chunks(&mut self, mut chunks: Chunks<'_, '_>) -> Result<(), Stop> {
         let (validator, read) = (self.task.validator.clone(), self.task.read.clone());
         let bytes = chunks.bytes.clone();
         let mut stop = None;
@@ -303,6 +334,8 @@ impl Worker {
             self.counts.bytes = bytes.load(Ordering::Relaxed);
             let taken = match told {
                 Told::Input(finding) => self.take_input(finding),
+                // Nothing was found.
+                Told::Record(Checked { report: Cow::Borrowed(_), .. }) if self.task.failing_only => self.pass(),
                 Told::Record(checked) => self.take(checked.report, checked.is_readable),
             };
             match taken {
@@ -349,10 +382,34 @@ impl Worker {
         if !(self.task.failing_only && is_clean) {
             self.answer(Out::Record(RecordReport { index, report: Some(report.into_owned().into()) }))?;
         }
-        match self.counts.records.is_multiple_of(self.task.progress_records) {
-            true => self.answer(Out::Progress(self.counts)),
-            false => Ok(()),
+        self.keep_up()
+    }
+
+    /// Counts a record in which nothing was found.
+    #[inline]
+    fn pass(&mut self) -> Result<(), Stop> {
+        self.counts.records += 1;
+        self.counts.conforming += 1;
+        self.keep_up()
+    }
+
+    /// What is due after so many records.
+    #[inline]
+    fn keep_up(&mut self) -> Result<(), Stop> {
+        if !self.counts.records.is_multiple_of(OVERDUE_RECORDS) && self.counts.records < self.due_at {
+            return Ok(());
         }
+        if self.counts.records >= self.due_at {
+            self.due_at = self.due_at.saturating_add(self.task.progress_records);
+            self.answer(Out::Progress(self.counts))?;
+        }
+        if self.counts.records - self.measured.records >= MEASURED_RECORDS {
+            self.measure();
+        }
+        if self.counts.records.is_multiple_of(OVERDUE_RECORDS) {
+            self.outbox.teller.flush_overdue(&self.outbox.handle)?;
+        }
+        Ok(())
     }
 
     fn measure(&mut self) {
@@ -363,9 +420,6 @@ impl Worker {
     }
 
     fn count(&mut self, report: &Report) {
-        if self.counts.records - self.measured.records >= MEASURED_RECORDS {
-            self.measure();
-        }
         let counts = &mut self.counts;
         counts.records += 1;
         *if report.conforms() { &mut counts.conforming } else { &mut counts.failing } += 1;
@@ -375,14 +429,13 @@ impl Worker {
     }
 
     fn answer(&self, message: Out) -> Result<(), Stop> {
-        let response = CheckStreamResponse { message: Some(message), ..Default::default() };
-        Ok(self.teller.tell_blocking(response, &self.handle)?)
+        Ok(self.outbox.put(CheckStreamResponse { message: Some(message), ..Default::default() })?)
     }
 }
 
 /// The chunks of a stream as one run of bytes. A fault of the stream reads as an error and is kept in `fault`.
-struct Chunks<'a> {
-    inbound: &'a mut Inbound,
+struct Chunks<'a, 'o> {
+    inbound: &'a mut Inbound<'o>,
     chunk: prost::bytes::Bytes,
     /// Taken from the caller so far.
     bytes: Arc<AtomicU64>,
@@ -391,7 +444,7 @@ struct Chunks<'a> {
     fault: Option<Status>,
 }
 
-impl Chunks<'_> {
+impl Chunks<'_, '_> {
     fn take(&mut self, chunk: prost::bytes::Bytes) -> Result<(), Refusal> {
         if chunk.len() > CHUNK_BYTES_MAX {
             return Err(ConvertError::new("chunk", format!("it holds more than {CHUNK_BYTES_MAX} bytes")).into());
@@ -418,7 +471,7 @@ impl Chunks<'_> {
     }
 }
 
-impl io::Read for Chunks<'_> {
+impl io::Read for Chunks<'_, '_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if let Err(status) = self.fill() {
             self.fault = Some(status);
