@@ -45,6 +45,7 @@ pub struct ReadOptions {
 }
 
 /// What is told while reading, in order.
+#[allow(clippy::large_enum_variant, reason = "it is told, and kept nowhere; nearly all are records")]
 #[derive(Debug)]
 pub enum Told<'t> {
     /// About the input as a whole: its encoding, its header, what stands in an array beside its records. Where it is ASCII to begin
