@@ -203,23 +203,32 @@ fn all_within(run: &[u8], ranges: &[(u8, u8); 2]) -> bool {
 #[derive(Debug)]
 pub(super) struct Automaton {
     made: OnceLock<Made>,
-    from: Mutex<Option<(Box<str>, Box<str>, Option<Shape>)>>,
+    from: Mutex<Option<Later>>,
+}
+
+/// What it is made from.
+#[derive(Debug)]
+struct Later {
+    pattern: Box<str>,
+    translated: String,
+    /// What it becomes where it has too many states.
+    shape: Option<Shape>,
 }
 
 #[derive(Debug)]
 enum Made {
-    Table(Table),
+    Table(Box<Table>),
     /// It has too many states.
     Other(Option<Matcher>),
 }
 
 impl Automaton {
     fn now(table: Table) -> Self {
-        Self { made: OnceLock::from(Made::Table(table)), from: Mutex::default() }
+        Self { made: OnceLock::from(Made::Table(Box::new(table))), from: Mutex::default() }
     }
 
     fn later(pattern: &str, translated: String, shape: Option<Shape>) -> Self {
-        Self { made: OnceLock::new(), from: Mutex::new(Some((pattern.into(), translated.into(), shape))) }
+        Self { made: OnceLock::new(), from: Mutex::new(Some(Later { pattern: pattern.into(), translated, shape })) }
     }
 
     #[inline]
@@ -230,9 +239,9 @@ impl Automaton {
     #[cold]
     fn make(&self) -> Made {
         let from = self.from.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((pattern, translated, shape)) = from else { return Made::Other(None) };
+        let Some(Later { pattern, translated, shape }) = from else { return Made::Other(None) };
         match Table::of(&translated) {
-            Some(table) => Made::Table(table),
+            Some(table) => Made::Table(Box::new(table)),
             None => Made::Other(Matcher::unlike_any(&pattern, shape)),
         }
     }
