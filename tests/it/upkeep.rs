@@ -555,6 +555,10 @@ async fn a_log_whose_key_is_gone_gets_no_other_by_itself() {
     assert!(runs("verify", &data, &[]).contains("no server starts here as yet: "));
     does_not_start(&data, "log-key` holds no key, and the log has 4 entries");
     assert!(!keys.exists());
+    let anew = runs("rotate-key", &data, &["--without-old", "--log-origin", "example.org/again"]);
+    assert!(anew.starts_with("made: a key of the log `example.org/again`; "), "{anew}");
+    let (_, folder) = Server::start_in(folder, &[]).stop();
+    fs::remove_dir_all(&keys).expect("removed");
 
     fs::write(data.join("checkpoint"), signed).expect("written");
     let made = runs("rotate-key", &data, &["--without-old"]);
