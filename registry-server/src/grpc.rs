@@ -37,7 +37,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::{Request, Response, Status, codec::CompressionEncoding};
 use tracing::Span;
 
@@ -60,6 +60,8 @@ pub struct Service {
     work: Turns<Holder>,
     /// Documents that callers read in parts.
     parted: Arc<log::Parted>,
+    /// Documents and versions that are in memory as a whole, until what is answered of them is cut out or has room.
+    wholes: Arc<Semaphore>,
     /// The log's size, each time it grows.
     log_size: watch::Receiver<u64>,
     /// Turns true when the server is to stop: streams without an end of their own end then.
@@ -93,6 +95,7 @@ impl Service {
             room,
             work,
             parted: Arc::default(),
+            wholes: Arc::new(Semaphore::new(WHOLES_MAX)),
             log_size,
             stopping,
         }
@@ -141,6 +144,12 @@ impl Service {
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(self.settings.message_bytes_max)
             .max_encoding_message_size(self.settings.message_bytes_max)
+    }
+
+    /// Waits until there is memory for one more document or version as a whole: whoever waits holds nothing.
+    async fn whole(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed.
+        self.wholes.clone().acquire_owned().await.ok()
     }
 
     /// Who asks, and what for.
@@ -309,6 +318,9 @@ fn doorbell(registry: Arc<Registry>, stopping: watch::Receiver<bool>) -> watch::
     });
     receiver
 }
+
+/// Each may be as large as a version is at most.
+const WHOLES_MAX: usize = 4;
 
 /// What goes of a document into one answer.
 const PART_BYTES: usize = 2 << 20;

@@ -144,6 +144,7 @@ impl LogService for Service {
             digest.as_ref().try_into().map_err(|_| Refusal::from(ConvertError::new("digest", "write 32 bytes")))?;
         let digest = Digest::from_bytes(digest);
         let (caller, parted) = (deed.caller().clone(), self.parted.clone());
+        let _whole = self.whole().await;
         let read = self.ask(move |registry| {
             let blob = match parted.get(&digest) {
                 Some(blob) => Some(blob),

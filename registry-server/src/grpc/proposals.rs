@@ -108,6 +108,7 @@ impl Proposals for Service {
         let (deed, wire::ReadFileRequest { proposal, digest, path, offset }) = self.called(request);
         let (caller, digest) = (deed.caller().clone(), parsed("digest", &digest).map_err(Refusal::from)?);
         let read = move |registry: &Registry| registry.proposed_file(&caller, proposal, &digest, &path);
+        let _whole = self.whole().await;
         let file = Bytes::from(self.ask_noting(&deed, read).await?);
         let (content, length) = part(&file, offset);
         Ok(Response::new(wire::ReadFileResponse { content, length }))

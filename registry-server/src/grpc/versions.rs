@@ -105,9 +105,11 @@ impl Registry for Service {
         let (deed, wire::GetBundleRequest { reference: text, with_examples }) = self.called(request);
         let reference = reference(&text)?;
         let caller = self.meant(&deed, reference.standard()).await?;
+        let whole = self.whole().await;
         let bundle = self.ask_as(caller, move |registry| registry.bundle(&reference, with_examples)).await?;
         let bytes = bundle.contents().flat_map(|content| content.files.values()).map(Vec::len).sum();
         let room = self.room.take(deed.holder(), bytes)?;
+        drop(whole);
         let open = self.metrics.open_stream("GetBundle");
         let (teller, answers) = answers(self.settings.stream_idle_timeout);
         let answers = answers.keeping(room);
