@@ -14,7 +14,7 @@ mod etcd; // a cluster that many servers share
 mod journal; // segment files of our own
 mod memory; // the reference
 
-pub use etcd::{Change, ClusterSurvey, Etcd, Kept, Options as EtcdOptions, Standing, jittered};
+pub use etcd::{Change, ClusterSurvey, Etcd, Kept, Mark, Options as EtcdOptions, Standing, jittered};
 pub use journal::{Damage, Journal, Opened, Survey};
 pub use memory::Memory;
 

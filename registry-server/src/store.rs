@@ -12,8 +12,9 @@ use crate::{
     view::{View, ViewError},
     witness::Witness,
 };
+use guiju_tlog::Checkpoint;
 use std::{
-    fs,
+    fs, io,
     panic::resume_unwind,
     path::{Path, PathBuf},
     sync::Arc,
@@ -85,9 +86,16 @@ impl Store {
         made.map_err(|error| Fault::new(format!("{}: {error}", data.display()), "choose another folder with --data"))?;
         let log = Etcd::open(&settings.etcd()?)?;
         let folder = keys_path(data);
-        // Before a key is made here that none of the other servers has.
-        if log.text(LOG_KEY)?.is_some() && !folder.exists() {
-            return Err(other_key(&folder, "there is none"));
+        // Before a key is made here that none of the other servers has; and before anything is written under a prefix that was mistyped.
+        match (log.text(LOG_KEY)?.is_some(), folder.exists()) {
+            (true, false) => return Err(other_key(&folder, "there is none")),
+            (false, true) if log.head()?.size == 0 => {
+                let prefix = &settings.etcd_prefix.0;
+                let what = format!("there is no log under `{prefix}`, and {} is the key of one", folder.display());
+                let hint = "name its prefix with --etcd-prefix; or move the key away to begin another log there";
+                return Err(Fault::new(what, hint));
+            }
+            _ => {}
         }
         let keys = own_keys(settings, log.head()?.size)?;
         agree_on_keys(&log, &keys, &folder)?;
@@ -216,10 +224,58 @@ pub fn no_other_place(data: &Path) -> Result<(), Fault> {
     }
 }
 
+pub const PUT_BACK: &str = "`guiju-server verify --repair-from` puts it back from a backup or a registry that has it, held against what is \
+                        left here, and `restore` where nothing is; a log on a cluster is named with --engine etcd";
+
+/// Of a journal without any file, beside which something says that there was one.
+pub fn gone(data: &Path) -> Option<String> {
+    let (folder, view) = (journal_path(data), view_path(data));
+    let is_segment = |file: fs::DirEntry| file.path().extension().is_some_and(|extension| extension == "seg");
+    match fs::read_dir(&folder).map(|files| files.flatten().any(is_segment)) {
+        Ok(false) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        _ => return None,
+    }
+    let (checkpoint, keys) = (data.join("checkpoint"), keys_path(data));
+    let signed = signed(data).ok().flatten().map(|signed| signed.size);
+    let says = match View::head_kept(&view).ok().flatten().filter(|head| head.size > 0) {
+        Some(head) if signed.is_none_or(|signed| signed <= head.size) => {
+            format!("`{}` took in {} entries", view.display(), head.size)
+        }
+        _ if checkpoint.exists() => match signed {
+            Some(size) => format!("`{}` says that {size} entries were signed", checkpoint.display()),
+            None => format!("`{}` is of a log", checkpoint.display()),
+        },
+        _ if keys.exists() => format!("`{}` is the key of a log", keys.display()),
+        _ => return None,
+    };
+    Some(format!("the journal `{}` is gone: {says}", folder.display()))
+}
+
+/// What the log signed last, if it did.
+pub fn signed(data: &Path) -> Result<Option<Checkpoint>, Fault> {
+    let path = data.join("checkpoint");
+    match fs::read_to_string(&path) {
+        Ok(text) => text.parse().map(Some).map_err(|why| {
+            let what = format!("{}: {why}", path.display());
+            Fault::new(
+                what,
+                "put `checkpoint` back from where it is kept safe, or move it away if this log was never trusted",
+            )
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Fault::new(format!("{}: {error}", path.display()), "see that this user can read it")),
+    }
+}
+
 /// Opens the journal, and says in the log what had to be mended; `once_held` as of [`Journal::open_then`].
 pub fn open_journal(data: &Path, once_held: impl FnOnce()) -> Result<Journal, Fault> {
     finish_repair(data)?;
     no_other_place(data)?;
+    // Before a journal or a key is made there.
+    if let Some(gone) = gone(data) {
+        return Err(Fault::new(gone, PUT_BACK));
+    }
     let (journal, opened) = Journal::open_then(&journal_path(data), once_held)?;
     if opened.cut_bytes > 0 {
         tracing::warn!(

@@ -7,7 +7,9 @@
 
 use crate::{
     Fault,
-    log::{Append, Etcd, Head, Journal, Log, LogError, Standing},
+    disk::{self, Files},
+    log::{Append, Etcd, Head, Journal, Log, LogError, Mark, Standing},
+    sequencer::seed,
     settings::{Engine, Settings},
     store::{self, PARTIAL, journal_path},
     upkeep::{Lines, damage, unsound},
@@ -19,6 +21,7 @@ use prost::Message;
 use std::{
     collections::BTreeSet,
     fs, io,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -58,7 +61,7 @@ pub struct Arrived<'s> {
 impl<'s> Arrived<'s> {
     /// Carries a log to where the settings say. It may be cut short anywhere and run again: what has come until then is marked as a part,
     /// which nobody serves.
-    pub fn carry(source: &dyn Log, settings: &'s Settings, engine: Engine) -> Result<Self, Fault> {
+    pub fn carry(source: &dyn Log, settings: &'s Settings, engine: Engine, mark: Mark) -> Result<Self, Fault> {
         let carried = match engine {
             Engine::Memory => return Err(of_memory()),
             Engine::Etcd => {
@@ -66,7 +69,7 @@ impl<'s> Arrived<'s> {
                 let (target, standing) = Etcd::as_it_stands(&options)?;
                 let held = same_beginning(source, &target)?;
                 if standing != Standing::Served || held != source.head()? {
-                    target.stands(held, Standing::Partial).map_err(|error| match error {
+                    target.stands(held, Standing::Partial(mark)).map_err(|error| match error {
                         LogError::Conflict { .. } => another_appends(),
                         error => error.into(),
                     })?;
@@ -107,47 +110,48 @@ impl<'s> Arrived<'s> {
             return Ok((carried, settings.etcd_prefix.0.clone()));
         }
         let (data, folder) = (&settings.data, journal_path(&settings.data));
-        let fault = |error: io::Error| {
-            Fault::new(
-                format!("{}: {error}", folder.display()),
-                "see that this user can write there, and run this again",
-            )
-        };
         if !folder.exists() {
-            fs::rename(data.join(PARTIAL), &folder).map_err(fault)?;
-            fs::File::open(data).and_then(|data| data.sync_all()).map_err(fault)?;
+            fs::rename(data.join(PARTIAL), &folder).map_err(unwritable(&folder))?;
+            fs::File::open(data).and_then(|data| data.sync_all()).map_err(unwritable(&folder))?;
         }
         Ok((carried, folder.display().to_string()))
     }
 }
 
 /// Carries a log from one engine to another. At no moment is it served in both places, and in the old one no server goes on with it by
-/// mistake: a journal is moved aside, on a cluster the head says so. Cut short anywhere, it is run again.
+/// mistake: a journal is moved aside, on a cluster the head says so. Cut short anywhere, it is run again: the data folder and the cluster
+/// hold the mark of the move, so that only that one is finished of a log that stands in its old place no more.
 pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, Fault> {
     if from == to {
         return Err(Fault::new(format!("the log is in `{from}` already"), "name two engines: journal and etcd"));
     }
+    let (data, prefix) = (&settings.data, &settings.etcd_prefix.0);
     let (arrived, aside) = match from {
         Engine::Memory => return Err(of_memory()),
         Engine::Journal => {
-            let data = &settings.data;
             // Opening it to write would make one where there is none; and one that a run before moved aside was all copied.
             let aside = if journal_path(data).exists() { None } else { store::migrated(data).next() };
-            if let Some(aside) = &aside
-                && Etcd::as_it_stands(&settings.etcd()?)?.1 != Standing::Partial
-            {
-                let what =
-                    format!("the journal of {} was migrated before, and is now {}", data.display(), aside.display());
-                return Err(Fault::new(what, "see with `guiju-server verify` that its new place has all of it"));
-            }
-            let source = match &aside {
-                Some(aside) => Journal::read(aside).map_err(damage)?.0,
+            let (source, mark) = match &aside {
+                Some(aside) => {
+                    let mark = mark_of(data)?;
+                    let standing = Etcd::as_it_stands(&settings.etcd()?)?.1;
+                    let Some(mark) = mark.filter(|mark| standing == Standing::Partial(*mark)) else {
+                        let (data, aside) = (data.display(), aside.display());
+                        let what = format!("the journal of {data} was migrated before, and is now {aside}");
+                        return Err(Fault::new(
+                            what,
+                            "see with `guiju-server verify` that its new place has all of it",
+                        ));
+                    };
+                    (Journal::read(aside).map_err(damage)?.0, mark)
+                }
                 None => {
                     Journal::read(&journal_path(data)).map_err(damage)?;
-                    store::open_journal(data, || ())?
+                    (store::open_journal(data, || ())?, new_mark(data)?)
                 }
             };
-            let arrived = Arrived::carry(&source, settings, to)?;
+            must_have_entries(&source)?;
+            let arrived = Arrived::carry(&source, settings, to, mark)?;
             drop(source);
             let aside = aside.map_or_else(|| store::move_aside(data), Ok)?;
             (arrived, format!("the journal is now {}; no server goes on with it by mistake", aside.display()))
@@ -155,14 +159,15 @@ pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, F
         Engine::Etcd => {
             let (source, standing) = Etcd::as_it_stands(&settings.etcd()?)?;
             store::is_there(&source, settings)?;
-            let data = &settings.data;
-            let goes_on = data.join(PARTIAL).exists() || journal_path(data).exists();
-            if standing == Standing::Partial || (standing == Standing::Moved && !goes_on) {
-                return Err(source.not_served(standing).into());
-            }
-            let arrived = Arrived::carry(&source, settings, to)?;
+            let mark = match standing {
+                Standing::Served => new_mark(data)?,
+                Standing::Moved(mark) if mark_of(data)? == Some(mark) => mark,
+                _ => return Err(source.not_served(standing).into()),
+            };
+            must_have_entries(&source)?;
+            let arrived = Arrived::carry(&source, settings, to, mark)?;
             // A copy may lag behind; a log that moves must not go on in its old place.
-            source.stands(arrived.carried.head, Standing::Moved).map_err(|error| match error {
+            source.stands(arrived.carried.head, Standing::Moved(mark)).map_err(|error| match error {
                 LogError::Conflict { size, .. } => {
                     let copied = arrived.carried.head.size;
                     let what = format!(
@@ -172,10 +177,7 @@ pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, F
                 }
                 error => error.into(),
             })?;
-            (
-                arrived,
-                format!("`{}` says that the log was moved; no server goes on there by mistake", settings.etcd_prefix.0),
-            )
+            (arrived, format!("`{prefix}` says that the log was moved; no server goes on there by mistake"))
         }
     };
     let (Carried { head, root, new_entries, new_blobs }, _) = arrived.settle()?;
@@ -188,6 +190,39 @@ pub fn migrate(settings: &Settings, from: Engine, to: Engine) -> Result<Lines, F
         format!("root {root}"),
         aside,
     ])
+}
+
+/// An empty log has no head that could say where it went.
+fn must_have_entries(log: &dyn Log) -> Result<(), Fault> {
+    match log.head()?.size {
+        0 => Err(Fault::new("the log has no entries: there is nothing to move", "start a server in the new place")),
+        _ => Ok(()),
+    }
+}
+
+/// Of the move that a data folder takes part in, or took part in last.
+fn mark_path(data: &Path) -> PathBuf {
+    data.join("journal.move")
+}
+
+fn mark_of(data: &Path) -> Result<Option<Mark>, Fault> {
+    let path = mark_path(data);
+    let text = disk::read_text(&Files, &path).map_err(unwritable(&path))?;
+    Ok(text.and_then(|text| u64::from_str_radix(text.trim_end(), 16).ok()).map(Mark))
+}
+
+fn new_mark(data: &Path) -> Result<Mark, Fault> {
+    let path = mark_path(data);
+    disk::make_folder(&Files, data, disk::PRIVATE_FOLDER).map_err(unwritable(&path))?;
+    let [a, b, c, d, e, f, g, h, ..] = seed()?;
+    let mark = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    disk::write_durably(&Files, &path, format!("{mark:x}\n").as_bytes(), 0o600).map_err(unwritable(&path))?;
+    Ok(Mark(mark))
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> Fault + '_ {
+    let hint = "see that this user can read and write there, and run this again";
+    move |error| Fault::new(format!("{}: {error}", path.display()), hint)
 }
 
 /// No other process reaches a log in memory.

@@ -22,7 +22,7 @@ use crate::{
     contents::{self, Unsound},
     denials,
     disk::{self, Files},
-    log::{Agreed, Damage, Etcd, Head, Journal, Log, LogError, Opened, Survey},
+    log::{Agreed, Damage, Etcd, Head, Journal, Log, LogError, Mark, Opened, Survey},
     mirror,
     sequencer::{LOG_KEY, LogKeys, seed},
     settings::{Engine, Settings},
@@ -71,8 +71,8 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
         // Another fault than damage is no finding.
         Err(fault) if fault.exit_code != 1 => return Err(fault),
         Err(fault) => {
-            if fault.hint == PUT_BACK {
-                mends = PUT_BACK.into();
+            if fault.hint == store::PUT_BACK {
+                mends = store::PUT_BACK.into();
             }
             if settings.engine == Engine::Journal {
                 let survey = Survey::of(&journal_path(data)).map_err(at(&journal_path(data)))?;
@@ -111,8 +111,6 @@ pub fn verify(settings: &Settings) -> Result<Lines, Fault> {
 
 const MENDS: &str = "`guiju-server verify --repair-from` mends the log from a backup or a registry that has it; whatever else is named \
                      comes back from where it is kept safe";
-const PUT_BACK: &str = "`guiju-server verify --repair-from` puts it back from a backup or a registry that has it, held against what is \
-                        left here, and `restore` where nothing is; a log on a cluster is named with --engine etcd";
 
 /// All of the log, and what to say of it where it is whole.
 fn read_again(settings: &Settings) -> Result<(Box<dyn Log>, Lines), Fault> {
@@ -234,7 +232,7 @@ pub fn rebuild(settings: &Settings) -> Result<Lines, Fault> {
     let view = view_path(&settings.data);
     let log: Arc<dyn Log> = match settings.engine {
         Engine::Memory => return Err(of_memory()),
-        Engine::Etcd => Arc::new(Etcd::open(&settings.etcd()?)?),
+        Engine::Etcd => Arc::new(store::open_cluster(settings)?),
         Engine::Journal => {
             read(&settings.data)?;
             Arc::new(store::open_journal(&settings.data, || ())?)
@@ -268,7 +266,7 @@ pub fn rotate_key(settings: &Settings) -> Result<Lines, Fault> {
     let (data, folder) = (&settings.data, store::keys_path(&settings.data));
     let (keys, size) = match settings.engine {
         Engine::Etcd => {
-            let log = Etcd::open(&settings.etcd()?)?;
+            let log = store::open_cluster(settings)?;
             store::agree_on_keys(&log, &LogKeys::read(&Files, &folder)?, &folder)?;
             let size = log.head()?.size;
             let keys = LogKeys::rotate(&Files, &folder, size)?;
@@ -303,12 +301,15 @@ pub fn new_key(settings: &Settings) -> Result<Lines, Fault> {
             "leave --without-old out, so that the old key names the new; or move it away first",
         ));
     }
-    let origin = settings.log_origin.clone().or(repair::signed(data)?.map(|signed| signed.origin));
+    let origin = settings.log_origin.clone().or(store::signed(data)?.map(|signed| signed.origin));
     let make = || LogKeys::open(&Files, &folder, origin.as_deref());
     let keys = match settings.engine {
         Engine::Memory => return Err(of_memory()),
         Engine::Etcd => {
             let log = Etcd::open(&settings.etcd()?)?;
+            if log.head()?.size == 0 {
+                return Err(store::no_log(&settings.etcd_prefix.0));
+            }
             if log.text(LOG_KEY)?.is_some() {
                 return Err(store::other_key(&folder, "there is none"));
             }
@@ -433,9 +434,11 @@ fn arrive(settings: &Settings, copy: &dyn Log) -> Result<(Carried, String), Faul
     if settings.engine == Engine::Journal {
         must_hold_only(&settings.data, BESIDE_A_LOG)?;
     }
-    Arrived::carry(copy, settings, settings.engine)?.settle()
+    Arrived::carry(copy, settings, settings.engine, NO_MOVE)?.settle()
 }
 
+/// What is restored has left no place.
+const NO_MOVE: Mark = Mark(0);
 /// What a data folder may hold that gets a log: the half of it from a run that was cut short, and what an operator put there.
 const BESIDE_A_LOG: &[&str] = &[store::PARTIAL, "log-key", "checkpoint", "witness", "mirror"];
 
@@ -478,35 +481,10 @@ fn read(data: &Path) -> Result<(Journal, Opened), Fault> {
         return Err(Fault::new(what, "start the server, or run `verify --repair-from` again: either finishes it"));
     }
     store::no_other_place(data)?;
-    if let Some(gone) = gone(data) {
-        return Err(Fault::new(gone, PUT_BACK).found());
+    if let Some(gone) = store::gone(data) {
+        return Err(Fault::new(gone, store::PUT_BACK).found());
     }
     Journal::read(&journal_path(data)).map_err(damage)
-}
-
-/// Of a journal without any file, beside which something says that there was one.
-fn gone(data: &Path) -> Option<String> {
-    let (folder, view) = (journal_path(data), view_path(data));
-    let is_segment = |file: fs::DirEntry| file.path().extension().is_some_and(|extension| extension == "seg");
-    match fs::read_dir(&folder).map(|files| files.flatten().any(is_segment)) {
-        Ok(false) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        _ => return None,
-    }
-    let (checkpoint, keys) = (data.join("checkpoint"), store::keys_path(data));
-    let signed = repair::signed(data).ok().flatten().map(|signed| signed.size);
-    let says = match View::head_kept(&view).ok().flatten().filter(|head| head.size > 0) {
-        Some(head) if signed.is_none_or(|signed| signed <= head.size) => {
-            format!("`{}` took in {} entries", view.display(), head.size)
-        }
-        _ if checkpoint.exists() => match signed {
-            Some(size) => format!("`{}` says that {size} entries were signed", checkpoint.display()),
-            None => format!("`{}` is of a log", checkpoint.display()),
-        },
-        _ if keys.exists() => format!("`{}` is the key of a log", keys.display()),
-        _ => return None,
-    };
-    Some(format!("the journal `{}` is gone: {says}", folder.display()))
 }
 
 /// Reads all of a log, as it is now: checksums, digests, the chain, and that nothing is missing. Its head and the root of its tree.

@@ -465,6 +465,57 @@ async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
     assert!(code == Some(2) && text.contains("`/nowhere`: No such file"), "{text}");
 }
 
+/// Two servers of a cluster hold the same key: a log is moved away by one of them alone, and a move that was given up is not taken up
+/// again once the log went elsewhere.
+#[tokio::test]
+async fn a_log_moves_to_one_place() {
+    let node = Node::single();
+    let on = ["--engine", "etcd", "--etcd-endpoints", &node.client_url];
+    let one = server(&node.client_url, None, &[]);
+    registry(&one).await.publish(submission("1.0.0", SCHEMA)).await.expect("published");
+    let two = server(&node.client_url, Some(one.folder.path()), &[]);
+    let (one, two) = (one.stop().1, two.stop().1);
+    let data = |folder: &TempDir| folder.path().join("data").display().to_string();
+    let (one, two) = (data(&one), data(&two));
+    let command = |name: &str, data: &str, more: &[&str]| {
+        run(&[&[name, "--data", data, "--etcd-endpoints", &node.client_url], more].concat())
+    };
+    let migrate = |data: &str, from: &str, to: &str, prefix: &str| {
+        command("migrate", data, &["--from", from, "--to", to, "--etcd-prefix", prefix])
+    };
+    let moved = |(code, text): (Option<i32>, String), what: &str| {
+        assert!(code == Some(0) && text.contains("migrated: 1 "), "{what}: {text}")
+    };
+    let refused =
+        |(code, text): (Option<i32>, String), why: &str| assert!(code == Some(2) && text.contains(why), "{text}");
+
+    moved(migrate(&one, "etcd", "journal", "/guiju/"), "away");
+    refused(migrate(&two, "etcd", "journal", "/guiju/"), "was carried elsewhere, where it goes on");
+    moved(migrate(&one, "etcd", "journal", "/guiju/"), "the same move once more");
+
+    // A move to one prefix is cut short behind its last entry, and another to a second prefix is finished.
+    moved(migrate(&one, "journal", "etcd", "/first/"), "there");
+    let head = node.told(&["get", "/first/head", "--print-value-only"]);
+    moved(migrate(&one, "etcd", "journal", "/first/"), "and back");
+    let partial = format!("{} 1", head.trim_end().replacen("v1 ", "v1-partial ", 1));
+    node.told(&["put", "/first/head", &partial]);
+    moved(migrate(&one, "journal", "etcd", "/second/"), "elsewhere");
+    refused(migrate(&one, "journal", "etcd", "/first/"), "was migrated before");
+
+    // Nothing begins, and no key is changed, under a prefix that was mistyped.
+    let typo = [&on[..2], &["--etcd-prefix", "/secnod/"]].concat();
+    for name in ["serve", "rotate-key", "rebuild", "verify"] {
+        refused(command(name, &one, &typo), "there is no log under `/secnod/`");
+    }
+    assert_eq!(node.told(&["get", "--prefix", "/secnod/", "--keys-only"]).trim(), "", "nothing was written there");
+
+    // What has no entries has no head that could say where it went.
+    let empty = tempfile::tempdir().expect("a folder");
+    let begun = Server::start_in(empty, &[&on[..], &["--etcd-prefix", "/empty/"]].concat());
+    let empty = data(&begun.stop().1);
+    refused(migrate(&empty, "etcd", "journal", "/empty/"), "there is nothing to move");
+}
+
 /// A new key on one server: the others sign nothing until they have it.
 #[tokio::test]
 async fn a_key_that_is_changed_on_one_server_stops_the_others_from_signing() {

@@ -195,11 +195,16 @@ async fn a_log_keeps_its_key_and_its_word() {
     assert!(matches!(verified(&unrotated), Err(LogFault::Unsigned { .. })), "the old key does not sign any more");
     let folder = server.kill();
 
-    // Another history under the same key is not signed.
+    // Another history under the same key is not signed, nor begun.
     fs::remove_dir_all(data.join("journal")).expect("removed");
     fs::remove_dir_all(data.join("view")).expect("removed");
     let refused = server_command(&["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).output().expect("it runs");
     assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("is gone: "), "{}", said(&refused));
+    let empty = tempfile::tempdir().expect("a folder");
+    let other = Server::start_in(empty, &[]).stop().1;
+    fs::rename(other.path().join("data/journal"), data.join("journal")).expect("put there");
+    let refused = server_command(&["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).output().expect("it runs");
     assert!(said(&refused).contains("the log does not begin with the 5 entries that"), "{}", said(&refused));
     drop(folder);
 }

@@ -102,6 +102,17 @@ fn no_empty_log_begins_beside_a_part_of_one() {
         }
         assert!(!data.join("journal").exists() && !data.join("log-key").exists(), "nothing is begun there");
     }
+    // On a new machine the key was put back, and the journal was not.
+    let (old, folder) = (Server::start(), tempfile::tempdir().expect("a folder"));
+    let data = folder.path().join("data");
+    fs::create_dir_all(data.join("log-key")).expect("made");
+    for file in fs::read_dir(old.folder.path().join("data/log-key")).expect("a key").flatten() {
+        fs::copy(file.path(), data.join("log-key").join(file.file_name())).expect("copied");
+    }
+    for (command, code) in [("serve", 2), ("verify", 1), ("rebuild", 1)] {
+        refused(command, &data, &[], (code, "log-key` is the key of a log"));
+    }
+    assert!(!data.join("journal").exists(), "nothing is begun there");
 }
 
 #[tokio::test]

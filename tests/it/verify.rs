@@ -47,9 +47,10 @@ pub async fn publish(server: &Server, names: &[(&str, u64)]) {
 
 /// A server on a new log, signing with the key of another.
 async fn impostor(of: &Path, names: &[(&str, u64)]) -> Server {
-    let folder = tempfile::tempdir().expect("a folder");
+    // Where there is a key and no journal no server begins; so one begins with a key of its own.
+    let folder = Server::start().stop().1;
     let keys = folder.path().join("data/log-key");
-    fs::create_dir_all(&keys).expect("a folder");
+    let _ = fs::remove_file(folder.path().join("data/checkpoint"));
     for name in ["first", "secret"] {
         fs::copy(of.join("data/log-key").join(name), keys.join(name)).expect("copied");
     }

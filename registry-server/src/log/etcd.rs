@@ -74,10 +74,14 @@ pub enum Standing {
     #[default]
     Served,
     /// It is being carried there, and not all of it has come.
-    Partial,
+    Partial(Mark),
     /// It was carried to where it goes on.
-    Moved,
+    Moved(Mark),
 }
+
+/// Of one move of a log: whoever has it may finish that move, and nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(pub u64);
 
 /// What the engine and its background tasks share.
 struct Shared {
@@ -732,26 +736,30 @@ async fn joined<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
 fn parsed_head(bytes: &[u8]) -> Result<(Standing, Head), String> {
     let text = text(bytes);
     let words: Vec<&str> = text.split(' ').collect();
-    let [form, size, chain] = words.as_slice() else { return Err("it is no head of a log".into()) };
-    let standing = FORMS.iter().find(|(known, _)| known == form).map(|(_, standing)| *standing);
-    match (standing, size.parse().ok().zip(chain.parse().ok())) {
-        (Some(standing), Some((size, chain))) => Ok((standing, Head { size, chain })),
-        (None, _) if form.starts_with('v') => Err(format!("it is of the form {form}, which a newer server wrote")),
-        _ => Err("it is no head of a log".into()),
+    let mark = |text: &str| u64::from_str_radix(text, 16).ok().map(Mark);
+    // A program that knows the first form alone takes the others for a newer server's, and does nothing there.
+    let (standing, size, chain) = match words.as_slice() {
+        ["v1", size, chain] => (Some(Standing::Served), size, chain),
+        ["v1-partial", size, chain, of] => (mark(of).map(Standing::Partial), size, chain),
+        ["v1-moved", size, chain, of] => (mark(of).map(Standing::Moved), size, chain),
+        [form, ..] if form.starts_with('v') && !["v1", "v1-partial", "v1-moved"].contains(form) => {
+            return Err(format!("it is of the form {form}, which a newer server wrote"));
+        }
+        _ => return Err("it is no head of a log".into()),
+    };
+    match standing.zip(size.parse().ok().zip(chain.parse().ok())) {
+        Some((standing, (size, chain))) => Ok((standing, Head { size, chain })),
+        None => Err("it is no head of a log".into()),
     }
 }
-
-/// How a head begins. A program that knows the first alone takes the others for a newer server's, and does nothing there.
-const FORMS: [(&str, Standing); 3] =
-    [("v1", Standing::Served), ("v1-partial", Standing::Partial), ("v1-moved", Standing::Moved)];
 
 fn not_served(prefix: &str, standing: Standing) -> String {
     match standing {
         Standing::Served => format!("servers append to the log under `{prefix}` again"),
-        Standing::Partial => {
+        Standing::Partial(_) => {
             format!("under `{prefix}` is a part of a log: carrying it there was cut short, or goes on")
         }
-        Standing::Moved => format!("the log under `{prefix}` was carried elsewhere, where it goes on"),
+        Standing::Moved(_) => format!("the log under `{prefix}` was carried elsewhere, where it goes on"),
     }
 }
 
@@ -766,8 +774,12 @@ fn entry_row(operation: &str, entry: &[u8]) -> Vec<u8> {
 }
 
 fn head_text(standing: Standing, head: Head) -> String {
-    let form = FORMS.iter().find(|(_, known)| *known == standing).map_or("v1", |(form, _)| form);
-    format!("{form} {} {}", head.size, head.chain)
+    let Head { size, chain } = head;
+    match standing {
+        Standing::Served => format!("v1 {size} {chain}"),
+        Standing::Partial(Mark(mark)) => format!("v1-partial {size} {chain} {mark:x}"),
+        Standing::Moved(Mark(mark)) => format!("v1-moved {size} {chain} {mark:x}"),
+    }
 }
 
 fn one(key: Bytes) -> RangeRequest {

@@ -8,7 +8,7 @@
 
 use super::{
     Lines,
-    repair::{Copy, other_log, signed},
+    repair::{Copy, other_log},
     unsound,
 };
 use crate::{
@@ -309,7 +309,7 @@ fn known(survey: &ClusterSurvey, settings: &Settings) -> Result<Vec<Known>, Faul
     if let Some(Ok(signed)) = agreed_checkpoint(survey) {
         known.push(Known::of_checkpoint(survey.agreed_key(CHECKPOINT), &signed, true));
     }
-    if let Some(signed) = signed(&settings.data)? {
+    if let Some(signed) = store::signed(&settings.data)? {
         let what = settings.data.join("checkpoint").display().to_string();
         known.push(Known::of_checkpoint(what, &signed, false));
     }
@@ -547,8 +547,8 @@ fn agreed(
     };
     match agreed_checkpoint(survey) {
         Some(Ok(signed)) if is_held(&signed) => {}
-        None if signed(&settings.data)?.is_none() => {}
-        _ => match signed(&settings.data)? {
+        None if store::signed(&settings.data)?.is_none() => {}
+        _ => match store::signed(&settings.data)? {
             Some(ours) => {
                 // It may have been another server's, later than ours; all that there is begins with both.
                 let signed = Checkpoint { size: held.size(), root: held.edge.root(), ..ours };

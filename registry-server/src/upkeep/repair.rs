@@ -167,7 +167,7 @@ fn repair_journal(
         lock => lock.map_err(at(&folder))?,
     };
     let survey = Survey::of(&folder).map_err(at(&folder))?;
-    let signed = signed(data)?;
+    let signed = store::signed(data)?;
     let origin = LogKeys::read(&Files, &keys_path(data)).ok().map(|keys| keys.signing.name().to_owned());
     let origin = origin.or_else(|| signed.as_ref().map(|signed| signed.origin.clone()));
     let mut copy = Copy::open(from, options, runtime, origin.as_deref())?;
@@ -200,22 +200,6 @@ struct Known {
 /// What the view has taken in, where there is one that can be read.
 fn of_view(data: &Path) -> Option<Head> {
     View::head_kept(&view_path(data)).ok().flatten().filter(|head| head.size > 0)
-}
-
-/// What the log signed last, if it did.
-pub fn signed(data: &Path) -> Result<Option<Checkpoint>, Fault> {
-    let path = data.join("checkpoint");
-    match fs::read_to_string(&path) {
-        Ok(text) => text.parse().map(Some).map_err(|why| {
-            let what = format!("{}: {why}", path.display());
-            Fault::new(
-                what,
-                "put `checkpoint` back from where it is kept safe, or move it away if this log was never trusted",
-            )
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Fault::new(format!("{}: {error}", path.display()), "see that this user can read it")),
-    }
 }
 
 /// All entries, ours before the copy's; and where they end, which must be where ours did.
