@@ -129,6 +129,10 @@ impl Default for Metrics {
             denials: Family::default(),
         };
         inner.register();
+        // An alarm sees the first event only of what was there before it.
+        for reason in [Reason::StoreFull, Reason::LogDamaged, Reason::LogUnavailable] {
+            drop(inner.refusals.get_or_create(&ByReason { reason: reason.row().name }));
+        }
         Self(Arc::new(inner))
     }
 }
