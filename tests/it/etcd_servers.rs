@@ -349,16 +349,18 @@ async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
     let data = folder.path().join("data").display().to_string();
     let with = ["--data", &data, "--etcd-endpoints", &node.client_url];
     let migrate = |from: &str, to: &str| run(&[&["migrate", "--from", from, "--to", to], with.as_slice()].concat());
-    let verified = runs(&["verify", "--data", &data]);
-
-    // Killed at some moments, and run again.
-    for ms in [60, 120, 180] {
-        let command = ["migrate", "--from", "journal", "--to", "etcd"];
-        let mut child = server_command(&[command.as_slice(), &with].concat());
+    let cut_short = async |from: &str, to: &str, ms: u64| {
+        let mut child = server_command(&[&["migrate", "--from", from, "--to", to], with.as_slice()].concat());
         let mut child = child.stdout(std::process::Stdio::null()).spawn().expect("it starts");
         tokio::time::sleep(Duration::from_millis(ms)).await;
         child.kill().expect("killed");
         child.wait().expect("ended");
+    };
+    let verified = runs(&["verify", "--data", &data]);
+
+    // Killed at some moments, and run again.
+    for ms in [60, 120, 180] {
+        cut_short("journal", "etcd", ms).await;
         // A part of a log passes for none.
         let (journal, _) = run(&["verify", "--data", &data]);
         let (cluster, text) = run(&[&["verify", "--engine", "etcd"], with.as_slice()].concat());
@@ -387,12 +389,7 @@ async fn a_log_moves_from_a_journal_to_a_cluster_and_back() {
     // Back again, cut short at some moments: at none is a part of the log served, or the whole in both places.
     let on_etcd = ["--engine", "etcd", "--etcd-endpoints", &node.client_url];
     for ms in [40, 80, 120, 160] {
-        let command = ["migrate", "--from", "etcd", "--to", "journal"];
-        let mut child = server_command(&[command.as_slice(), &with].concat());
-        let mut child = child.stdout(std::process::Stdio::null()).spawn().expect("it starts");
-        tokio::time::sleep(Duration::from_millis(ms)).await;
-        child.kill().expect("killed");
-        child.wait().expect("ended");
+        cut_short("etcd", "journal", ms).await;
         let (journal, _) = run(&["verify", "--data", &data]);
         let (cluster, _) = run(&[&["verify", "--data", &data], on_etcd.as_slice()].concat());
         assert!(journal != Some(0) || cluster != Some(0), "it is served in both places");
