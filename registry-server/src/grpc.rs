@@ -319,7 +319,7 @@ fn doorbell(registry: Arc<Registry>, stopping: watch::Receiver<bool>) -> watch::
     receiver
 }
 
-/// Each may be as large as a version is at most.
+/// Documents and versions in memory as a whole at a time, each as large as a version is at most.
 const WHOLES_MAX: usize = 4;
 
 /// What goes of a document into one answer.

@@ -74,6 +74,7 @@ impl<'s> Arrived<'s> {
                         error => error.into(),
                     })?;
                 }
+                // This one before it is opened anew: under a prefix without entries there is no head as yet that says `partial`.
                 let target = Mutex::new(Some(target));
                 let open = || -> Result<Box<dyn Log>, Fault> {
                     let first = target.lock().unwrap_or_else(PoisonError::into_inner).take();
