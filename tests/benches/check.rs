@@ -16,6 +16,8 @@ use guiju::{
     CheckOptions, CompileOptions, Validator,
     readers::{Format, ReadOptions, Totals, check},
 };
+use guiju_model::Report;
+use guiju_validator::ABREAST;
 use peers::{Host, Pass, Peer};
 use records::{SHAPES, Shape, Spelling, table};
 use rustix::time::ClockId;
@@ -150,10 +152,7 @@ fn measure(plan: &Plan, shape: &Shape, (spelling, failing_per_mille, _): (Spelli
     let (mut ours, mut others) = (Vec::new(), vec![Vec::new(); if plan.with_peers { ROADS.len() } else { 0 }]);
     let mut counts = (0, 0);
     for round in 0..plan.rounds {
-        let mut checker = validator.checker();
-        let pass = timed(&input.bytes, |line| {
-            checker.tell_within(&input.bytes, line, &options).is_none_or(|report| black_box(report).conforms())
-        });
+        let pass = timed(&input.bytes, &validator, &options);
         counts = (pass.conforming, pass.failing);
         ours.push(pass.seconds);
         for (Road(title, host, name, judges), taken) in ROADS.iter().zip(&mut others) {
@@ -175,19 +174,26 @@ fn validator(shape: &Shape) -> Validator {
     Validator::compile_schema(&shape.schema(), &CompileOptions::default()).expect("the schema compiles")
 }
 
-fn timed(input: &[u8], mut conforms: impl FnMut(Range<usize>) -> bool) -> Pass {
-    let begin = cpu_seconds();
+fn timed(input: &[u8], validator: &Validator, options: &CheckOptions) -> Pass {
+    let (begin, mut checker) = (cpu_seconds(), validator.checker());
     let (mut conforming, mut failing) = (0, 0);
-    let mut from = 0;
-    for end in memchr::memchr_iter(b'\n', input) {
-        let line = from..end;
-        from = end + 1;
-        match conforms(line) {
-            true => conforming += 1,
-            false => failing += 1,
+    let mut count = |report: Option<Box<Report>>| match report.is_none_or(|report| black_box(report).conforms()) {
+        true => conforming += 1,
+        false => failing += 1,
+    };
+    let (mut ends, mut from) = (memchr::memchr_iter(b'\n', input), 0);
+    loop {
+        let (mut lines, mut filled) = ([const { 0..0 }; ABREAST], 0);
+        for (line, end) in lines.iter_mut().zip(&mut ends) {
+            *line = from..end;
+            (from, filled) = (end + 1, filled + 1);
         }
+        if filled < ABREAST {
+            lines[..filled].iter().for_each(|line| count(checker.tell_within(input, line.clone(), options)));
+            return Pass { seconds: cpu_seconds() - begin, conforming, failing };
+        }
+        checker.tell_abreast(input, &lines, options, |_, report| count(report));
     }
-    Pass { seconds: cpu_seconds() - begin, conforming, failing }
 }
 
 /// A file: what a reader calls it, the shape of its records, whether it is a table.

@@ -11,15 +11,15 @@ mod wild; // large schemas of others
 use crate::support::{expect_file, root, rounds};
 use guiju::Folder;
 use guiju_model::{Kind, Report};
-use guiju_validator::{CheckOptions, Checker, CompileOptions, Validator};
+use guiju_validator::{ABREAST, CheckOptions, Checker, CompileOptions, Validator};
 use serde_json::{Value, json};
 
-/// Those who check for one standard: with what the processor has, and without.
-struct Checkers<'v>([Checker<'v>; 2]);
+/// Those who check for one standard: with what the processor has, and without; and the record before.
+struct Checkers<'v>([Checker<'v>; 2], Vec<u8>);
 
 impl<'v> Checkers<'v> {
     fn of(validator: &'v Validator) -> Self {
-        Self([validator.checker(), validator.checker_plainly()])
+        Self([validator.checker(), validator.checker_plainly()], Vec::new())
     }
 
     /// Whether the quick road accepts; it may not where the exact one finds anything.
@@ -30,7 +30,7 @@ impl<'v> Checkers<'v> {
         let around = [b"[{\"", record, &behind.repeat(80)].concat();
         let found = self.0[0].tell_within(&around, 3..3 + record.len(), options);
         assert!(
-            found.as_ref().map_or(exact.errors + exact.warnings + exact.infos == 0, |found| *found == exact),
+            found.as_deref().map_or(exact.errors + exact.warnings + exact.infos == 0, |found| *found == exact),
             "{found:?}"
         );
         let [one, other] = self.0.each_mut().map(|checker| hold(checker, (record, &exact), options, about));
@@ -40,7 +40,43 @@ impl<'v> Checkers<'v> {
             "the processor accepts another\nrecord: {}\nof: {about}",
             String::from_utf8_lossy(record)
         );
+        self.hold_abreast((record, &exact), options, about);
         one
+    }
+
+    /// Beside each other, with the one before among them, so that some are out of step and some are not.
+    fn hold_abreast(&mut self, (record, exact): (&[u8], &Report), options: &CheckOptions, about: &str) {
+        let before = std::mem::replace(&mut self.1, record.to_vec());
+        let turn = (record.len() + before.len()) % (ABREAST + 1);
+        let all: [&[u8]; ABREAST] = std::array::from_fn(|at| if at == turn { &before } else { record });
+        let (mut bytes, mut records) = (vec![b'['], [const { 0..0 }; ABREAST]);
+        for (place, record) in records.iter_mut().zip(all) {
+            *place = bytes.len()..bytes.len() + record.len();
+            bytes.extend_from_slice(record);
+            bytes.push(b"\n ,]"[record.len() % 4]);
+        }
+        bytes.extend_from_slice(&record.repeat(200 / (record.len() + 1)));
+        bytes.extend_from_slice(&[b' '; 100]);
+        for checker in &mut self.0 {
+            let other = checker.validator().check_exactly(&before, options);
+            let mut next = 0;
+            // Anew each time: one that was out of step too often does not try again soon.
+            let mut fresh = checker.validator().checker();
+            for checker in [checker, &mut fresh] {
+                checker.tell_abreast(&bytes, &records, options, |at, found| {
+                    let exact = if at == turn { &other } else { exact };
+                    assert!(
+                        found.as_deref().map_or(exact.errors + exact.warnings + exact.infos == 0, |found| found == exact),
+                        "another report abreast\nrecord: {}\nof: {about}\nbeside: {}\nquick: {found:#?}\nexact: {exact:#?}",
+                        String::from_utf8_lossy(all[at]),
+                        String::from_utf8_lossy(all[(at + 1) % ABREAST]),
+                    );
+                    assert_eq!(at, next % ABREAST, "out of turn");
+                    next += 1;
+                });
+            }
+            assert_eq!(next, 2 * ABREAST);
+        }
     }
 }
 

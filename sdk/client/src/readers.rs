@@ -16,7 +16,7 @@ pub use table::{Columns, Row};
 
 use crate::Standard;
 use guiju_model::{Finding, Place, Report};
-use guiju_validator::{CheckOptions, Checker, Validator, codes, dataset::Share};
+use guiju_validator::{ABREAST, CheckOptions, Checker, Validator, codes, dataset::Share};
 use lines::{Block, Blocks, DELIMITERS, Form};
 use split::{Piece, Raw, Splitter};
 use std::{
@@ -601,16 +601,32 @@ impl Worker<'_> {
         let mut shares = std::mem::take(&mut batch.shares);
         let bytes = batch.with_room();
         while at < batch.raws.len() && count < findings_max {
-            let raw = &batch.raws[at];
-            let (report, is_readable) = self.judge_one(raw, bytes, at as u64);
+            // Rows are judged one by one, since shares are taken of the one that was judged last.
+            let abreast = batch.raws[at..].first_chunk::<ABREAST>();
+            let abreast =
+                abreast.filter(|raws| self.judge.table.is_none() && raws.iter().all(|raw| raw.fault.is_none()));
+            let raws = &batch.raws[at..at + abreast.map_or(1, |raws| raws.len())];
+            let mut take = |place: usize, report: Option<Box<Report>>, is_readable: bool| {
+                if let Some(report) = report {
+                    count += 1 + report.findings.len();
+                    found.push(Found { at: at + place, report, is_readable });
+                }
+            };
+            match abreast {
+                Some(raws) => self.judge_abreast(raws, bytes, &mut take),
+                None => {
+                    let (report, is_readable) = self.judge_one(&raws[0], bytes, at as u64);
+                    take(0, report, is_readable);
+                }
+            }
+            at += raws.len();
             if self.judge.with_shares {
-                shares.push(is_readable.then(|| self.share(&bytes[raw.bytes.clone()])).flatten());
+                let is_readable =
+                    |at: usize| found.iter().rev().take(ABREAST).all(|found| found.at != at || found.is_readable);
+                for (at, raw) in (at - raws.len()..).zip(raws) {
+                    shares.push(is_readable(at).then(|| self.share(&bytes[raw.bytes.clone()])).flatten());
+                }
             }
-            if let Some(report) = report {
-                count += 1 + report.findings.len();
-                found.push(Found { at, report: Box::new(report), is_readable });
-            }
-            at += 1;
         }
         (batch.judged, batch.found, batch.shares) = (at, found, shares);
     }
@@ -624,35 +640,57 @@ impl Worker<'_> {
     }
 
     fn judge_one(&mut self, raw: &Raw, bytes: &[u8], index: u64) -> table::Found {
-        let Judge { validator, table, options, encoding, .. } = *self.judge;
+        let Judge { validator, table, options, .. } = *self.judge;
         match (&raw.fault, table) {
             (Some(fault), _) => {
                 let mut report = validator.empty_report();
                 let mut fault = Finding::clone(fault);
                 fault.place.get_or_insert(Place::Text { line: raw.line, column: raw.column, offset: raw.offset });
                 report.push(fault, options.findings_max);
-                (Some(report), false)
+                (Some(Box::new(report)), false)
             }
             (None, Some(table)) => {
                 table.check(&bytes[raw.bytes.clone()], (index, raw.line), &mut self.checker, options, &mut self.cells)
             }
-            (None, None) => {
-                let Some(mut report) = self.checker.tell_within(bytes, raw.bytes.clone(), options) else {
-                    return (None, true);
-                };
-                for finding in &mut report.findings {
-                    if let ("utf8-invalid", Some(Place::Text { offset, .. })) = (&*finding.code, &finding.place) {
-                        let fault = encoding.fault(&bytes[raw.bytes.clone()], *offset as usize);
-                        let mut fault = Finding { place: finding.place.take(), ..fault };
-                        fault.rule.clone_from(&finding.rule);
-                        *finding = fault;
-                    }
-                    shift(finding, raw.line, raw.column, raw.offset);
-                }
-                let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
-                (Some(report), is_readable)
-            }
+            (None, None) => match self.checker.tell_within(bytes, raw.bytes.clone(), options) {
+                Some(report) => self.judge.placed(report, raw, bytes),
+                None => (None, true),
+            },
         }
+    }
+
+    /// Several records, none of which is known to be unreadable.
+    #[inline]
+    fn judge_abreast(
+        &mut self,
+        raws: &[Raw; ABREAST],
+        bytes: &[u8],
+        take: &mut impl FnMut(usize, Option<Box<Report>>, bool),
+    ) {
+        let (judge, records) = (self.judge, raws.each_ref().map(|raw| raw.bytes.clone()));
+        self.checker.tell_abreast(bytes, &records, judge.options, |place, report| {
+            if let Some(report) = report {
+                let (report, is_readable) = judge.placed(report, &raws[place], bytes);
+                take(place, report, is_readable);
+            }
+        });
+    }
+}
+
+impl Judge<'_> {
+    /// A report on a record, with its places in the input; and whether the record could be read.
+    fn placed(&self, mut report: Box<Report>, raw: &Raw, bytes: &[u8]) -> table::Found {
+        for finding in &mut report.findings {
+            if let ("utf8-invalid", Some(Place::Text { offset, .. })) = (&*finding.code, &finding.place) {
+                let fault = self.encoding.fault(&bytes[raw.bytes.clone()], *offset as usize);
+                let mut fault = Finding { place: finding.place.take(), ..fault };
+                fault.rule.clone_from(&finding.rule);
+                *finding = fault;
+            }
+            shift(finding, raw.line, raw.column, raw.offset);
+        }
+        let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
+        (Some(report), is_readable)
     }
 }
 

@@ -29,6 +29,7 @@ mod shape; // patterns as sequences of character classes, and as automata
 mod windows; // a record with room behind it
 
 pub(crate) use doubt::{Doubt, Sign, Step, What};
+pub use prove::ABREAST;
 pub(crate) use prove::{Memory, Row, Span, Within};
 
 use crate::{

@@ -8,7 +8,7 @@ use crate::{
     json::{self, Document, Node, Places, escape},
     nearest::nearest,
     plan::{Engine, Plan},
-    program::{Doubt, Memory, Program, Row, Sign, Span, StateId, Step, What, Within},
+    program::{ABREAST, Doubt, Memory, Program, Row, Sign, Span, StateId, Step, What, Within},
     record::Record,
     survey::{SchemaId, Way},
 };
@@ -222,15 +222,15 @@ impl Validator {
     /// The report on a record of which all is proved but some values and members. None where the exact road has to be taken.
     fn check_doubts(
         &self,
-        record: &[u8],
+        (record, lane): (&[u8], u8),
         memory: &Memory,
         options: &CheckOptions,
-        (told, mut report): (&mut Told, Report),
-    ) -> Option<Report> {
+        (told, mut report): (&mut Told, Box<Report>),
+    ) -> Option<Box<Report>> {
         let Judge::Record { program, plan, .. } = &self.judge else { return None };
         let mut places = Places::new(record);
         let mut room = 0;
-        for doubt in &memory.doubts {
+        for doubt in memory.doubts.iter().filter(|doubt| doubt.record == lane) {
             let way = memory.way(doubt);
             let place = places.of(doubt.at);
             // What the exact road might have no room for, it tells of itself.
@@ -366,23 +366,23 @@ impl<'v> Checker<'v> {
 
     /// The same report as that of [`Validator::check`].
     pub fn check(&mut self, record: &[u8], options: &CheckOptions) -> Report {
-        self.tell(record, options).unwrap_or_else(|| self.validator.empty_report())
+        self.tell(record, options).map_or_else(|| self.validator.empty_report(), |report| *report)
     }
 
     /// The same, and none where nothing was found: for such a record nothing is allocated.
-    pub fn tell(&mut self, record: &[u8], options: &CheckOptions) -> Option<Report> {
+    pub fn tell(&mut self, record: &[u8], options: &CheckOptions) -> Option<Box<Report>> {
         self.tell_within(record, 0..record.len(), options)
     }
 
     /// The same of a record that stands among other bytes; where some dozens of them follow it, it need not be copied.
-    pub fn tell_within(&mut self, bytes: &[u8], record: Range<usize>, options: &CheckOptions) -> Option<Report> {
+    pub fn tell_within(&mut self, bytes: &[u8], record: Range<usize>, options: &CheckOptions) -> Option<Box<Report>> {
         let record = Within { bytes, at: record };
         let report = match self.quickly(&record, options) {
             Quick::Clean => return None,
             Quick::Told(report) => report,
-            Quick::Unsure => self.validator.check_exactly(record.own(), options),
+            Quick::Unsure => Box::new(self.validator.check_exactly(record.own(), options)),
         };
-        (report.errors + report.warnings + report.infos > 0).then_some(report)
+        has_any(report)
     }
 
     /// The same of a row of a table, without its record: the cells' values stand in the bytes that are `spelled` as JSON, nothing
@@ -399,7 +399,7 @@ impl<'v> Checker<'v> {
             (Within { bytes, at: spelled }, (options.depth_max.min(DEPTH_MAX), options.record_bytes_max));
         match program.proves_row(&shape.0, (&spelled, cells), options.reference_date, bounds, &mut self.memory) {
             true if self.memory.doubts.iter().all(|doubt| doubt.what == What::Value) => {
-                self.told_of_doubts(spelled.own(), options)
+                self.told_of_doubts(spelled.own(), 0, options)
             }
             _ => Quick::Unsure,
         }
@@ -418,16 +418,85 @@ impl<'v> Checker<'v> {
         }
         // What an object lacks is seen at its end, and told at its beginning.
         memory.doubts.sort_by_key(|doubt| doubt.at);
-        self.told_of_doubts(record.own(), options)
+        self.told_of_doubts(record.own(), 0, options)
     }
 
-    fn told_of_doubts(&mut self, record: &[u8], options: &CheckOptions) -> Quick {
-        if self.memory.doubts.is_empty() {
+    /// Of the doubts about this one of the records that were read together.
+    fn told_of_doubts(&mut self, record: &[u8], lane: u8, options: &CheckOptions) -> Quick {
+        if !self.memory.doubts.iter().any(|doubt| doubt.record == lane) {
             return Quick::Clean;
         }
         self.told.under(options);
-        let report = self.validator.check_doubts(record, &self.memory, options, (&mut self.told, self.blank.clone()));
+        let about = (&mut self.told, Box::new(self.blank.clone()));
+        let report = self.validator.check_doubts((record, lane), &self.memory, options, about);
         report.map_or(Quick::Unsure, Quick::Told)
+    }
+
+    /// The same of records that stand one behind another in the same bytes, told in their order. Where they have the same members
+    /// in the same order, a processor can work at all of them at once.
+    #[inline]
+    pub fn tell_abreast(
+        &mut self,
+        bytes: &[u8],
+        records: &[Range<usize>; ABREAST],
+        options: &CheckOptions,
+        mut each: impl FnMut(usize, Option<Box<Report>>),
+    ) {
+        match self.proves_abreast(bytes, records, options) {
+            proved if proved == [true; ABREAST] && self.memory.doubts.is_empty() => {
+                (0..ABREAST).for_each(|at| each(at, None));
+            }
+            proved => self.tell_apart(bytes, records, proved, options, &mut each),
+        }
+    }
+
+    pub(crate) fn proves_abreast(
+        &mut self,
+        bytes: &[u8],
+        records: &[Range<usize>; ABREAST],
+        options: &CheckOptions,
+    ) -> [bool; ABREAST] {
+        match &self.validator.judge {
+            Judge::Record { program, .. } if records.iter().all(|record| record.len() <= options.record_bytes_max) => {
+                let depth_max = options.depth_max.min(DEPTH_MAX);
+                program.proves_abreast(bytes, records, options.reference_date, depth_max, &mut self.memory)
+            }
+            _ => [false; ABREAST],
+        }
+    }
+
+    /// What is left to say of records of which these are proved but for their doubts.
+    fn tell_apart(
+        &mut self,
+        bytes: &[u8],
+        records: &[Range<usize>; ABREAST],
+        mut proved: [bool; ABREAST],
+        options: &CheckOptions,
+        each: &mut dyn FnMut(usize, Option<Box<Report>>),
+    ) {
+        let mut reports = [const { None }; ABREAST];
+        // First what is proved: judging one alone forgets the doubts of all.
+        if self.memory.doubts.len() > 1 {
+            self.memory.doubts.sort_by_key(|doubt| doubt.at);
+        }
+        for (at, record) in records.iter().enumerate() {
+            if proved[at] {
+                match self.told_of_doubts(&bytes[record.clone()], at as u8, options) {
+                    Quick::Clean => {}
+                    Quick::Told(report) => reports[at] = has_any(report),
+                    Quick::Unsure => proved[at] = false,
+                }
+            }
+        }
+        for (at, record) in records.iter().enumerate() {
+            each(
+                at,
+                match proved[at] {
+                    true => reports[at].take(),
+                    false => self.tell_within(bytes, record.clone(), options),
+                },
+            );
+        }
     }
 
     /// Whether nothing at all is to be found, told without a report where it can be; false where a report would tell.
@@ -443,13 +512,18 @@ impl<'v> Checker<'v> {
     }
 }
 
+/// None where nothing was found.
+fn has_any(report: Box<Report>) -> Option<Box<Report>> {
+    (report.errors + report.warnings + report.infos > 0).then_some(report)
+}
+
 /// What the quick road says of a record.
 #[derive(Debug)]
 pub enum Quick {
     /// There is nothing to find.
     Clean,
     /// All that is to be found, if anything is.
-    Told(Report),
+    Told(Box<Report>),
     /// The record itself has to be checked.
     Unsure,
 }

@@ -4,8 +4,8 @@
 //! checker remembers what it told of the record before.
 
 use guiju_model::Date;
-use guiju_validator::{CheckOptions, CompileOptions, Validator};
-use std::sync::LazyLock;
+use guiju_validator::{ABREAST, CheckOptions, CompileOptions, Validator};
+use std::{array, sync::LazyLock};
 
 const SCHEMAS: [&str; 7] = [
     r##"{"type":"object","required":["a"],"properties":{"a":{"type":"integer","minimum":0,"multipleOf":3},
@@ -53,6 +53,25 @@ pub fn run(data: &[u8]) {
     for _ in 0..2 {
         assert_eq!(checker.check(record, &options), exact, "the roads part");
     }
+    abreast(validator, record, &options);
     let is_clean = exact.errors + exact.warnings + exact.infos == 0;
     assert!(is_clean || !checker.is_clean(record, &options), "accepted, though something is found");
+}
+
+/// Beside itself and what is left of it where a piece is cut out, whose length its last byte tells.
+fn abreast(validator: &Validator, record: &[u8], options: &CheckOptions) {
+    let cut = record.last().map_or(0, |last| usize::from(*last) % record.len());
+    let parts = [record, &record[cut..], &record[..cut], record];
+    let (mut bytes, mut records) = (Vec::new(), [const { 0..0 }; ABREAST]);
+    for (place, part) in records.iter_mut().zip(parts) {
+        *place = bytes.len()..bytes.len() + part.len();
+        bytes.extend_from_slice(part);
+        bytes.push(b'\n');
+    }
+    bytes.extend_from_slice(&[b'"'; 100]);
+    let exact: [_; ABREAST] = array::from_fn(|at| validator.check_exactly(parts[at], options));
+    validator.checker().tell_abreast(&bytes, &records, options, |at, found| {
+        let found = found.map_or_else(|| validator.empty_report(), |report| *report);
+        assert_eq!(found, exact[at], "the roads part abreast, at {at}");
+    });
 }

@@ -312,7 +312,7 @@ impl Worker<'_> {
             match checker.tell(&record, &self.task.read.check) {
                 Some(report) => {
                     let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
-                    self.take(Cow::Owned(report), is_readable)?;
+                    self.take(Cow::Owned(*report), is_readable)?;
                 }
                 None if self.task.failing_only => self.pass()?,
                 None => self.take(Cow::Borrowed(&clean), true)?,

@@ -103,7 +103,7 @@ impl fmt::Debug for Row<'_> {
 }
 
 /// What was found in a row: a report where there is anything to tell, and whether it could be read.
-pub(super) type Found = (Option<Report>, bool);
+pub(super) type Found = (Option<Box<Report>>, bool);
 
 /// What the columns of a table mean. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -240,7 +240,7 @@ impl Table {
         let unread = |finding: Finding, column: &str| {
             let mut report = validator.empty_report();
             report.push(Finding { place: place(column), ..finding }, options.findings_max);
-            (Some(report), false)
+            (Some(Box::new(report)), false)
         };
         self.read(row, cells);
         if cells.look.has(Look::WIDE)
@@ -296,7 +296,7 @@ impl Table {
         if own.is_empty() && told.is_none() {
             return (None, true);
         }
-        let mut report = told.unwrap_or_else(|| validator.empty_report());
+        let mut report = told.unwrap_or_else(|| Box::new(validator.empty_report()));
         for finding in &mut report.findings {
             finding.place = place(self.columns.header_of(&finding.path));
         }
@@ -309,7 +309,7 @@ impl Table {
         }
         report.findings.into_iter().for_each(|finding| whole.push(finding, options.findings_max));
         report.unlisted.into_iter().for_each(|unlisted| whole.count(unlisted));
-        (Some(whole), true)
+        (Some(Box::new(whole)), true)
     }
 
     /// What rules between records keep of a row whose cells are spelled.

@@ -123,9 +123,16 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn begins(self, block: &Block, expected: &Block, mask: &Block) -> bool {
+    fn begin<const COUNT: usize>(self, blocks: [&Block; COUNT], expected: &Block, mask: &Block) -> bool {
+        let expected = load(expected);
         // SAFETY: there is an `Avx2`.
-        unsafe { _mm256_testz_si256(_mm256_xor_si256(load(block), load(expected)), load(mask)) != 0 }
+        unsafe {
+            let mut differs = _mm256_xor_si256(load(blocks[0]), expected);
+            for block in &blocks[1..] {
+                differs = _mm256_or_si256(differs, _mm256_xor_si256(load(block), expected));
+            }
+            _mm256_testz_si256(differs, load(mask)) != 0
+        }
     }
 
     #[inline(always)]
@@ -152,20 +159,24 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn text(self, windows: Windows<'_>, from: usize) -> Option<(usize, u32)> {
-        let (mut at, mut count) = (from, 0);
+        let mut place = windows.block(from)?;
+        if place[0] != b'"' {
+            return None;
+        }
         // The block before, of the same piece of text between escapes; zeros stand for what is no part of it.
         // SAFETY: there is an `Avx2`.
         let nothing = unsafe { _mm256_setzero_si256() };
-        let mut before = nothing;
+        // The quote that begins it is no stop, and no character of it.
+        let (mut at, mut before, mut passed, mut count) = (from, nothing, 1_u32, 0);
         loop {
-            let block = load(windows.block(at)?);
+            let block = load(place);
             // SAFETY: there is an `Avx2`.
             let (stops, starts) = unsafe {
                 let quote = _mm256_cmpeq_epi8(block, _mm256_set1_epi8(b'"' as i8));
                 let escape = _mm256_cmpeq_epi8(block, _mm256_set1_epi8(b'\\' as i8));
                 let control = _mm256_cmpeq_epi8(_mm256_min_epu8(block, _mm256_set1_epi8(0x1F)), block);
                 let stops = bits(_mm256_or_si256(_mm256_or_si256(quote, escape), control));
-                (stops, bits(_mm256_cmpgt_epi8(block, _mm256_set1_epi8(-65))))
+                (stops & !passed, bits(_mm256_cmpgt_epi8(block, _mm256_set1_epi8(-65))))
             };
             // What stands before the first stop, and that too: a character may be cut off by it.
             let (inside, with_stop) = match stops {
@@ -175,17 +186,19 @@ impl Lanes for Avx2 {
             if (bits(block) & inside) | bits(before) != 0 && broken(before, block) & with_stop != 0 {
                 return None;
             }
-            count += (starts & inside).count_ones();
+            count += (starts & inside & !passed).count_ones();
             if stops == 0 {
-                (before, at) = (block, at + BLOCK);
+                at += BLOCK;
+                (before, passed, place) = (block, 0, windows.block(at)?);
                 continue;
             }
-            let stop = at + stops.trailing_zeros() as usize;
-            match windows.byte(stop) {
-                b'"' => return Some((stop, count)),
+            let stop = stops.trailing_zeros() as usize;
+            match place[stop] {
+                b'"' => return Some((at + stop, count)),
                 b'\\' => {
-                    let (end, more) = self.run_of_escapes(windows, stop)?;
-                    (before, at, count) = (nothing, end, count + more);
+                    let (end, more) = self.run_of_escapes(windows, at + stop)?;
+                    (before, passed, at, count) = (nothing, 0, end, count + more);
+                    place = windows.block(at)?;
                 }
                 _ => return None,
             }

@@ -19,6 +19,20 @@ pub(crate) struct Doubt {
     pub what: What,
     /// Where its way begins among all ways, and how long it is.
     pub(super) way: (u32, u32),
+    /// Which of the records that were read together.
+    pub record: u8,
+}
+
+impl Doubt {
+    /// From places among others to those in its record, which begins there.
+    pub(super) fn begin_at(&mut self, start: usize) {
+        for place in [&mut self.at, &mut self.from, &mut self.to] {
+            *place -= start;
+        }
+        if let What::Stranger { name: (from, to), .. } = &mut self.what {
+            (*from, *to) = (*from - start as u32, *to - start as u32);
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +109,7 @@ impl Program {
         match (doubt.what, &record[doubt.from..doubt.to]) {
             (What::Missing(missing), _) => Some(Sign { failed: missing, kind: MISSING }),
             (What::Stranger { seen, .. }, _) => Some(Sign { failed: seen, kind: STRANGER }),
-            (What::Value, [b'"', text @ .., b'"']) if !text.contains(&b'\\') => {
+            (What::Value, [b'"', text @ .., b'"']) if memchr::memchr(b'\\', text).is_none() => {
                 text_sign(state, std::str::from_utf8(text).ok()?, today)
             }
             (What::Value, number @ [b'-' | b'0'..=b'9', ..]) => {
@@ -116,12 +130,12 @@ fn text_sign(state: &State, text: &str, today: Option<Date>) -> Option<Sign> {
     for (at, check) in checks.iter().enumerate() {
         let holds = match check {
             TextCheck::Matcher(matcher) => matcher.is_match(text),
+            TextCheck::Engine(_, Some(moment)) if moment.fails(text.as_bytes()) => false,
             TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment))
                 if moment.holds(text.as_bytes()) =>
             {
                 true
             }
-            TextCheck::Engine(_, Some(moment)) if moment.fails(text.as_bytes()) => false,
             TextCheck::Engine(engine, _) => json::fits(engine, text),
             TextCheck::Format(format, _) if format.check(text, today).is_empty() => true,
             TextCheck::List(membership, codes) if membership.check(codes, text, today).is_none() => true,

@@ -33,16 +33,12 @@ impl Moment {
 impl Moment {
     /// Whether the text has the usual form and no calendar has that month or day, no clock that hour or minute.
     pub fn fails(self, text: &[u8]) -> bool {
-        let (first, last): (&[u8], &[u8]) = match self {
-            Self::Date => (b"0000-00-00", b"9999-99-99"),
-            Self::DateTime => (b"0000-00-00T00:00:00+00:00", b"9999-99-99T99:99:99-99:99"),
+        let is_formed = match self {
+            Self::Date => lies_between(text, b"0000-00-00", b"9999-99-99"),
+            Self::DateTime => {
+                lies_between(text, b"0000-00-00T00:00:00+00:00", b"9999-99-99T99:99:99-99:99") && text[19] != b','
+            }
         };
-        // All at once: what is asked about has that form as a rule.
-        let lies = |byte: &u8, first: &u8, last: &u8| first <= byte && byte <= last;
-        let each = text.iter().zip(first).zip(last);
-        let is_formed = text.len() == first.len()
-            && each.fold(true, |all, ((byte, first), last)| all & lies(byte, first, last))
-            && text.get(19) != Some(&b',');
         if !is_formed {
             return false;
         }
@@ -52,6 +48,13 @@ impl Moment {
         let is_moment = self == Self::DateTime;
         beyond(5, 1, 12) || beyond(8, 1, 31) || is_moment && (beyond(11, 0, 23) || beyond(14, 0, 59))
     }
+}
+
+/// Whether each byte lies between its least and its most: all at once, since what is asked about has that form as a rule.
+#[inline]
+fn lies_between<const LENGTH: usize>(text: &[u8], least: &[u8; LENGTH], most: &[u8; LENGTH]) -> bool {
+    let Ok(text) = <&[u8; LENGTH]>::try_from(text) else { return false };
+    (0..LENGTH).fold(true, |all, at| all & (least[at] <= text[at]) & (text[at] <= most[at]))
 }
 
 /// `YYYY-MM-DD`, of the years 0001 to 9999.

@@ -14,7 +14,7 @@ use super::{
     windows::{BLOCK, Windows},
 };
 use crate::json;
-use std::{cmp::Ordering, sync::Arc};
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
 pub(super) enum Plain {
@@ -77,15 +77,8 @@ pub(super) struct Limits {
     takes_negatives: bool,
     /// Digits behind the point, at most.
     part_max: u32,
-    min: Option<Limit>,
-    max: Option<Limit>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Limit {
-    mantissa: i64,
-    scale: u8,
-    is_exclusive: bool,
+    /// The least and the most, by how many digits stand behind the point, and without it.
+    limited: Option<[(i64, i64); SIDE + 1]>,
 }
 
 impl Plain {
@@ -191,7 +184,7 @@ impl Plain {
             Self::Fixed(fixed) => fixed.end(lanes, windows, at),
             Self::Fixed2(fixed) => fixed.end(lanes, windows, at),
             Self::Run { set, min, max } => run(lanes, windows, at, set, (*min, *max)),
-            Self::Length { min, max } => match text(lanes, windows, at) {
+            Self::Length { min, max } => match lanes.text(windows, at) {
                 Some((stop, count)) if *min <= count && count <= *max => stop + 1,
                 _ => 0,
             },
@@ -202,7 +195,7 @@ impl Plain {
             },
             Self::Date => date(lanes, windows, at),
             Self::DateTime => date_time(lanes, windows, at),
-            Self::Automaton { automaton, min, max } => match text(lanes, windows, at) {
+            Self::Automaton { automaton, min, max } => match lanes.text(windows, at) {
                 Some((stop, count))
                     if *min <= count && count <= *max && automaton.takes_spelled(&windows.bytes()[at + 1..stop]) =>
                 {
@@ -210,8 +203,47 @@ impl Plain {
                 }
                 _ => 0,
             },
-            Self::Number(limits) => limits.end(lanes, windows, at).unwrap_or(0),
+            Self::Number(limits) => limits.end(lanes, windows, at),
         }
+    }
+
+    /// The same of values that begin at several places.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub fn ends<L: Lanes, const COUNT: usize>(
+        &self,
+        lanes: L,
+        windows: Windows<'_>,
+        at: &[usize; COUNT],
+    ) -> [usize; COUNT] {
+        let mut ends = [0; COUNT];
+        // A match outside of the loop, so that what is to be done is looked up once.
+        macro_rules! each {
+            ($at:ident => $end:expr) => {
+                for (end, $at) in ends.iter_mut().zip(*at) {
+                    *end = $end;
+                }
+            };
+        }
+        match self {
+            Self::Nothing => {}
+            Self::Fixed(fixed) => each!(at => fixed.end(lanes, windows, at)),
+            Self::Fixed2(fixed) => each!(at => fixed.end(lanes, windows, at)),
+            Self::Run { set, min, max } => each!(at => run(lanes, windows, at, set, (*min, *max))),
+            Self::Length { min, max } => each!(at => match lanes.text(windows, at) {
+                Some((stop, count)) if *min <= count && count <= *max => stop + 1,
+                _ => 0,
+            }),
+            Self::Words { words } => each!(at => one_of(lanes, windows, at, words)),
+            Self::Table(table) => each!(at => match short(lanes, windows, at) {
+                Some((word, end)) if table.has(word) => end,
+                _ => 0,
+            }),
+            Self::Date => each!(at => date(lanes, windows, at)),
+            Self::DateTime => each!(at => date_time(lanes, windows, at)),
+            Self::Automaton { .. } => each!(at => self.end(lanes, windows, at)),
+            Self::Number(limits) => each!(at => limits.end(lanes, windows, at)),
+        }
+        ends
     }
 }
 
@@ -219,12 +251,6 @@ impl Plain {
 fn is_spelled_plainly(ascii: u128) -> bool {
     let others = 0xFFFF_FFFF_u128 | 1 << b'"' | 1 << b'\\';
     ascii & others == 0
-}
-
-/// Where the string ends that begins here, and how many code points it has.
-#[inline(always)]
-fn text<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> Option<(usize, u32)> {
-    if windows.byte(at) == b'"' { lanes.text(windows, at + 1) } else { None }
 }
 
 impl<const RANGES: usize> Fixed<RANGES> {
@@ -261,39 +287,58 @@ impl<const RANGES: usize> Fixed<RANGES> {
 
 #[inline(always)]
 fn run<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize, set: &Set, (min, max): (u32, u32)) -> usize {
-    let mut place = at + 1;
-    while let Some(block) = windows.block(place) {
-        let inside = lanes.members(block, set);
-        if inside == u32::MAX {
-            place += BLOCK;
-            continue;
-        }
-        let stop = place + (!inside).trailing_zeros() as usize;
-        let length = (stop - at - 1) as u32;
-        let is_quoted = windows.byte(at) == b'"' && windows.byte(stop) == b'"';
-        return if is_quoted && min <= length && length <= max { stop + 1 } else { 0 };
+    let Some(block) = windows.block(at) else { return 0 };
+    if block[0] != b'"' {
+        return 0;
     }
-    0
+    // The quote that begins it is passed like one of the set.
+    let (mut place, mut block, mut inside) = (at, block, lanes.members(block, set) | 1);
+    while inside == u32::MAX {
+        place += BLOCK;
+        let Some(next) = windows.block(place) else { return 0 };
+        (block, inside) = (next, lanes.members(next, set));
+    }
+    let stop = (!inside).trailing_zeros() as usize;
+    let length = (place + stop - at - 1) as u32;
+    let holds = block[stop % BLOCK] == b'"' && min <= length && length <= max;
+    if holds { place + stop + 1 } else { 0 }
 }
 
 /// A string of at most sixteen bytes as one word, and where it ends. One that ends in zeros would be the word of a shorter one.
 #[inline(always)]
 fn short<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> Option<(u128, usize)> {
-    let quotes = lanes.equal(windows.block(at + 1)?, b'"');
-    let length = quotes.trailing_zeros() as usize;
-    let is_short = windows.byte(at) == b'"' && length <= 16 && windows.byte(at + length) != 0;
-    if is_short { Some((windows.wide_word(at + 1) & LOW_BYTES[length], at + length + 2)) } else { None }
+    let block = windows.block(at)?;
+    let quotes = lanes.equal(block, b'"');
+    let length = (quotes >> 1).trailing_zeros() as usize;
+    if quotes & 1 == 0 || length > 16 || block[length] == 0 {
+        return None;
+    }
+    let word = block[1..].first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes));
+    Some((word & LOW_BYTES[length], at + length + 2))
 }
 
 /// One of a few of at most eight.
 #[inline(always)]
 fn one_of<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize, words: &[[u64; 8]]) -> usize {
-    let Some((word, end)) = short(lanes, windows, at) else { return 0 };
+    let Some(block) = windows.block(at) else { return 0 };
+    let quotes = lanes.equal(block, b'"');
+    let length = (quotes >> 1).trailing_zeros() as usize;
+    if quotes & 1 == 0 || length > 8 || block[length] == 0 {
+        return 0;
+    }
+    // Of an empty string all is left, and no known one begins with a quote.
+    let word = word_at(block, 1) & u64::MAX >> (64_usize.wrapping_sub(8 * length) % 64);
     let mut found = false;
     for words in words {
-        found |= lanes.is_one_of(word as u64, words);
+        found |= lanes.is_one_of(word, words);
     }
-    if found && end - at <= 10 { end } else { 0 }
+    if found { at + length + 2 } else { 0 }
+}
+
+/// Eight bytes of a block, from a place among its first sixteen.
+#[inline(always)]
+fn word_at(block: &[u8; BLOCK], at: usize) -> u64 {
+    block[at % 16..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 static LOW_BYTES: [u128; 17] = {
@@ -367,26 +412,38 @@ const fn ranges(first: &[u8], last: &[u8]) -> Ranges {
 #[inline(always)]
 fn date<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> usize {
     match windows.block(at) {
-        Some(block) if lanes.within(block, &DATE) && is_day(block) => at + 12,
+        Some(block) if lanes.within(block, &DATE) && is_day(block, false) => at + 12,
         _ => 0,
     }
 }
 
-/// Whether the digits behind the quote are a day.
+/// Numbers of two digits within eight bytes, each in the byte of its first digit: month, day and hour, from the month on.
+const MONTH: u32 = 0;
+const DAY: u32 = 24;
+const HOUR: u32 = 48;
+
+/// Whether the digits behind the quote are a day, where they are digits, and what stands at the hour, an hour or a part of none.
 #[inline(always)]
-fn is_day(block: &[u8; BLOCK]) -> bool {
-    let two = |at: usize| 10 * u32::from(block[at] & 15) + u32::from(block[at + 1] & 15);
-    let (month, day) = (two(6), two(9));
-    let is_certain = month.wrapping_sub(1) < 12 && day.wrapping_sub(1) < 28 && block[1..5] != *b"0000";
-    is_certain || block[1..11].try_into().is_ok_and(moment::is_date)
+fn is_day(block: &[u8; BLOCK], with_hour: bool) -> bool {
+    const fn each(month: u64, day: u64, hour: u64) -> u64 {
+        month << MONTH | day << DAY | hour << HOUR
+    }
+    let digits = word_at(block, 6) & 0x0F0F_0F0F_0F0F_0F0F;
+    let numbers = (digits.wrapping_mul(10) + (digits >> 8)) & each(0xFF, 0xFF, if with_hour { 0xFF } else { 0 });
+    // What is more than the most, or less than one, shows in the highest bit of its byte.
+    let above = numbers + each(127 - 12, 127 - 28, 127 - 23);
+    let below = !(numbers + each(127, 127, 128));
+    let is_certain = (above | below) & each(128, 128, 128) == 0 && block[1..5] != *b"0000";
+    let is_hour = || !with_hour || above & each(0, 0, 128) == 0;
+    is_certain || is_hour() && block[1..11].try_into().is_ok_and(moment::is_date)
 }
 
 #[inline(always)]
 fn date_time<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> usize {
     let Some(block) = windows.block(at) else { return 0 };
-    let is_hour = |at: usize| block[at] < b'2' || block[at + 1] < b'4';
-    let holds = lanes.within(block, &DATE_TIME) && is_hour(12) && is_hour(21) && block[20] != b',' && is_day(block);
-    if holds { at + 27 } else { 0 }
+    // Nothing here is foretold by what was before, so that no step of it is a branch of its own.
+    let is_offset = (block[21] < b'2') | (block[22] < b'4') && block[20] != b',';
+    if lanes.within(block, &DATE_TIME) && is_offset && is_day(block, true) { at + 27 } else { 0 }
 }
 
 impl Limits {
@@ -396,7 +453,7 @@ impl Limits {
         }
         let takes_fractions = state.types & types::NUMBER != 0;
         let mut limits =
-            Self { takes_negatives: true, part_max: if takes_fractions { DIGITS } else { 0 }, min: None, max: None };
+            Self { takes_negatives: true, part_max: if takes_fractions { DIGITS } else { 0 }, limited: None };
         for by in &state.number.multiples {
             // Of 0.01 every number is a multiple that has two digits behind the point.
             if by.mantissa != 1 {
@@ -404,86 +461,74 @@ impl Limits {
             }
             limits.part_max = limits.part_max.min(by.scale.into());
         }
+        let mut limited = [(i64::MIN, i64::MAX); SIDE + 1];
         for bound in &state.number.bounds {
-            let (mantissa, scale, is_exclusive) = (bound.limit.mantissa, bound.limit.scale, bound.is_exclusive);
+            let (mantissa, scale) = (bound.limit.mantissa, u32::from(bound.limit.scale));
             // Within this every number lies that is told here.
             let end = Short { mantissa: if bound.is_upper { END } else { -END }, scale: 0 };
             if bound.holds(end) {
                 continue;
             }
-            if !bound.is_upper && mantissa == 0 && !is_exclusive {
+            if !bound.is_upper && mantissa == 0 && !bound.is_exclusive {
                 limits.takes_negatives = false;
                 continue;
             }
-            let side = if bound.is_upper { &mut limits.max } else { &mut limits.min };
-            if side.is_some() || mantissa.abs() > LIMIT_MAX || scale > 3 {
-                return None;
-            }
             limits.takes_negatives &= bound.is_upper || mantissa < 0;
-            *side = Some(Limit { mantissa, scale, is_exclusive });
+            for (part, (least, most)) in limited.iter_mut().enumerate() {
+                // The limit is `scaled` / `by` of numbers with so many digits behind the point.
+                let (scaled, by) = (i128::from(mantissa) * POWERS[part], POWERS[scale as usize]);
+                let edge = i128::from(bound.is_exclusive && scaled % by == 0);
+                let whole = scaled.div_euclid(by);
+                let within = |number: i128| number.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+                match bound.is_upper {
+                    true => *most = (*most).min(within(whole - edge)),
+                    false => *least = (*least).max(within(whole + i128::from(scaled % by != 0) + edge)),
+                }
+            }
+            limits.limited = Some(limited);
         }
         Some(limits)
     }
 
     #[inline(always)]
-    fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize) -> Option<usize> {
-        let is_negative = self.takes_negatives && windows.byte(at) == b'-';
-        let at = at + usize::from(is_negative);
-        let digits = lanes.digits(windows.block(at)?);
+    fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize) -> usize {
+        let Some(block) = windows.block(at) else { return 0 };
+        let sign = usize::from(self.takes_negatives && block[0] == b'-');
+        let digits = lanes.digits(block) >> sign;
         let whole = (!digits).trailing_zeros();
-        if whole.wrapping_sub(1) >= DIGITS || windows.byte(at) == b'0' && whole > 1 {
-            return None;
+        if whole.wrapping_sub(1) >= DIGITS || block[sign] == b'0' && whole > 1 {
+            return 0;
         }
-        let mut end = at + whole as usize;
+        let mut end = sign + whole as usize;
         let mut part = 0;
-        if windows.byte(end) == b'.' {
+        if block[end % BLOCK] == b'.' {
             part = (!(digits >> whole >> 1)).trailing_zeros();
             if part.wrapping_sub(1) >= self.part_max || (whole + part) as usize > DIGITS_MAX {
-                return None;
+                return 0;
             }
             end += 1 + part as usize;
         }
-        if windows.byte(end) | 0x20 == b'e' {
-            return None;
+        if block[end % BLOCK] | 0x20 == b'e' {
+            return 0;
         }
-        if self.min.is_some() || self.max.is_some() {
-            let number = eight_digits(windows, at, whole) * SMALL_POWERS[part as usize & 15]
-                + if part == 0 { 0 } else { eight_digits(windows, end - part as usize, part) };
-            let number = if is_negative { -number } else { number };
-            let holds = |limit: &Option<Limit>, side: Ordering| {
-                limit.as_ref().is_none_or(|limit| limit.holds(number, part as usize, side))
-            };
-            if !holds(&self.min, Ordering::Greater) || !holds(&self.max, Ordering::Less) {
-                return None;
+        if let Some(limited) = &self.limited {
+            let number = eight_digits(block, sign, whole) * SMALL_POWERS[part as usize % 16]
+                + if part == 0 { 0 } else { eight_digits(block, end - part as usize, part) };
+            let number = if sign == 1 { -number } else { number };
+            let (least, most) = limited[(part as usize).min(SIDE)];
+            if number < least || number > most {
+                return 0;
             }
         }
-        Some(end)
+        at + end
     }
 }
 
 /// On each side of the point.
-const DIGITS: u32 = 8;
+const DIGITS: u32 = SIDE as u32;
+const SIDE: usize = 8;
 /// What no number of so many digits reaches.
 const END: i64 = 100_000_000;
-/// So that eight zeros more fit.
-const LIMIT_MAX: i64 = 90_000_000_000;
-
-impl Limit {
-    /// Of a number of at most sixteen digits, `part` of which stand behind the point.
-    #[inline(always)]
-    fn holds(&self, number: i64, part: usize, side: Ordering) -> bool {
-        let scale = usize::from(self.scale & 3);
-        // Below 10^15, or 10^13 where it has less digits behind the point than the limit, and `LIMIT_MAX` * 10^8.
-        let (number, limit) = match part >= scale {
-            true => (number, self.mantissa * SMALL_POWERS[(part - scale) & 15]),
-            false => (number * SMALL_POWERS[scale - part], self.mantissa),
-        };
-        match number.cmp(&limit) {
-            Ordering::Equal => !self.is_exclusive,
-            other => other == side,
-        }
-    }
-}
 
 static SMALL_POWERS: [i64; 16] = {
     let mut powers = [1; 16];
@@ -495,11 +540,11 @@ static SMALL_POWERS: [i64; 16] = {
     powers
 };
 
-/// The number that so many digits are, one to eight.
+/// The number that so many digits are, one to eight, which begin among the first sixteen bytes.
 #[inline(always)]
-fn eight_digits(windows: Windows<'_>, at: usize, count: u32) -> i64 {
+fn eight_digits(block: &[u8; BLOCK], at: usize, count: u32) -> i64 {
     // Zeros come in front of them, which is in the lower bytes; then pairs, fours, and all are joined.
-    let digits = (windows.word(at) & 0x0F0F_0F0F_0F0F_0F0F) << (64 - 8 * count);
+    let digits = (word_at(block, at) & 0x0F0F_0F0F_0F0F_0F0F) << ((64 - 8 * count) % 64);
     let pairs = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
     ((fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF) as i64

@@ -1,7 +1,9 @@
 //! One record through the states of a program, in one pass over its bytes.
 
+mod abreast; // several records at once
 mod row; // a row of a table as a record
 
+pub use abreast::ABREAST;
 pub(crate) use row::{Row, Span};
 
 use super::{
@@ -35,6 +37,8 @@ pub(crate) struct Memory {
     text: String,
     padded: Padded,
     processor: Processor,
+    /// Of records that are read together.
+    pace: abreast::Pace,
     /// At each depth the state of the container, and which of its members or items is being read.
     trail: Vec<Step>,
     /// Values that were passed over, and the ways to them.
@@ -424,9 +428,9 @@ impl<'r, L: Lanes> Run<'r, L> {
                     Matcher::Regex(regex) if text.as_str().is_some_and(|text| regex.is_match(text)) => {}
                     _ => return Proof::No,
                 },
+                TextCheck::Engine(_, Some(moment)) if moment.fails(text.bytes) => return Proof::No,
                 TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment)) if moment.holds(text.bytes) => {
                 }
-                TextCheck::Engine(_, Some(moment)) if moment.fails(text.bytes) => return Proof::No,
                 TextCheck::DatedList(..) if self.in_branch > 0 => return Proof::Unknown,
                 TextCheck::DatedList(..) => self.memory.dated.push((id, at as u32, from as u32, to as u32)),
                 check => match check_text(check, known!(text.as_str()), self.today) {
@@ -606,12 +610,15 @@ impl<'r, L: Lanes> Run<'r, L> {
         let Memory { trail, ways, doubts, .. } = &mut *self.memory;
         let trail = &trail[..self.depth as usize];
         let end = match self.text.byte(from) {
-            b'"' => Plainly.text(self.text, from + 1).map(|(stop, _)| stop + 1),
+            b'"' => match scan::string(self.bytes, from + 1) {
+                Some(found) if !found.is_wide && !found.has_escapes => Some(found.end + 1),
+                _ => Plainly.text(self.text, from).map(|(stop, _)| stop + 1),
+            },
             _ => scalar_end(self.bytes, from),
         };
         let Some(to) = end.filter(|_| trail.iter().all(|(_, place)| *place != UNNAMED)) else { return false };
         let way = (ways.len() as u32, trail.len() as u32);
-        doubts.push(Doubt { state, at: from, from, to, what: What::Value, way });
+        doubts.push(Doubt { state, at: from, from, to, what: What::Value, way, record: 0 });
         ways.extend_from_slice(trail);
         self.at = to;
         true
@@ -634,7 +641,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             _ => start,
         };
         let way = (ways.len() as u32, trail.len() as u32);
-        doubts.push(Doubt { state, at, from: start, to: self.at, what, way });
+        doubts.push(Doubt { state, at, from: start, to: self.at, what, way, record: 0 });
         ways.extend_from_slice(trail);
         true
     }
@@ -684,7 +691,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                     match expected {
                         Some(member) if member.stands_at(self.lanes, text, at) => expected,
                         _ => {
-                            let found = self.look_up(object, at);
+                            let found = self.look_up(self.lanes, object, at);
                             if let Some(member) = found {
                                 self.memory.order[order] = member.place;
                             }
@@ -751,10 +758,10 @@ impl<'r, L: Lanes> Run<'r, L> {
 
     /// The member whose name stands here and is followed by its colon, if that is told at a look.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn look_up(&self, object: &'r ObjectState, at: usize) -> Option<&'r Member> {
+    fn look_up(&self, lanes: impl Lanes, object: &'r ObjectState, at: usize) -> Option<&'r Member> {
         let begin = [1, 9, 17].map(|from| self.text.word(at + from));
         let member = object.members.get(usize::from(object.names.first_of(begin)))?;
-        if member.stands_at(self.lanes, self.text, at) { Some(member) } else { None }
+        if member.stands_at(lanes, self.text, at) { Some(member) } else { None }
     }
 
     /// Goes behind the name that stands here and its colon, and, where the standard does not know it, behind its value.
@@ -1002,7 +1009,7 @@ impl Member {
     fn stands_at<L: Lanes>(&self, lanes: L, text: Windows<'_>, at: usize) -> bool {
         // Something always stands before a name.
         match text.block(at.wrapping_sub(1)) {
-            Some(block) if lanes.begins(block, &self.head, &self.bare_mask) => {
+            Some(block) if lanes.begin([block], &self.head, &self.bare_mask) => {
                 self.spelled.len() <= BLOCK || text.bytes()[at..].starts_with(&self.spelled[1..])
             }
             _ => false,
@@ -1013,7 +1020,7 @@ impl Member {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn follows_at<L: Lanes>(&self, lanes: L, text: Windows<'_>, at: usize) -> bool {
         match text.block(at) {
-            Some(block) if lanes.begins(block, &self.head, &self.mask) => {
+            Some(block) if lanes.begin([block], &self.head, &self.mask) => {
                 self.spelled.len() <= BLOCK || text.bytes()[at..].starts_with(&self.spelled)
             }
             _ => false,

@@ -62,6 +62,16 @@ impl<'r> Windows<'r> {
         Some(unsafe { &*self.bytes.as_ptr().add(at).cast() })
     }
 
+    /// The same at several places; none where one of them is too near to the end.
+    #[inline(always)]
+    pub fn blocks<const COUNT: usize>(self, at: &[usize; COUNT]) -> Option<[&'r [u8; BLOCK]; COUNT]> {
+        if at.iter().fold(0, |most, at| most.max(*at)) > self.last {
+            return None;
+        }
+        // SAFETY: as above, for each.
+        Some(at.map(|at| unsafe { &*self.bytes.as_ptr().add(at).cast() }))
+    }
+
     /// Zero behind the end.
     #[inline(always)]
     pub fn byte(self, at: usize) -> u8 {
@@ -74,15 +84,6 @@ impl<'r> Windows<'r> {
     pub fn word(self, at: usize) -> u64 {
         match self.block(at).and_then(|block| block.first_chunk()) {
             Some(bytes) => u64::from_le_bytes(*bytes),
-            None => 0,
-        }
-    }
-
-    /// Sixteen, in the same way.
-    #[inline(always)]
-    pub fn wide_word(self, at: usize) -> u128 {
-        match self.block(at).and_then(|block| block.first_chunk()) {
-            Some(bytes) => u128::from_le_bytes(*bytes),
             None => 0,
         }
     }

@@ -1,0 +1,655 @@
+//! Several records at once. Those of one file have the same members in the same order as a rule, so each step is taken for all of
+//! them before the next: none waits for where the value before it ends in another, and what a step is, is looked up once.
+//!
+//! # Invariants
+//! - Of a record that stays in step all is proved that [`Program::proves`] would prove of it alone. One that does not is not
+//!   proved here, which says nothing about it, and changes nothing for the others.
+//! - A record out of step stands where one in step does, so that nobody has to ask which ones are.
+
+use super::{DEPTH_MAX, How, Memory, Run, Today, dependents};
+use crate::program::{
+    ArrayState, Member, ObjectState, Program, Proof, State, StateId,
+    doubt::ITEM,
+    lanes::{Lanes, Plainly, Processor, Work},
+    types,
+    windows::{BLOCK, Windows},
+};
+use std::{array, ops::Range};
+
+/// So many records, which is as many as a processor can keep apart in its registers.
+pub const ABREAST: usize = 4;
+
+/// A place in each record.
+type Places = [usize; ABREAST];
+
+/// How often at most records are judged apart after they were out of step.
+const APART_MAX: u32 = 64;
+
+/// Whether it is worth trying.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// How often not to try.
+    apart: u32,
+    /// The same after the next failure.
+    next: u32,
+}
+
+impl Pace {
+    fn is_to_try(&mut self) -> bool {
+        let is_due = self.apart == 0;
+        self.apart = self.apart.saturating_sub(1);
+        is_due
+    }
+
+    fn learn(&mut self, in_step: usize) {
+        if in_step > 1 {
+            self.next = 0;
+        } else {
+            (self.apart, self.next) = (self.next, (2 * self.next + 1).min(APART_MAX));
+        }
+    }
+}
+
+impl Program {
+    /// Of which of these records, one behind another in `bytes`, nothing is to be said but of their values in [`Memory::doubts`],
+    /// as far as that is told of all together.
+    pub fn proves_abreast(
+        &self,
+        bytes: &[u8],
+        records: &[Range<usize>; ABREAST],
+        today: Today,
+        depth_max: usize,
+        memory: &mut Memory,
+    ) -> [bool; ABREAST] {
+        let all = records[0].start..records[ABREAST - 1].end;
+        let are_in_turn = records.windows(2).all(|pair| pair[0].end <= pair[1].start);
+        if !memory.pace.is_to_try() || !are_in_turn || all.len() >= u32::MAX as usize {
+            return [false; ABREAST];
+        }
+        let (Some(root), Some(text)) = (self.root, Windows::within(bytes, all.clone())) else {
+            return [false; ABREAST];
+        };
+        memory.begin(self);
+        let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
+        let how = How { root, length: all.len(), today, depth_max, passes_over: true };
+        let own = array::from_fn(|lane| (records[lane].start - all.start, records[lane].end - all.start));
+        let in_step = match memory.processor {
+            Processor::Plainly => self.abreast_with(Plainly, text, &own, how, memory),
+            #[cfg(target_arch = "x86_64")]
+            Processor::Avx2(lanes) => self.abreast_with(lanes, text, &own, how, memory),
+        };
+        memory.pace.learn(in_step.iter().filter(|is| **is).count());
+        in_step
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn abreast_with<L: Lanes>(
+        &self,
+        lanes: L,
+        text: Windows<'_>,
+        records: &[(usize, usize); ABREAST],
+        how: How,
+        memory: &mut Memory,
+    ) -> [bool; ABREAST] {
+        let root = how.root;
+        let mut run = Run::new(self, lanes, text, &how, memory);
+        let mut file = File { at: records.map(|(start, _)| run.behind_space(start)), in_step: [true; ABREAST] };
+        run.objects(root, &mut file);
+        for doubt in &mut run.memory.doubts {
+            doubt.begin_at(records[usize::from(doubt.record)].0);
+        }
+        array::from_fn(|lane| {
+            let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
+            // Nothing but space up to the end, however the bytes behind that go on.
+            let rest = run.bytes.get(file.at[lane]..records[lane].1);
+            file.in_step[lane] && rest.is_some_and(|rest| rest.iter().all(is_space))
+        })
+    }
+}
+
+/// Where each record is being read, and who is still in step.
+#[derive(Clone, Copy)]
+struct File {
+    at: Places,
+    in_step: [bool; ABREAST],
+}
+
+impl File {
+    /// The first in step, whom the others follow.
+    fn first(&self) -> Option<usize> {
+        self.in_step.iter().position(|is| *is)
+    }
+
+    fn drop_all(&mut self) {
+        self.in_step = [false; ABREAST];
+    }
+
+    /// Leaves one in step only where something holds; whether anybody is left.
+    fn keep(&mut self, mut holds: impl FnMut(usize, &mut usize) -> bool) -> bool {
+        for lane in 0..ABREAST {
+            self.in_step[lane] = self.in_step[lane] && holds(lane, &mut self.at[lane]);
+        }
+        let Some(first) = self.first() else { return false };
+        for lane in 0..ABREAST {
+            if !self.in_step[lane] {
+                self.at[lane] = self.at[first];
+            }
+        }
+        true
+    }
+
+    fn each(&mut self, to: impl Fn(usize) -> usize) {
+        self.at.iter_mut().for_each(|at| *at = to(*at));
+    }
+}
+
+/// Which members each object has, and how many.
+struct Tally {
+    seen: [u128; ABREAST],
+    count: [u32; ABREAST],
+}
+
+/// The members of one object of each record.
+struct Members<'a, 'r, L> {
+    run: &'a mut Run<'r, L>,
+    object: &'r ObjectState,
+    file: &'a mut File,
+    base: usize,
+}
+
+impl<L: Lanes> Work for Members<'_, '_, L> {
+    type Gives = Option<Tally>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Gives {
+        self.run.members_abreast(self.object, self.file, self.base)
+    }
+}
+
+/// The items of one array of each record.
+struct Items<'a, 'r, L> {
+    run: &'a mut Run<'r, L>,
+    array: &'r ArrayState,
+    file: &'a mut File,
+}
+
+impl<L: Lanes> Work for Items<'_, '_, L> {
+    type Gives = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.run.items_abreast(self.array, self.file);
+    }
+}
+
+impl<'r, L: Lanes> Run<'r, L> {
+    /// The object that begins here in each record.
+    fn objects(&mut self, id: StateId, file: &mut File) {
+        let state = self.state(id);
+        let object = match state.object.as_deref() {
+            Some(object) if state.takes_all(types::OBJECT) && self.depth < self.depth_max => object,
+            _ => return file.drop_all(),
+        };
+        let text = self.text;
+        if !file.keep(|_, at| text.byte(*at) == b'{') {
+            return;
+        }
+        let (base, size, starts) = (self.memory.places.len(), object.members.len(), file.at);
+        if object.kept != 0 {
+            self.memory.places.resize(base + ABREAST * size, (0, 0));
+        }
+        self.memory.trail[self.depth as usize].0 = id;
+        self.depth += 1;
+        let found = self.lanes.enter(Members { run: self, object, file: &mut *file, base });
+        self.depth -= 1;
+        let Some(Tally { seen, count }) = found else { return file.drop_all() };
+        let is_whole = |seen: u128, count: u32| {
+            seen & object.required == object.required
+                && (object.min..=object.max).contains(&count)
+                && dependents(&object.dependent, seen) == Proof::Yes
+        };
+        file.keep(|lane, _| is_whole(seen[lane], count[lane]));
+        if !object.rules.is_empty() || !state.branches.is_empty() {
+            file.keep(|lane, at| {
+                let base = base + if object.kept != 0 { lane * size } else { 0 };
+                self.at = *at;
+                let holds = object.rules.iter().all(|rules| self.rules(rules, base) == Proof::Yes);
+                holds && self.branches(&state.branches, starts[lane], Some(base)) == Proof::Yes
+            });
+        }
+        self.memory.places.truncate(base);
+    }
+
+    /// Which known members all of them have, and how many; none where nobody is in step.
+    #[inline(always)]
+    fn members_abreast(&mut self, object: &'r ObjectState, file: &mut File, base: usize) -> Option<Tally> {
+        let text = self.text;
+        let (mut seen, mut count, mut is_spaced) = (0_u128, 0, false);
+        let mut order = object.memory as usize;
+        // In registers, and not where what is written piece by piece would be read as a whole.
+        let mut at = file.at.map(|at| self.behind_space(at + 1));
+        let mut member = match object.members.get(usize::from(self.memory.order[order])) {
+            Some(member) if member.stand_at(self.lanes, text, &at) => member,
+            _ => {
+                file.at = at;
+                match self.find_step(object, file, order) {
+                    Some(found) => found,
+                    None => return self.members_astray(object, file, base, (0, 0)),
+                }
+            }
+        };
+        at = at.map(|at| at + member.length as usize);
+        loop {
+            if seen & member.bit != 0 {
+                return None;
+            }
+            seen |= member.bit;
+            count += 1;
+            order = object.memory as usize + 1 + usize::from(member.place);
+            if text.byte(at[0]) <= b' ' {
+                at = at.map(|at| self.behind_space(at));
+            }
+            let begins = at;
+            let ends = member.plain.ends(self.lanes, text, &at);
+            at = match are_told(&ends) {
+                true => ends,
+                false => {
+                    file.at = at;
+                    self.values_abreast(member, file, &ends)?;
+                    file.at
+                }
+            };
+            if object.kept & member.bit != 0 {
+                for lane in 0..ABREAST {
+                    let place = base + lane * object.members.len() + usize::from(member.place);
+                    self.memory.places[place] = (begins[lane] as u32, at[lane] as u32);
+                }
+            }
+            let next = object.members.get(usize::from(self.memory.order[order]));
+            member = match next {
+                Some(next) if next.follows(self.lanes, text, &at, is_spaced) => next,
+                Some(next) if next.follows(self.lanes, text, &at, !is_spaced) => {
+                    is_spaced = !is_spaced;
+                    next
+                }
+                _ => {
+                    file.at = at;
+                    member = match self.next_step(object, file, order) {
+                        Step::Member(next) => next,
+                        Step::End => break,
+                        Step::Apart => return self.members_astray(object, file, base, (seen, count)),
+                    };
+                    at = file.at.map(|at| at + member.length as usize);
+                    continue;
+                }
+            };
+            let length = 1 + usize::from(is_spaced) + member.length as usize;
+            at = at.map(|at| at + length);
+        }
+        self.looked_at(ABREAST as u32 * count);
+        Some(Tally { seen: [seen; ABREAST], count: [count; ABREAST] })
+    }
+
+    /// The members from here on, where each object has others; so many were passed by all. That a processor can work at several
+    /// records still saves time: who waits to know a name does not hold up the others.
+    #[inline(always)]
+    fn members_astray(
+        &mut self,
+        object: &'r ObjectState,
+        file: &mut File,
+        base: usize,
+        (seen, count): (u128, u32),
+    ) -> Option<Tally> {
+        let text = self.text;
+        let mut tally = Tally { seen: [seen; ABREAST], count: [count; ABREAST] };
+        let (mut under_way, mut at) = (file.in_step, file.at);
+        let mut is_behind_value = count > 0;
+        file.drop_all();
+        loop {
+            for lane in 0..ABREAST {
+                if under_way[lane] && is_behind_value {
+                    let next = self.behind_space(at[lane]);
+                    match text.byte(next) {
+                        b',' => at[lane] = self.behind_space(next + 1),
+                        end => {
+                            (under_way[lane], file.in_step[lane]) = (false, end == b'}');
+                            file.at[lane] = next + 1;
+                        }
+                    }
+                }
+            }
+            if !under_way.contains(&true) {
+                break;
+            }
+            is_behind_value = true;
+            // First all names, then all values: the one is known early, the other is not foretold.
+            let mut found = [0; ABREAST];
+            for lane in 0..ABREAST {
+                found[lane] = object.names.first_of([1, 9, 17].map(|from| text.word(at[lane] + from)));
+            }
+            for lane in 0..ABREAST {
+                if !under_way[lane] {
+                    continue;
+                }
+                under_way[lane] = false;
+                let Some(member) = object.members.get(usize::from(found[lane])) else { continue };
+                if tally.seen[lane] & member.bit != 0 || !member.stands_at(self.lanes, text, at[lane]) {
+                    continue;
+                }
+                tally.seen[lane] |= member.bit;
+                tally.count[lane] += 1;
+                let begin = self.behind_space(at[lane] + member.length as usize);
+                let mut end = member.plain.end(self.lanes, text, begin);
+                if end == 0 {
+                    end = begin;
+                    self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
+                    if !self.value_of(lane, member.state, &mut end) {
+                        continue;
+                    }
+                }
+                if object.kept & member.bit != 0 {
+                    let place = base + lane * object.members.len() + usize::from(member.place);
+                    self.memory.places[place] = (begin as u32, end as u32);
+                }
+                (under_way[lane], at[lane]) = (true, end);
+            }
+        }
+        self.looked_at(tally.count.iter().sum());
+        file.keep(|_, _| true).then_some(tally)
+    }
+
+    /// Values that are not all told at a look.
+    #[inline(never)]
+    fn values_abreast(&mut self, member: &'r Member, file: &mut File, ends: &Places) -> Option<()> {
+        self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
+        let state = self.state(member.state);
+        file.each(|at| self.behind_space(at));
+        let text = self.text;
+        let all_are = |byte: u8| file.at.iter().all(|at| text.byte(*at) == byte);
+        let is_plain_array = || state.array.as_deref().is_some_and(ArrayState::is_plain);
+        if all_are(b'{') {
+            self.objects(member.state, file);
+        } else if all_are(b'[') && is_plain_array() && state.takes_all(types::ARRAY) {
+            self.arrays(member.state, file);
+        } else {
+            file.keep(|lane, at| match ends[lane] {
+                0 => self.value_of(lane, member.state, at),
+                end => {
+                    *at = end;
+                    true
+                }
+            });
+        }
+        file.first().map(|_| ())
+    }
+
+    /// Goes behind the value that begins here in one record, as if it were alone.
+    fn value_of(&mut self, lane: usize, state: StateId, at: &mut usize) -> bool {
+        self.at = *at;
+        let (depth, memory) = (self.depth, &self.memory);
+        let [doubts, places, names, items] =
+            [memory.doubts.len(), memory.places.len(), memory.names.len(), memory.items.len()];
+        // What a day decides that stands elsewhere in the record is told of one record alone.
+        let holds = self.value_or_doubt(state).is_ok() && self.memory.dated.is_empty();
+        // A value that is given up leaves these as they were in the middle of it.
+        (self.depth, self.in_branch) = (depth, 0);
+        self.memory.places.truncate(places);
+        self.memory.names.truncate(names);
+        self.memory.items.truncate(items);
+        self.memory.dated.clear();
+        if !holds {
+            self.memory.doubts.truncate(doubts);
+        }
+        for doubt in &mut self.memory.doubts[doubts..] {
+            doubt.record = lane as u8;
+        }
+        *at = self.at;
+        holds
+    }
+
+    /// The array that begins here in each record.
+    fn arrays(&mut self, id: StateId, file: &mut File) {
+        let state = self.state(id);
+        let (text, Some(array)) = (self.text, state.array.as_deref()) else { return file.drop_all() };
+        if self.depth >= self.depth_max || !file.keep(|_, at| text.byte(*at) == b'[') {
+            return file.drop_all();
+        }
+        let starts = file.at;
+        self.memory.trail[self.depth as usize].0 = id;
+        self.depth += 1;
+        self.lanes.enter(Items { run: self, array, file: &mut *file });
+        self.depth -= 1;
+        if !state.branches.is_empty() {
+            file.keep(|lane, at| {
+                self.at = *at;
+                self.branches(&state.branches, starts[lane], None) == Proof::Yes
+            });
+        }
+    }
+
+    /// An array may end where another goes on: who has come to its end waits for the others.
+    #[inline(always)]
+    fn items_abreast(&mut self, array: &'r ArrayState, file: &mut File) {
+        let text = self.text;
+        let (mut under_way, mut count) = (*file, 0_u32);
+        file.drop_all();
+        let fits = |count: u32| (array.min..=array.max).contains(&count);
+        under_way.each(|at| self.behind_space(at + 1));
+        let mut is_left = under_way.keep(|lane, at| {
+            let ends = text.byte(*at) == b']';
+            if ends {
+                (file.at[lane], file.in_step[lane]) = (*at + 1, fits(0));
+            }
+            !ends
+        });
+        let mut at = under_way.at;
+        while is_left {
+            let state = array.first.get(count as usize).copied().unwrap_or(array.rest);
+            let ends = self.program.plains[state as usize].ends(self.lanes, text, &at);
+            at = match are_told(&ends) {
+                true => ends,
+                false => {
+                    self.memory.trail[self.depth as usize - 1].1 = ITEM | count;
+                    under_way.at = at;
+                    is_left = self.items_apart(state, &mut under_way, &ends);
+                    under_way.at
+                }
+            };
+            count += 1;
+            if at.iter().fold(true, |all, at| all & (text.byte(*at) == b',')) {
+                at = at.map(|at| self.behind_space(at + 1));
+                continue;
+            }
+            under_way.at = at;
+            is_left = is_left
+                && under_way.keep(|lane, at| {
+                    *at = self.behind_space(*at);
+                    let next = text.byte(*at);
+                    if next == b']' {
+                        (file.at[lane], file.in_step[lane]) = (*at + 1, fits(count));
+                    }
+                    *at = self.behind_space(*at + 1);
+                    next == b','
+                });
+            at = under_way.at;
+        }
+        self.looked_at(ABREAST as u32 * count);
+        file.keep(|_, _| true);
+    }
+
+    #[inline(never)]
+    fn items_apart(&mut self, state: StateId, under_way: &mut File, ends: &Places) -> bool {
+        under_way.keep(|lane, at| match ends[lane] {
+            0 => self.value_of(lane, state, at),
+            end => {
+                *at = end;
+                true
+            }
+        })
+    }
+
+    /// Behind a value: what comes next, where that is the same in all.
+    #[inline(never)]
+    fn next_step(&mut self, object: &'r ObjectState, file: &mut File, order: usize) -> Step<'r> {
+        let (text, mut next) = (self.text, *file);
+        next.each(|at| self.behind_space(at));
+        let are_at = |next: &File, byte: u8| next.at.iter().all(|at| text.byte(*at) == byte);
+        let is_end = are_at(&next, b'}');
+        if !is_end && !are_at(&next, b',') {
+            return Step::Apart;
+        }
+        next.each(|at| if is_end { at + 1 } else { self.behind_space(at + 1) });
+        let found = if is_end { Some(Step::End) } else { self.find_step(object, &next, order).map(Step::Member) };
+        found.map_or(Step::Apart, |step| {
+            *file = next;
+            step
+        })
+    }
+
+    /// The member whose name stands here in all. What is seldom done needs no wide registers.
+    #[inline(never)]
+    fn find_step(&mut self, object: &'r ObjectState, file: &File, order: usize) -> Option<&'r Member> {
+        let (text, first) = (self.text, file.first()?);
+        let member = self.look_up(Plainly, object, file.at[first])?;
+        let are_same = file.at.iter().all(|at| member.stands_at(Plainly, text, *at));
+        if are_same {
+            self.memory.order[order] = member.place;
+        }
+        are_same.then_some(member)
+    }
+}
+
+/// What comes behind a value.
+enum Step<'r> {
+    Member(&'r Member),
+    End,
+    /// Not the same in all.
+    Apart,
+}
+
+/// Whether no value has to be looked at once more.
+#[inline(always)]
+fn are_told(ends: &Places) -> bool {
+    ends.iter().fold(true, |all, end| all & (*end != 0))
+}
+
+impl State {
+    /// Whether all values of a type that are well-formed are told by what the state says of that type alone.
+    fn takes_all(&self, kind: u8) -> bool {
+        self.types & kind != 0 && self.opaque_types & kind == 0 && self.values.is_empty()
+    }
+}
+
+impl ArrayState {
+    /// Whether its items are told one by one.
+    fn is_plain(&self) -> bool {
+        !self.is_unique && self.contains.is_empty()
+    }
+}
+
+impl Member {
+    /// Whether its name stands at all of these places, with its colon.
+    #[inline(always)]
+    fn stand_at<L: Lanes>(&self, lanes: L, text: Windows<'_>, at: &Places) -> bool {
+        // Something always stands before a name.
+        let begin = at.map(|at| at.wrapping_sub(1));
+        let Some(blocks) = text.blocks(&begin) else { return false };
+        lanes.begin(blocks, &self.head, &self.bare_mask)
+            && (self.spelled.len() <= BLOCK || at.iter().all(|at| text.bytes()[*at..].starts_with(&self.spelled[1..])))
+    }
+
+    /// Whether its name stands behind a comma, or a comma and a space, at all of these places, with its colon.
+    #[inline(always)]
+    fn follows<L: Lanes>(&self, lanes: L, text: Windows<'_>, at: &Places, is_spaced: bool) -> bool {
+        if is_spaced {
+            let is_comma = |at: &usize| text.byte(*at) == b',' && text.byte(*at + 1) == b' ';
+            return at.iter().all(is_comma) && self.stand_at(lanes, text, &at.map(|at| at + 2));
+        }
+        let Some(blocks) = text.blocks(at) else { return false };
+        lanes.begin(blocks, &self.head, &self.mask)
+            && (self.spelled.len() <= BLOCK || at.iter().all(|at| text.bytes()[*at..].starts_with(&self.spelled)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CheckOptions, CompileOptions, Validator};
+
+    const SCHEMA: &str = r##"{"type":"object","additionalProperties":false,"required":["id"],
+        "properties":{"id":{"type":"string","pattern":"^[0-9]{2}$"},"n":{"type":"number","minimum":0},
+        "tags":{"type":"array","items":{"type":"string","maxLength":3},"maxItems":3},
+        "in":{"type":"object","properties":{"a":{"type":"integer"},"b":{"enum":["x","y"]}},"required":["a"]},
+        "any":{"anyOf":[{"type":"integer"},{"type":"array","uniqueItems":true}]}}}"##;
+
+    /// Which of the records stay in step.
+    fn in_step(records: [&str; ABREAST]) -> [bool; ABREAST] {
+        let validator = Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).unwrap();
+        let (mut bytes, mut at) = (String::new(), [const { 0..0 }; ABREAST]);
+        for (place, record) in at.iter_mut().zip(records) {
+            *place = bytes.len()..bytes.len() + record.len();
+            bytes += record;
+            bytes.push('\n');
+        }
+        bytes += &" ".repeat(100);
+        let mut found = [true; ABREAST];
+        let mut checker = validator.checker();
+        // What comes first in a standard is expected first; then what came in the record before.
+        for _ in 0..2 {
+            found = checker.proves_abreast(bytes.as_bytes(), &at, &CheckOptions::default());
+        }
+        found
+    }
+
+    #[test]
+    fn records_stay_in_step() {
+        let one = r#"{"id":"11","n":1.5,"tags":["a","b"],"in":{"a":1,"b":"x"},"any":7}"#;
+        let others = [
+            ("the same again", one),
+            ("a doubtful value", r#"{"id":"11","n":-1,"tags":["a","b"],"in":{"a":1,"b":"x"},"any":7}"#),
+            ("fewer items", r#"{"id":"11","n":1.5,"tags":[],"in":{"a":1,"b":"x"},"any":7}"#),
+            ("more items", r#"{"id":"11","n":1.5,"tags":["a","b","c"],"in":{"a":1,"b":"x"},"any":7}"#),
+            ("space", r#" { "id": "11", "n":  1.5, "tags": [ "a" , "b" ], "in": {"a":1, "b":"x"} ,"any":7 } "#),
+            ("a value that is told alone", r#"{"id":"11","n":1.5,"tags":["a"],"in":{"a":1,"b":"x"},"any":[1,2]}"#),
+            ("another order", r#"{"n":1.5,"in":{"b":"x","a":1},"any":7,"id":"11","tags":["a","b"]}"#),
+            ("members left out", r#"{"id":"11","in":{"a":1}}"#),
+            ("an end before the others", r#"{"id":"11","n":1.5}"#),
+            ("escapes", r#"{"id":"11","n":1.5,"tags":["\u4e2d"],"in":{"a":1,"b":"x"},"any":7}"#),
+        ];
+        for (what, other) in others {
+            for at in 0..ABREAST {
+                let mut records = [one; ABREAST];
+                records[at] = other;
+                assert_eq!(in_step(records), [true; ABREAST], "{what} at {at}");
+            }
+            assert_eq!(in_step([other; ABREAST]), [true; ABREAST], "only {what}");
+        }
+    }
+
+    #[test]
+    fn one_out_of_step_holds_up_nobody() {
+        let one = r#"{"id":"11","n":1.5,"tags":["a","b"],"in":{"a":1,"b":"x"},"any":7}"#;
+        let others = [
+            "",
+            "7",
+            "{}",
+            r#"{"id":"11""#,
+            r#"{"n":1.5,"tags":["a","b"],"in":{"a":1,"b":"x"},"any":7}"#,
+            r#"{"id":"11","n":1.5,"tags":["a","b"],"in":{"a":1,"b":"x"},"id":"11"}"#,
+            r#"{"id":"11","n":1.5,"tags":["a","b"],"in":{"b":"x"},"any":7}"#,
+            r#"{"id":"11","n":1.5,"tags":["a","b","c","d"],"in":{"a":1,"b":"x"},"any":7}"#,
+            r#"{"id":"11","n":1.5,"tags":["a","b"],"in":{"a":1,"b":"x"},"any":"no"}"#,
+            r#"{"id":"11","n":1.5,"tags":["a","b"],"in":{"a":1,"b":"x"},"any":7}}"#,
+            r#"{"id":"11","n":1.5,"tags":["a","b"],"in":{"a":1,"b":"x"},"any":7,}"#,
+            r#"{"id":"11","n":1.5,"tags":["a" "b"],"in":{"a":1,"b":"x"},"any":7}"#,
+            r#"{"id":"11","n":1.5,"stranger":7}"#,
+        ];
+        for other in others {
+            for at in 0..ABREAST {
+                let mut records = [one; ABREAST];
+                records[at] = other;
+                assert_eq!(in_step(records), array::from_fn(|lane| lane != at), "{other} at {at}");
+            }
+        }
+    }
+}
