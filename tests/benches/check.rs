@@ -24,7 +24,7 @@ use rustix::time::ClockId;
 use std::{
     hint::black_box,
     io::{BufRead, BufReader, Read, Write},
-    ops::{ControlFlow, Range},
+    ops::ControlFlow,
     path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},

@@ -41,7 +41,7 @@ fn found(file: &Path, standard: &str) -> String {
             Told::Input(finding) => lines.push(line(0, &finding)),
             Told::Record(checked) => {
                 starts.push(checked.line);
-                late.extend(checked.share.into_iter().flat_map(|share| between.take(checked.index, share)));
+                late.extend(checked.share.into_iter().flat_map(|share| between.take(checked.index, *share)));
                 lines.extend(checked.report.findings.iter().map(|finding| line(checked.line, finding)));
             }
         }

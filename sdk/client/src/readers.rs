@@ -23,7 +23,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     io::{self, Read},
-    ops::ControlFlow,
+    ops::{ControlFlow, Deref},
     panic,
     sync::{Mutex, MutexGuard, PoisonError, mpsc},
     thread,
@@ -65,12 +65,46 @@ pub struct Checked<'t> {
     pub source: &'t [u8],
     /// The row of a table that it was; `None` where the source is JSON itself.
     pub row: Option<Row<'t>>,
-    /// Borrowed where nothing was found.
-    pub report: Cow<'t, Report>,
+    pub report: Reported<'t>,
     /// Whether it could be read at all; a report of what could not is one finding.
     pub is_readable: bool,
     /// What rules between records keep of it, where that was asked for, it could be read, and the standard has such rules.
-    pub share: Option<Share>,
+    pub share: Option<Box<Share>>,
+}
+
+/// The report on a record; where nothing was found, the one that all such records have. As small as can be, since it goes through
+/// many hands.
+#[derive(Clone, Debug)]
+pub struct Reported<'t> {
+    clean: &'t Report,
+    found: Option<Box<Report>>,
+}
+
+impl<'t> Reported<'t> {
+    /// What was found, or else that report without findings.
+    pub fn new(found: Option<Box<Report>>, clean: &'t Report) -> Self {
+        Self { clean, found }
+    }
+
+    pub fn is_clean(&self) -> bool {
+        self.found.is_none()
+    }
+
+    pub fn to_mut(&mut self) -> &mut Report {
+        self.found.get_or_insert_with(|| Box::new(self.clean.clone()))
+    }
+
+    pub fn into_owned(self) -> Report {
+        self.found.map_or_else(|| self.clean.clone(), |report| *report)
+    }
+}
+
+impl Deref for Reported<'_> {
+    type Target = Report;
+
+    fn deref(&self) -> &Report {
+        self.found.as_deref().unwrap_or(self.clean)
+    }
 }
 
 impl Checked<'_> {
@@ -402,15 +436,16 @@ impl Batch {
             let raw = &self.raws[at];
             let source = &self.bytes()[raw.bytes.clone()];
             let (report, is_readable) = match next.next_if(|found| found.at == at) {
-                None => (Cow::Borrowed(judge.clean), true),
+                None => (None, true),
                 Some(Found { mut report, is_readable, .. }) => {
                     report.findings.iter_mut().for_each(|finding| base.shift(finding));
-                    (Cow::Owned(*report), is_readable)
+                    (Some(report), is_readable)
                 }
             };
+            let report = Reported::new(report, judge.clean);
             let row = judge.table.filter(|_| raw.fault.is_none()).map(|table| table.row(source, is_readable));
             let (index, line) = (base.index + at as u64, base.line + raw.line);
-            let share = shares.get_mut(at).and_then(Option::take);
+            let share = shares.get_mut(at).and_then(Option::take).map(Box::new);
             hearer.tell(Told::Record(Checked { index, line, source, row, report, is_readable, share }))?;
         }
         beside.try_for_each(|(_, finding)| hearer.tell(Told::Input(finding)))?;

@@ -20,7 +20,7 @@ use crate::{
     status::{self, Reason, Refusal},
 };
 use guiju::{
-    readers::{self, Checked, ReadError, ReadOptions, Told},
+    readers::{self, ReadError, ReadOptions, Reported, Told},
     receipt::{Counts, Receipt},
 };
 use guiju_model::{Date, Digesting, Ending, Finding, Report, Severity};
@@ -33,7 +33,6 @@ use guiju_proto::{
 };
 use guiju_validator::{Validator, codes};
 use std::{
-    borrow::Cow,
     collections::VecDeque,
     future::{Future, poll_fn},
     io,
@@ -312,10 +311,10 @@ impl Worker<'_> {
             match checker.tell(&record, &self.task.read.check) {
                 Some(report) => {
                     let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
-                    self.take(Cow::Owned(*report), is_readable)?;
+                    self.take(Reported::new(Some(report), &clean), is_readable)?;
                 }
                 None if self.task.failing_only => self.pass()?,
-                None => self.take(Cow::Borrowed(&clean), true)?,
+                None => self.take(Reported::new(None, &clean), true)?,
             }
             record = match inbound.next()? {
                 None => return Ok(()),
@@ -335,7 +334,7 @@ impl Worker<'_> {
             let taken = match told {
                 Told::Input(finding) => self.take_input(finding),
                 // Nothing was found.
-                Told::Record(Checked { report: Cow::Borrowed(_), .. }) if self.task.failing_only => self.pass(),
+                Told::Record(checked) if checked.report.is_clean() && self.task.failing_only => self.pass(),
                 Told::Record(checked) => self.take(checked.report, checked.is_readable),
             };
             match taken {
@@ -373,7 +372,7 @@ impl Worker<'_> {
     }
 
     /// Counts a report and tells it where it is wanted.
-    fn take(&mut self, report: Cow<'_, Report>, is_readable: bool) -> Result<(), Stop> {
+    fn take(&mut self, report: Reported<'_>, is_readable: bool) -> Result<(), Stop> {
         if let Some(promise) = &mut self.task.promise {
             promise.unreadable += u64::from(!is_readable);
         }

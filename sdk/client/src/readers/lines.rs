@@ -281,7 +281,7 @@ impl Block {
         }
         // In JSON it is pointed at where the record is read; a cell would take it for a character.
         let may_have_nul = form.is_table() && memchr(0, bytes).is_some();
-        let mut take = |from: usize, end: End| {
+        let mut take = |raws: &mut Vec<Raw>, lines: &mut u64, from: usize, end: End| {
             let (line, whole) = (*lines, &bytes[from..end.at]);
             *lines += end.lines;
             if whole.len() > form.limit {
@@ -303,14 +303,21 @@ impl Block {
         let mut from = 0;
         if !form.is_table() || memchr(b'"', bytes).is_none() {
             for stop in memchr_iter(b'\n', bytes) {
-                take(from, End { at: stop + 1, lines: 1, in_quotes: false });
+                // Nearly every line: not blank, not too long, and with nothing before its end.
+                let is_usual = stop > from && bytes[from].is_ascii_graphic() && bytes[stop - 1] != b'\r';
+                if is_usual && stop - from < form.limit && !may_have_nul {
+                    raws.push(raw(from, stop, *lines, None));
+                    *lines += 1;
+                } else {
+                    take(raws, lines, from, End { at: stop + 1, lines: 1, in_quotes: false });
+                }
                 from = stop + 1;
             }
         }
         while from < bytes.len() {
             let end = form.end(&bytes[from..]);
             let at = from + end.at;
-            take(from, End { at, ..end });
+            take(raws, lines, from, End { at, ..end });
             from = at;
         }
     }
