@@ -636,10 +636,10 @@ impl Worker<'_> {
         let mut shares = std::mem::take(&mut batch.shares);
         let bytes = batch.with_room();
         while at < batch.raws.len() && count < findings_max {
-            // Rows are judged one by one, since shares are taken of the one that was judged last.
+            // A share is taken of the row that was judged last.
+            let is_alone = self.judge.with_shares && self.judge.table.is_some();
             let abreast = batch.raws[at..].first_chunk::<ABREAST>();
-            let abreast =
-                abreast.filter(|raws| self.judge.table.is_none() && raws.iter().all(|raw| raw.fault.is_none()));
+            let abreast = abreast.filter(|raws| !is_alone && raws.iter().all(|raw| raw.fault.is_none()));
             let raws = &batch.raws[at..at + abreast.map_or(1, |raws| raws.len())];
             let mut take = |place: usize, report: Option<Box<Report>>, is_readable: bool| {
                 if let Some(report) = report {
@@ -648,7 +648,7 @@ impl Worker<'_> {
                 }
             };
             match abreast {
-                Some(raws) => self.judge_abreast(raws, bytes, &mut take),
+                Some(raws) => self.judge_abreast((raws, at as u64), bytes, &mut take),
                 None => {
                     let (report, is_readable) = self.judge_one(&raws[0], bytes, at as u64);
                     take(0, report, is_readable);
@@ -698,10 +698,15 @@ impl Worker<'_> {
     #[inline]
     fn judge_abreast(
         &mut self,
-        raws: &[Raw; ABREAST],
+        (raws, index): (&[Raw; ABREAST], u64),
         bytes: &[u8],
         take: &mut impl FnMut(usize, Option<Box<Report>>, bool),
     ) {
+        if let Some(table) = self.judge.table {
+            let rows = (raws, index);
+            let each = &mut |place, (report, is_readable)| take(place, report, is_readable);
+            return table.check_abreast(bytes, rows, &mut self.checker, self.judge.options, &mut self.cells, each);
+        }
         let (judge, records) = (self.judge, raws.each_ref().map(|raw| raw.bytes.clone()));
         self.checker.tell_abreast(bytes, &records, judge.options, |place, report| {
             if let Some(report) = report {

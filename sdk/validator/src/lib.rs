@@ -46,5 +46,5 @@ pub mod rules; // what must hold between fields
 pub use compile::{CompileError, CompileOptions, Fault, NotCheckable};
 pub use examples::{ExampleFault, judge_examples, render_findings};
 pub use lint::{Lint, LintRule, PLACEHOLDERS, lint, rules as lint_rules};
-pub use program::ABREAST;
+pub use program::{ABREAST, Cut};
 pub use run::{CheckOptions, Checker, Field, Quick, RowShape, Validator};

@@ -18,6 +18,7 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2; // thirty-two bytes at once
 mod build; // from the survey of a bundle to states
+mod cut; // rows of a table at a look
 mod doubt; // values that were passed over
 mod lanes; // what is done to many bytes at once
 mod moment; // dates and date-times
@@ -28,9 +29,10 @@ mod scan; // where a string ends
 mod shape; // patterns as sequences of character classes, and as automata
 mod windows; // a record with room behind it
 
+pub use cut::Cut;
 pub(crate) use doubt::{Doubt, Sign, Step, What};
 pub use prove::ABREAST;
-pub(crate) use prove::{Memory, Row, Span, Within};
+pub(crate) use prove::{Memory, Row, Span, Spans, Within};
 
 use crate::{
     formats::Format,

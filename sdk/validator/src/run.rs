@@ -8,7 +8,7 @@ use crate::{
     json::{self, Document, Node, Places, escape},
     nearest::nearest,
     plan::{Engine, Plan},
-    program::{ABREAST, Doubt, Memory, Program, Row, Sign, Span, StateId, Step, What, Within},
+    program::{ABREAST, Cut, Doubt, Memory, Program, Row, Sign, Span, Spans, StateId, Step, What, Within},
     record::Record,
     survey::{SchemaId, Way},
 };
@@ -16,6 +16,7 @@ use guiju_model::{CodeList, Date, Digest, Finding, Report, Severity, StandardId,
 use semver::Version;
 use serde_json::{Value, json};
 use std::{
+    array,
     borrow::Cow,
     collections::{BTreeMap, HashSet},
     ops::Range,
@@ -403,6 +404,41 @@ impl<'v> Checker<'v> {
             }
             _ => Quick::Unsure,
         }
+    }
+
+    /// Cuts rows of a table that stand one behind another in the same bytes: where each of their cells ends, counted from the row's
+    /// first byte, as far as there is room in `ends`. None where not some dozens of bytes follow them.
+    pub fn cut(
+        &self,
+        bytes: &[u8],
+        rows: &[Range<usize>; ABREAST],
+        delimiter: u8,
+        ends: [&mut [u32]; ABREAST],
+    ) -> Option<[Cut; ABREAST]> {
+        self.memory.cut(bytes, rows, delimiter, ends)
+    }
+
+    /// The same of several rows, each of whose cells stand side by side: of what is told of all together. What begins like a number
+    /// may be none. A row of which it is unsure, or is not `asked`, has to be judged alone.
+    pub fn tell_rows(
+        &mut self,
+        shape: &RowShape,
+        (bytes, spelled): (&[u8], Range<usize>),
+        (cells, asked): (&[Spans], [bool; ABREAST]),
+        options: &CheckOptions,
+    ) -> [Quick; ABREAST] {
+        let Judge::Record { program, .. } = &self.validator.judge else { return [const { Quick::Unsure }; ABREAST] };
+        let (spelled, bounds) =
+            (Within { bytes, at: spelled }, (options.depth_max.min(DEPTH_MAX), options.record_bytes_max));
+        let rows = (&spelled, cells, asked);
+        let proved = program.proves_rows(&shape.0, rows, options.reference_date, bounds, &mut self.memory);
+        array::from_fn(|row| {
+            let is_value = |doubt: &Doubt| usize::from(doubt.record) != row || doubt.what == What::Value;
+            match proved[row] && self.memory.doubts.iter().all(is_value) {
+                true => self.told_of_doubts(spelled.own(), row as u8, options),
+                false => Quick::Unsure,
+            }
+        })
     }
 
     fn quickly(&mut self, record: &Within<'_>, options: &CheckOptions) -> Quick {

@@ -5,10 +5,13 @@
 //! which one counts is not known. A cell becomes what the field's type asks for where it has that form, else text, so that
 //! the standard's own rule says what is wrong.
 
+mod abreast; // several rows at once
+
 use super::{
     lines::{DELIMITERS, Quotes, before},
     text::Decided,
 };
+use abreast::Abreast;
 use guiju_model::{Date, Finding, Place, Report, Severity, Text, pointer};
 use guiju_validator::{
     CheckOptions, Checker, Field, Quick, RowShape, Validator, codes,
@@ -292,17 +295,11 @@ impl Table {
             Quick::Told(report) => Some(report),
             Quick::Unsure => checker.tell(&self.write(cells), options),
         };
-        let told = told.filter(|report| report.errors + report.warnings + report.infos > 0);
-        if own.is_empty() && told.is_none() {
-            return (None, true);
-        }
-        let mut report = told.unwrap_or_else(|| Box::new(validator.empty_report()));
-        for finding in &mut report.findings {
-            finding.place = place(self.columns.header_of(&finding.path));
-        }
+        let told = told.and_then(|report| self.placed(report, (index, line)));
         if own.is_empty() {
-            return (Some(report), true);
+            return (told, true);
         }
+        let report = told.unwrap_or_else(|| Box::new(validator.empty_report()));
         let mut whole = validator.empty_report();
         for (finding, header) in own {
             whole.push(Finding { place: place(header.trim()), ..finding }, options.findings_max);
@@ -310,6 +307,15 @@ impl Table {
         report.findings.into_iter().for_each(|finding| whole.push(finding, options.findings_max));
         report.unlisted.into_iter().for_each(|unlisted| whole.count(unlisted));
         (Some(Box::new(whole)), true)
+    }
+
+    /// With the places of its findings; none where there are none.
+    fn placed(&self, mut report: Box<Report>, (index, line): (u64, u64)) -> Option<Box<Report>> {
+        for finding in &mut report.findings {
+            let column = self.columns.header_of(&finding.path).to_owned();
+            finding.place = Some(Place::Cell { row: index + 1, line, column });
+        }
+        (report.errors + report.warnings + report.infos > 0).then_some(report)
     }
 
     /// What rules between records keep of a row whose cells are spelled.
@@ -338,38 +344,52 @@ impl Table {
             spelled.extend_from_slice(row);
             spelled.push(b'"');
         }
-        for Member { column, kind, has_null_words, .. } in &self.members {
-            let (cell, (begin, end), from) = (cells.get(row, *column), cells.spans[*column], spelled.len());
-            let field = || self.columns.0[*column].field.as_ref();
-            if cell.is_empty() || *has_null_words && field().is_some_and(|field| is_null_word(field, cell)) {
-                values.push((0, 0));
-                continue;
-            }
-            match kind {
-                Kind::Number if in_place && is_plain_number(cell) => {
-                    values.push((begin as u32 + 1, end as u32 + 1));
-                    continue;
-                }
-                Kind::Text | Kind::Date if in_place && (*kind == Kind::Text || is_date(cell)) => {
-                    (spelled[begin], spelled[end + 1]) = (b'"', b'"');
-                    values.push((begin as u32, end as u32 + 2));
-                    continue;
-                }
-                Kind::Number if is_plain_number(cell) => spelled.extend_from_slice(cell),
-                Kind::Text if is_plain(cell) => spell_text(cell, &mut spelled),
-                Kind::Date if is_date(cell) => spell_text(cell, &mut spelled),
-                Kind::Texts if in_place || is_plain(cell) => spell_texts(cell, &mut spelled),
-                _ => {
-                    let value = field().map_or(Value::Null, |field| value(&text(cell), field));
-                    // Writing into memory does not fail.
-                    serde_json::to_writer(&mut spelled, &value).unwrap_or_default();
-                }
-            }
-            values.push((from as u32, spelled.len() as u32));
-            spelled.push(b',');
+        for member in &self.members {
+            let (cell, (begin, end)) = (cells.get(row, member.column), cells.spans[member.column]);
+            values.push(match cell.is_empty() || self.is_null_word(member, cell) {
+                true => (0, 0),
+                false => self.spell_cell(member, cell, in_place.then_some((begin + 1, end + 1)), &mut spelled),
+            });
         }
         spelled.extend_from_slice(&[0; ROOM]);
         (cells.spelled, cells.values) = (spelled, values);
+    }
+
+    fn is_null_word(&self, member: &Member, cell: &[u8]) -> bool {
+        let field = || self.columns.0[member.column].field.as_ref();
+        member.has_null_words && field().is_some_and(|field| is_null_word(field, cell))
+    }
+
+    /// Where the value of a cell stands that holds something: in its own place in the copy of a row, if it has one there, or behind
+    /// all else.
+    fn spell_cell(
+        &self,
+        Member { column, kind, .. }: &Member,
+        cell: &[u8],
+        place: Option<(usize, usize)>,
+        spelled: &mut Vec<u8>,
+    ) -> (u32, u32) {
+        let from = spelled.len();
+        match (kind, place) {
+            (Kind::Number, Some((begin, end))) if is_plain_number(cell) => return (begin as u32, end as u32),
+            (Kind::Text | Kind::Date, Some((begin, end))) if *kind == Kind::Text || is_date(cell) => {
+                (spelled[begin - 1], spelled[end]) = (b'"', b'"');
+                return (begin as u32 - 1, end as u32 + 1);
+            }
+            (Kind::Number, _) if is_plain_number(cell) => spelled.extend_from_slice(cell),
+            (Kind::Text, _) if is_plain(cell) => spell_text(cell, spelled),
+            (Kind::Date, _) if is_date(cell) => spell_text(cell, spelled),
+            (Kind::Texts, _) if place.is_some() || is_plain(cell) => spell_texts(cell, spelled),
+            _ => {
+                let field = self.columns.0[*column].field.as_ref();
+                let value = field.map_or(Value::Null, |field| value(&text(cell), field));
+                // Writing into memory does not fail.
+                serde_json::to_writer(&mut *spelled, &value).unwrap_or_default();
+            }
+        }
+        let to = spelled.len();
+        spelled.push(b',');
+        (from as u32, to as u32)
     }
 
     /// The record of a row whose cells are spelled.
@@ -573,6 +593,8 @@ pub(super) struct Cells {
     values: Vec<(u32, u32)>,
     /// Whether rules between records ask for more of a row than its cells.
     are_read_whole: bool,
+    /// Of rows that are judged together.
+    abreast: Abreast,
 }
 
 /// Bytes behind what is checked, so that it need not be copied for that.

@@ -118,6 +118,16 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn between(self, block: &Block, first: u8, last: u8) -> u32 {
+        // SAFETY: there is an `Avx2`.
+        unsafe {
+            let values = _mm256_sub_epi8(load(block), _mm256_set1_epi8(first as i8));
+            let most = _mm256_set1_epi8(last.wrapping_sub(first) as i8);
+            bits(_mm256_cmpeq_epi8(_mm256_min_epu8(values, most), values))
+        }
+    }
+
+    #[inline(always)]
     fn members(self, block: &Block, set: &Set) -> u32 {
         !bits(strangers(load(block), &set.0))
     }

@@ -20,6 +20,9 @@ pub(super) trait Lanes: Copy {
     /// A bit for each byte that is a digit.
     fn digits(self, block: &Block) -> u32;
 
+    /// A bit for each byte that is one of these or lies between them.
+    fn between(self, block: &Block, first: u8, last: u8) -> u32;
+
     /// A bit for each byte that is in a set.
     fn members(self, block: &Block, set: &Set) -> u32;
 
@@ -91,6 +94,10 @@ impl Lanes for Plainly {
 
     fn digits(self, block: &Block) -> u32 {
         bits(block, |byte| byte.is_ascii_digit())
+    }
+
+    fn between(self, block: &Block, first: u8, last: u8) -> u32 {
+        bits(block, |byte| (first..=last).contains(&byte))
     }
 
     fn members(self, block: &Block, set: &Set) -> u32 {
@@ -184,9 +191,10 @@ mod tests {
         let words = std::array::from_fn(|at| u64::from_le_bytes(std::array::from_fn(|byte| one[(at + byte) % 32])));
         let ranges = [Ranges { first: *one, last: *two }, Ranges { first: *two, last: *three }];
         format!(
-            "{} {} {} {} {} {} {} {} {}",
+            "{} {} {} {} {} {} {} {} {} {}",
             lanes.equal(block, one[0]),
             lanes.digits(block),
+            lanes.between(block, one[1].min(two[1]), one[1].max(two[1])),
             lanes.members(block, set),
             lanes.begin([block], one, two),
             lanes.begin([block, three, one], one, two),

@@ -2,9 +2,11 @@
 
 mod abreast; // several records at once
 mod row; // a row of a table as a record
+mod rows; // several of them at once
 
 pub use abreast::ABREAST;
 pub(crate) use row::{Row, Span};
+pub(crate) use rows::Spans;
 
 use super::{
     ArrayState, Branch, DIGITS_MAX, Matcher, Member, ObjectState, Program, Proof, RuleSet, Short, State, StateId,
@@ -36,7 +38,7 @@ pub(crate) struct Memory {
     /// A string with its escapes read.
     text: String,
     padded: Padded,
-    processor: Processor,
+    pub(super) processor: Processor,
     /// Of records that are read together.
     pace: abreast::Pace,
     /// At each depth the state of the container, and which of its members or items is being read.
@@ -1033,6 +1035,9 @@ impl Member {
 struct Inner<'r> {
     below: &'r [(Pointer, usize)],
     cells: &'r [Span],
+    /// Where rows are read together: how many there are, and which this one is.
+    step: usize,
+    first: usize,
 }
 
 /// An object told by its kept members, as rules read it.
@@ -1047,7 +1052,7 @@ impl Record for Kept<'_> {
     fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
         let inner = self.inner.below.iter().find(|(known, _)| known == pointer);
         let ((from, to), depth) = match inner {
-            Some((_, cell)) => (self.inner.cells[*cell], usize::MAX),
+            Some((_, cell)) => (self.inner.cells[self.inner.step * cell + self.inner.first], usize::MAX),
             None => {
                 let (_, member) = self.names.iter().find(|(known, _)| known == pointer)?;
                 (self.places[usize::from(*member)], 1)

@@ -109,14 +109,14 @@ impl Program {
 
 /// Where each record is being read, and who is still in step.
 #[derive(Clone, Copy)]
-struct File {
-    at: Places,
-    in_step: [bool; ABREAST],
+pub(super) struct File {
+    pub at: Places,
+    pub in_step: [bool; ABREAST],
 }
 
 impl File {
     /// The first in step, whom the others follow.
-    fn first(&self) -> Option<usize> {
+    pub fn first(&self) -> Option<usize> {
         self.in_step.iter().position(|is| *is)
     }
 
@@ -384,7 +384,7 @@ impl<'r, L: Lanes> Run<'r, L> {
     }
 
     /// Goes behind the value that begins here in one record, as if it were alone.
-    fn value_of(&mut self, lane: usize, state: StateId, at: &mut usize) -> bool {
+    pub(super) fn value_of(&mut self, lane: usize, state: StateId, at: &mut usize) -> bool {
         self.at = *at;
         let (depth, memory) = (self.depth, &self.memory);
         let [doubts, places, names, items] =
@@ -408,7 +408,7 @@ impl<'r, L: Lanes> Run<'r, L> {
     }
 
     /// The array that begins here in each record.
-    fn arrays(&mut self, id: StateId, file: &mut File) {
+    pub(super) fn arrays(&mut self, id: StateId, file: &mut File) {
         let state = self.state(id);
         let (text, Some(array)) = (self.text, state.array.as_deref()) else { return file.drop_all() };
         if self.depth >= self.depth_max || !file.keep(|_, at| text.byte(*at) == b'[') {
@@ -535,14 +535,14 @@ fn are_told(ends: &Places) -> bool {
 
 impl State {
     /// Whether all values of a type that are well-formed are told by what the state says of that type alone.
-    fn takes_all(&self, kind: u8) -> bool {
+    pub(super) fn takes_all(&self, kind: u8) -> bool {
         self.types & kind != 0 && self.opaque_types & kind == 0 && self.values.is_empty()
     }
 }
 
 impl ArrayState {
     /// Whether its items are told one by one.
-    fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         !self.is_unique && self.contains.is_empty()
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 /// Which members the cells of a row are.
 #[derive(Debug)]
 pub(crate) struct Row {
-    root: Part,
+    pub(super) root: Part,
     cells: usize,
     /// What the record has beside its cells, at most, and two bytes more for each.
     names_bytes: usize,
@@ -26,15 +26,15 @@ pub(crate) struct Row {
 
 /// An object of the record, with those of its members that the row gives.
 #[derive(Debug)]
-struct Part {
-    state: StateId,
-    members: Vec<(u8, Given)>,
+pub(super) struct Part {
+    pub state: StateId,
+    pub members: Vec<(u8, Given)>,
     /// What rules read within the objects among these, by the cells that give it.
-    below: Vec<(Pointer, usize)>,
+    pub below: Vec<(Pointer, usize)>,
 }
 
 #[derive(Debug)]
-enum Given {
+pub(super) enum Given {
     /// By the cell of this place.
     Cell(usize),
     Object(Part),
@@ -42,6 +42,13 @@ enum Given {
 
 /// Where a cell's value stands, spelled as JSON; an empty cell is nowhere.
 pub(crate) type Span = (u32, u32);
+
+impl Row {
+    /// Whether it has so many cells, whose values have so many bytes, and no record of it more than may be.
+    pub(super) fn takes(&self, cells: usize, length: usize, bytes_max: usize) -> bool {
+        cells == self.cells && self.names_bytes.saturating_add(length) <= bytes_max
+    }
+}
 
 impl Program {
     /// What rows are to this standard whose cells stand at these paths, in the order of names; none where not every such row
@@ -116,7 +123,7 @@ impl Program {
         memory: &mut Memory,
     ) -> bool {
         let length = spelled.at.len();
-        if cells.len() != row.cells || row.names_bytes.saturating_add(length) > bytes_max {
+        if !row.takes(cells.len(), length, bytes_max) {
             return false;
         }
         memory.begin(self);
@@ -176,7 +183,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         self.depth += 1;
         let given = self.lanes.enter(Giving { run: self, part, object, cells, base });
         self.depth -= 1;
-        self.inner = Inner { below: &part.below, cells };
+        self.inner = Inner { below: &part.below, cells, step: 1, first: 0 };
         let proof = match given {
             Err(proof) => Some(proof),
             Ok((_, 0)) if !is_root => None,
