@@ -46,6 +46,7 @@ use moment::Moment;
 use plain::Plain;
 use shape::Matcher;
 use std::{cmp::Ordering, sync::Arc};
+use windows::BLOCK;
 
 pub(crate) type StateId = u32;
 
@@ -382,10 +383,11 @@ impl Names {
         }
     }
 
-    /// Who is looked for first under a name that begins with these bytes, or ends among them with its quote.
+    /// Who is looked for first under the name that begins here with its quote.
     #[inline(always)]
-    fn first_of(&self, begin: [u64; 3]) -> u8 {
-        let at = Self::hash_of(begin, self.seed);
+    fn first_of(&self, block: &[u8; BLOCK]) -> u8 {
+        let word = |at: usize| block[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let at = Self::hash_of([word(1), word(9), word(17)], self.seed);
         *self.slots.get(at & self.slots.len().wrapping_sub(1)).unwrap_or(&NOBODY)
     }
 

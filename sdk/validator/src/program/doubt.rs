@@ -143,9 +143,12 @@ fn text_sign(state: &State, text: &str, today: Option<Date>) -> Option<Sign> {
         };
         failed |= u128::from(!holds) << (at + 1);
     }
-    let count = scan::code_points(text.as_bytes()) as u32;
-    let fits = count >= state.text.min && state.text.max.is_none_or(|max| count <= max);
-    let length = if fits { 0 } else { u128::from(count) + 1 };
+    let mut length = 0;
+    if state.text.min > 0 || state.text.max.is_some() {
+        let count = scan::code_points(text.as_bytes()) as u32;
+        let fits = count >= state.text.min && state.text.max.is_none_or(|max| count <= max);
+        length = if fits { 0 } else { u128::from(count) + 1 };
+    }
     Some(Sign { failed: failed | length << 64, kind: types::STRING })
 }
 

@@ -761,8 +761,7 @@ impl<'r, L: Lanes> Run<'r, L> {
     /// The member whose name stands here and is followed by its colon, if that is told at a look.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn look_up(&self, lanes: impl Lanes, object: &'r ObjectState, at: usize) -> Option<&'r Member> {
-        let begin = [1, 9, 17].map(|from| self.text.word(at + from));
-        let member = object.members.get(usize::from(object.names.first_of(begin)))?;
+        let member = object.members.get(usize::from(object.names.first_of(self.text.block(at)?)))?;
         if member.stands_at(lanes, self.text, at) { Some(member) } else { None }
     }
 

@@ -78,13 +78,4 @@ impl<'r> Windows<'r> {
         // SAFETY: `at <= last`, which lies within.
         if at <= self.last { unsafe { *self.bytes.get_unchecked(at) } } else { 0 }
     }
-
-    /// Eight bytes as one number, the first of them the lowest; zero behind the end.
-    #[inline(always)]
-    pub fn word(self, at: usize) -> u64 {
-        match self.block(at).and_then(|block| block.first_chunk()) {
-            Some(bytes) => u64::from_le_bytes(*bytes),
-            None => 0,
-        }
-    }
 }

@@ -8,7 +8,7 @@
 
 use super::{DEPTH_MAX, How, Memory, Run, Today, dependents};
 use crate::program::{
-    ArrayState, Member, ObjectState, Program, Proof, State, StateId,
+    ArrayState, Member, NOBODY, ObjectState, Program, Proof, State, StateId,
     doubt::ITEM,
     lanes::{Lanes, Plainly, Processor, Work},
     types,
@@ -249,12 +249,14 @@ impl<'r, L: Lanes> Run<'r, L> {
             if text.byte(at[0]) <= b' ' {
                 at = at.map(|at| self.behind_space(at));
             }
-            let begins = at;
+            let mut begins = at;
             let ends = member.plain.ends(self.lanes, text, &at);
             at = match are_told(&ends) {
                 true => ends,
                 false => {
-                    file.at = at;
+                    // No value that begins with a space is told at a look.
+                    begins = at.map(|at| self.behind_space(at));
+                    file.at = begins;
                     self.values_abreast(member, file, &ends)?;
                     file.at
                 }
@@ -323,9 +325,9 @@ impl<'r, L: Lanes> Run<'r, L> {
             }
             is_behind_value = true;
             // First all names, then all values: the one is known early, the other is not foretold.
-            let mut found = [0; ABREAST];
+            let mut found = [NOBODY; ABREAST];
             for lane in 0..ABREAST {
-                found[lane] = object.names.first_of([1, 9, 17].map(|from| text.word(at[lane] + from)));
+                found[lane] = text.block(at[lane]).map_or(NOBODY, |block| object.names.first_of(block));
             }
             for lane in 0..ABREAST {
                 if !under_way[lane] {
@@ -363,7 +365,6 @@ impl<'r, L: Lanes> Run<'r, L> {
     fn values_abreast(&mut self, member: &'r Member, file: &mut File, ends: &Places) -> Option<()> {
         self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
         let state = self.state(member.state);
-        file.each(|at| self.behind_space(at));
         let text = self.text;
         let all_are = |byte: u8| file.at.iter().all(|at| text.byte(*at) == byte);
         let is_plain_array = || state.array.as_deref().is_some_and(ArrayState::is_plain);
@@ -473,7 +474,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                 });
             at = under_way.at;
         }
-        self.looked_at(ABREAST as u32 * count);
+        self.looked_at(count.saturating_mul(ABREAST as u32));
         file.keep(|_, _| true);
     }
 
@@ -580,7 +581,8 @@ mod tests {
         "properties":{"id":{"type":"string","pattern":"^[0-9]{2}$"},"n":{"type":"number","minimum":0},
         "tags":{"type":"array","items":{"type":"string","maxLength":3},"maxItems":3},
         "in":{"type":"object","properties":{"a":{"type":"integer"},"b":{"enum":["x","y"]}},"required":["a"]},
-        "any":{"anyOf":[{"type":"integer"},{"type":"array","uniqueItems":true}]}}}"##;
+        "any":{"anyOf":[{"type":"integer"},{"type":"array","uniqueItems":true}]}},
+        "if":{"properties":{"id":{"const":"11"}},"required":["id"]},"then":{"properties":{"n":{"maximum":9}}}}"##;
 
     /// Which of the records stay in step.
     fn in_step(records: [&str; ABREAST]) -> [bool; ABREAST] {
@@ -609,6 +611,7 @@ mod tests {
             ("a doubtful value", r#"{"id":"11","n":-1,"tags":["a","b"],"in":{"a":1,"b":"x"},"any":7}"#),
             ("fewer items", r#"{"id":"11","n":1.5,"tags":[],"in":{"a":1,"b":"x"},"any":7}"#),
             ("more items", r#"{"id":"11","n":1.5,"tags":["a","b","c"],"in":{"a":1,"b":"x"},"any":7}"#),
+            ("space before a value that is asked for twice", r#"{"id": "11","n":1.5}"#),
             ("space", r#" { "id": "11", "n":  1.5, "tags": [ "a" , "b" ], "in": {"a":1, "b":"x"} ,"any":7 } "#),
             ("a value that is told alone", r#"{"id":"11","n":1.5,"tags":["a"],"in":{"a":1,"b":"x"},"any":[1,2]}"#),
             ("another order", r#"{"n":1.5,"in":{"b":"x","a":1},"any":7,"id":"11","tags":["a","b"]}"#),
