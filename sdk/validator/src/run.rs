@@ -223,7 +223,7 @@ impl Validator {
     /// The report on a record of which all is proved but some values and members. None where the exact road has to be taken.
     fn check_doubts(
         &self,
-        (record, lane): (&[u8], u8),
+        (record, lane, is_placed): (&[u8], u8, bool),
         memory: &Memory,
         options: &CheckOptions,
         (told, mut report): (&mut Told, Box<Report>),
@@ -233,7 +233,7 @@ impl Validator {
         let mut room = 0;
         for doubt in memory.doubts.iter().filter(|doubt| doubt.record == lane) {
             let way = memory.way(doubt);
-            let place = places.of(doubt.at);
+            let place = is_placed.then(|| places.of(doubt.at));
             // What the exact road might have no room for, it tells of itself.
             room += program.room(doubt, way, plan.wording);
             if room >= json::ROOM {
@@ -243,7 +243,7 @@ impl Validator {
             let tell = || self.tell_doubt(record, doubt, &program.path(way), options);
             for finding in &*told.get_or_tell(key, tell)? {
                 if report.findings.len() < options.findings_max {
-                    report.push(Finding { place: Some(place.clone()), ..finding.clone() }, options.findings_max);
+                    report.push(Finding { place: place.clone(), ..finding.clone() }, options.findings_max);
                 } else {
                     report.count(Unlisted { code: finding.code.clone(), severity: finding.severity, count: 1 });
                 }
@@ -387,7 +387,7 @@ impl<'v> Checker<'v> {
     }
 
     /// The same of a row of a table, without its record: the cells' values stand in the bytes that are `spelled` as JSON, nothing
-    /// behind a number that could be a part of it, and an empty cell is at `(0, 0)`. Findings have their places there.
+    /// behind a number that could be a part of it, and an empty cell is at `(0, 0)`. Findings have no places.
     pub fn tell_row(
         &mut self,
         shape: &RowShape,
@@ -400,7 +400,7 @@ impl<'v> Checker<'v> {
             (Within { bytes, at: spelled }, (options.depth_max.min(DEPTH_MAX), options.record_bytes_max));
         match program.proves_row(&shape.0, (&spelled, cells), options.reference_date, bounds, &mut self.memory) {
             true if self.memory.doubts.iter().all(|doubt| doubt.what == What::Value) => {
-                self.told_of_doubts(spelled.own(), 0, options)
+                self.told_of_doubts(spelled.own(), (0, false), options)
             }
             _ => Quick::Unsure,
         }
@@ -413,7 +413,7 @@ impl<'v> Checker<'v> {
         bytes: &[u8],
         rows: &[Range<usize>; ABREAST],
         delimiter: u8,
-        ends: [&mut [u32]; ABREAST],
+        ends: &mut [[u32; ABREAST]],
     ) -> Option<[Cut; ABREAST]> {
         self.memory.cut(bytes, rows, delimiter, ends)
     }
@@ -432,10 +432,13 @@ impl<'v> Checker<'v> {
             (Within { bytes, at: spelled }, (options.depth_max.min(DEPTH_MAX), options.record_bytes_max));
         let rows = (&spelled, cells, asked);
         let proved = program.proves_rows(&shape.0, rows, options.reference_date, bounds, &mut self.memory);
+        if proved == [true; ABREAST] && self.memory.doubts.is_empty() {
+            return [const { Quick::Clean }; ABREAST];
+        }
         array::from_fn(|row| {
             let is_value = |doubt: &Doubt| usize::from(doubt.record) != row || doubt.what == What::Value;
             match proved[row] && self.memory.doubts.iter().all(is_value) {
-                true => self.told_of_doubts(spelled.own(), row as u8, options),
+                true => self.told_of_doubts(spelled.own(), (row as u8, false), options),
                 false => Quick::Unsure,
             }
         })
@@ -454,17 +457,17 @@ impl<'v> Checker<'v> {
         }
         // What an object lacks is seen at its end, and told at its beginning.
         memory.doubts.sort_by_key(|doubt| doubt.at);
-        self.told_of_doubts(record.own(), 0, options)
+        self.told_of_doubts(record.own(), (0, true), options)
     }
 
-    /// Of the doubts about this one of the records that were read together.
-    fn told_of_doubts(&mut self, record: &[u8], lane: u8, options: &CheckOptions) -> Quick {
+    /// Of the doubts about this one of the records that were read together, with the places of findings or without.
+    fn told_of_doubts(&mut self, record: &[u8], (lane, is_placed): (u8, bool), options: &CheckOptions) -> Quick {
         if !self.memory.doubts.iter().any(|doubt| doubt.record == lane) {
             return Quick::Clean;
         }
         self.told.under(options);
         let about = (&mut self.told, Box::new(self.blank.clone()));
-        let report = self.validator.check_doubts((record, lane), &self.memory, options, about);
+        let report = self.validator.check_doubts((record, lane, is_placed), &self.memory, options, about);
         report.map_or(Quick::Unsure, Quick::Told)
     }
 
@@ -517,7 +520,7 @@ impl<'v> Checker<'v> {
         }
         for (at, record) in records.iter().enumerate() {
             if proved[at] {
-                match self.told_of_doubts(&bytes[record.clone()], at as u8, options) {
+                match self.told_of_doubts(&bytes[record.clone()], (at as u8, true), options) {
                     Quick::Clean => {}
                     Quick::Told(report) => reports[at] = has_any(report),
                     Quick::Unsure => proved[at] = false,

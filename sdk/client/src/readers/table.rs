@@ -312,10 +312,17 @@ impl Table {
     /// With the places of its findings; none where there are none.
     fn placed(&self, mut report: Box<Report>, (index, line): (u64, u64)) -> Option<Box<Report>> {
         for finding in &mut report.findings {
-            let column = self.columns.header_of(&finding.path).to_owned();
+            let column = self.header_of(&finding.path).to_owned();
             finding.place = Some(Place::Cell { row: index + 1, line, column });
         }
         (report.errors + report.warnings + report.infos > 0).then_some(report)
+    }
+
+    fn header_of(&self, path: &str) -> &str {
+        match self.places.get(path) {
+            Some(At::Member(at)) => self.columns.0[self.members[*at].column].header.trim(),
+            _ => self.columns.header_of(path),
+        }
     }
 
     /// What rules between records keep of a row whose cells are spelled.

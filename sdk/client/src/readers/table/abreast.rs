@@ -3,18 +3,32 @@
 //! # Invariants
 //! - What is told of a row here is what [`Table::check`] tells of it. A row of which that is not sure is given to that.
 
-use super::{super::split::Raw, Cells, Found, Kind, ROOM, Table, trimmed};
+use super::{super::split::Raw, Cells, Found, Kind, Member, ROOM, Table, is_date, trimmed};
 use guiju_validator::{ABREAST, CheckOptions, Checker, Quick};
+
+/// Of each row.
+type Each<T> = [T; ABREAST];
 
 /// Room for the next rows.
 #[derive(Default)]
 pub(super) struct Abreast {
     /// A copy of the rows and what stands between them, in quotes; values that have no place there; and room.
     spelled: Vec<u8>,
-    /// Where the value of each member stands, in each row.
-    values: Vec<[(u32, u32); ABREAST]>,
-    /// Where the cells of each row end.
-    ends: [Vec<u32>; ABREAST],
+    /// Where the value of each member stands.
+    values: Vec<Each<(u32, u32)>>,
+    /// Where each cell ends.
+    ends: Vec<Each<u32>>,
+}
+
+/// Rows that are being spelled.
+struct Rows<'r> {
+    bytes: Each<&'r [u8]>,
+    /// Where each begins in the copy.
+    begin: Each<usize>,
+    /// Which are all told by their cells.
+    asked: Each<bool>,
+    has_space: bool,
+    ends: &'r [Each<u32>],
 }
 
 impl Table {
@@ -48,74 +62,98 @@ impl Table {
         raws: &[Raw; ABREAST],
         checker: &mut Checker<'_>,
         options: &CheckOptions,
-        abreast: &mut Abreast,
+        Abreast { spelled, values, ends }: &mut Abreast,
     ) -> [Quick; ABREAST] {
         const UNSURE: [Quick; ABREAST] = [const { Quick::Unsure }; ABREAST];
-        let (rows, all) =
-            (raws.each_ref().map(|raw| raw.bytes.clone()), raws[0].bytes.start..raws[ABREAST - 1].bytes.end);
+        let places = raws.each_ref().map(|raw| raw.bytes.clone());
+        let all = places[0].start..places[ABREAST - 1].end;
         let Some(shape) = self.shape.as_ref().filter(|_| all.len() < u32::MAX as usize / 8) else { return UNSURE };
-        let Abreast { spelled, values, ends } = abreast;
-        ends.iter_mut().for_each(|ends| ends.resize(self.columns.0.len(), 0));
-        let Some(cuts) = checker.cut(bytes, &rows, self.delimiter, ends.each_mut().map(Vec::as_mut_slice)) else {
-            return UNSURE;
+        let width = self.columns.0.len();
+        ends.resize(width, [0; ABREAST]);
+        let Some(cuts) = checker.cut(bytes, &places, self.delimiter, ends) else { return UNSURE };
+        let mut rows = Rows {
+            bytes: places.each_ref().map(|place| &bytes[place.clone()]),
+            begin: places.each_ref().map(|place| 1 + place.start - all.start),
+            asked: cuts.map(|cut| !cut.is_odd && cut.cells == width),
+            has_space: cuts.iter().any(|cut| cut.has_space),
+            ends: &[],
         };
+        // Nobody has to ask later which rows are left out.
+        let Some(first) = rows.asked.iter().position(|is| *is) else { return UNSURE };
+        for at in (0..ABREAST).filter(|at| !rows.asked[*at]) {
+            (rows.bytes[at], rows.begin[at]) = (rows.bytes[first], rows.begin[first]);
+            ends.iter_mut().for_each(|ends| ends[at] = ends[first]);
+        }
+        if cuts.iter().any(|cut| cut.is_wide) && simdutf8::basic::from_utf8(&bytes[all.clone()]).is_err() {
+            return UNSURE;
+        }
+        rows.ends = ends;
         spelled.clear();
         spelled.push(b'"');
-        spelled.extend_from_slice(&bytes[all.clone()]);
+        spelled.extend_from_slice(&bytes[all]);
         spelled.push(b'"');
-        values.resize(self.members.len(), [(0, 0); ABREAST]);
-        let mut asked = [false; ABREAST];
-        for (at, (row, cut)) in rows.iter().zip(&cuts).enumerate() {
-            let cells = (&bytes[row.clone()], ends[at].as_slice(), cut.has_space);
-            let place = (1 + row.start - all.start, at);
-            asked[at] = !cut.is_odd && cut.cells == ends[at].len() && self.spell_abreast(cells, place, values, spelled);
-        }
-        let (Some(first), true) = (asked.iter().position(|is| *is), asked.iter().filter(|is| **is).count() > 1) else {
-            return UNSURE;
-        };
-        if cuts.iter().any(|cut| cut.is_wide) && simdutf8::basic::from_utf8(&bytes[all]).is_err() {
-            return UNSURE;
-        }
-        // Nobody has to ask later which rows are left out.
-        for at in (0..ABREAST).filter(|at| !asked[*at]) {
-            values.iter_mut().for_each(|value| value[at] = value[first]);
+        values.clear();
+        for member in &self.members {
+            values.push(self.spell_abreast(member, &mut rows, spelled));
         }
         let length = spelled.len();
         spelled.extend_from_slice(&[0; ROOM]);
-        checker.tell_rows(shape, (spelled, 0..length), (values, asked), options)
+        checker.tell_rows(shape, (spelled, 0..length), (values, rows.asked), options)
     }
 
-    /// Spells the cells of one of the rows, which stands in the copy from that place on; whether all is said of it that way.
-    #[inline(always)]
-    fn spell_abreast(
-        &self,
-        (row, ends, may_have_space): (&[u8], &[u32], bool),
-        (place, at): (usize, usize),
-        values: &mut [[(u32, u32); ABREAST]],
-        spelled: &mut Vec<u8>,
-    ) -> bool {
-        for (member, value) in self.members.iter().zip(values) {
-            let before = if member.column == 0 { 0 } else { ends[member.column - 1] as usize + 1 };
-            let (mut from, mut to) = (before, ends[member.column] as usize);
-            if may_have_space {
-                let cell = &row[from..to];
-                let kept = trimmed(cell);
-                if kept.len() < cell.len() {
-                    from += kept.as_ptr().addr() - cell.as_ptr().addr();
-                    to = from + kept.len();
-                }
+    /// Where a member's values stand. A row is left out where more is to be said of its cell.
+    #[inline]
+    fn spell_abreast(&self, member: &Member, rows: &mut Rows<'_>, spelled: &mut Vec<u8>) -> Each<(u32, u32)> {
+        let column = member.column;
+        let mut begins = match column.checked_sub(1) {
+            Some(before) => rows.ends[before].map(|end| end as usize + 1),
+            None => [0; ABREAST],
+        };
+        let mut ends = rows.ends[column].map(|end| end as usize);
+        if rows.has_space {
+            for at in 0..ABREAST {
+                let kept = kept(&rows.bytes[at][begins[at]..ends[at]]);
+                (begins[at], ends[at]) = (begins[at] + kept.0, begins[at] + kept.1);
             }
-            let cell = &row[from..to];
-            let (begin, end) = (place + from, place + to);
-            value[at] = match (member.kind, cell) {
-                (_, []) => (0, 0),
-                _ if self.is_null_word(member, cell) => return false,
-                // What goes on as no number is found out when it is judged.
-                (Kind::Number, [b'-' | b'0'..=b'9', ..]) => (begin as u32, end as u32),
-                (Kind::Number, _) => return false,
-                _ => self.spell_cell(member, cell, Some((begin, end)), spelled),
-            };
         }
-        true
+        let mut values = [(0, 0); ABREAST];
+        for at in 0..ABREAST {
+            let (begin, end) = (rows.begin[at] + begins[at], rows.begin[at] + ends[at]);
+            if begin == end {
+                continue;
+            }
+            let cell = || &rows.bytes[at][begins[at]..ends[at]];
+            let is_text = match member.kind {
+                Kind::Text => true,
+                Kind::Date => is_date(cell()),
+                _ => false,
+            };
+            if member.has_null_words && self.is_null_word(member, cell()) {
+                rows.asked[at] = false;
+            } else if is_text {
+                (spelled[begin - 1], spelled[end]) = (b'"', b'"');
+                values[at] = (begin as u32 - 1, end as u32 + 1);
+            } else if member.kind == Kind::Number {
+                // What goes on as none is found out when it is judged.
+                rows.asked[at] &= matches!(spelled[begin], b'-' | b'0'..=b'9');
+                values[at] = (begin as u32, end as u32);
+            } else {
+                values[at] = self.spell_cell(member, cell(), Some((begin, end)), spelled);
+            }
+        }
+        values
+    }
+}
+
+/// What is left of a cell without the space at its ends.
+fn kept(cell: &[u8]) -> (usize, usize) {
+    let kept = trimmed(cell);
+    match kept.len() == cell.len() {
+        true => (0, cell.len()),
+        false => {
+            let before = String::from_utf8_lossy(cell);
+            let before = if kept.is_empty() { 0 } else { before.len() - before.trim_start().len() };
+            (before, before + kept.len())
+        }
     }
 }
