@@ -18,7 +18,6 @@ use guiju::{
     readers::{Format, ReadOptions, Totals, check},
 };
 use guiju_model::Report;
-use guiju_validator::ABREAST;
 use peers::{Host, Pass, Peer};
 use records::{SHAPES, Shape, Spelling, table};
 use rustix::time::ClockId;
@@ -181,23 +180,12 @@ fn validator(shape: &Shape) -> Validator {
 fn timed(input: &[u8], validator: &Validator, options: &CheckOptions) -> Pass {
     let (begin, mut checker) = (cpu_seconds(), validator.checker());
     let (mut conforming, mut failing) = (0, 0);
-    let mut count = |report: Option<Box<Report>>| match report.is_none_or(|report| black_box(report).conforms()) {
+    let count = |report: Option<Box<Report>>| match report.is_none_or(|report| black_box(report).conforms()) {
         true => conforming += 1,
         false => failing += 1,
     };
-    let (mut ends, mut from) = (memchr::memchr_iter(b'\n', input), 0);
-    loop {
-        let (mut lines, mut filled) = ([const { 0..0 }; ABREAST], 0);
-        for (line, end) in lines.iter_mut().zip(&mut ends) {
-            *line = from..end;
-            (from, filled) = (end + 1, filled + 1);
-        }
-        if filled < ABREAST {
-            lines[..filled].iter().for_each(|line| count(checker.tell_within(input, line.clone(), options)));
-            return Pass { seconds: cpu_seconds() - begin, conforming, failing };
-        }
-        checker.tell_abreast(input, &lines, options, |_, report| count(report));
-    }
+    records::judge(input, &mut checker, options, count);
+    Pass { seconds: cpu_seconds() - begin, conforming, failing }
 }
 
 /// A file: what a reader calls it, the shape of its records, whether it is a table.

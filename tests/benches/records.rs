@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each bench takes what it needs")]
 
+use guiju_model::Report;
+use guiju_validator::{ABREAST, CheckOptions, Checker};
 use std::path::{Path, PathBuf};
 
 /// xorshift64*: enough spread for test data, and the same everywhere.
@@ -35,6 +37,27 @@ impl Dice {
         const HAN: &str = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎建国永华小明丽芳";
         let all: Vec<char> = HAN.chars().collect();
         (0..count).map(|_| all[self.below(all.len() as u64) as usize]).collect()
+    }
+}
+
+/// Judges each line of a text, as many at once as may be, and tells in their order what was found.
+pub fn judge(
+    text: &[u8],
+    checker: &mut Checker<'_>,
+    options: &CheckOptions,
+    mut each: impl FnMut(Option<Box<Report>>),
+) {
+    let (mut ends, mut from) = (memchr::memchr_iter(b'\n', text), 0);
+    loop {
+        let (mut lines, mut filled) = ([const { 0..0 }; ABREAST], 0);
+        for (line, end) in lines.iter_mut().zip(&mut ends) {
+            *line = from..end;
+            (from, filled) = (end + 1, filled + 1);
+        }
+        if filled < ABREAST {
+            return lines[..filled].iter().for_each(|line| each(checker.tell_within(text, line.clone(), options)));
+        }
+        checker.tell_abreast(text, &lines, options, |_, report| each(report));
     }
 }
 

@@ -1,10 +1,12 @@
 //! What does it cost to have records checked by a registry over a stream, next to checking them in one's own process?
 //!
 //! `bash tests/benches/run streams` runs this and writes the table into `docs/reference/performance.md`. By itself:
-//! `cargo build --release -p guiju-server && cargo bench -p guiju-tests --bench streams -- [--mb N] [--rounds N]`.
+//! `cargo build --release -p guiju-server && cargo bench -p guiju-tests --bench streams -- [--mb N] [--times N]
+//! [--rounds N]`: as many million bytes, checked so many times on end in each of the rounds.
 //!
 //! Time is CPU time: of this process where the SDK checks, of the server where that does, with HTTP/2, decoding and counting.
-//! Both take turns; the median of the rounds is told. Callers ask for failing records only, one in a hundred.
+//! Both take turns; the median of the rounds is told. Callers ask for failing records only, one in a hundred. The SDK reads a file in
+//! memory, next to chunks, or checks the lines of a text, several at a time, next to messages.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
@@ -37,7 +39,7 @@ async fn main() {
         let at = arguments.iter().position(|argument| argument == name);
         at.and_then(|at| arguments.get(at + 1)).and_then(|text| text.parse().ok()).unwrap_or(default)
     };
-    let (bytes, rounds) = (number("--mb", 32) * 1_000_000, number("--rounds", 5));
+    let (bytes, times, rounds) = (number("--mb", 32) * 1_000_000, number("--times", 16), number("--rounds", 5));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start(folder.path()).await;
     println!(
@@ -48,7 +50,7 @@ async fn main() {
         publish(&server, shape).await;
         let records = shape.ndjson(Spelling::Stable, bytes, 10);
         for in_chunks in [true, false] {
-            measure(&server, shape, &records, in_chunks, rounds).await;
+            measure(&server, shape, &records, in_chunks, (times, rounds)).await;
         }
     }
 }
@@ -66,7 +68,7 @@ async fn publish(server: &Server, shape: &Shape) {
     RegistryClient::new(server.channel.clone()).publish(request).await.expect("a version is published");
 }
 
-async fn measure(server: &Server, shape: &Shape, records: &[u8], in_chunks: bool, rounds: usize) {
+async fn measure(server: &Server, shape: &Shape, records: &[u8], in_chunks: bool, (times, rounds): (usize, usize)) {
     let validator =
         Validator::compile_schema(&shape.schema(), &CompileOptions::default()).expect("the schema compiles");
     let parts: Vec<prost::bytes::Bytes> = match in_chunks {
@@ -76,17 +78,19 @@ async fn measure(server: &Server, shape: &Shape, records: &[u8], in_chunks: bool
     let (mut own, mut served, mut wall, mut count) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for _ in 0..rounds {
         let begin = cpu_seconds();
-        let failing = if in_chunks { read(&validator, records) } else { one_by_one(&validator, records) };
+        let failing =
+            (0..times).map(|_| if in_chunks { read(&validator, records) } else { judge(&validator, records) });
+        let failing = failing.sum::<u64>();
         own.push(cpu_seconds() - begin);
         let (begin, cpu) = (Instant::now(), server.cpu_seconds());
-        let (judged, failed) = stream(server, shape, parts.clone(), in_chunks).await;
+        let (judged, failed) = stream(server, shape, (parts.clone(), times), in_chunks).await;
         served.push(server.cpu_seconds() - cpu);
         wall.push(begin.elapsed().as_secs_f64());
-        assert_eq!((judged, failed), (lines(records).count() as u64, failing), "{}", shape.name);
+        assert_eq!((judged, failed), ((lines(records).count() * times) as u64, failing), "{}", shape.name);
         count = judged;
     }
     let (own, served, wall) = (median(own), median(served), median(wall));
-    let mb = |seconds: f64| records.len() as f64 / 1e6 / seconds;
+    let mb = |seconds: f64| (records.len() * times) as f64 / 1e6 / seconds;
     let parts = if in_chunks { "NDJSON in chunks of 64 KiB" } else { "a message a record" };
     println!(
         "| {}, {parts} | {:.0} | {:.0} | {:.0} | {:.2} | {:.0} |",
@@ -108,13 +112,22 @@ fn read(validator: &Validator, records: &[u8]) -> u64 {
     check(records, validator, &options, |_| ControlFlow::Continue(())).expect("it can be read").failing
 }
 
-fn one_by_one(validator: &Validator, records: &[u8]) -> u64 {
-    let (mut checker, options) = (validator.checker(), CheckOptions::default());
-    lines(records).filter_map(|line| checker.tell(line, &options)).filter(|report| !report.conforms()).count() as u64
+fn judge(validator: &Validator, records: &[u8]) -> u64 {
+    let mut failing = 0;
+    records::judge(records, &mut validator.checker(), &CheckOptions::default(), |report| {
+        failing += u64::from(report.is_some_and(|report| !report.conforms()));
+    });
+    failing
 }
 
 /// Records judged, and how many of them fail.
-async fn stream(server: &Server, shape: &Shape, parts: Vec<prost::bytes::Bytes>, in_chunks: bool) -> (u64, u64) {
+async fn stream(
+    server: &Server,
+    shape: &Shape,
+    (parts, times): (Vec<prost::bytes::Bytes>, usize),
+    in_chunks: bool,
+) -> (u64, u64) {
+    let parts = (0..parts.len() * times).map(move |at| parts[at % parts.len()].clone());
     let header = CheckStreamHeader {
         reference: format!("bench.load/{}@=1.0.0", shape.name),
         failing_only: true,
@@ -123,7 +136,7 @@ async fn stream(server: &Server, shape: &Shape, parts: Vec<prost::bytes::Bytes>,
     };
     let message = |message| CheckStreamRequest { message: Some(message) };
     let part = move |part| message(if in_chunks { Message::Chunk(part) } else { Message::Record(part) });
-    let messages = std::iter::once(message(Message::Header(header))).chain(parts.into_iter().map(part));
+    let messages = std::iter::once(message(Message::Header(header))).chain(parts.map(part));
     let mut client = ConformanceClient::new(server.channel.clone());
     let mut answers = client.check_stream(tokio_stream::iter(messages)).await.expect("a stream").into_inner();
     let mut last = (0, 0);
