@@ -10,6 +10,7 @@ use guiju_proto::{
     convert,
     registry::{self as wire, registry_client::RegistryClient, watch_response},
 };
+use prost::Message;
 use std::{
     fs,
     time::{Duration, Instant},
@@ -459,6 +460,114 @@ async fn a_stream_out_of_order_is_refused() {
     let said =
         refused(streamed(&server, vec![ask(Ask::Header(dated))]).await, Code::InvalidArgument, "MALFORMED_FIELD");
     assert!(said.contains("options.reference_date"), "{said}");
+}
+
+/// What a stream is answered, and how it ends, where so many messages at a time are sent and then nothing for a moment.
+async fn answered(server: &Server, messages: &[CheckStreamRequest], together: usize) -> (Vec<Vec<u8>>, String) {
+    let (sender, receiver) = mpsc::channel(messages.len());
+    let sent = messages.to_vec();
+    let sending = tokio::spawn(async move {
+        for (at, message) in sent.into_iter().enumerate() {
+            if at > 0 && at % together == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // The server may have ended the stream.
+            let _ = sender.send(message).await;
+        }
+    });
+    let mut answers = Vec::new();
+    let end = match conformance(server).await.check_stream(ReceiverStream::new(receiver)).await {
+        Err(status) => Some(status),
+        Ok(stream) => {
+            let mut stream = stream.into_inner();
+            loop {
+                match stream.message().await {
+                    Ok(Some(answer)) => answers.push(answer.encode_to_vec()),
+                    Ok(None) => break None,
+                    Err(status) => break Some(status),
+                }
+            }
+        }
+    };
+    sending.await.expect("all is sent");
+    let end = end.map_or("ended".into(), |status| {
+        format!("{} {} {:?}", status.code(), status.message(), status.get_error_details())
+    });
+    (answers, end)
+}
+
+/// Records that are there at once are judged together: nobody can tell, wherever what is wrong stands among them.
+#[tokio::test]
+async fn how_records_come_changes_no_answer() {
+    let server = Server::start_with(&["--progress-records", "3"]);
+    published(&server).await;
+    let large = format!(r#"{{"card": "{}"}}"#, "x".repeat(1 << 20)).into_bytes();
+    let records: [&[u8]; 14] = [
+        br#"{"card": "A"}"#,
+        br#"{"card": "123456789"}"#,
+        br#"{"card": "A", "card": "B"}"#,
+        b"",
+        br#"{"card": "A"}"#,
+        b"{\"card\":\n \"\xff\"}",
+        &large,
+        br#"{"card": "A"} {"card": "B"}"#,
+        br#"{"card": "A""#,
+        "{\n\"card\": \"甲乙\"\n}\n".as_bytes(),
+        br#"{"card": 1}"#,
+        b"\xef\xbb\xbf{}",
+        br#"{"card": "A"}"#,
+        br#" {"card": "A", "more": [1, {"a": 1, "a": 2}]} "#,
+    ];
+    let mut reports = Vec::new();
+    for record in records {
+        let (reference, record) = ("bj.library/card".into(), record.to_vec().into());
+        let request = conformance::CheckRequest { reference, record, ..Default::default() };
+        let answer = conformance(&server).await.check(request).await.expect("an answer").into_inner();
+        reports.push(answer.report.expect("a report"));
+    }
+    let faults: [(Option<Ask>, &str); 6] = [
+        (None, "ended"),
+        (header(Format::Ndjson, true).message, "a second header came"),
+        (Some(Ask::Chunk("{}\n".into())), "a chunk came after a record"),
+        (Some(Ask::Chunk(Default::default())), "a chunk came after a record"),
+        (Some(Ask::Record(vec![b' '; 5 << 20].into())), "message"),
+        (None, "a message is empty"),
+    ];
+    for failing_only in [false, true] {
+        let Some(Ask::Header(first)) = header(Format::Unspecified, failing_only).message else { unreachable!() };
+        for (fault, said) in &faults {
+            // Where only what fails is told, one end says as much as six.
+            for before in [0, 1, 6, records.len()].into_iter().filter(|_| !failing_only || fault.is_none()) {
+                let with_receipt = *said == "ended";
+                let mut messages = vec![ask(Ask::Header(CheckStreamHeader { with_receipt, ..first.clone() }))];
+                let record = |record: &&[u8]| ask(Ask::Record(record.to_vec().into()));
+                messages.extend(records[..before].iter().map(record));
+                if fault.is_some() || *said != "ended" {
+                    messages.push(CheckStreamRequest { message: fault.clone() });
+                    messages.extend(records[..4].iter().map(record));
+                }
+                // A chunk may come first.
+                if before == 0 && matches!(fault, Some(Ask::Chunk(_))) {
+                    continue;
+                }
+                let whole = answered(&server, &messages, usize::MAX).await;
+                assert!(whole.1.contains(said), "{said} behind {before}: {}", whole.1);
+                let told = whole.0.iter().map(|answer| CheckStreamResponse::decode(&**answer).expect("an answer"));
+                let told = told.filter_map(|answer| match answer.message {
+                    Some(Told::Record(record)) => Some((record.index, record.report.expect("a report"))),
+                    _ => None,
+                });
+                let wanted = (0..).zip(reports[..before].iter().cloned());
+                let wanted = wanted.filter(|(_, report)| !failing_only || !report.findings.is_empty());
+                let is_same = told.eq(wanted);
+                assert!(is_same, "{said} behind {before}: another report than that of one record");
+                for together in [1, 3, 5] {
+                    let cut = answered(&server, &messages, together).await;
+                    assert!(cut == whole, "{said} behind {before}, {together} at a time: {} for {}", cut.1, whole.1);
+                }
+            }
+        }
+    }
 }
 
 /// A caller who sends and never reads: the server takes a little and then no more, and lets go after its patience.

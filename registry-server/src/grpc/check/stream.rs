@@ -3,8 +3,8 @@
 //! Three parts run beside each other: the pump takes messages from the caller, the worker (a thread, since checking is
 //! work) judges them, and the answers are what the caller reads. The channels between them are short, so a caller who does
 //! not read stops the worker, a worker that is stopped stops the pump, and a pump that is stopped closes HTTP/2's window.
-//! Messages that are there at once are handed on at once, and answers to them told together where they come soon: to wake
-//! a thread costs more than to judge a record.
+//! Messages that are there at once are handed on and judged together, and answers to them told together where they come soon: to
+//! wake a thread costs more than to judge a record. The pump is a task, since HTTP/2 and it wake each other for every frame.
 //!
 //! # Limits
 //! At most [`WAITING_IN`] batches of messages are in memory, each of at most [`BATCH_MESSAGES`] or a little more than
@@ -31,13 +31,14 @@ use guiju_proto::{
     },
     convert::ConvertError,
 };
-use guiju_validator::{Validator, codes};
+use guiju_validator::{ABREAST, Checker, Validator, codes};
+use prost::bytes::Bytes;
 use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
     io,
-    ops::ControlFlow,
-    pin::pin,
+    ops::{ControlFlow, Range},
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -46,10 +47,11 @@ use std::{
     time::Duration,
 };
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
+use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 const WAITING_IN: usize = 4;
-const BATCH_MESSAGES: usize = 512;
+const BATCH_MESSAGES: usize = 2048;
 const BATCH_BYTES: usize = 128 << 10;
 /// What one chunk holds at most, in bytes.
 const CHUNK_BYTES_MAX: usize = 1 << 20;
@@ -96,44 +98,136 @@ impl Promise {
 
 /// The next message, waited for no longer than `idle`.
 pub async fn next(messages: &mut Streaming<CheckStreamRequest>, idle: Duration) -> Result<Option<In>, Status> {
-    let message = match timeout(idle, messages.message()).await {
-        Err(_) => return Err(Refusal::new(Reason::StreamIdle, format!("no message came for {idle:?}")).into()),
-        Ok(message) => message.map_err(status::explained)?,
-    };
-    known(message)
+    match timeout(idle, messages.message()).await {
+        Err(_) => Err(Refusal::new(Reason::StreamIdle, format!("no message came for {idle:?}")).into()),
+        Ok(message) => known(message.transpose()),
+    }
 }
 
-fn known(message: Option<CheckStreamRequest>) -> Result<Option<In>, Status> {
-    match message {
+fn known(message: Option<Result<CheckStreamRequest, Status>>) -> Result<Option<In>, Status> {
+    match message.transpose().map_err(status::explained)? {
         None => Ok(None),
         Some(CheckStreamRequest { message: None }) => Err(out_of_order("a message is empty").into()),
         Some(CheckStreamRequest { message }) => Ok(message),
     }
 }
 
-/// Messages in the order in which they came; after a fault there is nothing.
-type Batch = VecDeque<Result<In, Status>>;
+/// Messages that came together: records, or chunks, and what is wrong behind them.
+#[derive(Default)]
+struct Batch {
+    records: Records,
+    chunks: VecDeque<Bytes>,
+    /// Nothing comes after it.
+    fault: Option<Status>,
+}
 
-/// The messages that are there, or the next one, waited for no longer than `idle`; empty at the end.
-async fn batch(messages: &mut Streaming<CheckStreamRequest>, idle: Duration) -> Batch {
-    let (mut batch, mut bytes) = (Batch::new(), 0);
-    let mut message = next(messages, idle).await.transpose();
-    while let Some(one) = message {
-        bytes += match &one {
-            Ok(In::Record(bytes) | In::Chunk(bytes)) => bytes.len(),
-            _ => 0,
-        };
-        let is_last = one.is_err() || batch.len() + 1 == BATCH_MESSAGES || bytes >= BATCH_BYTES;
-        batch.push_back(one);
-        if is_last {
-            break;
-        }
-        message = match poll_fn(|context| Poll::Ready(pin!(messages.message()).poll(context))).await {
-            Poll::Pending => break,
-            Poll::Ready(message) => message.map_err(status::explained).and_then(known).transpose(),
-        };
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.records.ends.is_empty() && self.chunks.is_empty() && self.fault.is_none()
     }
-    batch
+}
+
+/// Records, each a line of one text with room behind it, so that several can be judged at once.
+#[derive(Default)]
+struct Records {
+    text: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+/// Bytes behind the last record, so that it need not be copied.
+const ROOM: usize = 64;
+
+impl Records {
+    #[inline]
+    fn push(&mut self, record: &[u8]) {
+        self.text.extend_from_slice(record);
+        self.ends.push(self.text.len());
+        self.text.push(b'\n');
+    }
+
+    /// Where they stand.
+    fn places(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut from = 0;
+        self.ends.iter().map(move |end| std::mem::replace(&mut from, end + 1)..*end)
+    }
+
+    /// None, in the same memory, but for that of a large one.
+    fn cleared(mut self) -> Self {
+        if self.text.capacity() > 2 * BATCH_BYTES {
+            return Self::default();
+        }
+        self.text.clear();
+        self.ends.clear();
+        self
+    }
+}
+
+/// Takes messages, and sees that they come in order.
+struct Pump {
+    messages: Streaming<CheckStreamRequest>,
+    idle: Duration,
+    /// What comes, once that is known.
+    kind: Option<Kind>,
+    is_over: bool,
+    /// What the worker is done with: never more than batches in memory.
+    spare: mpsc::UnboundedReceiver<Records>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Records,
+    Chunks,
+}
+
+impl Pump {
+    /// The messages that are there, or the next one; empty at the end.
+    async fn batch(&mut self) -> Batch {
+        let mut batch = Batch { records: self.spare.try_recv().unwrap_or_default().cleared(), ..Batch::default() };
+        let (mut bytes, mut count) = (0, 0);
+        let first = next(&mut self.messages, self.idle).await;
+        self.take(first, &mut batch, &mut bytes);
+        poll_fn(|context| {
+            while !self.is_over && count < BATCH_MESSAGES && bytes < BATCH_BYTES {
+                count += 1;
+                match Pin::new(&mut self.messages).poll_next(context) {
+                    Poll::Pending => break,
+                    // Most are such, and short.
+                    Poll::Ready(Some(Ok(CheckStreamRequest { message: Some(In::Record(record)) })))
+                        if self.kind == Some(Kind::Records) =>
+                    {
+                        bytes += record.len();
+                        batch.records.push(&record);
+                    }
+                    Poll::Ready(message) => self.take(known(message), &mut batch, &mut bytes),
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        batch
+    }
+
+    fn take(&mut self, message: Result<Option<In>, Status>, batch: &mut Batch, bytes: &mut usize) {
+        let fault = match message {
+            Ok(Some(In::Record(record))) if self.kind != Some(Kind::Chunks) => {
+                self.kind = Some(Kind::Records);
+                *bytes += record.len();
+                return batch.records.push(&record);
+            }
+            Ok(Some(In::Chunk(chunk))) if self.kind != Some(Kind::Records) => {
+                self.kind = Some(Kind::Chunks);
+                *bytes += chunk.len();
+                return batch.chunks.push_back(chunk);
+            }
+            Ok(Some(In::Record(_))) => Some(out_of_order("a record came after a chunk").into()),
+            Ok(Some(In::Chunk(_))) => Some(out_of_order("a chunk came after a record").into()),
+            Ok(Some(In::Header(_))) => Some(out_of_order("a second header came").into()),
+            Err(status) => Some(status),
+            Ok(None) => None,
+        };
+        (self.is_over, batch.fault) = (true, fault);
+    }
 }
 
 /// What the first message must be.
@@ -152,22 +246,22 @@ impl Task {
     /// `let_go` completes where the stream may not go on.
     pub fn start(
         self,
-        mut messages: Streaming<CheckStreamRequest>,
+        messages: Streaming<CheckStreamRequest>,
         let_go: impl Future<Output = Status> + Send + 'static,
     ) -> Answers<CheckStreamResponse> {
         let (inbox, inbound) = mpsc::channel(WAITING_IN);
+        let (give_back, spare) = mpsc::unbounded_channel();
         let (teller, outbound) = answers(self.idle);
-        let idle = self.idle;
+        let mut pump = Pump { messages, idle: self.idle, kind: None, is_over: false, spare };
         tokio::spawn(async move {
             let mut let_go = pin!(let_go);
-            loop {
-                let batch = tokio::select! {
+            while !pump.is_over {
+                let (batch, is_last) = tokio::select! {
                     biased;
-                    status = &mut let_go => Batch::from([Err(status)]),
-                    batch = batch(&mut messages, idle) => batch,
+                    status = &mut let_go => (Batch { fault: Some(status), ..Batch::default() }, true),
+                    batch = pump.batch() => (batch, false),
                 };
-                let is_end = batch.back().is_none_or(Result::is_err);
-                if batch.is_empty() || inbox.send(batch).await.is_err() || is_end {
+                if batch.is_empty() || inbox.send(batch).await.is_err() || is_last {
                     return;
                 }
             }
@@ -175,33 +269,29 @@ impl Task {
         let handle = Handle::current();
         tokio::task::spawn_blocking(move || {
             let outbox = Outbox { teller, handle };
-            let inbound = Inbound { batches: inbound, batch: Batch::new(), outbox: &outbox };
+            let inbound = Inbound { batches: inbound, outbox: &outbox };
             let (counts, measured) = Default::default();
             let due_at = if self.progress_records == 0 { u64::MAX } else { self.progress_records };
-            Worker { task: self, outbox: &outbox, counts, measured, due_at }.run(inbound)
+            Worker { task: self, outbox: &outbox, give_back, counts, measured, due_at }.run(inbound)
         });
         outbound
     }
 }
 
-/// What came, one message after another.
+/// What came, one batch after another.
 struct Inbound<'o> {
     batches: mpsc::Receiver<Batch>,
-    batch: Batch,
     outbox: &'o Outbox,
 }
 
 impl Inbound<'_> {
-    /// The next message; none at the end, or where nobody hears the answers. What was answered is told before more is waited for.
-    fn next(&mut self) -> Result<Option<In>, Status> {
-        if self.batch.is_empty() {
-            self.batch = match self.batches.try_recv() {
-                Ok(batch) => batch,
-                Err(_) if self.outbox.flush().is_err() => return Ok(None),
-                Err(_) => self.batches.blocking_recv().unwrap_or_default(),
-            };
+    /// The next batch; none at the end, or where nobody hears the answers. What was answered is told before more is waited for.
+    fn next(&mut self) -> Option<Batch> {
+        match self.batches.try_recv() {
+            Ok(batch) => Some(batch),
+            Err(_) if self.outbox.flush().is_err() => None,
+            Err(_) => self.batches.blocking_recv(),
         }
-        self.batch.pop_front().transpose()
     }
 }
 
@@ -250,6 +340,8 @@ impl From<Unheard> for Stop {
 struct Worker<'o> {
     task: Task,
     outbox: &'o Outbox,
+    /// Takes what was judged, to be filled again.
+    give_back: mpsc::UnboundedSender<Records>,
     counts: Progress,
     /// What of the counts the metrics know.
     measured: Progress,
@@ -284,44 +376,76 @@ impl Worker<'_> {
     }
 
     fn judge(&mut self, inbound: &mut Inbound<'_>) -> Result<(), Stop> {
-        match inbound.next()? {
+        match inbound.next() {
             None => Ok(()),
-            Some(In::Header(_)) => Err(out_of_order("a second header came").into()),
-            Some(In::Record(record)) => self.judge_records(record, inbound),
-            Some(In::Chunk(first)) => {
+            Some(batch) if !batch.records.ends.is_empty() => self.judge_records(batch, inbound),
+            Some(Batch { fault: Some(status), chunks, .. }) if chunks.is_empty() => Err(status.into()),
+            Some(batch) => {
                 let seen = self.task.promise.as_ref().map(|promise| promise.seen.clone());
                 let (chunk, bytes) = Default::default();
-                let mut chunks = Chunks { inbound, chunk, bytes, seen, fault: None };
-                chunks.take(first)?;
+                let mut chunks = Chunks { inbound, batch, chunk, bytes, seen, fault: None };
+                chunks.fill()?;
                 self.judge_chunks(chunks)
             }
         }
     }
 
-    fn judge_records(&mut self, first: prost::bytes::Bytes, inbound: &mut Inbound<'_>) -> Result<(), Stop> {
+    fn judge_records(&mut self, first: Batch, inbound: &mut Inbound<'_>) -> Result<(), Stop> {
         let validator = self.task.validator.clone();
-        let (mut checker, clean) = (validator.checker(), validator.empty_report());
-        let mut record = first;
+        let (mut checker, clean, mut batch) = (validator.checker(), validator.empty_report(), first);
         loop {
-            self.counts.bytes += record.len() as u64;
+            let Batch { mut records, fault, .. } = batch;
             if let Some(promise) = &mut self.task.promise {
-                promise.seen.take(&record);
-                promise.seen.take(b"\n");
+                promise.seen.take(&records.text);
             }
-            match checker.tell(&record, &self.task.read.check) {
-                Some(report) => {
-                    let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
-                    self.take(Reported::new(Some(report), &clean), is_readable)?;
-                }
-                None if self.task.failing_only => self.pass()?,
-                None => self.take(Reported::new(None, &clean), true)?,
+            records.text.extend_from_slice(&[0; ROOM]);
+            self.judge_together(&records, &mut checker, &clean)?;
+            if let Some(status) = fault {
+                return Err(status.into());
             }
-            record = match inbound.next()? {
+            // Where the pump has ended nobody wants it.
+            let _ = self.give_back.send(records);
+            batch = match inbound.next() {
                 None => return Ok(()),
-                Some(In::Record(record)) => record,
-                Some(In::Header(_)) => return Err(out_of_order("a second header came").into()),
-                Some(In::Chunk(_)) => return Err(out_of_order("a chunk came after a record").into()),
+                Some(batch) => batch,
             };
+        }
+    }
+
+    fn judge_together(&mut self, records: &Records, checker: &mut Checker<'_>, clean: &Report) -> Result<(), Stop> {
+        let (text, options) = (&records.text[..], self.task.read.check.clone());
+        let mut places = records.places();
+        loop {
+            let (mut some, mut filled) = ([const { 0..0 }; ABREAST], 0);
+            for (place, record) in some.iter_mut().zip(&mut places) {
+                (*place, filled) = (record, filled + 1);
+            }
+            if filled < ABREAST {
+                let mut rest = some[..filled].iter();
+                return rest.try_for_each(|place| {
+                    self.take_record(place, checker.tell_within(text, place.clone(), &options), clean)
+                });
+            }
+            let mut taken = Ok(());
+            checker.tell_abreast(text, &some, &options, |at, report| {
+                if taken.is_ok() {
+                    taken = self.take_record(&some[at], report, clean);
+                }
+            });
+            taken?;
+        }
+    }
+
+    #[inline]
+    fn take_record(&mut self, place: &Range<usize>, report: Option<Box<Report>>, clean: &Report) -> Result<(), Stop> {
+        self.counts.bytes += place.len() as u64;
+        match report {
+            Some(report) => {
+                let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
+                self.take(Reported::new(Some(report), clean), is_readable)
+            }
+            None if self.task.failing_only => self.pass(),
+            None => self.take(Reported::new(None, clean), true),
         }
     }
 
@@ -435,7 +559,8 @@ impl Worker<'_> {
 /// The chunks of a stream as one run of bytes. A fault of the stream reads as an error and is kept in `fault`.
 struct Chunks<'a, 'o> {
     inbound: &'a mut Inbound<'o>,
-    chunk: prost::bytes::Bytes,
+    batch: Batch,
+    chunk: Bytes,
     /// Taken from the caller so far.
     bytes: Arc<AtomicU64>,
     /// Their digest, where it is asked for.
@@ -444,7 +569,7 @@ struct Chunks<'a, 'o> {
 }
 
 impl Chunks<'_, '_> {
-    fn take(&mut self, chunk: prost::bytes::Bytes) -> Result<(), Refusal> {
+    fn take(&mut self, chunk: Bytes) -> Result<(), Refusal> {
         if chunk.len() > CHUNK_BYTES_MAX {
             return Err(ConvertError::new("chunk", format!("it holds more than {CHUNK_BYTES_MAX} bytes")).into());
         }
@@ -459,11 +584,14 @@ impl Chunks<'_, '_> {
     /// Makes sure that there are bytes, unless the stream has ended.
     fn fill(&mut self) -> Result<(), Status> {
         while self.chunk.is_empty() {
-            match self.inbound.next()? {
-                None => return Ok(()),
-                Some(In::Chunk(chunk)) => self.take(chunk)?,
-                Some(In::Header(_)) => return Err(out_of_order("a second header came").into()),
-                Some(In::Record(_)) => return Err(out_of_order("a record came after a chunk").into()),
+            if let Some(chunk) = self.batch.chunks.pop_front() {
+                self.take(chunk)?;
+            } else if let Some(status) = self.batch.fault.take() {
+                return Err(status);
+            } else if let Some(batch) = self.inbound.next() {
+                self.batch = batch;
+            } else {
+                return Ok(());
             }
         }
         Ok(())
