@@ -344,8 +344,9 @@ const BATCH_RECORDS: usize = 2048;
 const BATCH_BYTES: usize = 256 << 10;
 /// Findings that a batch may hold: once there are more, the rest of it is judged when these have been told.
 const BATCH_FINDINGS: usize = 1 << 14;
-/// The same where who judges tells, and gathers nothing for another.
-const TOLD_FINDINGS: usize = 1 << 6;
+/// The same where who judges tells, and gathers nothing for another: so few that the memory which reports take is that of those
+/// told just before.
+const TOLD_FINDINGS: usize = 12;
 /// Batches under way, for each worker. While one is slow, no more than these wait behind it.
 const BATCHES_OPEN: usize = 4;
 

@@ -312,17 +312,10 @@ impl Table {
     /// With the places of its findings; none where there are none.
     fn placed(&self, mut report: Box<Report>, (index, line): (u64, u64)) -> Option<Box<Report>> {
         for finding in &mut report.findings {
-            let column = self.header_of(&finding.path).to_owned();
+            let column = self.columns.header_of(&finding.path).to_owned();
             finding.place = Some(Place::Cell { row: index + 1, line, column });
         }
         (report.errors + report.warnings + report.infos > 0).then_some(report)
-    }
-
-    fn header_of(&self, path: &str) -> &str {
-        match self.places.get(path) {
-            Some(At::Member(at)) => self.columns.0[self.members[*at].column].header.trim(),
-            _ => self.columns.header_of(path),
-        }
     }
 
     /// What rules between records keep of a row whose cells are spelled.
@@ -545,6 +538,11 @@ impl<'v> Names<'v> {
 impl Columns {
     /// The header of the column that a path lies in; of a field that has no column, nothing.
     pub fn header_of(&self, path: &str) -> &str {
+        // Most paths are a column's own, and then the other columns are asked for no more than a length.
+        let is_own = |column: &&Column| column.field.as_ref().is_some_and(|field| field.pointer == path);
+        if let Some(column) = self.0.iter().find(is_own) {
+            return column.header.trim();
+        }
         let holds = |field: &Field| {
             path.strip_prefix(field.pointer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
