@@ -128,7 +128,7 @@ pub fn table(validator: &Validator, table: &[u8], options: CheckOptions) -> u64 
         ControlFlow::Continue(())
     });
     // Of some, since it takes as long as all else.
-    if table.len() % 4 == 0 {
+    if table.len().is_multiple_of(4) {
         let [together, alone] = together_and_alone(validator, table, &read);
         assert_eq!(together, alone);
     }
