@@ -5,7 +5,7 @@
 //! - An accepted value is well-formed, conforms to its state, and gives nothing to remark on any day.
 
 use super::{
-    DIGITS_MAX, Matcher, Moment, POWERS, Proof, Short, State, TextCheck, Values,
+    ABREAST, DIGITS_MAX, Matcher, Moment, POWERS, Proof, Short, State, TextCheck, Values,
     lanes::{Lanes, Ranges, Set},
     moment,
     prove::{Text, plain_text_fits},
@@ -22,9 +22,12 @@ pub(super) enum Plain {
     #[default]
     Nothing,
     /// A string whose characters each lie in a range of their own; the quotes are of it.
-    Fixed(Box<Fixed<1>>),
+    Fixed(Box<Fixed<1, 1>>),
     /// The same with two ranges for each.
-    Fixed2(Box<Fixed<2>>),
+    Fixed2(Box<Fixed<2, 1>>),
+    /// The same of two blocks.
+    Long(Box<Fixed<1, 2>>),
+    Long2(Box<Fixed<2, 2>>),
     /// A string of so many characters of one set.
     Run {
         set: Set,
@@ -37,9 +40,9 @@ pub(super) enum Plain {
         max: u32,
     },
     /// One of a few short strings.
-    Words {
-        words: Box<[[u64; 8]]>,
-    },
+    Words(Box<[[u64; 8]; 1]>),
+    /// One of some more.
+    MoreWords(Box<[[u64; 8]; 2]>),
     /// One of many strings.
     Table(Arc<Table>),
     Date,
@@ -50,16 +53,18 @@ pub(super) enum Plain {
         min: u32,
         max: u32,
     },
-    Number(Box<Limits>),
+    Number(Box<Limits<false>>),
+    /// A number that is to be compared.
+    Limited(Box<Limits<true>>),
 }
 
+// What is told of a value is told by its kind alone, with as few branches within as can be: each costs a twentieth of a short
+// record.
 #[derive(Clone, Debug)]
-pub(super) struct Fixed<const RANGES: usize> {
+pub(super) struct Fixed<const RANGES: usize, const BLOCKS: usize> {
     /// With its quotes.
     length: u32,
-    first: [Ranges; RANGES],
-    /// Beyond the first block.
-    second: Option<[Ranges; RANGES]>,
+    blocks: [[Ranges; RANGES]; BLOCKS],
 }
 
 /// Lists beyond this are asked themselves: a table of their codes would fit no cache.
@@ -73,12 +78,12 @@ pub(super) struct Table {
 
 /// Numbers of at most eight digits on each side of the point, so that they can be compared within 64 bits.
 #[derive(Clone, Debug)]
-pub(super) struct Limits {
+pub(super) struct Limits<const ARE_COMPARED: bool> {
     takes_negatives: bool,
     /// Digits behind the point, at most.
     part_max: u32,
     /// The least and the most, by how many digits stand behind the point, and without it.
-    limited: Option<[(i64, i64); SIDE + 1]>,
+    ends: [(i64, i64); SIDE + 1],
 }
 
 impl Plain {
@@ -89,8 +94,8 @@ impl Plain {
             return Self::Nothing;
         }
         let found = if is_open(types::STRING) { Self::text(state) } else { None };
-        let number = || if is_open(types::INTEGER) { Limits::of(state) } else { None };
-        found.or_else(|| number().map(|limits| Self::Number(Box::new(limits)))).unwrap_or_default()
+        let number = || if is_open(types::INTEGER) { Self::number(state) } else { None };
+        found.or_else(number).unwrap_or_default()
     }
 
     fn text(state: &State) -> Option<Self> {
@@ -141,14 +146,66 @@ impl Plain {
         Table::of(&codes).map(|table| Self::Table(Arc::new(table)))
     }
 
+    fn number(state: &State) -> Option<Self> {
+        if !state.values.is_empty() || state.opaque_types & types::NUMBER != 0 {
+            return None;
+        }
+        let takes_fractions = state.types & types::NUMBER != 0;
+        let mut ends = [(i64::MIN, i64::MAX); SIDE + 1];
+        let (mut takes_negatives, mut part_max) = (true, if takes_fractions { DIGITS } else { 0 });
+        for by in &state.number.multiples {
+            // Of 0.01 every number is a multiple that has two digits behind the point.
+            if by.mantissa != 1 {
+                return None;
+            }
+            part_max = part_max.min(by.scale.into());
+        }
+        let mut are_compared = false;
+        for bound in &state.number.bounds {
+            let (mantissa, scale) = (bound.limit.mantissa, u32::from(bound.limit.scale));
+            // Within this every number lies that is told here.
+            let end = Short { mantissa: if bound.is_upper { END } else { -END }, scale: 0 };
+            if bound.holds(end) {
+                continue;
+            }
+            if !bound.is_upper && mantissa == 0 && !bound.is_exclusive {
+                takes_negatives = false;
+                continue;
+            }
+            takes_negatives &= bound.is_upper || mantissa < 0;
+            for (part, (least, most)) in ends.iter_mut().enumerate() {
+                // The limit is `scaled` / `by` of numbers with so many digits behind the point.
+                let (scaled, by) = (i128::from(mantissa) * POWERS[part], POWERS[scale as usize]);
+                let edge = i128::from(bound.is_exclusive && scaled % by == 0);
+                let whole = scaled.div_euclid(by);
+                let within = |number: i128| number.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+                match bound.is_upper {
+                    true => *most = (*most).min(within(whole - edge)),
+                    false => *least = (*least).max(within(whole + i128::from(scaled % by != 0) + edge)),
+                }
+            }
+            are_compared = true;
+        }
+        Some(match are_compared {
+            true => Self::Limited(Box::new(Limits { takes_negatives, part_max, ends })),
+            false => Self::Number(Box::new(Limits { takes_negatives, part_max, ends })),
+        })
+    }
+
+    fn fixed(ranges: &[[(u8, u8); 2]], has_one: bool) -> Option<Self> {
+        let is_short = ranges.len() + 2 <= BLOCK;
+        Some(match (has_one, is_short) {
+            (true, true) => Self::Fixed(Box::new(Fixed::of(ranges)?)),
+            (true, false) => Self::Long(Box::new(Fixed::of(ranges)?)),
+            (false, true) => Self::Fixed2(Box::new(Fixed::of(ranges)?)),
+            (false, false) => Self::Long2(Box::new(Fixed::of(ranges)?)),
+        })
+    }
+
     fn shape(shape: &Shape, min: u32, max: u32) -> Option<Self> {
         if let Some(ranges) = shape.fixed().filter(|ranges| (min..=max).contains(&(ranges.len() as u32))) {
             let has_one = ranges.iter().all(|[one, other]| one == other);
-            return if has_one {
-                Fixed::of(&ranges, |_, ranges| ranges[0]).map(|fixed| Self::Fixed(Box::new(fixed)))
-            } else {
-                Fixed::of(&ranges, |at, ranges| ranges[at]).map(|fixed| Self::Fixed2(Box::new(fixed)))
-            };
+            return Self::fixed(&ranges, has_one);
         }
         let (ascii, least, most) = shape.run()?;
         let (min, max) = (min.max(least), max.min(most));
@@ -163,13 +220,16 @@ impl Plain {
         let texts: Vec<&str> = short.chain(long).collect();
         if let [text] = texts[..] {
             let ranges: Vec<[(u8, u8); 2]> = text.bytes().map(|byte| [(byte, byte); 2]).collect();
-            return Fixed::of(&ranges, |_, ranges| ranges[0]).map(|fixed| Self::Fixed(Box::new(fixed)));
+            return Self::fixed(&ranges, true);
         }
         let is_plain = |text: &&str| text.bytes().all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'));
         if !texts.is_empty() && values.texts.is_empty() && texts.len() <= 16 && texts.iter().all(is_plain) {
             let words: Vec<u64> = texts.iter().map(|text| word_of(text) as u64).collect();
-            let eight = |words: &[u64]| std::array::from_fn(|at| *words.get(at).unwrap_or(&words[0]));
-            return Some(Self::Words { words: words.chunks(8).map(eight).collect() });
+            let from = |from: usize| std::array::from_fn(|at| *words.get(from + at).unwrap_or(&words[0]));
+            return Some(match words.len() {
+                ..=8 => Self::Words(Box::new([from(0)])),
+                _ => Self::MoreWords(Box::new([from(0), from(8)])),
+            });
         }
         Table::of(&texts).map(|table| Self::Table(Arc::new(table)))
     }
@@ -183,12 +243,15 @@ impl Plain {
             Self::Nothing => 0,
             Self::Fixed(fixed) => fixed.end(lanes, windows, at),
             Self::Fixed2(fixed) => fixed.end(lanes, windows, at),
+            Self::Long(fixed) => fixed.end(lanes, windows, at),
+            Self::Long2(fixed) => fixed.end(lanes, windows, at),
             Self::Run { set, min, max } => run(lanes, windows, at, set, (*min, *max)),
             Self::Length { min, max } => match lanes.text(windows, at) {
                 Some((stop, count)) if *min <= count && count <= *max => stop + 1,
                 _ => 0,
             },
-            Self::Words { words } => one_of(lanes, windows, at, words),
+            Self::Words(words) => one_of(lanes, windows, at, words),
+            Self::MoreWords(words) => one_of(lanes, windows, at, words),
             Self::Table(table) => match short(lanes, windows, at) {
                 Some((word, end)) if table.has(word) => end,
                 _ => 0,
@@ -204,36 +267,50 @@ impl Plain {
                 _ => 0,
             },
             Self::Number(limits) => limits.end(lanes, windows, at),
+            Self::Limited(limits) => limits.end(lanes, windows, at),
         }
     }
 
     /// The same of values that begin at several places.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn ends<L: Lanes, const COUNT: usize>(
-        &self,
-        lanes: L,
-        windows: Windows<'_>,
-        at: &[usize; COUNT],
-    ) -> [usize; COUNT] {
-        let mut ends = [0; COUNT];
-        // A match outside of the loop, so that what is to be done is looked up once.
+    pub fn ends<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: [usize; ABREAST]) -> [usize; ABREAST] {
+        // Written out, and within a match, so that what is to be done is looked up once, and that places stay in registers: to read
+        // four words together that were just written one by one takes a fifth of a short record.
         macro_rules! each {
-            ($at:ident => $end:expr) => {
-                for (end, $at) in ends.iter_mut().zip(*at) {
-                    *end = $end;
-                }
-            };
+            ($at:ident => $end:expr) => {{
+                let [one, two, three, four] = at;
+                let one = {
+                    let $at = one;
+                    $end
+                };
+                let two = {
+                    let $at = two;
+                    $end
+                };
+                let three = {
+                    let $at = three;
+                    $end
+                };
+                let four = {
+                    let $at = four;
+                    $end
+                };
+                [one, two, three, four]
+            }};
         }
         match self {
-            Self::Nothing => {}
+            Self::Nothing => [0; ABREAST],
             Self::Fixed(fixed) => each!(at => fixed.end(lanes, windows, at)),
             Self::Fixed2(fixed) => each!(at => fixed.end(lanes, windows, at)),
+            Self::Long(fixed) => each!(at => fixed.end(lanes, windows, at)),
+            Self::Long2(fixed) => each!(at => fixed.end(lanes, windows, at)),
             Self::Run { set, min, max } => each!(at => run(lanes, windows, at, set, (*min, *max))),
             Self::Length { min, max } => each!(at => match lanes.text(windows, at) {
                 Some((stop, count)) if *min <= count && count <= *max => stop + 1,
                 _ => 0,
             }),
-            Self::Words { words } => each!(at => one_of(lanes, windows, at, words)),
+            Self::Words(words) => each!(at => one_of(lanes, windows, at, words)),
+            Self::MoreWords(words) => each!(at => one_of(lanes, windows, at, words)),
             Self::Table(table) => each!(at => match short(lanes, windows, at) {
                 Some((word, end)) if table.has(word) => end,
                 _ => 0,
@@ -242,8 +319,8 @@ impl Plain {
             Self::DateTime => each!(at => date_time(lanes, windows, at)),
             Self::Automaton { .. } => each!(at => self.end(lanes, windows, at)),
             Self::Number(limits) => each!(at => limits.end(lanes, windows, at)),
+            Self::Limited(limits) => each!(at => limits.end(lanes, windows, at)),
         }
-        ends
     }
 }
 
@@ -253,35 +330,32 @@ fn is_spelled_plainly(ascii: u128) -> bool {
     ascii & others == 0
 }
 
-impl<const RANGES: usize> Fixed<RANGES> {
-    fn of(characters: &[[(u8, u8); 2]], choose: impl Fn(usize, &[(u8, u8); 2]) -> (u8, u8)) -> Option<Self> {
+impl<const RANGES: usize, const BLOCKS: usize> Fixed<RANGES, BLOCKS> {
+    fn of(characters: &[[(u8, u8); 2]]) -> Option<Self> {
         let is_plain =
             |(first, last): &(u8, u8)| (*first..=*last).all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'));
         let length = characters.len() + 2;
-        if length > 2 * BLOCK || !characters.iter().flatten().all(is_plain) {
+        if length > BLOCKS * BLOCK || !characters.iter().flatten().all(is_plain) {
             return None;
         }
         let quote = [(b'"', b'"'); 2];
         let all: Vec<[(u8, u8); 2]> = [quote].into_iter().chain(characters.iter().copied()).chain([quote]).collect();
-        let block = |from: usize| {
-            std::array::from_fn(|choice| {
-                let range = |at: usize| all.get(from + at).map_or((0, 255), |ranges| choose(choice, ranges));
-                Ranges { first: std::array::from_fn(|at| range(at).0), last: std::array::from_fn(|at| range(at).1) }
-            })
+        let ranges = |block: usize, choice: usize| {
+            let range = |at: usize| all.get(block * BLOCK + at).map_or((0, 255), |ranges| ranges[choice]);
+            Ranges { first: std::array::from_fn(|at| range(at).0), last: std::array::from_fn(|at| range(at).1) }
         };
-        Some(Self { length: length as u32, first: block(0), second: (length > BLOCK).then(|| block(BLOCK)) })
+        let blocks = std::array::from_fn(|block| std::array::from_fn(|choice| ranges(block, choice)));
+        Some(Self { length: length as u32, blocks })
     }
 
     #[inline(always)]
     fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize) -> usize {
-        match (windows.block(at), &self.second) {
-            (Some(block), None) if lanes.within(block, &self.first) => at + self.length as usize,
-            (Some(block), Some(second)) if lanes.within(block, &self.first) => match windows.block(at + BLOCK) {
-                Some(block) if lanes.within(block, second) => at + self.length as usize,
-                _ => 0,
-            },
-            _ => 0,
+        let mut holds = true;
+        for (place, ranges) in self.blocks.iter().enumerate() {
+            let Some(block) = windows.block(at + place * BLOCK) else { return 0 };
+            holds &= lanes.within(block, ranges);
         }
+        if holds { at + self.length as usize } else { 0 }
     }
 }
 
@@ -319,7 +393,7 @@ fn short<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> Option<(u128, u
 
 /// One of a few of at most eight.
 #[inline(always)]
-fn one_of<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize, words: &[[u64; 8]]) -> usize {
+fn one_of<L: Lanes, const COUNT: usize>(lanes: L, windows: Windows<'_>, at: usize, words: &[[u64; 8]; COUNT]) -> usize {
     let Some(block) = windows.block(at) else { return 0 };
     let quotes = lanes.equal(block, b'"');
     let length = (quotes >> 1).trailing_zeros() as usize;
@@ -446,50 +520,7 @@ fn date_time<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> usize {
     if lanes.within(block, &DATE_TIME) && is_offset && is_day(block, true) { at + 27 } else { 0 }
 }
 
-impl Limits {
-    fn of(state: &State) -> Option<Self> {
-        if !state.values.is_empty() || state.opaque_types & types::NUMBER != 0 {
-            return None;
-        }
-        let takes_fractions = state.types & types::NUMBER != 0;
-        let mut limits =
-            Self { takes_negatives: true, part_max: if takes_fractions { DIGITS } else { 0 }, limited: None };
-        for by in &state.number.multiples {
-            // Of 0.01 every number is a multiple that has two digits behind the point.
-            if by.mantissa != 1 {
-                return None;
-            }
-            limits.part_max = limits.part_max.min(by.scale.into());
-        }
-        let mut limited = [(i64::MIN, i64::MAX); SIDE + 1];
-        for bound in &state.number.bounds {
-            let (mantissa, scale) = (bound.limit.mantissa, u32::from(bound.limit.scale));
-            // Within this every number lies that is told here.
-            let end = Short { mantissa: if bound.is_upper { END } else { -END }, scale: 0 };
-            if bound.holds(end) {
-                continue;
-            }
-            if !bound.is_upper && mantissa == 0 && !bound.is_exclusive {
-                limits.takes_negatives = false;
-                continue;
-            }
-            limits.takes_negatives &= bound.is_upper || mantissa < 0;
-            for (part, (least, most)) in limited.iter_mut().enumerate() {
-                // The limit is `scaled` / `by` of numbers with so many digits behind the point.
-                let (scaled, by) = (i128::from(mantissa) * POWERS[part], POWERS[scale as usize]);
-                let edge = i128::from(bound.is_exclusive && scaled % by == 0);
-                let whole = scaled.div_euclid(by);
-                let within = |number: i128| number.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-                match bound.is_upper {
-                    true => *most = (*most).min(within(whole - edge)),
-                    false => *least = (*least).max(within(whole + i128::from(scaled % by != 0) + edge)),
-                }
-            }
-            limits.limited = Some(limited);
-        }
-        Some(limits)
-    }
-
+impl<const ARE_COMPARED: bool> Limits<ARE_COMPARED> {
     #[inline(always)]
     fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize) -> usize {
         let Some(block) = windows.block(at) else { return 0 };
@@ -511,11 +542,11 @@ impl Limits {
         if block[end % BLOCK] | 0x20 == b'e' {
             return 0;
         }
-        if let Some(limited) = &self.limited {
+        if ARE_COMPARED {
             let number = eight_digits(block, sign, whole) * SMALL_POWERS[part as usize % 16]
                 + if part == 0 { 0 } else { eight_digits(block, end - part as usize, part) };
             let number = if sign == 1 { -number } else { number };
-            let (least, most) = limited[(part as usize).min(SIDE)];
+            let (least, most) = self.ends[(part as usize).min(SIDE)];
             if number < least || number > most {
                 return 0;
             }

@@ -41,6 +41,7 @@ pub(crate) struct Memory {
     pub(super) processor: Processor,
     /// Of records that are read together.
     pace: abreast::Pace,
+    spots: Vec<abreast::Spot>,
     /// At each depth the state of the container, and which of its members or items is being read.
     trail: Vec<Step>,
     /// Values that were passed over, and the ways to them.

@@ -149,6 +149,13 @@ struct Tally {
     count: [u32; ABREAST],
 }
 
+/// Where the value of one member is in each record that has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spot {
+    begin: Places,
+    end: Places,
+}
+
 /// The members of one object of each record.
 struct Members<'a, 'r, L> {
     run: &'a mut Run<'r, L>,
@@ -158,12 +165,37 @@ struct Members<'a, 'r, L> {
 }
 
 impl<L: Lanes> Work for Members<'_, '_, L> {
-    type Gives = Option<Tally>;
+    type Gives = Passed;
 
     #[inline(always)]
-    fn run(self) -> Self::Gives {
+    fn run(self) -> Passed {
         self.run.members_abreast(self.object, self.file, self.base)
     }
+}
+
+/// The members of one object that each record has in an order of its own, behind those that were passed by all.
+struct Strays<'a, 'r, L> {
+    members: Members<'a, 'r, L>,
+    passed: (u128, u32),
+}
+
+impl<L: Lanes> Work for Strays<'_, '_, L> {
+    type Gives = Tally;
+
+    #[inline(always)]
+    fn run(self) -> Tally {
+        let Members { run, object, file, base } = self.members;
+        run.members_astray(object, file, base, self.passed)
+    }
+}
+
+/// How far the members of an object were passed by all: which there were, and how many.
+enum Passed {
+    All(u128, u32),
+    /// Behind these each record goes its own way.
+    Some(u128, u32),
+    /// Nobody is in step.
+    None,
 }
 
 /// The items of one array of each record.
@@ -200,15 +232,22 @@ impl<'r, L: Lanes> Run<'r, L> {
         }
         self.memory.trail[self.depth as usize].0 = id;
         self.depth += 1;
-        let found = self.lanes.enter(Members { run: self, object, file: &mut *file, base });
-        self.depth -= 1;
-        let Some(Tally { seen, count }) = found else { return file.drop_all() };
         let is_whole = |seen: u128, count: u32| {
             seen & object.required == object.required
                 && (object.min..=object.max).contains(&count)
                 && dependents(&object.dependent, seen) == Proof::Yes
         };
-        file.keep(|lane, _| is_whole(seen[lane], count[lane]));
+        match self.lanes.enter(Members { run: self, object, file: &mut *file, base }) {
+            Passed::All(seen, count) if is_whole(seen, count) => {}
+            Passed::All(..) | Passed::None => file.drop_all(),
+            Passed::Some(seen, count) => {
+                let lanes = self.lanes;
+                let members = Members { run: self, object, file: &mut *file, base };
+                let tally = lanes.enter(Strays { members, passed: (seen, count) });
+                file.keep(|lane, _| is_whole(tally.seen[lane], tally.count[lane]));
+            }
+        }
+        self.depth -= 1;
         if !object.rules.is_empty() || !state.branches.is_empty() {
             file.keep(|lane, at| {
                 let base = base + if object.kept != 0 { lane * size } else { 0 };
@@ -220,9 +259,9 @@ impl<'r, L: Lanes> Run<'r, L> {
         self.memory.places.truncate(base);
     }
 
-    /// Which known members all of them have, and how many; none where nobody is in step.
+    /// Goes behind the members that all of them have in one order.
     #[inline(always)]
-    fn members_abreast(&mut self, object: &'r ObjectState, file: &mut File, base: usize) -> Option<Tally> {
+    fn members_abreast(&mut self, object: &'r ObjectState, file: &mut File, base: usize) -> Passed {
         let text = self.text;
         let (mut seen, mut count, mut is_spaced) = (0_u128, 0, false);
         let mut order = object.memory as usize;
@@ -234,14 +273,14 @@ impl<'r, L: Lanes> Run<'r, L> {
                 file.at = at;
                 match self.find_step(object, file, order) {
                     Some(found) => found,
-                    None => return self.members_astray(object, file, base, (0, 0)),
+                    None => return Passed::Some(0, 0),
                 }
             }
         };
         at = at.map(|at| at + member.length as usize);
         loop {
             if seen & member.bit != 0 {
-                return None;
+                return Passed::None;
             }
             seen |= member.bit;
             count += 1;
@@ -249,24 +288,17 @@ impl<'r, L: Lanes> Run<'r, L> {
             if text.byte(at[0]) <= b' ' {
                 at = at.map(|at| self.behind_space(at));
             }
-            let mut begins = at;
-            let ends = member.plain.ends(self.lanes, text, &at);
-            at = match are_told(&ends) {
-                true => ends,
-                false => {
-                    // No value that begins with a space is told at a look.
-                    begins = at.map(|at| self.behind_space(at));
-                    file.at = begins;
-                    self.values_abreast(member, file, &ends)?;
-                    file.at
+            let ends = member.plain.ends(self.lanes, text, at);
+            at = if are_told(ends) {
+                self.keep_places(object, member, base, (at, ends));
+                ends
+            } else {
+                file.at = at;
+                if !self.values_abreast((object, member), base, file, ends) {
+                    return Passed::None;
                 }
+                file.at
             };
-            if object.kept & member.bit != 0 {
-                for lane in 0..ABREAST {
-                    let place = base + lane * object.members.len() + usize::from(member.place);
-                    self.memory.places[place] = (begins[lane] as u32, at[lane] as u32);
-                }
-            }
             let next = object.members.get(usize::from(self.memory.order[order]));
             member = match next {
                 Some(next) if next.follows(self.lanes, text, &at, is_spaced) => next,
@@ -279,7 +311,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                     member = match self.next_step(object, file, order) {
                         Step::Member(next) => next,
                         Step::End => break,
-                        Step::Apart => return self.members_astray(object, file, base, (seen, count)),
+                        Step::Apart => return Passed::Some(seen, count),
                     };
                     at = file.at.map(|at| at + member.length as usize);
                     continue;
@@ -289,11 +321,12 @@ impl<'r, L: Lanes> Run<'r, L> {
             at = at.map(|at| at + length);
         }
         self.looked_at(ABREAST as u32 * count);
-        Some(Tally { seen: [seen; ABREAST], count: [count; ABREAST] })
+        Passed::All(seen, count)
     }
 
-    /// The members from here on, where each object has others; so many were passed by all. That a processor can work at several
-    /// records still saves time: who waits to know a name does not hold up the others.
+    /// The members from here on, where each object has others; so many were passed by all. First each value is found and passed
+    /// over, then those of one member are looked at together: which comes next is not foretold, and what has to be done for it
+    /// then would be a guess each time.
     #[inline(always)]
     fn members_astray(
         &mut self,
@@ -301,11 +334,57 @@ impl<'r, L: Lanes> Run<'r, L> {
         file: &mut File,
         base: usize,
         (seen, count): (u128, u32),
-    ) -> Option<Tally> {
-        let text = self.text;
+    ) -> Tally {
+        let mut spots = std::mem::take(&mut self.memory.spots);
+        spots.resize(spots.len().max(object.members.len()), Spot::default());
         let mut tally = Tally { seen: [seen; ABREAST], count: [count; ABREAST] };
-        let (mut under_way, mut at) = (file.in_step, file.at);
-        let mut is_behind_value = count > 0;
+        let told = self.find_members(object, file, &mut spots, &mut tally);
+        for (place, member) in object.members.iter().enumerate() {
+            let has = |lane: usize| tally.seen[lane] & !seen & member.bit != 0;
+            let is_asked = |lane: usize| has(lane) && told[lane] & member.bit == 0;
+            let spot = &spots[place];
+            let first = (0..ABREAST).find(|lane| file.in_step[*lane] && is_asked(*lane));
+            if let Some(first) = first {
+                let asked: [bool; ABREAST] = array::from_fn(is_asked);
+                // Who is not asked is looked at as the first who is.
+                let of_asked = |lane: usize| if asked[lane] { lane } else { first };
+                let begin = array::from_fn(|lane| spot.begin[of_asked(lane)]);
+                let wanted: Places = array::from_fn(|lane| spot.end[of_asked(lane)]);
+                let ends = member.plain.ends(self.lanes, self.text, begin);
+                let are_found = ends.into_iter().zip(wanted).fold(true, |all, (end, wanted)| all & (end == wanted));
+                if !are_found {
+                    self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
+                    for lane in (0..ABREAST).filter(|lane| asked[*lane] && ends[*lane] != wanted[*lane]) {
+                        let mut at = begin[lane];
+                        file.in_step[lane] =
+                            file.in_step[lane] && self.value_of(lane, member.state, &mut at) && at == wanted[lane];
+                    }
+                }
+            }
+            if object.kept & member.bit != 0 {
+                for lane in (0..ABREAST).filter(|lane| has(*lane)) {
+                    let kept = base + lane * object.members.len() + place;
+                    self.memory.places[kept] = (spot.begin[lane] as u32, spot.end[lane] as u32);
+                }
+            }
+        }
+        self.memory.spots = spots;
+        self.looked_at(tally.count.iter().sum());
+        tally
+    }
+
+    /// Where the values of all members are; which of them are proved already, since they hold others.
+    #[inline(always)]
+    fn find_members(
+        &mut self,
+        object: &'r ObjectState,
+        file: &mut File,
+        spots: &mut [Spot],
+        tally: &mut Tally,
+    ) -> [u128; ABREAST] {
+        let text = self.text;
+        let (mut under_way, mut at, mut told) = (file.in_step, file.at, [0; ABREAST]);
+        let mut is_behind_value = tally.count[0] > 0;
         file.drop_all();
         loop {
             for lane in 0..ABREAST {
@@ -321,10 +400,9 @@ impl<'r, L: Lanes> Run<'r, L> {
                 }
             }
             if !under_way.contains(&true) {
-                break;
+                return told;
             }
             is_behind_value = true;
-            // First all names, then all values: the one is known early, the other is not foretold.
             let mut found = [NOBODY; ABREAST];
             for lane in 0..ABREAST {
                 found[lane] = text.block(at[lane]).map_or(NOBODY, |block| object.names.first_of(block));
@@ -341,30 +419,47 @@ impl<'r, L: Lanes> Run<'r, L> {
                 tally.seen[lane] |= member.bit;
                 tally.count[lane] += 1;
                 let begin = self.behind_space(at[lane] + member.length as usize);
-                let mut end = member.plain.end(self.lanes, text, begin);
+                let mut end = passed_over(self.lanes, text, begin);
                 if end == 0 {
                     end = begin;
                     self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
                     if !self.value_of(lane, member.state, &mut end) {
                         continue;
                     }
+                    told[lane] |= member.bit;
                 }
-                if object.kept & member.bit != 0 {
-                    let place = base + lane * object.members.len() + usize::from(member.place);
-                    self.memory.places[place] = (begin as u32, end as u32);
-                }
+                let spot = &mut spots[usize::from(member.place)];
+                (spot.begin[lane], spot.end[lane]) = (begin, end);
                 (under_way[lane], at[lane]) = (true, end);
             }
         }
-        self.looked_at(tally.count.iter().sum());
-        file.keep(|_, _| true).then_some(tally)
     }
 
-    /// Values that are not all told at a look.
+    /// For what looks at values once more.
+    #[inline(always)]
+    fn keep_places(&mut self, object: &ObjectState, member: &Member, base: usize, (begins, ends): (Places, Places)) {
+        if object.kept & member.bit != 0 {
+            for lane in 0..ABREAST {
+                let place = base + lane * object.members.len() + usize::from(member.place);
+                self.memory.places[place] = (begins[lane] as u32, ends[lane] as u32);
+            }
+        }
+    }
+
+    /// Goes behind values that are not all told at a look; whether anybody is left in step.
     #[inline(never)]
-    fn values_abreast(&mut self, member: &'r Member, file: &mut File, ends: &Places) -> Option<()> {
+    fn values_abreast(
+        &mut self,
+        (object, member): (&'r ObjectState, &'r Member),
+        base: usize,
+        file: &mut File,
+        ends: Places,
+    ) -> bool {
         self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
         let state = self.state(member.state);
+        // No value that begins with a space is told at a look.
+        file.each(|at| self.behind_space(at));
+        let begins = file.at;
         let text = self.text;
         let all_are = |byte: u8| file.at.iter().all(|at| text.byte(*at) == byte);
         let is_plain_array = || state.array.as_deref().is_some_and(ArrayState::is_plain);
@@ -381,7 +476,8 @@ impl<'r, L: Lanes> Run<'r, L> {
                 }
             });
         }
-        file.first().map(|_| ())
+        self.keep_places(object, member, base, (begins, file.at));
+        file.first().is_some()
     }
 
     /// Goes behind the value that begins here in one record, as if it were alone.
@@ -446,13 +542,13 @@ impl<'r, L: Lanes> Run<'r, L> {
         let mut at = under_way.at;
         while is_left {
             let state = array.first.get(count as usize).copied().unwrap_or(array.rest);
-            let ends = self.program.plains[state as usize].ends(self.lanes, text, &at);
-            at = match are_told(&ends) {
+            let ends = self.program.plains[state as usize].ends(self.lanes, text, at);
+            at = match are_told(ends) {
                 true => ends,
                 false => {
                     self.memory.trail[self.depth as usize - 1].1 = ITEM | count;
                     under_way.at = at;
-                    is_left = self.items_apart(state, &mut under_way, &ends);
+                    is_left = self.items_apart(state, &mut under_way, ends);
                     under_way.at
                 }
             };
@@ -479,7 +575,7 @@ impl<'r, L: Lanes> Run<'r, L> {
     }
 
     #[inline(never)]
-    fn items_apart(&mut self, state: StateId, under_way: &mut File, ends: &Places) -> bool {
+    fn items_apart(&mut self, state: StateId, under_way: &mut File, ends: Places) -> bool {
         under_way.keep(|lane, at| match ends[lane] {
             0 => self.value_of(lane, state, at),
             end => {
@@ -528,10 +624,37 @@ enum Step<'r> {
     Apart,
 }
 
+/// Where a value ends that begins here, as far as it is one: a text without escapes, or what has no spaces; zero for all others.
+#[inline(always)]
+fn passed_over<L: Lanes>(lanes: L, text: Windows<'_>, from: usize) -> usize {
+    let Some(mut block) = text.block(from) else { return 0 };
+    match block[0] {
+        b'"' => {
+            let (mut at, mut passed) = (from, 1);
+            loop {
+                let stops = (lanes.equal(block, b'"') | lanes.equal(block, b'\\')) & !passed;
+                if stops != 0 {
+                    let stop = stops.trailing_zeros() as usize;
+                    return if block[stop % BLOCK] == b'"' { at + stop + 1 } else { 0 };
+                }
+                (at, passed) = (at + BLOCK, 0);
+                let Some(next) = text.block(at) else { return 0 };
+                block = next;
+            }
+        }
+        b'{' | b'[' => 0,
+        _ => {
+            let stops = lanes.equal(block, b',') | lanes.equal(block, b'}') | lanes.equal(block, b' ');
+            let length = stops.trailing_zeros() as usize;
+            if length < BLOCK && length > 0 { from + length } else { 0 }
+        }
+    }
+}
+
 /// Whether no value has to be looked at once more.
 #[inline(always)]
-fn are_told(ends: &Places) -> bool {
-    ends.iter().fold(true, |all, end| all & (*end != 0))
+fn are_told(ends: Places) -> bool {
+    ends.into_iter().fold(true, |all, end| all & (end != 0))
 }
 
 impl State {
