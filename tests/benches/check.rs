@@ -15,7 +15,7 @@ mod records;
 
 use guiju::{
     CheckOptions, CompileOptions, Validator,
-    readers::{Format, ReadOptions, Totals, check},
+    readers::{Format, ReadOptions, Told, Totals, check},
 };
 use guiju_model::Report;
 use peers::{Host, Pass, Peer};
@@ -343,13 +343,17 @@ impl Read for Timed<'_> {
 }
 
 fn pass(kind: &Kind, validator: &Validator, input: &[u8], jobs: usize) -> Once {
-    let options = ReadOptions { format: Some(kind.format()), jobs, ..ReadOptions::default() };
+    let options = ReadOptions { format: Some(kind.format()), jobs, counts_clean: true, ..ReadOptions::default() };
     let (reading, mut next) = (AtomicU64::new(0), 0);
     let (begin, begin_cpu, begin_telling) = (Instant::now(), cpu_seconds(), cpu_of(ClockId::ThreadCPUTime));
     let totals = check(Timed(input, &reading), validator, &options, |told| {
-        if let guiju::readers::Told::Record(checked) = black_box(told) {
-            assert_eq!(checked.index, next, "out of order");
-            next += 1;
+        match black_box(told) {
+            Told::Record(checked) => {
+                assert_eq!(checked.index, next, "out of order");
+                next += 1;
+            }
+            Told::Clean(records) => next += records,
+            Told::Input(_) => {}
         }
         ControlFlow::Continue(())
     });

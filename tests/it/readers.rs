@@ -39,7 +39,44 @@ struct Seen {
 }
 
 fn run(input: &[u8], at_once: usize, options: &ReadOptions) -> (Vec<String>, Vec<Seen>, Result<Totals, ReadError>) {
-    run_on(Drip(input, at_once), options)
+    let told = run_on(Drip(input, at_once), options);
+    hold_counted(Drip(input, at_once), options, &told);
+    told
+}
+
+/// The same where clean records are told by their number: what is told beside them is the same, and in the same place.
+fn hold_counted(
+    input: impl Read + Send,
+    options: &ReadOptions,
+    (about, records, totals): &(Vec<String>, Vec<Seen>, Result<Totals, ReadError>),
+) {
+    let validator = Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).unwrap();
+    let options = ReadOptions { counts_clean: true, ..options.clone() };
+    let (mut at, mut codes, mut failing) = (0, Vec::new(), 0);
+    let counted = check(input, &validator, &options, |told| {
+        match told {
+            Told::Input(finding) => codes.push(finding.code.to_string()),
+            Told::Record(checked) => {
+                assert_eq!(records.get(at).map(|seen| &*seen.whole), Some(&*format!("{checked:?}")));
+                failing += u64::from(!checked.report.conforms());
+                at += 1;
+            }
+            Told::Clean(count) => {
+                let clean = records.get(at..at + count as usize).expect("no more than there are");
+                assert!(
+                    count > 0
+                        && clean.iter().all(|seen| seen.report.errors + seen.report.warnings + seen.report.infos == 0)
+                );
+                at += count as usize;
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!((at, &codes), (records.len(), about));
+    match (&counted, totals) {
+        (Ok(counted), Ok(totals)) => assert!(counted == totals && failing == totals.failing, "{counted:?}"),
+        (counted, totals) => assert_eq!(format!("{counted:?}"), format!("{totals:?}")),
+    }
 }
 
 fn run_on(input: impl Read + Send, options: &ReadOptions) -> (Vec<String>, Vec<Seen>, Result<Totals, ReadError>) {
@@ -52,6 +89,7 @@ fn run_on(input: impl Read + Send, options: &ReadOptions) -> (Vec<String>, Vec<S
                 let whole = format!("{checked:?}");
                 records.push(Seen { index: checked.index, report: checked.report.into_owned(), whole });
             }
+            Told::Clean(_) => panic!("nobody asked for that"),
         }
         ControlFlow::Continue(())
     });

@@ -206,7 +206,7 @@ fn rows_side_by_side_are_told_of_as_each_alone() {
                 _ => (&*gb, Encoding::Gb18030),
             };
             let (format, encoding) = (Some(Format::Csv), Some(encoding));
-            let read = ReadOptions { format, encoding, jobs: 1, with_shares, check };
+            let read = ReadOptions { format, encoding, jobs: 1, with_shares, counts_clean: false, check };
             let [together, alone] = together_and_alone(&validator, bytes, &read);
             assert!(together.len() > rows.len() / 2, "{delimiter:?} {encoding:?}: {:?}", together.last());
             for (together, alone) in together.iter().zip(&alone) {

@@ -44,6 +44,7 @@ fn found(file: &Path, standard: &str) -> String {
                 late.extend(checked.share.into_iter().flat_map(|share| between.take(checked.index, *share)));
                 lines.extend(checked.report.findings.iter().map(|finding| line(checked.line, finding)));
             }
+            Told::Clean(_) => panic!("nobody asked for that"),
         }
         ControlFlow::Continue(())
     })

@@ -88,6 +88,14 @@ impl<'t> Telling<'t> {
         Ok(self.tell(&seen, checked.is_readable)?)
     }
 
+    /// So many records in which nothing was found.
+    pub fn clean(&mut self, records: u64) -> Result<(), Failure> {
+        self.open()?;
+        self.tally.counts.records += records;
+        self.tally.counts.conforming += records;
+        Ok(())
+    }
+
     /// What is wrong between the records, once all of them have been seen.
     pub fn between(&mut self) -> Result<(), Failure> {
         let Some(between) = self.between.take() else { return Ok(()) };

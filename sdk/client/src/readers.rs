@@ -41,6 +41,8 @@ pub struct ReadOptions {
     pub jobs: usize,
     /// Whether each record that could be read comes with what the standard's rules between records keep of it.
     pub with_shares: bool,
+    /// Records in which nothing was found are told by their number, many at once; not where there are shares of them.
+    pub counts_clean: bool,
     pub check: CheckOptions,
 }
 
@@ -52,6 +54,8 @@ pub enum Told<'t> {
     /// with, its encoding is told at the end.
     Input(Finding),
     Record(Checked<'t>),
+    /// So many records, one behind another, in which nothing was found; only where that was asked for.
+    Clean(u64),
 }
 
 /// One record and its report.
@@ -192,11 +196,13 @@ pub fn check(
         _ => None,
     };
     let clean = validator.empty_report();
+    let with_shares = options.with_shares && !validator.data_set_rules().is_empty();
     let judge = Judge {
         validator,
         table: table.as_ref(),
         options: &options.check,
-        with_shares: options.with_shares && !validator.data_set_rules().is_empty(),
+        with_shares,
+        counts_clean: options.counts_clean && !with_shares,
         form,
         clean: &clean,
         encoding: &encoding,
@@ -286,6 +292,10 @@ impl<E: FnMut(Told<'_>) -> ControlFlow<()>> Hearer<'_, E> {
         match &told {
             Told::Input(finding) => self.totals.count(finding),
             Told::Record(checked) => self.totals.take(checked),
+            Told::Clean(records) => {
+                self.totals.records += records;
+                self.totals.conforming += records;
+            }
         }
         (self.each)(told)
     }
@@ -430,7 +440,17 @@ impl Batch {
         let mut next = found.drain(..).peekable();
         let due = self.beside.iter().take_while(|(before, _)| self.is_judged() || *before < self.judged).count();
         let mut beside = self.beside.drain(..due).collect::<Vec<_>>().into_iter().peekable();
-        for at in std::mem::replace(&mut self.told, self.judged)..self.judged {
+        let mut at = std::mem::replace(&mut self.told, self.judged);
+        while at < self.judged {
+            if judge.counts_clean {
+                let until = next.peek().map_or(self.judged, |found| found.at);
+                let until = beside.peek().map_or(until, |(before, _)| until.min(*before));
+                if until > at {
+                    hearer.tell(Told::Clean((until - at) as u64))?;
+                    at = until;
+                    continue;
+                }
+            }
             while let Some((_, finding)) = beside.next_if(|(before, _)| *before <= at) {
                 hearer.tell(Told::Input(finding))?;
             }
@@ -448,6 +468,7 @@ impl Batch {
             let (index, line) = (base.index + at as u64, base.line + raw.line);
             let share = shares.get_mut(at).and_then(Option::take).map(Box::new);
             hearer.tell(Told::Record(Checked { index, line, source, row, report, is_readable, share }))?;
+            at += 1;
         }
         beside.try_for_each(|(_, finding)| hearer.tell(Told::Input(finding)))?;
         drop(next);
@@ -588,6 +609,7 @@ struct Judge<'j> {
     table: Option<&'j Table>,
     options: &'j CheckOptions,
     with_shares: bool,
+    counts_clean: bool,
     form: Form,
     /// The report on a record in which nothing was found.
     clean: &'j Report,

@@ -450,15 +450,15 @@ impl Worker<'_> {
     }
 
     fn judge_chunks(&mut self, mut chunks: Chunks<'_, '_>) -> Result<(), Stop> {
-        let (validator, read) = (self.task.validator.clone(), self.task.read.clone());
+        let validator = self.task.validator.clone();
+        let read = ReadOptions { counts_clean: self.task.failing_only, ..self.task.read.clone() };
         let bytes = chunks.bytes.clone();
         let mut stop = None;
         let ended = readers::check(&mut chunks, &validator, &read, |told| {
             self.counts.bytes = bytes.load(Ordering::Relaxed);
             let taken = match told {
                 Told::Input(finding) => self.take_input(finding),
-                // Nothing was found.
-                Told::Record(checked) if checked.report.is_clean() && self.task.failing_only => self.pass(),
+                Told::Clean(records) => (0..records).try_for_each(|_| self.pass()),
                 Told::Record(checked) => self.take(checked.report, checked.is_readable),
             };
             match taken {

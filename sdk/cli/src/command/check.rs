@@ -174,7 +174,14 @@ fn options(args: &CheckArgs, context: &Context) -> ReadOptions {
         with_values: args.values,
         ..CheckOptions::default()
     };
-    ReadOptions { format: args.format, encoding: args.encoding, jobs: args.jobs, with_shares: true, check }
+    ReadOptions {
+        format: args.format,
+        encoding: args.encoding,
+        jobs: args.jobs,
+        with_shares: true,
+        counts_clean: false,
+        check,
+    }
 }
 
 fn of_schema(path: &Path) -> Result<Rc<Validator>, Failure> {
@@ -295,11 +302,13 @@ impl Bench<'_> {
         telling.partner(standard, None);
         let other = self.compiled(&partner.standard)?;
         let (mut unreadable, mut fault) = (0_u64, None);
-        let options = ReadOptions { format: None, encoding: None, with_shares: false, ..options.clone() };
+        let options =
+            ReadOptions { format: None, encoding: None, with_shares: false, counts_clean: false, ..options.clone() };
         let read = readers::check(open(&partner.path)?, &other, &options, |told| {
             match told {
                 Told::Record(checked) if checked.is_readable => telling.partner(standard, Some(&checked.json())),
                 Told::Record(_) => unreadable += 1,
+                Told::Clean(_) => {}
                 // A column that is not recognised holds what the records may refer to.
                 Told::Input(finding) if finding.severity == Severity::Error => fault = fault.take().or(Some(finding)),
                 Told::Input(_) => {}
@@ -348,6 +357,8 @@ impl Bench<'_> {
         };
         let options = &ReadOptions { encoding: options.encoding.or(job.encoding), ..options.clone() };
         let mut sink = rejects.map(|rejects| rejects.open(job, options)).transpose()?;
+        // What goes into files of its own is taken record by record.
+        let options = &ReadOptions { counts_clean: sink.is_none(), ..options.clone() };
         let input: Box<dyn Read + Send> = match (&job.path, sink.as_mut().and_then(|sink| sink.spooled())) {
             (_, Some(spooled)) => Box::new(spooled),
             (Some(path), _) => Box::new(open(path)?),
@@ -369,6 +380,7 @@ impl Bench<'_> {
             let told = match told {
                 Told::Input(finding) => telling.about(finding),
                 Told::Record(checked) => telling.record(checked),
+                Told::Clean(records) => telling.clean(records),
             };
             match told {
                 Ok(()) => ControlFlow::Continue(()),
