@@ -143,8 +143,7 @@ impl Program {
             return false;
         }
         memory.begin(self);
-        let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
-        let how = How { root, length, today, depth_max, passes_over };
+        let how = How::new(root, length, today, depth_max, passes_over);
         memory.with_windows(&record, |text, memory| match memory.processor {
             Processor::Plainly => self.run_with(Plainly, text, how, memory),
             #[cfg(target_arch = "x86_64")]
@@ -175,6 +174,13 @@ struct How {
     today: Today,
     depth_max: u32,
     passes_over: bool,
+}
+
+impl How {
+    fn new(root: StateId, length: usize, today: Today, depth_max: usize, passes_over: bool) -> Self {
+        let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
+        Self { root, length, today, depth_max, passes_over }
+    }
 }
 
 struct Run<'r, L> {

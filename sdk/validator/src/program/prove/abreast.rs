@@ -6,7 +6,7 @@
 //!   proved here, which says nothing about it, and changes nothing for the others.
 //! - A record out of step stands where one in step does, so that nobody has to ask which ones are.
 
-use super::{DEPTH_MAX, How, Memory, Run, Today, dependents};
+use super::{How, Memory, Run, Today, dependents};
 use crate::program::{
     ArrayState, Member, NOBODY, ObjectState, Program, Proof, State, StateId,
     doubt::ITEM,
@@ -70,8 +70,7 @@ impl Program {
             return [false; ABREAST];
         };
         memory.begin(self);
-        let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
-        let how = How { root, length: all.len(), today, depth_max, passes_over: true };
+        let how = How::new(root, all.len(), today, depth_max, true);
         let own = array::from_fn(|lane| (records[lane].start - all.start, records[lane].end - all.start));
         let in_step = match memory.processor {
             Processor::Plainly => self.abreast_with(Plainly, text, &own, how, memory),
@@ -341,11 +340,11 @@ impl<'r, L: Lanes> Run<'r, L> {
         let told = self.find_members(object, file, &mut spots, &mut tally);
         for (place, member) in object.members.iter().enumerate() {
             let has = |lane: usize| tally.seen[lane] & !seen & member.bit != 0;
-            let is_asked = |lane: usize| has(lane) && told[lane] & member.bit == 0;
+            let in_step = file.in_step;
+            let asked: [bool; ABREAST] =
+                array::from_fn(|lane| in_step[lane] && has(lane) && told[lane] & member.bit == 0);
             let spot = &spots[place];
-            let first = (0..ABREAST).find(|lane| file.in_step[*lane] && is_asked(*lane));
-            if let Some(first) = first {
-                let asked: [bool; ABREAST] = array::from_fn(is_asked);
+            if let Some(first) = asked.iter().position(|is| *is) {
                 // Who is not asked is looked at as the first who is.
                 let of_asked = |lane: usize| if asked[lane] { lane } else { first };
                 let begin = array::from_fn(|lane| spot.begin[of_asked(lane)]);
@@ -356,8 +355,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                     self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
                     for lane in (0..ABREAST).filter(|lane| asked[*lane] && ends[*lane] != wanted[*lane]) {
                         let mut at = begin[lane];
-                        file.in_step[lane] =
-                            file.in_step[lane] && self.value_of(lane, member.state, &mut at) && at == wanted[lane];
+                        file.in_step[lane] = self.value_of(lane, member.state, &mut at) && at == wanted[lane];
                     }
                 }
             }

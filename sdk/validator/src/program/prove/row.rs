@@ -127,8 +127,7 @@ impl Program {
             return false;
         }
         memory.begin(self);
-        let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
-        let how = How { root: row.root.state, length, today, depth_max, passes_over: true };
+        let how = How::new(row.root.state, length, today, depth_max, true);
         memory.with_windows(spelled, |text, memory| match memory.processor {
             Processor::Plainly => self.row_with(Plainly, text, (row, cells), how, memory),
             #[cfg(target_arch = "x86_64")]

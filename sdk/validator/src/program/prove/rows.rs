@@ -6,7 +6,7 @@
 //!   proved here, which says nothing about it, and changes nothing for the others.
 
 use super::{
-    ArrayState, DEPTH_MAX, How, Inner, Memory, ObjectState, Proof, Run, Today, Within,
+    ArrayState, How, Inner, Memory, ObjectState, Proof, Run, Today, Within,
     abreast::{ABREAST, File},
     row::{Given, Part, Row, Span},
 };
@@ -39,8 +39,7 @@ impl Program {
         let text = Windows::within(spelled.bytes, spelled.at.clone());
         let Some(text) = text.filter(|_| row.takes(cells.len(), length, bytes_max)) else { return [false; ABREAST] };
         memory.begin(self);
-        let depth_max = u32::try_from(depth_max).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
-        let how = How { root: row.root.state, length, today, depth_max, passes_over: true };
+        let how = How::new(row.root.state, length, today, depth_max, true);
         match memory.processor {
             Processor::Plainly => self.rows_with(Plainly, text, (row, cells, asked), how, memory),
             #[cfg(target_arch = "x86_64")]
