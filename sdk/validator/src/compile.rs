@@ -5,6 +5,7 @@ use crate::{
     dataset::DataSetRules,
     json::{self, Places, Tree},
     limits, multiple,
+    needed::{self, Given},
     own::{self, KEYWORD, Own},
     plain,
     plan::{Engine, Plan},
@@ -174,8 +175,8 @@ impl Validator {
             }
             Kind::Contract => Err(NotCheckable { standard: subject.standard, kind: manifest.kind }.into()),
             Kind::Record | Kind::Profile | Kind::Elements => {
-                let sources = gather(bundle).map_err(failed)?;
                 let root = uri(&subject.standard, &subject.version);
+                let sources = gather(bundle, &root).map_err(failed)?;
                 build(subject, sources, &root, options).map_err(failed)
             }
         }
@@ -216,8 +217,12 @@ fn uri(standard: &StandardId, version: &Version) -> String {
     format!("guiju:/{standard}@={version}")
 }
 
-/// Reads a schema as strictly as a record.
 fn read(schema: &[u8]) -> Result<Value, Vec<Fault>> {
+    read_strictly(schema).map(|document| document.root().value())
+}
+
+/// Reads a schema as strictly as a record.
+fn read_strictly(schema: &[u8]) -> Result<json::Document<'_>, Vec<Fault>> {
     bounds::size(schema.len()).map_err(|fault| vec![fault])?;
     let json::Read { document, faults, twice } = json::read(schema, bounds::DEPTH_MAX + 1);
     let said = |code, args: &[(&'static str, String)], offset: usize| {
@@ -232,7 +237,7 @@ fn read(schema: &[u8]) -> Result<Value, Vec<Fault>> {
         Fault::new("schema-malformed", "", format!("{place}{}", codes::finding(code, "", &args).message.en))
     };
     match document {
-        Some(document) if twice.is_empty() => Ok(document.root().value()),
+        Some(document) if twice.is_empty() => Ok(document),
         Some(document) => Err(twice
             .iter()
             .map(|twice| {
@@ -284,26 +289,26 @@ impl List {
     }
 }
 
-/// All schemas of a bundle by URI, each with what its references were resolved to.
-fn gather(bundle: &Bundle) -> Result<BTreeMap<String, Source>, Vec<Fault>> {
-    let (mut sources, mut lists) = (BTreeMap::new(), BTreeMap::new());
+/// What the root needs of all schemas of a bundle, by URI, each with what its references were resolved to.
+fn gather(bundle: &Bundle, root: &str) -> Result<BTreeMap<String, Source>, Vec<Fault>> {
+    let (mut all, mut lists) = (BTreeMap::new(), BTreeMap::new());
     for content in bundle.contents().filter(|content| content.manifest.kind != Kind::CodeList) {
         let manifest = &content.manifest;
         let Some(bytes) = content.document() else { continue };
-        let mut source = Source::new(read(bytes)?, named(&manifest.standard, &manifest.version, ""));
+        let mut given = Given::new(read_strictly(bytes)?, named(&manifest.standard, &manifest.version, ""));
         for dependency in &manifest.dependencies {
             let written = dependency.reference.clone();
             match bundle.get(&dependency.digest).filter(|found| found.manifest.kind == Kind::CodeList) {
                 Some(list) => {
                     let list = lists.entry(dependency.digest).or_insert_with(|| List::of(list));
-                    source.lists.insert(written, Arc::clone(list));
+                    given.lists.insert(written, Arc::clone(list));
                 }
-                None => drop(source.targets.insert(written, uri(&dependency.standard, &dependency.version))),
+                None => drop(given.targets.insert(written, uri(&dependency.standard, &dependency.version))),
             }
         }
-        sources.insert(uri(&manifest.standard, &manifest.version), source);
+        all.insert(uri(&manifest.standard, &manifest.version), given);
     }
-    Ok(sources)
+    Ok(needed::sources(all, root))
 }
 
 fn build(

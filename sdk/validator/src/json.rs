@@ -776,6 +776,18 @@ impl<'a> Node<'a> {
         names.into_iter().flatten().map(move |name| (self.document.text(name), Self { at: name + 1, ..self }))
     }
 
+    /// Those of all objects in here.
+    pub fn members_below(self) -> impl Iterator<Item = (&'a str, Self)> {
+        let is_name = move |at: &u32| matches!(self.document.entry(*at).kind, Kind::Name | Kind::EscapedName);
+        let names = (self.at..self.entry().next).filter(is_name);
+        names.map(move |name| (self.document.text(name), Self { at: name + 1, ..self }))
+    }
+
+    /// Whether another value of the record is this one or in it.
+    pub fn holds(self, other: Self) -> bool {
+        (self.at..self.entry().next).contains(&other.at)
+    }
+
     pub fn items(self) -> impl Iterator<Item = Self> {
         let items = self.is_array().then(|| self.document.children(self.at));
         items.into_iter().flatten().map(move |at| Self { at, ..self })
@@ -794,7 +806,7 @@ impl<'a> Node<'a> {
         let mut pointer = String::new();
         let mut above = self.root();
         while above.at != self.at {
-            let is_inside = |other: &Self| other.at <= self.at && self.at < other.entry().next;
+            let is_inside = |other: &Self| other.holds(self);
             let step = match above.entry().kind {
                 Kind::Array => above
                     .items()

@@ -25,6 +25,7 @@ mod limits; // minimum, maximum and the exclusive ones, exact
 mod lint; // what an author should mend
 mod multiple; // multipleOf, exact
 mod nearest; // the nearest fault, where not all can be told
+mod needed; // what of other standards is compiled
 mod own; // our vocabulary where it stands in a schema
 mod pattern; // regular expressions in linear time
 mod plain; // schemas that need no second look
