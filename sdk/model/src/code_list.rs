@@ -134,29 +134,29 @@ impl CodeList {
         }
     }
 
-    /// A table without quotes and without faults, such as the canonical form of most lists; its text is kept as it is.
+    /// A table without faults and without quotes inside of cells, such as the canonical form of most lists; its text is kept as
+    /// it is.
     fn parse_plain(bytes: &[u8]) -> Option<Self> {
-        let is_plain = !bytes.iter().fold(false, |any, byte| any | (*byte == b'"') | (*byte == b'\r'));
-        let text = std::str::from_utf8(bytes).ok().filter(|text| is_plain && text.len() <= u32::MAX as usize)?;
+        let is_plain = !bytes.contains(&b'\r') && bytes.len() <= u32::MAX as usize;
+        let text = std::str::from_utf8(bytes).ok().filter(|_| is_plain)?;
         let (header, _) = text.split_once('\n')?;
         header.split(',').eq(CODE_LIST_COLUMNS).then_some(())?;
         let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
         let mut rows = Vec::with_capacity(lines.min(ROWS_MAX));
         let (mut known, mut at) = (Boundaries::default(), header.len() + 1);
         while at < bytes.len() {
-            let (mut cells, mut count, mut from) = ([(0, 0); CODE_LIST_COLUMNS.len()], 0, at);
-            loop {
-                let is_end = bytes.get(at).is_none_or(|byte| *byte == b'\n');
-                if is_end || bytes[at] == b',' {
-                    *cells.get_mut(count)? = (from as u32, (at - from) as u32);
-                    (count, from) = (count + 1, at + 1);
+            let mut cells = [(0, 0); CODE_LIST_COLUMNS.len()];
+            for (column, cell) in cells.iter_mut().enumerate() {
+                let is_last = column + 1 == CODE_LIST_COLUMNS.len();
+                let (start, length, end) = plain_cell(bytes, at)?;
+                match bytes.get(end) {
+                    Some(b'\n') | None if is_last => {}
+                    Some(b',') if !is_last => {}
+                    _ => return None,
                 }
-                at += 1;
-                if is_end {
-                    break;
-                }
+                (*cell, at) = ((start as u32, length as u32), end + 1);
             }
-            (count == CODE_LIST_COLUMNS.len() && rows.len() < ROWS_MAX).then_some(())?;
+            (rows.len() < ROWS_MAX).then_some(())?;
             rows.push(Row::new(text, cells, &mut known).ok()?);
         }
         let list = Self { text: text.to_owned(), rows, index: Index::default(), words: OnceLock::new() };
@@ -206,17 +206,19 @@ impl CodeList {
     fn finish(mut self) -> Result<Self, String> {
         let Self { text, rows, .. } = &mut self;
         let cell = |row: &Row, column: usize| span(text, row.cells[column]);
-        // In canonical form it is sorted by its codes already.
-        match rows.is_sorted_by(|a, b| cell(a, 0) <= cell(b, 0)) {
-            true => {
-                rows.chunk_by_mut(|a, b| cell(a, 0) == cell(b, 0)).for_each(|same| same.sort_by_key(|row| row.from))
+        // In canonical form it is sorted by its codes already, and most lists have each but once.
+        if !rows.is_sorted_by(|a, b| cell(a, 0) < cell(b, 0)) {
+            match rows.is_sorted_by(|a, b| cell(a, 0) <= cell(b, 0)) {
+                true => {
+                    rows.chunk_by_mut(|a, b| cell(a, 0) == cell(b, 0)).for_each(|same| same.sort_by_key(|row| row.from))
+                }
+                false => rows.sort_by(|a, b| (cell(a, 0), a.from).cmp(&(cell(b, 0), b.from))),
             }
-            false => rows.sort_by(|a, b| (cell(a, 0), a.from).cmp(&(cell(b, 0), b.from))),
-        }
-        for pair in rows.windows(2) {
-            let (a, b) = (&pair[0], &pair[1]);
-            if cell(a, 0) == cell(b, 0) && (a.to.is_none() || b.from < a.to) {
-                return Err(cell(a, 0).to_owned());
+            for pair in rows.windows(2) {
+                let (a, b) = (&pair[0], &pair[1]);
+                if cell(a, 0) == cell(b, 0) && (a.to.is_none() || b.from < a.to) {
+                    return Err(cell(a, 0).to_owned());
+                }
             }
         }
         self.index = Index::of(&self.text, &self.rows);
@@ -339,6 +341,22 @@ fn span(text: &str, (start, length): (u32, u32)) -> &str {
     &text[start as usize..(start + length) as usize]
 }
 
+/// Where the cell that begins here has its text, how long that is, and where the cell ends.
+fn plain_cell(bytes: &[u8], at: usize) -> Option<(usize, usize, usize)> {
+    let rest = bytes.get(at..)?;
+    match rest.strip_prefix(b"\"") {
+        None => {
+            let end = rest.iter().position(|byte| matches!(byte, b',' | b'\n' | b'"'));
+            let length = end.unwrap_or(rest.len());
+            Some((at, length, at + length))
+        }
+        Some(quoted) => {
+            let length = quoted.iter().position(|byte| *byte == b'"')?;
+            Some((at + 1, length, at + length + 2))
+        }
+    }
+}
+
 /// A day, a month (its first day) or a year (its first day).
 fn boundary(text: &str) -> Result<Option<Date>, String> {
     let full = match text.len() {
@@ -353,7 +371,12 @@ fn boundary(text: &str) -> Result<Option<Date>, String> {
 impl Index {
     /// The rows are sorted by code.
     fn of(text: &str, rows: &[Row]) -> Self {
-        let mut index = Self { slots: vec![0; (rows.len() * 2).next_power_of_two()].into(), ..Self::default() };
+        let bytes = rows.iter().map(|row| row.cells[0].1 as usize).sum();
+        let mut index = Self {
+            slots: vec![0; (rows.len() * 2).next_power_of_two()].into(),
+            codes: String::with_capacity(bytes),
+            starts: Vec::with_capacity(rows.len() + 1),
+        };
         for row in rows {
             index.starts.push(index.codes.len() as u32);
             index.codes.push_str(span(text, row.cells[0]));
@@ -482,6 +505,19 @@ mod tests {
         assert!(!(0..1_000_003).any(|n| {
             list.get(&format!("{n:06}")).is_some_and(|c| c.rows().next().unwrap().code() != format!("{n:06}"))
         }));
+    }
+
+    #[test]
+    fn cells_may_stand_in_quotes() {
+        let cells = |rows: &str| {
+            let list = list(rows).unwrap();
+            list.rows().map(|row| (0..8).map(|at| row.cell(at)).collect::<Vec<_>>().join("|")).collect::<Vec<_>>()
+        };
+        let rows = "1,\"a, b\",,,,,,\"c\"\n\"2\",d,,,,,\"\",\"e\nf\"\n3,\"g\"\"h\",,,,,,\n4,i\"j,,,,,,\n";
+        let said = ["1|a, b||||||c", "2|d||||||e\nf", "3|g\"h||||||", "4|i\"j||||||"];
+        assert_eq!(cells(rows), said);
+        // Without what is not read at a look, and without the last end of a line.
+        assert_eq!(cells(rows.split("\n3,").next().unwrap()), said[..2]);
     }
 
     #[test]
