@@ -74,12 +74,17 @@ pub(crate) fn shape(document: &Value) -> Result<(), Fault> {
 }
 
 /// All patterns: each linear in the text, all together within bounds.
-pub(crate) fn patterns(survey: &Survey, sources: &BTreeMap<String, Source>, root: &str) -> Vec<Fault> {
+pub(crate) fn patterns(
+    survey: &Survey,
+    values: &[&Value],
+    sources: &BTreeMap<String, Source>,
+    root: &str,
+) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
     let mut budget = PATTERNS_BYTES_MAX;
-    for (id, schema) in survey.schemas.iter().enumerate() {
-        let Some(Value::Object(members)) = survey.value(sources, id) else { continue };
+    for (schema, value) in survey.schemas.iter().zip(values) {
+        let Value::Object(members) = value else { continue };
         if ignores_siblings(schema.draft) && members.contains_key("$ref") {
             continue;
         }

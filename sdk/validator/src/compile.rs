@@ -325,18 +325,19 @@ fn build(
         well_formed(&sources[root].value)?;
     }
     let is_plain = is_plain && sources.values().all(|source| plain::is_plain(&source.value));
-    let survey = Surveyor::survey(&sources, root)?;
+    let sources = Arc::new(sources);
+    let (survey, values) = Surveyor::survey(&sources, root)?;
     bounds::ways(&survey).map_err(|fault| vec![fault])?;
-    let faults = bounds::patterns(&survey, &sources, root);
+    let faults = bounds::patterns(&survey, &values, &sources, root);
     if !faults.is_empty() {
         return Err(faults);
     }
-    let owns = own::read(&survey, &sources, root, options.assert_formats);
+    let owns = own::read(&survey, &values, &sources, root, options.assert_formats);
     let (owns, data_set) = match (owns, data_set(&sources[root].value)) {
         (Ok(owns), Ok(data_set)) => (Arc::new(owns), data_set),
         (owns, data_set) => return Err([owns.err(), data_set.err()].into_iter().flatten().flatten().collect()),
     };
-    let (sources, survey) = (Arc::new(sources), Arc::new(survey));
+    let survey = Arc::new(survey);
     let unwritten = Unwritten { sources: Arc::clone(&sources), survey: Arc::clone(&survey), owns: Arc::clone(&owns) };
     let documents = Documents::of(unwritten);
     let (known, options, all) = (Arc::clone(&owns), options.clone(), documents.clone());
@@ -377,7 +378,7 @@ fn build(
         let make = Arc::clone(&engine);
         when.make(move || make(&condition, CONDITION))
     };
-    let plan = Plan::new(survey, &owns, &sources, &condition).map_err(|fault| vec![fault])?;
+    let plan = Plan::new(survey, &owns, &values, &condition).map_err(|fault| vec![fault])?;
     let format = |schema: &Value| {
         jsonschema::options_for::<Tree>()
             .should_validate_formats(true)
@@ -385,7 +386,7 @@ fn build(
             .build(schema)
             .ok()
     };
-    let program = Program::build(&plan.survey, &owns, plan.all_that_may_remark(), &sources, assert_formats, &format);
+    let program = Program::build(&plan.survey, &owns, plan.all_that_may_remark(), &values, assert_formats, &format);
     let leaves = Leaves::new(program.len(), move |schema| engine(schema, CONDITION).ok());
     Ok(Validator::of_record(subject, judge, plan, program, leaves, data_set))
 }

@@ -251,6 +251,7 @@ impl<'i> Keyword<'i, Tree> for OwnKeyword {
 /// Reads what our vocabulary says about every schema of a survey.
 pub(crate) fn read(
     survey: &Survey,
+    values: &[&Value],
     sources: &BTreeMap<String, Source>,
     root: &str,
     assert_formats: bool,
@@ -261,8 +262,8 @@ pub(crate) fn read(
         let place = survey.place(id);
         let source = &sources[&schema.document];
         let mut author = Author { source, schema, is_root: schema.document == root, faults: &mut faults };
-        let own = match survey.value(sources, id) {
-            Some(Value::Object(members)) => author.own(place, members, assert_formats),
+        let own = match values[id] {
+            Value::Object(members) => author.own(place, members, assert_formats),
             _ => Own { place, ..Own::default() },
         };
         owns.push(Arc::new(own));

@@ -13,7 +13,7 @@ use crate::{
     json::{Tree, Wording},
     own::Own,
     pattern,
-    survey::{Schema, SchemaId, Source, Survey, Way},
+    survey::{Schema, SchemaId, Survey, Way},
 };
 use regex::Regex;
 use serde_json::{Value, json};
@@ -47,17 +47,17 @@ impl Plan {
     pub fn new(
         survey: Arc<Survey>,
         owns: &Arc<Vec<Arc<Own>>>,
-        sources: &BTreeMap<String, Source>,
+        values: &[&Value],
         engine: &dyn Fn(Value) -> Result<Judging, Fault>,
     ) -> Result<Self, Fault> {
-        let types = (0..survey.schemas.len()).map(|schema| types(survey.value(sources, schema))).collect();
+        let types = values.iter().map(|value| types(value)).collect();
         let remarks = remarks(&survey, owns);
         let patterns = patterns(&survey);
-        let wording = wording(&survey, sources);
+        let wording = wording(&survey, values);
         let (owns, conditions, required) = (Arc::clone(owns), HashMap::new(), Vec::new());
         let mut plan = Self { survey, owns, remarks, conditions, patterns, types, required, wording };
         plan.conditions = plan.compiled_conditions(engine)?;
-        plan.required = plan.required_of_all(sources);
+        plan.required = plan.required_of_all(values);
         Ok(plan)
     }
 
@@ -84,9 +84,9 @@ impl Plan {
         Ok(conditions)
     }
 
-    fn required_of_all(&self, sources: &BTreeMap<String, Source>) -> Vec<String> {
+    fn required_of_all(&self, values: &[&Value]) -> Vec<String> {
         let schemas = self.together(self.survey.root).into_iter();
-        let lists = schemas.filter_map(|schema| self.survey.value(sources, schema)?.get("required")?.as_array());
+        let lists = schemas.filter_map(|schema| values[schema].get("required")?.as_array());
         let mut names: Vec<String> = lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         names.sort_unstable();
         names.dedup();
@@ -250,10 +250,10 @@ fn remarks(survey: &Survey, owns: &[Arc<Own>]) -> Vec<bool> {
 }
 
 /// What an error of any schema holds of that, at most: where it stands, and what its keyword asks.
-fn wording(survey: &Survey, sources: &BTreeMap<String, Source>) -> Wording {
+fn wording(survey: &Survey, values: &[&Value]) -> Wording {
     let mut wording = Wording::default();
-    for schema in 0..survey.schemas.len() {
-        let keywords = survey.value(sources, schema).and_then(Value::as_object).into_iter().flatten();
+    for (schema, value) in values.iter().enumerate() {
+        let keywords = value.as_object().into_iter().flatten();
         let asked = keywords.clone().map(|(keyword, value)| asked_bytes(keyword, value)).max().unwrap_or(0);
         wording.bytes = wording.bytes.max((2 * survey.place_bytes(schema) + asked) as u64);
         if keywords.clone().any(|(keyword, _)| keyword == "unevaluatedItems") {
@@ -292,8 +292,8 @@ fn patterns(survey: &Survey) -> BTreeMap<String, Regex> {
     named.collect()
 }
 
-fn types(schema: Option<&Value>) -> Vec<String> {
-    match schema.and_then(|schema| schema.get("type")) {
+fn types(schema: &Value) -> Vec<String> {
+    match schema.get("type") {
         Some(Value::String(name)) => vec![name.clone()],
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),

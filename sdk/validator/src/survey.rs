@@ -10,7 +10,7 @@
 use crate::{
     bounds,
     compile::{Fault, List},
-    json::{array_index, at, escape, unescape},
+    json::{array_index, escape, unescape},
 };
 use jsonschema::{Draft, Uri, uri};
 use serde_json::{Map, Value};
@@ -122,6 +122,7 @@ struct Reference {
 pub(crate) struct Surveyor<'d> {
     sources: &'d BTreeMap<String, Source>,
     survey: Survey,
+    values: Vec<&'d Value>,
     known: HashMap<(String, String), SchemaId>,
     anchors: BTreeMap<String, SchemaId>,
     dynamic: BTreeMap<String, Vec<SchemaId>>,
@@ -134,11 +135,13 @@ pub(crate) struct Surveyor<'d> {
 }
 
 impl<'d> Surveyor<'d> {
-    pub fn survey(sources: &'d BTreeMap<String, Source>, root: &str) -> Result<Survey, Vec<Fault>> {
+    /// The survey, and what stands where each of its schemas stands.
+    pub fn survey(sources: &'d BTreeMap<String, Source>, root: &str) -> Result<(Survey, Vec<&'d Value>), Vec<Fault>> {
         let labels = sources.iter().map(|(uri, source)| (uri.clone(), source.label.clone())).collect();
         let mut surveyor = Self {
             sources,
             survey: Survey { schemas: Vec::new(), root: 0, resources: BTreeMap::new(), labels },
+            values: Vec::new(),
             known: HashMap::new(),
             anchors: BTreeMap::new(),
             dynamic: BTreeMap::new(),
@@ -152,7 +155,7 @@ impl<'d> Surveyor<'d> {
         surveyor.survey.root = surveyor.document(root).map_err(|fault| vec![fault])?;
         surveyor.follow();
         match surveyor.faults.is_empty() {
-            true => Ok(surveyor.survey),
+            true => Ok((surveyor.survey, surveyor.values)),
             false => Err(surveyor.faults),
         }
     }
@@ -312,6 +315,7 @@ impl<'d> Surveyor<'d> {
         let id = self.survey.schemas.len();
         self.known.insert(key, id);
         let (base, draft) = inside(&base, draft, value);
+        self.values.push(value);
         self.survey.schemas.push(Schema {
             document: document.to_owned(),
             pointer: pointer.clone(),
@@ -445,12 +449,6 @@ impl<'d> Surveyor<'d> {
 }
 
 impl Survey {
-    /// What stands where a schema stands.
-    pub fn value<'s>(&self, sources: &'s BTreeMap<String, Source>, schema: SchemaId) -> Option<&'s Value> {
-        let Schema { document, pointer, .. } = &self.schemas[schema];
-        at(&sources.get(document)?.value, pointer)
-    }
-
     /// A schema's place as people write it: `bj.population/person@2.0.0#/properties/sex`.
     pub fn place(&self, schema: SchemaId) -> String {
         let Schema { document, pointer, .. } = &self.schemas[schema];

@@ -10,7 +10,7 @@ use crate::{
     own::Own,
     plan::Engine,
     record::Pointer,
-    survey::{Schema, SchemaId, Source, Survey, Way, ignores_siblings},
+    survey::{Schema, SchemaId, Survey, Way, ignores_siblings},
 };
 use jsonschema::Draft;
 use serde_json::Value;
@@ -35,7 +35,7 @@ const VIEWS_MAX: usize = 4_096;
 pub(crate) struct Builder<'b> {
     survey: &'b Survey,
     owns: &'b [Arc<Own>],
-    sources: &'b BTreeMap<String, Source>,
+    values: &'b [&'b Value],
     /// Compiles a format of JSON Schema's own.
     engine: &'b dyn Fn(&Value) -> Option<Engine>,
     assert_formats: bool,
@@ -65,7 +65,7 @@ impl Program {
         survey: &Survey,
         owns: &[Arc<Own>],
         remarks: &[bool],
-        sources: &BTreeMap<String, Source>,
+        values: &[&Value],
         assert_formats: bool,
         engine: &dyn Fn(&Value) -> Option<Engine>,
     ) -> Self {
@@ -77,7 +77,7 @@ impl Program {
             survey,
             told_above,
             owns,
-            sources,
+            values,
             engine,
             assert_formats,
             states: Vec::new(),
@@ -130,13 +130,13 @@ impl<'b> Builder<'b> {
         &self.survey.schemas[id]
     }
 
-    fn value(&self, id: SchemaId) -> Option<&'b Value> {
-        self.survey.value(self.sources, id)
+    fn value(&self, id: SchemaId) -> &'b Value {
+        self.values[id]
     }
 
     /// The keywords of a schema that count.
     fn keywords(&self, id: SchemaId) -> impl Iterator<Item = (&'b String, &'b Value)> + use<'b> {
-        let members = self.value(id).and_then(Value::as_object);
+        let members = self.value(id).as_object();
         let alone =
             ignores_siblings(self.schema(id).draft) && members.is_some_and(|members| members.contains_key("$ref"));
         members.filter(|_| !alone).into_iter().flatten()
@@ -187,8 +187,8 @@ impl<'b> Builder<'b> {
         let mut parts = Parts::default();
         for id in set {
             match self.value(*id) {
-                Some(Value::Bool(true)) => {}
-                Some(Value::Object(_)) => self.part(*id, &mut parts),
+                Value::Bool(true) => {}
+                Value::Object(_) => self.part(*id, &mut parts),
                 _ => parts.types = 0,
             }
         }
@@ -240,7 +240,7 @@ impl<'b> Builder<'b> {
         for (keyword, value) in self.keywords(id) {
             self.keyword(id, draft, keyword, value, parts);
         }
-        let has = |keyword: &str| self.value(id).is_some_and(|value| value.get(keyword).is_some());
+        let has = |keyword: &str| self.value(id).get(keyword).is_some();
         if has("$dynamicRef") || has("$recursiveRef") {
             parts.refuse("$dynamicRef", types::ALL);
         }
@@ -744,7 +744,7 @@ impl<'b> Builder<'b> {
             !matches!(way, Way::Pattern(_) | Way::Additional | Way::Unevaluated | Way::Names | Way::Dynamic)
         };
         let plain = set.iter().all(|id| {
-            matches!(self.value(*id), Some(Value::Object(_) | Value::Bool(true)))
+            matches!(self.value(*id), Value::Object(_) | Value::Bool(true))
                 && self.schema(*id).ways.iter().all(|(way, _)| by_name_only(way))
                 && self.keywords(*id).all(|(keyword, _)| !OF_WHOLE_OBJECTS.contains(&keyword.as_str()))
                 && self.owns[*id].rules().is_empty()
@@ -753,9 +753,7 @@ impl<'b> Builder<'b> {
             return Ok(None);
         }
         let mut parts = Parts::default();
-        set.iter()
-            .filter(|id| matches!(self.value(**id), Some(Value::Object(_))))
-            .for_each(|id| self.part(*id, &mut parts));
+        set.iter().filter(|id| self.value(**id).is_object()).for_each(|id| self.part(*id, &mut parts));
         if parts.opaque_types & types::OBJECT != 0
             || parts.values.iter().any(|values| values.others & types::OBJECT != 0)
         {
