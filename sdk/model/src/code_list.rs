@@ -51,12 +51,12 @@ struct Row {
 }
 
 impl Row {
-    fn new(text: &str, cells: [(u32, u32); CODE_LIST_COLUMNS.len()], known: &mut Boundaries) -> Result<Self, String> {
+    fn new(text: &str, cells: [(u32, u32); CODE_LIST_COLUMNS.len()]) -> Result<Self, String> {
         let cell = |column: usize| span(text, cells[column]);
         if cell(0).is_empty() || cell(0) != cell(0).trim() {
             return Err("`code` is empty or has space around it".into());
         }
-        let (from, to) = (known.boundary(cell(4))?, known.boundary(cell(5))?);
+        let (from, to) = (boundary(cell(4))?, boundary(cell(5))?);
         if let (Some(from), Some(to)) = (from, to)
             && from >= to
         {
@@ -77,25 +77,6 @@ fn last_line_of(bytes: &[u8], code: &str) -> u64 {
             Ok(true) => {}
             Ok(false) | Err(_) => return found,
         }
-    }
-}
-
-/// Boundaries read last: most rows of a list have the same.
-#[derive(Default)]
-struct Boundaries([(String, Option<Date>); 2]);
-
-impl Boundaries {
-    fn boundary(&mut self, text: &str) -> Result<Option<Date>, String> {
-        if text.is_empty() {
-            return Ok(None);
-        }
-        if let Some((_, date)) = self.0.iter().find(|(known, _)| known == text) {
-            return Ok(*date);
-        }
-        let date = boundary(text)?;
-        self.0.swap(0, 1);
-        self.0[0] = (text.to_owned(), date);
-        Ok(date)
     }
 }
 
@@ -143,7 +124,7 @@ impl CodeList {
         header.split(',').eq(CODE_LIST_COLUMNS).then_some(())?;
         let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
         let mut rows = Vec::with_capacity(lines.min(ROWS_MAX));
-        let (mut known, mut at) = (Boundaries::default(), header.len() + 1);
+        let mut at = header.len() + 1;
         while at < bytes.len() {
             let mut cells = [(0, 0); CODE_LIST_COLUMNS.len()];
             for (column, cell) in cells.iter_mut().enumerate() {
@@ -157,14 +138,13 @@ impl CodeList {
                 (*cell, at) = ((start as u32, length as u32), end + 1);
             }
             (rows.len() < ROWS_MAX).then_some(())?;
-            rows.push(Row::new(text, cells, &mut known).ok()?);
+            rows.push(Row::new(text, cells).ok()?);
         }
         let list = Self { text: text.to_owned(), rows, index: Index::default(), words: OnceLock::new() };
         if list.rows.is_empty() { None } else { list.finish().ok() }
     }
 
     fn parse_any(bytes: &[u8]) -> Result<Self, CodeListError> {
-        let mut known = Boundaries::default();
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(false).from_reader(bytes);
         let mut list = Self { text: String::new(), rows: Vec::new(), index: Index::default(), words: OnceLock::new() };
         let mut record = csv::StringRecord::new();
@@ -177,7 +157,7 @@ impl CodeList {
                 Ok(true) if first && record.iter().eq(CODE_LIST_COLUMNS) => first = false,
                 Ok(true) if first => return Err(CodeListError::Header),
                 Ok(true) if list.rows.len() == ROWS_MAX => return Err(CodeListError::TooLarge),
-                Ok(true) => list.take(&record, &mut known).map_err(|why| CodeListError::Row { line, why })?,
+                Ok(true) => list.take(&record).map_err(|why| CodeListError::Row { line, why })?,
             }
         }
         match list.rows.is_empty() {
@@ -189,7 +169,7 @@ impl CodeList {
         }
     }
 
-    fn take(&mut self, record: &csv::StringRecord, known: &mut Boundaries) -> Result<(), String> {
+    fn take(&mut self, record: &csv::StringRecord) -> Result<(), String> {
         let mut cells = [(0, 0); CODE_LIST_COLUMNS.len()];
         for (cell, text) in cells.iter_mut().zip(record) {
             *cell = (self.text.len() as u32, text.len() as u32);
@@ -198,7 +178,7 @@ impl CodeList {
         if self.text.len() > u32::MAX as usize {
             return Err("the list holds more than 4 GiB of text".into());
         }
-        self.rows.push(Row::new(&self.text, cells, known)?);
+        self.rows.push(Row::new(&self.text, cells)?);
         Ok(())
     }
 
@@ -359,13 +339,18 @@ fn plain_cell(bytes: &[u8], at: usize) -> Option<(usize, usize, usize)> {
 
 /// A day, a month (its first day) or a year (its first day).
 fn boundary(text: &str) -> Result<Option<Date>, String> {
-    let full = match text.len() {
+    let mut full = *b"0000-01-01";
+    match text.len() {
         0 => return Ok(None),
-        4 => format!("{text}-01-01"),
-        7 => format!("{text}-01"),
-        _ => text.to_owned(),
-    };
-    full.parse().map(Some).map_err(|_| format!("`{text}` is not a day, a month or a year"))
+        4 | 7 | 10 => full[..text.len()].copy_from_slice(text.as_bytes()),
+        _ => return Err(no_boundary(text)),
+    }
+    let date = std::str::from_utf8(&full).ok().and_then(Date::from_text);
+    date.map(Some).ok_or_else(|| no_boundary(text))
+}
+
+fn no_boundary(text: &str) -> String {
+    format!("`{text}` is not a day, a month or a year")
 }
 
 impl Index {
