@@ -181,7 +181,7 @@ struct Short {
 }
 
 /// Numbers that a double tells apart, so that exact comparison and that of doubles are one.
-const DIGITS_MAX: usize = 15;
+pub(crate) const DIGITS_MAX: usize = 15;
 
 #[derive(Debug)]
 struct ObjectState {
