@@ -18,6 +18,7 @@ use jsonschema::{Draft, PatternOptions, Retrieve, Uri, ValidationError, Validati
 use semver::Version;
 use serde_json::Value;
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     error::Error,
     fmt,
@@ -176,8 +177,8 @@ impl Validator {
             Kind::Contract => Err(NotCheckable { standard: subject.standard, kind: manifest.kind }.into()),
             Kind::Record | Kind::Profile | Kind::Elements => {
                 let root = uri(&subject.standard, &subject.version);
-                let sources = gather(bundle, &root).map_err(failed)?;
-                build(subject, sources, &root, options).map_err(failed)
+                let (sources, lists) = gather(bundle, &root).map_err(failed)?;
+                build(subject, sources, &lists, &root, options).map_err(failed)
             }
         }
     }
@@ -201,7 +202,7 @@ impl Validator {
         let mut sources: BTreeMap<String, Source> =
             others.into_iter().map(|(uri, value)| (uri.clone(), Source::new(value, uri))).collect();
         sources.insert(root.clone(), Source::new(value, String::new()));
-        build(subject, sources, &root, options).map_err(failed)
+        build(subject, sources, &Lists::new(), &root, options).map_err(failed)
     }
 }
 
@@ -270,28 +271,29 @@ fn read_list(bytes: &[u8], standard: Option<&str>) -> Result<CodeList, Fault> {
 }
 
 /// A code list of a bundle, read when a schema first asks for it: of the types that a standard takes from another, it needs few.
-#[derive(Debug)]
-pub(crate) struct List {
+pub(crate) struct List<'b> {
     standard: String,
-    bytes: Vec<u8>,
-    read: OnceLock<Result<Arc<CodeList>, Fault>>,
+    bytes: &'b [u8],
+    read: OnceCell<Result<Arc<CodeList>, Fault>>,
 }
 
-impl List {
-    fn of(content: &Content) -> Arc<Self> {
-        let (standard, bytes) =
-            (content.manifest.standard.to_string(), content.document().unwrap_or_default().to_vec());
-        Arc::new(Self { standard, bytes, read: OnceLock::new() })
+impl<'b> List<'b> {
+    fn of(content: &'b Content) -> Self {
+        let (standard, bytes) = (content.manifest.standard.to_string(), content.document().unwrap_or_default());
+        Self { standard, bytes, read: OnceCell::new() }
     }
 
     pub fn read(&self) -> Result<Arc<CodeList>, Fault> {
-        self.read.get_or_init(|| read_list(&self.bytes, Some(&self.standard)).map(Arc::new)).clone()
+        self.read.get_or_init(|| read_list(self.bytes, Some(&self.standard)).map(Arc::new)).clone()
     }
 }
 
-/// What the root needs of all schemas of a bundle, by URI, each with what its references were resolved to.
-fn gather(bundle: &Bundle, root: &str) -> Result<BTreeMap<String, Source>, Vec<Fault>> {
-    let (mut all, mut lists) = (BTreeMap::new(), BTreeMap::new());
+/// By their digests.
+pub(crate) type Lists<'b> = BTreeMap<Digest, List<'b>>;
+
+/// What the root needs of all schemas of a bundle, by URI, each with what its references were resolved to; and the code lists.
+fn gather<'b>(bundle: &'b Bundle, root: &str) -> Result<(BTreeMap<String, Source>, Lists<'b>), Vec<Fault>> {
+    let (mut all, mut lists) = (BTreeMap::new(), Lists::new());
     for content in bundle.contents().filter(|content| content.manifest.kind != Kind::CodeList) {
         let manifest = &content.manifest;
         let Some(bytes) = content.document() else { continue };
@@ -300,20 +302,21 @@ fn gather(bundle: &Bundle, root: &str) -> Result<BTreeMap<String, Source>, Vec<F
             let written = dependency.reference.clone();
             match bundle.get(&dependency.digest).filter(|found| found.manifest.kind == Kind::CodeList) {
                 Some(list) => {
-                    let list = lists.entry(dependency.digest).or_insert_with(|| List::of(list));
-                    given.lists.insert(written, Arc::clone(list));
+                    lists.entry(dependency.digest).or_insert_with(|| List::of(list));
+                    given.lists.insert(written, dependency.digest);
                 }
                 None => drop(given.targets.insert(written, uri(&dependency.standard, &dependency.version))),
             }
         }
         all.insert(uri(&manifest.standard, &manifest.version), given);
     }
-    Ok(needed::sources(all, root))
+    Ok((needed::sources(all, root), lists))
 }
 
 fn build(
     subject: Subject,
     sources: BTreeMap<String, Source>,
+    lists: &Lists<'_>,
     root: &str,
     options: &CompileOptions,
 ) -> Result<Validator, Vec<Fault>> {
@@ -332,7 +335,7 @@ fn build(
     if !faults.is_empty() {
         return Err(faults);
     }
-    let owns = own::read(&survey, &values, &sources, root, options.assert_formats);
+    let owns = own::read(&survey, &values, &sources, lists, root, options.assert_formats);
     let (owns, data_set) = match (owns, data_set(&sources[root].value)) {
         (Ok(owns), Ok(data_set)) => (Arc::new(owns), data_set),
         (owns, data_set) => return Err([owns.err(), data_set.err()].into_iter().flatten().flatten().collect()),

@@ -9,23 +9,20 @@
 //!   other dialects, what is not there), documents are left whole.
 
 use crate::{
-    compile::List,
     json::{Document, Node},
     plain::DIALECT,
     survey::Source,
 };
+use guiju_model::Digest;
 use serde_json::{Map, Value};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A document of a bundle, with what makes a [`Source`] of it.
 pub(crate) struct Given<'b> {
     document: Document<'b>,
     label: String,
     pub targets: BTreeMap<String, String>,
-    pub lists: BTreeMap<String, Arc<List>>,
+    pub lists: BTreeMap<String, Digest>,
     /// Whether the text of a reference into it tells what is meant.
     is_simple: bool,
 }

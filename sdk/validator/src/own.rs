@@ -9,7 +9,7 @@
 //! - `refusals` are errors only; `remarks` are warnings and infos only. Together they are all that is found.
 
 use crate::{
-    compile::Fault,
+    compile::{Fault, List, Lists},
     formats::{self, Format, FormatFault, SecondForm},
     json::{self, Node, Tree, escape},
     membership::{Binding, Codes, Membership},
@@ -253,6 +253,7 @@ pub(crate) fn read(
     survey: &Survey,
     values: &[&Value],
     sources: &BTreeMap<String, Source>,
+    lists: &Lists<'_>,
     root: &str,
     assert_formats: bool,
 ) -> Result<Vec<Arc<Own>>, Vec<Fault>> {
@@ -261,7 +262,7 @@ pub(crate) fn read(
     for (id, schema) in survey.schemas.iter().enumerate() {
         let place = survey.place(id);
         let source = &sources[&schema.document];
-        let mut author = Author { source, schema, is_root: schema.document == root, faults: &mut faults };
+        let mut author = Author { source, lists, schema, is_root: schema.document == root, faults: &mut faults };
         let own = match values[id] {
             Value::Object(members) => author.own(place, members, assert_formats),
             _ => Own { place, ..Own::default() },
@@ -304,6 +305,7 @@ fn rewrite(members: &mut Map<String, Value>, id: usize, own: &Own) {
 /// Reads what an author wrote, with every fault at its pointer.
 struct Author<'a> {
     source: &'a Source,
+    lists: &'a Lists<'a>,
     schema: &'a Schema,
     is_root: bool,
     faults: &'a mut Vec<Fault>,
@@ -412,7 +414,8 @@ impl Author<'_> {
             Ok(membership) => membership,
             Err(faults) => return faults.into_iter().for_each(|fault| self.fault(&fault.pointer, fault.message)),
         };
-        match self.source.lists.get(membership.reference()).map(|list| list.read()) {
+        let list = self.source.lists.get(membership.reference()).and_then(|digest| self.lists.get(digest));
+        match list.map(List::read) {
             Some(Ok(found)) => own.checks.list = Some((membership, Codes::new(found, form))),
             Some(Err(fault)) => self.faults.push(fault),
             None => {

@@ -9,15 +9,13 @@
 
 use crate::{
     bounds,
-    compile::{Fault, List},
+    compile::Fault,
     json::{array_index, escape, unescape},
 };
+use guiju_model::Digest;
 use jsonschema::{Draft, Uri, uri};
 use serde_json::{Map, Value};
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 pub(crate) type SchemaId = usize;
 
@@ -80,8 +78,8 @@ pub(crate) struct Source {
     pub label: String,
     /// References to other standards, as written, to the URI of the version they were resolved to.
     pub targets: BTreeMap<String, String>,
-    /// References to code lists, as written.
-    pub lists: BTreeMap<String, Arc<List>>,
+    /// References to code lists, as written, to the digest of the version they were resolved to.
+    pub lists: BTreeMap<String, Digest>,
 }
 
 impl Source {
