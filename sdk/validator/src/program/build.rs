@@ -72,6 +72,8 @@ impl Program {
         let pointers = survey.schemas.iter().enumerate();
         let pointers = pointers.map(|(id, schema)| ((&*schema.document, &*schema.pointer), id)).collect();
         let ways = survey.schemas.iter().flat_map(|schema| &schema.ways);
+        // What they say of a value may hang on what else fails in it.
+        let asks_of_all = ways.clone().any(|(way, _)| matches!(way, Way::Unevaluated | Way::UnevaluatedItems));
         let told_above = ways.filter(|(way, _)| *way == Way::Unevaluated).map(|(_, to)| *to).collect();
         let mut builder = Builder {
             survey,
@@ -93,8 +95,7 @@ impl Program {
         };
         builder.dated = builder.dated_lists();
         let root = builder.state(vec![survey.root]).ok();
-        // What `unevaluatedProperties` says of an object may hang on what else fails in it.
-        let anything = if builder.told_above.is_empty() { builder.state(Vec::new()).ok() } else { None };
+        let anything = if asks_of_all { None } else { builder.state(Vec::new()).ok() };
         let Builder { states, order, dated, asks_most, .. } = builder;
         let Some((mut states, root)) = states.into_iter().collect::<Option<Vec<State>>>().zip(root) else {
             return Self::default();
@@ -194,7 +195,7 @@ impl<'b> Builder<'b> {
         }
         let (object, branches) = match parts.types & types::OBJECT {
             0 => (None, self.branches(set, &mut Vec::new())?),
-            _ => self.object(set, &parts)?,
+            _ => self.object(set)?,
         };
         let array = if parts.types & types::ARRAY == 0 { None } else { self.array(set, &parts)? };
         let may_remark = set.iter().any(|id| self.remarks[*id]);
@@ -336,8 +337,7 @@ impl<'b> Builder<'b> {
     }
 
     /// Everything about the members of an object, and the branches, which may be told by its members.
-    fn object(&mut self, set: &[SchemaId], parts: &Parts) -> Result<(Option<ObjectState>, Vec<Branch>), Beyond> {
-        let _ = parts;
+    fn object(&mut self, set: &[SchemaId]) -> Result<(Option<ObjectState>, Vec<Branch>), Beyond> {
         let mut names = BTreeSet::new();
         self.names(set, &mut names, &mut Vec::new());
         if set.contains(&self.survey.root) {

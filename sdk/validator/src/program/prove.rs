@@ -225,7 +225,8 @@ macro_rules! known {
 impl<'r, L: Lanes> Run<'r, L> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn new(program: &'r Program, lanes: L, text: Windows<'r>, how: &How, memory: &'r mut Memory) -> Self {
-        let How { length, today, depth_max, passes_over, .. } = *how;
+        let How { length, today, depth_max, .. } = *how;
+        let passes_over = how.passes_over && program.anything.is_some();
         let (looks, inner) = (LOOKS + LOOKS_PER_BYTE * length as u64, Inner::default());
         let bytes = text.bytes();
         Self {
