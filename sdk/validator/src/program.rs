@@ -224,16 +224,20 @@ struct Member {
     spelled: Box<[u8]>,
 }
 
-/// Which member has a name: a table of hashes, at most half full, and if possible with nobody in another's place.
-#[derive(Debug, Default)]
+/// Which member has a name: a table of hashes, if possible with nobody in another's place.
+#[derive(Debug)]
 struct Names {
     names: Box<[Box<[u8]>]>,
-    /// Places in `names`, or [`NOBODY`].
-    slots: Box<[u8]>,
+    /// Places in `names`, or [`NOBODY`]. As many as a hash can tell apart, so that nobody has to ask whether there is one.
+    slots: Box<[u8; SLOTS]>,
+    /// How many words of a name its hash is made of: no more than tell all apart.
+    words: u8,
     seed: u64,
 }
 
 const NOBODY: u8 = u8::MAX;
+const SLOT_BITS: u32 = 10;
+const SLOTS: usize = 1 << SLOT_BITS;
 
 #[derive(Debug)]
 struct RuleSet {
@@ -343,28 +347,32 @@ impl Values {
 impl Names {
     fn of(names: impl Iterator<Item = Box<[u8]>>) -> Self {
         let names: Box<[Box<[u8]>]> = names.collect();
-        let sizes = [2, 4, 8].map(|times| (times * names.len()).next_power_of_two());
-        let tries = sizes.into_iter().flat_map(|size| (0..16).map(move |seed| (size, seed)));
-        let mut found = Self { slots: vec![NOBODY; sizes[0]].into(), names, seed: 0 };
-        let alone = tries.map(|(size, seed)| found.filled(size, seed)).find(|(_, strangers)| *strangers == 0);
-        let ((slots, seed), _) = alone.unwrap_or_else(|| found.filled(sizes[0], 0));
-        (found.slots, found.seed) = (slots, seed);
+        let are_told_apart = |words: &u8| {
+            let mut all: Vec<u64> = names.iter().map(|name| Self::mixed(name, *words)).collect();
+            all.sort_unstable();
+            all.windows(2).all(|pair| pair[0] != pair[1])
+        };
+        let words = (1..3).find(are_told_apart).unwrap_or(3);
+        let mut found = Self { slots: Box::new([NOBODY; SLOTS]), names, words, seed: 0 };
+        // The last one is kept, whatever it does.
+        let _ = (0..16).find(|seed| found.fill(0x9E37_79B9_7F4A_7C15 ^ (seed << 7)) == 0);
         found
     }
 
-    /// A table with that seed, and how many names stand elsewhere than where they are looked for first.
-    fn filled(&self, size: usize, seed: u64) -> ((Box<[u8]>, u64), usize) {
-        let seed = 0x9E37_79B9_7F4A_7C15 ^ (seed << 7);
-        let (mut slots, mut strangers) = (vec![NOBODY; size], 0);
+    /// Fills the table by a seed; how many names stand elsewhere than where they are looked for first.
+    fn fill(&mut self, seed: u64) -> usize {
+        let (mut strangers, slots) = (0, &mut self.slots);
+        slots.fill(NOBODY);
         for (member, name) in self.names.iter().enumerate() {
-            let mut at = Self::hash(name, seed) & (size - 1);
+            let mut at = Self::slot(Self::mixed(name, self.words), seed);
             while slots[at] != NOBODY {
-                at = (at + 1) & (size - 1);
+                at = (at + 1) % SLOTS;
                 strangers += 1;
             }
             slots[at] = member as u8;
         }
-        ((slots.into(), seed), strangers)
+        self.seed = seed;
+        strangers
     }
 
     fn name(&self, member: u8) -> &[u8] {
@@ -373,13 +381,13 @@ impl Names {
 
     #[inline]
     fn get(&self, name: &[u8]) -> Option<u8> {
-        let mut at = Self::hash(name, self.seed);
+        let mut at = Self::slot(Self::mixed(name, self.words), self.seed);
         loop {
-            let member = *self.slots.get(at & self.slots.len().wrapping_sub(1))?;
+            let member = self.slots[at];
             if member == NOBODY || *self.names[usize::from(member)] == *name {
                 return Some(member).filter(|member| *member != NOBODY);
             }
-            at += 1;
+            at = (at + 1) % SLOTS;
         }
     }
 
@@ -387,14 +395,28 @@ impl Names {
     #[inline(always)]
     fn first_of(&self, block: &[u8; BLOCK]) -> u8 {
         let word = |at: usize| block[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let at = Self::hash_of([word(1), word(9), word(17)], self.seed);
-        *self.slots.get(at & self.slots.len().wrapping_sub(1)).unwrap_or(&NOBODY)
+        let mixed = match self.words {
+            1 => Self::mix([word(1)]),
+            2 => Self::mix([word(1), word(9)]),
+            _ => Self::mix([word(1), word(9), word(17)]),
+        };
+        self.slots[Self::slot(mixed, self.seed)]
     }
 
-    fn hash(name: &[u8], seed: u64) -> usize {
+    fn mixed(name: &[u8], words: u8) -> u64 {
         let mut begin = [[0; 8]; 3];
         begin.as_flattened_mut().iter_mut().zip(name.iter().chain(b"\"")).for_each(|(to, byte)| *to = *byte);
-        Self::hash_of(begin.map(u64::from_le_bytes), seed)
+        let [first, second, third] = begin.map(u64::from_le_bytes);
+        match words {
+            1 => Self::mix([first]),
+            2 => Self::mix([first, second]),
+            _ => Self::mix([first, second, third]),
+        }
+    }
+
+    #[inline(always)]
+    fn slot(mixed: u64, seed: u64) -> usize {
+        (mixed.wrapping_mul(seed) >> (u64::BITS - SLOT_BITS)) as usize
     }
 
     /// What stands behind the name's quote does not count. Nobody has to know before where the name ends: in records of any order
@@ -402,7 +424,7 @@ impl Names {
     /// begins with 24 bytes of its neighbour's. Nobody chooses names of a standard against us, and those of a record are only looked
     /// up.
     #[inline(always)]
-    fn hash_of(begin: [u64; 3], seed: u64) -> usize {
+    fn mix<const WORDS: usize>(begin: [u64; WORDS]) -> u64 {
         const ONES: u64 = u64::MAX / 255;
         let quote = |word: u64| {
             let differs = word ^ (ONES * u64::from(b'"'));
@@ -417,7 +439,7 @@ impl Names {
             // A branch would be foretold wrongly for every other name.
             goes_on &= u64::from(end == 0).wrapping_neg();
         }
-        (all.wrapping_mul(seed) >> 32) as usize
+        all
     }
 }
 

@@ -387,6 +387,10 @@ impl<'r, L: Lanes> Run<'r, L> {
         loop {
             for lane in 0..ABREAST {
                 if under_way[lane] && is_behind_value {
+                    if text.pair(at[lane]) == *b",\"" {
+                        at[lane] += 1;
+                        continue;
+                    }
                     let next = self.behind_space(at[lane]);
                     match text.byte(next) {
                         b',' => at[lane] = self.behind_space(next + 1),
