@@ -214,36 +214,6 @@ impl Lanes for Avx2 {
             }
         }
     }
-
-    #[inline(always)]
-    fn escapes(self, block: &Block) -> usize {
-        const SPELLED: Block = *b"\\u0000\\u0000\\u0000\\u0000\\u0000  ";
-        /// At each place whether it is that sign, a digit, or the first digit.
-        const KINDS: [Block; 3] = {
-            let mut kinds = [[0; BLOCK]; 3];
-            let mut at = 0;
-            while at < 30 {
-                kinds[match at % 6 {
-                    0 | 1 => 0,
-                    2 => 2,
-                    _ => 1,
-                }][at] = 0xFF;
-                at += 1;
-            }
-            kinds
-        };
-        const DIGITS: [u8; 16] = hex_digits(b"0123456789abcdefABCDEF");
-        const FIRST_DIGITS: [u8; 16] = hex_digits(b"0123456789abcefABCEF");
-        let block = load(block);
-        // SAFETY: there is an `Avx2`.
-        unsafe {
-            let wrong = _mm256_andnot_si256(_mm256_cmpeq_epi8(block, load(&SPELLED)), load(&KINDS[0]));
-            let digits = _mm256_and_si256(strangers(block, &DIGITS), load(&KINDS[1]));
-            let first = _mm256_and_si256(strangers(block, &FIRST_DIGITS), load(&KINDS[2]));
-            let wrong = bits(_mm256_or_si256(wrong, _mm256_or_si256(digits, first))) | 1 << 30;
-            wrong.trailing_zeros() as usize / 6
-        }
-    }
 }
 
 impl Avx2 {
@@ -252,15 +222,52 @@ impl Avx2 {
     fn run_of_escapes(self, windows: Windows<'_>, from: usize) -> Option<(usize, u32)> {
         let (mut at, mut count) = (from, 0);
         while windows.byte(at) == b'\\' {
-            match self.escapes(windows.block(at)?) {
+            // Most words are no longer than what two blocks hold.
+            let [first, second] = windows.blocks(&[at, at + ESCAPES_BYTES])?;
+            let second = no_escapes(load(second)) | ESCAPES_END;
+            let wrong = u64::from(no_escapes(load(first))) | u64::from(second) << ESCAPES_BYTES;
+            match wrong.trailing_zeros() / 6 {
                 0 => {
                     let (_, length) = scan::escape(&windows.bytes()[at..])?;
                     (at, count) = (at + length, count + 1);
                 }
-                escapes => (at, count) = (at + 6 * escapes, count + escapes as u32),
+                escapes => (at, count) = (at + 6 * escapes as usize, count + escapes),
             }
         }
         Some((at, count))
+    }
+}
+
+/// Of the escapes of characters that a block holds.
+const ESCAPES_BYTES: usize = 30;
+const ESCAPES_END: u32 = 1 << ESCAPES_BYTES;
+
+/// A bit for each byte of a block that is not what escapes of characters, one behind another, have there; none behind the fifth.
+#[inline(always)]
+fn no_escapes(block: __m256i) -> u32 {
+    const SPELLED: Block = *b"\\u0000\\u0000\\u0000\\u0000\\u0000  ";
+    /// At each place whether it is that sign, a digit, or the first digit.
+    const KINDS: [Block; 3] = {
+        let mut kinds = [[0; BLOCK]; 3];
+        let mut at = 0;
+        while at < ESCAPES_BYTES {
+            kinds[match at % 6 {
+                0 | 1 => 0,
+                2 => 2,
+                _ => 1,
+            }][at] = 0xFF;
+            at += 1;
+        }
+        kinds
+    };
+    const DIGITS: [u8; 16] = hex_digits(b"0123456789abcdefABCDEF");
+    const FIRST_DIGITS: [u8; 16] = hex_digits(b"0123456789abcefABCEF");
+    // SAFETY: who calls has an `Avx2`.
+    unsafe {
+        let wrong = _mm256_andnot_si256(_mm256_cmpeq_epi8(block, load(&SPELLED)), load(&KINDS[0]));
+        let digits = _mm256_and_si256(strangers(block, &DIGITS), load(&KINDS[1]));
+        let first = _mm256_and_si256(strangers(block, &FIRST_DIGITS), load(&KINDS[2]));
+        bits(_mm256_or_si256(wrong, _mm256_or_si256(digits, first)))
     }
 }
 
