@@ -631,7 +631,7 @@ impl<'k> Key<'k> {
         let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let way = self.way.iter().fold(self.state.into(), |hash, (_, place)| mix(hash, (*place).into()));
         let signed = self.sign.iter().fold(way, |hash, sign| sign.words().into_iter().fold(hash, mix));
-        self.value.iter().fold(signed, |hash, byte| mix(hash, (*byte).into())) as usize >> 32
+        (self.value.iter().fold(signed, |hash, byte| mix(hash, (*byte).into())) >> 32) as usize
     }
 }
 
