@@ -3,7 +3,7 @@
 use crate::fuzz::table::Drip;
 use guiju::{
     CompileOptions, Validator,
-    readers::{Format, ReadError, ReadOptions, Told, Totals, check},
+    readers::{Encoding, Format, ReadError, ReadOptions, Told, Totals, check, check_bytes},
 };
 use guiju_model::{Place, Report};
 use proptest::prelude::*;
@@ -38,18 +38,22 @@ struct Seen {
     whole: String,
 }
 
-fn run(input: &[u8], at_once: usize, options: &ReadOptions) -> (Vec<String>, Vec<Seen>, Result<Totals, ReadError>) {
+type Run = (Vec<String>, Vec<Seen>, Result<Totals, ReadError>);
+
+fn run(input: &[u8], at_once: usize, options: &ReadOptions) -> Run {
     let told = run_on(Drip(input, at_once), options);
     hold_counted(Drip(input, at_once), options, &told);
+    let whole = |(about, records, totals): &Run| {
+        let records: Vec<&str> = records.iter().map(|seen| &*seen.whole).collect();
+        format!("{about:?} {records:#?} {totals:?}")
+    };
+    // What is in memory is told as what is read.
+    assert_eq!(whole(&run_by(|validator, each| check_bytes(input, validator, options, each))), whole(&told));
     told
 }
 
 /// The same where clean records are told by their number: what is told beside them is the same, and in the same place.
-fn hold_counted(
-    input: impl Read + Send,
-    options: &ReadOptions,
-    (about, records, totals): &(Vec<String>, Vec<Seen>, Result<Totals, ReadError>),
-) {
+fn hold_counted(input: impl Read + Send, options: &ReadOptions, (about, records, totals): &Run) {
     let validator = Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).unwrap();
     let options = ReadOptions { counts_clean: true, ..options.clone() };
     let (mut at, mut codes, mut failing) = (0, Vec::new(), 0);
@@ -79,10 +83,16 @@ fn hold_counted(
     }
 }
 
-fn run_on(input: impl Read + Send, options: &ReadOptions) -> (Vec<String>, Vec<Seen>, Result<Totals, ReadError>) {
+fn run_on(input: impl Read + Send, options: &ReadOptions) -> Run {
+    run_by(|validator, each| check(input, validator, options, each))
+}
+
+fn run_by(
+    checks: impl FnOnce(&Validator, &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Totals, ReadError>,
+) -> Run {
     let validator = Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).unwrap();
     let (mut about, mut records) = (Vec::new(), Vec::new());
-    let totals = check(input, &validator, options, |told| {
+    let totals = checks(&validator, &mut |told| {
         match told {
             Told::Input(finding) => about.push(finding.code.to_string()),
             Told::Record(checked) => {
@@ -287,11 +297,25 @@ fn records_of(input: &[u8], is_table: bool, limit: usize) -> Result<Lines, Strin
 
 /// The same as the readers tell them.
 fn lines_read(input: impl Read + Send, format: Format, limit: usize, jobs: usize) -> Result<Lines, String> {
+    lines_by(format, limit, jobs, |validator, options, each| check(input, validator, options, each))
+}
+
+/// The same of what is in memory.
+fn lines_in_memory(input: &[u8], format: Format, limit: usize, jobs: usize) -> Result<Lines, String> {
+    lines_by(format, limit, jobs, |validator, options, each| check_bytes(input, validator, options, each))
+}
+
+fn lines_by(
+    format: Format,
+    limit: usize,
+    jobs: usize,
+    checks: impl FnOnce(&Validator, &ReadOptions, &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Totals, ReadError>,
+) -> Result<Lines, String> {
     let validator = Validator::compile_schema(b"true", &CompileOptions::default()).unwrap();
     let check_options = guiju::CheckOptions { record_bytes_max: limit, ..Default::default() };
     let options = ReadOptions { format: Some(format), jobs, check: check_options, ..ReadOptions::default() };
     let mut found = Vec::new();
-    let totals = check(input, &validator, &options, |told| {
+    let totals = checks(&validator, &options, &mut |told| {
         if let Told::Record(checked) = told {
             assert_eq!(checked.index, found.len() as u64);
             let is = |code: &&str| checked.report.findings.iter().any(|finding| finding.code == *code);
@@ -363,6 +387,7 @@ proptest! {
         let wanted = records_of(input, is_table, limit);
         for jobs in [1, 3] {
             prop_assert!(lines_read(Drip(input, at_once), format, limit, jobs) == wanted, "{jobs} workers");
+            prop_assert!(lines_in_memory(input, format, limit, jobs) == wanted, "in memory, {jobs} workers");
         }
     }
 }
@@ -391,6 +416,55 @@ fn what_stands_before_a_fault_of_the_input_is_told() {
             let (_, records, totals) = run_on(Broken(input.as_bytes()), &options);
             assert!(matches!(totals, Err(ReadError::Io(_))), "{format:?}");
             assert_eq!(records.len(), 20_000, "{format:?}, {jobs} workers");
+        }
+    }
+}
+
+/// An input in memory is read after all where it is found to be in another encoding, or to have a line that is too long, however
+/// much of it was told by then.
+#[test]
+fn what_is_in_memory_is_told_as_what_is_read() {
+    let code = "x".repeat(300);
+    let rows = |format, lines: usize| match format {
+        Format::Csv => format!("a,{code}\n").repeat(lines),
+        _ => format!("{{\"name\":\"a\",\"code\":\"{code}\"}}\n").repeat(lines),
+    };
+    let ends: [&[u8]; 4] = ["张三\n".as_bytes(), b"\xd5\xc5\xc8\xfd\n", b"\xff\n", b"\n"];
+    for (format, header) in [(Format::Ndjson, ""), (Format::Csv, "name,code\n")] {
+        for (lines, end) in [0, 210, 3_350, 7_000].into_iter().flat_map(|lines| ends.map(|end| (lines, end))) {
+            let long = [b"\n\"".as_slice(), &b"y".repeat(1 << 20), b"\n"].concat();
+            for beyond in [b"".as_slice(), &long] {
+                let input =
+                    [header.as_bytes(), rows(format, lines).as_bytes(), end, beyond, rows(format, 3).as_bytes()]
+                        .concat();
+                for (jobs, encoding) in [(1, None), (3, None), (2, Some(Encoding::Gb18030))] {
+                    let options = ReadOptions {
+                        format: Some(format),
+                        encoding,
+                        jobs,
+                        counts_clean: true,
+                        ..ReadOptions::default()
+                    };
+                    let told = |is_read: bool| {
+                        let validator =
+                            Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).unwrap();
+                        let (mut told, mut clean) = (Vec::new(), 0);
+                        let each = |one: Told<'_>| {
+                            match one {
+                                Told::Clean(count) => clean += count,
+                                one => told.push(format!("behind {clean}: {one:?}")),
+                            }
+                            ControlFlow::Continue(())
+                        };
+                        let totals = match is_read {
+                            true => check(&input[..], &validator, &options, each),
+                            false => check_bytes(&input, &validator, &options, each),
+                        };
+                        (told, clean, format!("{totals:?}"))
+                    };
+                    assert_eq!(told(false), told(true), "{format:?}, {lines} lines before {end:?}, {jobs} workers");
+                }
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::Standard;
 use guiju_model::{Finding, Place, Report};
 use guiju_validator::{ABREAST, CheckOptions, Checker, Validator, codes, dataset::Share};
 use lines::{Block, Blocks, DELIMITERS, Form};
-use split::{Piece, Raw, Splitter};
+use split::{Piece, Raw, Splitter, Start};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
@@ -59,7 +59,7 @@ pub enum Told<'t> {
 }
 
 /// One record and its report.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Checked<'t> {
     /// From 0.
     pub index: u64,
@@ -78,16 +78,24 @@ pub struct Checked<'t> {
 
 /// The report on a record; where nothing was found, the one that all such records have. As small as can be, since it goes through
 /// many hands.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Reported<'t> {
     clean: &'t Report,
-    found: Option<Box<Report>>,
+    found: Option<Held<'t>>,
+}
+
+/// A report in which something was found. Whoever judges lends his, and makes room for the next where he made it: for memory
+/// that one thread takes and another gives back, they wait for each other.
+#[derive(Debug)]
+enum Held<'t> {
+    Own(Box<Report>),
+    Lent(&'t mut Report),
 }
 
 impl<'t> Reported<'t> {
     /// What was found, or else that report without findings.
     pub fn new(found: Option<Box<Report>>, clean: &'t Report) -> Self {
-        Self { clean, found }
+        Self { clean, found: found.map(Held::Own) }
     }
 
     pub fn is_clean(&self) -> bool {
@@ -95,11 +103,18 @@ impl<'t> Reported<'t> {
     }
 
     pub fn to_mut(&mut self) -> &mut Report {
-        self.found.get_or_insert_with(|| Box::new(self.clean.clone()))
+        match self.found.get_or_insert_with(|| Held::Own(Box::new(self.clean.clone()))) {
+            Held::Own(report) => report,
+            Held::Lent(report) => report,
+        }
     }
 
     pub fn into_owned(self) -> Report {
-        self.found.map_or_else(|| self.clean.clone(), |report| *report)
+        match self.found {
+            None => self.clean.clone(),
+            Some(Held::Own(report)) => *report,
+            Some(Held::Lent(report)) => std::mem::replace(report, self.clean.clone()),
+        }
     }
 }
 
@@ -107,7 +122,11 @@ impl Deref for Reported<'_> {
     type Target = Report;
 
     fn deref(&self) -> &Report {
-        self.found.as_deref().unwrap_or(self.clean)
+        match &self.found {
+            None => self.clean,
+            Some(Held::Own(report)) => report,
+            Some(Held::Lent(report)) => report,
+        }
     }
 }
 
@@ -148,7 +167,7 @@ pub enum ReadError {
 
 /// How the records of an input follow each other, by its first 64 KiB, or somewhat more.
 pub fn format_of(input: impl Read, options: &ReadOptions) -> Result<Format, ReadError> {
-    Ok(text::open(input, options)?.format)
+    Ok(text::open(input, None, options)?.format)
 }
 
 /// Checks everything in an input. `each` is called in order and may end it.
@@ -156,9 +175,27 @@ pub fn check(
     input: impl Read + Send,
     validator: &Validator,
     options: &ReadOptions,
+    each: impl FnMut(Told<'_>) -> ControlFlow<()>,
+) -> Result<Totals, ReadError> {
+    check_opened(text::open(input, None, options)?, validator, options, each)
+}
+
+/// The same of an input that is in memory: lines and rows in UTF-8 are judged where they stand.
+pub fn check_bytes(
+    input: &[u8],
+    validator: &Validator,
+    options: &ReadOptions,
+    each: impl FnMut(Told<'_>) -> ControlFlow<()>,
+) -> Result<Totals, ReadError> {
+    check_opened(text::open(input, Some(input), options)?, validator, options, each)
+}
+
+fn check_opened(
+    text::Opened { reader, whole, format, findings, encoding }: text::Opened<'_, impl Read + Send>,
+    validator: &Validator,
+    options: &ReadOptions,
     mut each: impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Totals, ReadError> {
-    let text::Opened { reader, format, findings, encoding } = text::open(input, options)?;
     let mut totals = Totals::default();
     for finding in findings {
         totals.count(&finding);
@@ -169,7 +206,7 @@ pub fn check(
     let delimiters: &[u8] = if format == Format::Csv { &DELIMITERS } else { &[] };
     let mut form = Form { delimiters, limit: options.check.record_bytes_max };
     let mut source = match format {
-        Format::Ndjson | Format::Csv => Source::Lines(Blocks::new(reader, form)),
+        Format::Ndjson | Format::Csv => Source::Lines(Blocks::new(reader, whole, form)),
         Format::Json | Format::JsonArray => {
             Source::Items(Box::new(Splitter::new(reader, format == Format::JsonArray, form.limit)))
         }
@@ -235,17 +272,18 @@ struct Header {
     offset: u64,
 }
 
-fn header(blocks: &mut Blocks<impl Read>, form: Form, base: &mut Base) -> Result<Option<Header>, ReadError> {
-    let (mut block, mut raws) = (Block::default(), Vec::new());
+fn header(blocks: &mut Blocks<'_, impl Read>, form: Form, base: &mut Base) -> Result<Option<Header>, ReadError> {
+    let (mut block, mut raws, mut faults) = (Block::default(), Vec::new(), Vec::new());
     while blocks.first(&mut block)? {
-        block.split(form, &mut raws);
+        block.split(form, &mut raws, &mut faults);
         let first_line = base.line;
         base.pass(&block);
-        let Some(Raw { line, column, offset, bytes, fault }) = raws.pop() else { continue };
+        let Some(raw) = raws.pop() else { continue };
+        let Start { line, column, offset } = block.start(&raw);
         let line = first_line + line;
-        return match fault {
-            None => Ok(Some(Header { text: block.bytes()[bytes].to_vec(), line, offset })),
-            Some(mut fault) => {
+        return match faults.pop() {
+            None => Ok(Some(Header { text: block.bytes()[raw.bytes].to_vec(), line, offset })),
+            Some((_, mut fault)) => {
                 match &mut fault.place {
                     Some(Place::Text { line, .. }) => *line += first_line,
                     place => *place = Some(Place::Text { line, column, offset }),
@@ -302,14 +340,14 @@ impl<E: FnMut(Told<'_>) -> ControlFlow<()>> Hearer<'_, E> {
 }
 
 /// Where records come from.
-enum Source<R> {
-    Lines(Blocks<R>),
+enum Source<'i, R> {
+    Lines(Blocks<'i, R>),
     Items(Box<Splitter<R>>),
 }
 
-impl<R: Read> Source<R> {
+impl<'i, R: Read> Source<'i, R> {
     /// Fills a batch with what comes next, eagerly with as little as there is; whether there was anything.
-    fn next(&mut self, batch: &mut Batch, is_eager: bool) -> Result<bool, ReadError> {
+    fn next(&mut self, batch: &mut Batch<'i>, is_eager: bool) -> Result<bool, ReadError> {
         batch.clear();
         let splitter = match self {
             Self::Lines(blocks) => return blocks.next(&mut batch.block, is_eager),
@@ -318,7 +356,13 @@ impl<R: Read> Source<R> {
         let mut count = 0;
         while !(count == BATCH_RECORDS || batch.items.len() >= BATCH_BYTES || is_eager && count > 0) {
             match splitter.next(&mut batch.items) {
-                Ok(Some(Piece::Record(raw))) => batch.raws.push(raw),
+                Ok(Some(Piece::Record(start, bytes, fault))) => {
+                    batch.faults.extend(fault.map(|fault| (batch.raws.len(), fault)));
+                    batch.raws.push(Raw { line: start.line, bytes });
+                    batch.starts.push(start);
+                    // A number ends where it does only if something else stands behind it.
+                    batch.items.push(b'\n');
+                }
                 Ok(Some(Piece::Fault(finding))) => batch.beside.push((batch.raws.len(), *finding)),
                 Ok(None) => break,
                 // What stands before a fault is told, too.
@@ -331,6 +375,11 @@ impl<R: Read> Source<R> {
             count += 1;
         }
         Ok(count > 0)
+    }
+
+    /// Whether all of it is there, and never has to be waited for.
+    fn is_there(&self) -> bool {
+        matches!(self, Self::Lines(blocks) if blocks.is_whole())
     }
 
     /// Whether it is known that nothing comes any more.
@@ -362,21 +411,32 @@ const BATCHES_OPEN: usize = 4;
 
 /// Records on their way, in buffers that are used again.
 #[derive(Default)]
-struct Batch {
+struct Batch<'i> {
+    /// The worker who fills it.
+    owner: usize,
     /// Lines, if that is what it holds.
-    block: Block,
+    block: Block<'i>,
     /// Items, if it holds these.
     items: Vec<u8>,
     raws: Vec<Raw>,
+    /// Where items begin.
+    starts: Vec<Start>,
+    /// Those which cannot be read, in order, and why.
+    faults: Vec<(usize, Box<Finding>)>,
     /// What is wrong beside the items, and before which of them.
     beside: Vec<(usize, Finding)>,
     is_split: bool,
     judged: usize,
     told: usize,
-    /// Of those in which anything was found, in order.
+    /// Of those judged last in which anything was found, in order.
     found: Vec<Found>,
     /// Of all that were judged, where shares are asked for.
     shares: Vec<Option<Share>>,
+}
+
+/// Those of the records from a place on.
+fn faults_from(faults: &[(usize, Box<Finding>)], at: usize) -> &[(usize, Box<Finding>)] {
+    &faults[faults.partition_point(|(of, _)| *of < at)..]
 }
 
 /// What was found in a record of a batch. Its lines and rows count from the batch's first.
@@ -394,7 +454,7 @@ struct Base {
 }
 
 impl Base {
-    fn pass(&mut self, block: &Block) {
+    fn pass(&mut self, block: &Block<'_>) {
         self.line += block.lines;
         self.blank_lines += block.blank_lines;
     }
@@ -411,7 +471,7 @@ impl Base {
     }
 }
 
-impl Batch {
+impl Batch<'_> {
     fn bytes(&self) -> &[u8] {
         if self.items.is_empty() { self.block.bytes() } else { &self.items }
     }
@@ -419,6 +479,10 @@ impl Batch {
     /// The same, and what else is in the buffer behind them.
     fn with_room(&self) -> &[u8] {
         if self.items.is_empty() { self.block.with_room() } else { &self.items }
+    }
+
+    fn start(&self, at: usize) -> Start {
+        self.starts.get(at).copied().unwrap_or_else(|| self.block.start(&self.raws[at]))
     }
 
     fn is_judged(&self) -> bool {
@@ -437,10 +501,11 @@ impl Batch {
         hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
     ) -> ControlFlow<()> {
         let (mut found, mut shares) = (std::mem::take(&mut self.found), std::mem::take(&mut self.shares));
-        let mut next = found.drain(..).peekable();
+        let mut next = found.iter_mut().peekable();
         let due = self.beside.iter().take_while(|(before, _)| self.is_judged() || *before < self.judged).count();
         let mut beside = self.beside.drain(..due).collect::<Vec<_>>().into_iter().peekable();
         let mut at = std::mem::replace(&mut self.told, self.judged);
+        let mut faults = faults_from(&self.faults, at).iter().map(|(of, _)| *of).peekable();
         while at < self.judged {
             if judge.counts_clean {
                 let until = next.peek().map_or(self.judged, |found| found.at);
@@ -456,22 +521,22 @@ impl Batch {
             }
             let raw = &self.raws[at];
             let source = &self.bytes()[raw.bytes.clone()];
-            let (report, is_readable) = match next.next_if(|found| found.at == at) {
+            let (found, is_readable) = match next.next_if(|found| found.at == at) {
                 None => (None, true),
-                Some(Found { mut report, is_readable, .. }) => {
+                Some(Found { report, is_readable, .. }) => {
                     report.findings.iter_mut().for_each(|finding| base.shift(finding));
-                    (Some(report), is_readable)
+                    (Some(Held::Lent(report)), *is_readable)
                 }
             };
-            let report = Reported::new(report, judge.clean);
-            let row = judge.table.filter(|_| raw.fault.is_none()).map(|table| table.row(source, is_readable));
+            let report = Reported { clean: judge.clean, found };
+            let is_row = faults.next_if_eq(&at).is_none();
+            let row = judge.table.filter(|_| is_row).map(|table| table.row(source, is_readable));
             let (index, line) = (base.index + at as u64, base.line + raw.line);
             let share = shares.get_mut(at).and_then(Option::take).map(Box::new);
             hearer.tell(Told::Record(Checked { index, line, source, row, report, is_readable, share }))?;
             at += 1;
         }
         beside.try_for_each(|(_, finding)| hearer.tell(Told::Input(finding)))?;
-        drop(next);
         (self.found, self.shares) = (found, shares);
         ControlFlow::Continue(())
     }
@@ -479,6 +544,8 @@ impl Batch {
     fn clear(&mut self) {
         self.items.clear();
         self.raws.clear();
+        self.starts.clear();
+        self.faults.clear();
         self.beside.clear();
         self.found.clear();
         self.shares.clear();
@@ -488,7 +555,7 @@ impl Batch {
 
 /// What a first batch holds all of is done before threads would be there.
 fn first_then_together(
-    source: &mut Source<impl Read + Send>,
+    source: &mut Source<'_, impl Read + Send>,
     judge: &Judge<'_>,
     jobs: usize,
     base: &mut Base,
@@ -502,7 +569,7 @@ fn first_then_together(
 }
 
 fn alone(
-    source: &mut Source<impl Read>,
+    source: &mut Source<'_, impl Read>,
     judge: &Judge<'_>,
     base: &mut Base,
     hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
@@ -515,84 +582,103 @@ fn alone(
 }
 
 /// A batch with its number; a fault of the input in the place of the batch that it broke.
-type Judged = (u64, thread::Result<Result<Batch, ReadError>>);
+type Judged<'i> = (u64, thread::Result<Result<Batch<'i>, ReadError>>);
 
 /// Batches in turn.
-struct Queue<'q, R> {
-    source: &'q mut Source<R>,
+struct Queue<'q, 'i, R> {
+    source: &'q mut Source<'i, R>,
     number: u64,
     is_over: bool,
 }
 
 /// Each worker takes a batch off the input and judges it, the caller's thread tells them in order. Whoever is slow is waited
-/// for: a batch is taken only by whom there is a free one to fill, and one becomes free when it has been told.
+/// for: a worker fills batches of his own, which come back to him when they have been told. Where input never has to be waited
+/// for, the caller's thread is one of the workers.
 fn together(
-    source: &mut Source<impl Read + Send>,
+    source: &mut Source<'_, impl Read + Send>,
     judge: &Judge<'_>,
     jobs: usize,
     base: &mut Base,
     hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
 ) -> Result<(), ReadError> {
-    let open = jobs * BATCHES_OPEN;
-    let (free, to_fill) = mpsc::sync_channel::<Batch>(open);
-    (0..open).for_each(|_| free.try_send(Batch::default()).unwrap_or_default());
+    let others = jobs - usize::from(source.is_there());
     // No more than the batches that are open, and each worker's last word.
-    let (done, results) = mpsc::sync_channel::<Judged>(open + jobs);
-    let queue = Mutex::new((to_fill, Queue { source, number: 0, is_over: false }));
+    let (done, results) = mpsc::sync_channel::<Judged<'_>>(others * (BATCHES_OPEN + 1));
+    let queue = Mutex::new(Queue { source, number: 0, is_over: false });
+    let batches = |owner| (0..BATCHES_OPEN).map(move |_| Batch { owner, ..Batch::default() });
     thread::scope(|scope| {
         // Whichever way this ends, nobody is left waiting for a batch to fill.
-        let (free, results) = (free, results);
-        for _ in 0..jobs {
+        let (results, mut free) = (results, Vec::new());
+        for owner in 0..others {
+            let (give_back, to_fill) = mpsc::sync_channel(BATCHES_OPEN);
+            batches(owner).for_each(|batch| give_back.try_send(batch).unwrap_or_default());
+            free.push(give_back);
             let (queue, done) = (&queue, done.clone());
-            scope.spawn(move || work(judge, queue, &done));
+            scope.spawn(move || work(judge, &to_fill, queue, &done));
         }
         drop(done);
         let mut worker = judge.worker();
+        let mut own: Vec<Batch<'_>> = (others..jobs).flat_map(batches).collect();
         let (mut early, mut next) = (BTreeMap::new(), 0);
-        for (number, judged) in &results {
-            early.insert(number, judged.unwrap_or_else(|panic| panic::resume_unwind(panic)));
+        loop {
             while let Some(judged) = early.remove(&next) {
                 next += 1;
-                let mut batch = judged?;
+                let mut batch: Batch<'_> = judged?;
                 worker.finish(&mut batch, base, hearer)?;
-                let _ = free.try_send(batch);
+                match free.get(batch.owner) {
+                    Some(free) => free.try_send(batch).unwrap_or_default(),
+                    None => own.push(batch),
+                }
+            }
+            let mut judged = match own.pop().and_then(|batch| fill(batch, &queue)) {
+                Some((number, batch)) => Some((number, Ok(batch.map(|batch| worker.judged(batch))))),
+                None => match results.recv() {
+                    Ok(judged) => Some(judged),
+                    Err(_) => return Ok(()),
+                },
+            };
+            while let Some((number, batch)) = judged {
+                early.insert(number, batch.unwrap_or_else(|panic| panic::resume_unwind(panic)));
+                judged = results.try_recv().ok();
             }
         }
-        Ok(())
     })
 }
 
+/// What comes next off the input, and its number; none where nothing does.
+fn fill<'i, R: Read>(
+    mut batch: Batch<'i>,
+    queue: &Mutex<Queue<'_, 'i, R>>,
+) -> Option<(u64, Result<Batch<'i>, ReadError>)> {
+    let mut queue = lock_soon(queue);
+    if queue.is_over {
+        return None;
+    }
+    // Over until it is known to go on: so it is after a panic, too.
+    queue.is_over = true;
+    let number = queue.number;
+    queue.number += 1;
+    match queue.source.next(&mut batch, false) {
+        Ok(true) => queue.is_over = false,
+        Ok(false) => return None,
+        Err(error) => return Some((number, Err(error))),
+    }
+    Some((number, Ok(batch)))
+}
+
 /// Judges batches until there are no more, or nobody wants them.
-fn work<R: Read>(
+fn work<'i, R: Read>(
     judge: &Judge<'_>,
-    queue: &Mutex<(mpsc::Receiver<Batch>, Queue<'_, R>)>,
-    done: &mpsc::SyncSender<Judged>,
+    to_fill: &mpsc::Receiver<Batch<'i>>,
+    queue: &Mutex<Queue<'_, 'i, R>>,
+    done: &mpsc::SyncSender<Judged<'i>>,
 ) {
     let mut worker = judge.worker();
-    loop {
+    while let Ok(batch) = to_fill.recv() {
+        let Some((number, batch)) = fill(batch, queue) else { return };
         // A batch that never came would be waited for; so a panic goes to the caller as any other result.
-        let mut taken = None;
-        let judged = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-            let mut guard = lock(queue);
-            let (to_fill, queue) = &mut *guard;
-            let mut batch = to_fill.recv().ok().filter(|_| !queue.is_over)?;
-            taken = Some(queue.number);
-            queue.number += 1;
-            // Over until it is known to go on: so it is after a panic, too.
-            queue.is_over = true;
-            match queue.source.next(&mut batch, false) {
-                Ok(true) => queue.is_over = false,
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
-            }
-            drop(guard);
-            worker.judge(&mut batch, BATCH_FINDINGS);
-            Some(Ok(batch))
-        }));
-        let (number, judged) = match (taken, judged.transpose()) {
-            (Some(number), Some(judged)) => (number, judged),
-            _ => return,
-        };
+        let judge = panic::AssertUnwindSafe(|| batch.map(|batch| worker.judged(batch)));
+        let judged = panic::catch_unwind(judge);
         let is_last = !matches!(judged, Ok(Ok(_)));
         if done.send((number, judged)).is_err() || is_last {
             return;
@@ -602,6 +688,17 @@ fn work<R: Read>(
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same where it is mostly free in less time than it takes to sleep and be woken.
+fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..100 {
+        if let Ok(guard) = mutex.try_lock() {
+            return guard;
+        }
+        thread::yield_now();
+    }
+    lock(mutex)
 }
 
 struct Judge<'j> {
@@ -633,7 +730,7 @@ impl Worker<'_> {
     /// Tells a batch to its end, and judges what of it is not judged yet.
     fn finish(
         &mut self,
-        batch: &mut Batch,
+        batch: &mut Batch<'_>,
         base: &mut Base,
         hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
     ) -> Result<(), ReadError> {
@@ -650,41 +747,53 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// Judges a batch for another to tell.
+    fn judged<'i>(&mut self, mut batch: Batch<'i>) -> Batch<'i> {
+        self.judge(&mut batch, BATCH_FINDINGS);
+        batch
+    }
+
     /// Judges the records of a batch, until so many findings are gathered.
-    fn judge(&mut self, batch: &mut Batch, findings_max: usize) {
+    fn judge(&mut self, batch: &mut Batch<'_>, findings_max: usize) {
         if !std::mem::replace(&mut batch.is_split, true) && batch.items.is_empty() {
-            batch.block.split(self.judge.form, &mut batch.raws);
+            batch.block.split(self.judge.form, &mut batch.raws, &mut batch.faults);
         }
         let (mut at, mut found, mut count) = (batch.judged, std::mem::take(&mut batch.found), 0);
+        found.clear();
         let mut shares = std::mem::take(&mut batch.shares);
         let bytes = batch.with_room();
+        let mut faults = faults_from(&batch.faults, at).iter().peekable();
+        // A share is taken of the row that was judged last.
+        let are_alone = self.judge.with_shares && self.judge.table.is_some();
         while at < batch.raws.len() && count < findings_max {
-            // A share is taken of the row that was judged last.
-            let is_alone = self.judge.with_shares && self.judge.table.is_some();
-            let abreast = batch.raws[at..].first_chunk::<ABREAST>();
-            let abreast = abreast.filter(|raws| !is_alone && raws.iter().all(|raw| raw.fault.is_none()));
-            let raws = &batch.raws[at..at + abreast.map_or(1, |raws| raws.len())];
+            let readable = faults.peek().map_or(batch.raws.len(), |(of, _)| *of) - at;
             let mut take = |place: usize, report: Option<Box<Report>>, is_readable: bool| {
                 if let Some(report) = report {
                     count += 1 + report.findings.len();
                     found.push(Found { at: at + place, report, is_readable });
                 }
             };
-            match abreast {
-                Some(raws) => self.judge_abreast((raws, at as u64), bytes, &mut take),
-                None => {
-                    let (report, is_readable) = self.judge_one(&raws[0], bytes, at as u64);
-                    take(0, report, is_readable);
+            let judged = match batch.raws[at..at + readable].first_chunk::<ABREAST>() {
+                Some(raws) if !are_alone => {
+                    self.judge_abreast((raws, at), batch, &mut take);
+                    ABREAST
                 }
-            }
-            at += raws.len();
+                _ => {
+                    let fault = faults.next_if(|(of, _)| *of == at).map(|(_, fault)| &**fault);
+                    let (report, is_readable) = self.judge_one(at, batch, fault);
+                    take(0, report, is_readable);
+                    1
+                }
+            };
             if self.judge.with_shares {
                 let is_readable =
                     |at: usize| found.iter().rev().take(ABREAST).all(|found| found.at != at || found.is_readable);
-                for (at, raw) in (at - raws.len()..).zip(raws) {
-                    shares.push(is_readable(at).then(|| self.share(&bytes[raw.bytes.clone()])).flatten());
+                for at in at..at + judged {
+                    let record = &bytes[batch.raws[at].bytes.clone()];
+                    shares.push(is_readable(at).then(|| self.share(record)).flatten());
                 }
             }
+            at += judged;
         }
         (batch.judged, batch.found, batch.shares) = (at, found, shares);
     }
@@ -697,43 +806,47 @@ impl Worker<'_> {
         }
     }
 
-    fn judge_one(&mut self, raw: &Raw, bytes: &[u8], index: u64) -> table::Found {
+    fn judge_one(&mut self, at: usize, batch: &Batch<'_>, fault: Option<&Finding>) -> table::Found {
         let Judge { validator, table, options, .. } = *self.judge;
-        match (&raw.fault, table) {
+        let (raw, bytes) = (&batch.raws[at], batch.with_room());
+        match (fault, table) {
             (Some(fault), _) => {
                 let mut report = validator.empty_report();
                 let mut fault = Finding::clone(fault);
-                fault.place.get_or_insert(Place::Text { line: raw.line, column: raw.column, offset: raw.offset });
+                fault.place.get_or_insert_with(|| batch.start(at).place());
                 report.push(fault, options.findings_max);
                 (Some(Box::new(report)), false)
             }
             (None, Some(table)) => {
-                table.check(&bytes[raw.bytes.clone()], (index, raw.line), &mut self.checker, options, &mut self.cells)
+                let place = (at as u64, raw.line);
+                table.check(&bytes[raw.bytes.clone()], place, &mut self.checker, options, &mut self.cells)
             }
             (None, None) => match self.checker.tell_within(bytes, raw.bytes.clone(), options) {
-                Some(report) => self.judge.placed(report, raw, bytes),
+                Some(report) => self.judge.placed(report, batch.start(at), &bytes[raw.bytes.clone()]),
                 None => (None, true),
             },
         }
     }
 
-    /// Several records, none of which is known to be unreadable.
+    /// Several records from a place on, none of which is known to be unreadable.
     #[inline]
     fn judge_abreast(
         &mut self,
-        (raws, index): (&[Raw; ABREAST], u64),
-        bytes: &[u8],
+        (raws, at): (&[Raw; ABREAST], usize),
+        batch: &Batch<'_>,
         take: &mut impl FnMut(usize, Option<Box<Report>>, bool),
     ) {
+        let bytes = batch.with_room();
         if let Some(table) = self.judge.table {
-            let rows = (raws, index);
+            let rows = (raws, at as u64);
             let each = &mut |place, (report, is_readable)| take(place, report, is_readable);
             return table.check_abreast(bytes, rows, &mut self.checker, self.judge.options, &mut self.cells, each);
         }
         let (judge, records) = (self.judge, raws.each_ref().map(|raw| raw.bytes.clone()));
         self.checker.tell_abreast(bytes, &records, judge.options, |place, report| {
             if let Some(report) = report {
-                let (report, is_readable) = judge.placed(report, &raws[place], bytes);
+                let record = &bytes[records[place].clone()];
+                let (report, is_readable) = judge.placed(report, batch.start(at + place), record);
                 take(place, report, is_readable);
             }
         });
@@ -742,15 +855,15 @@ impl Worker<'_> {
 
 impl Judge<'_> {
     /// A report on a record, with its places in the input; and whether the record could be read.
-    fn placed(&self, mut report: Box<Report>, raw: &Raw, bytes: &[u8]) -> table::Found {
+    fn placed(&self, mut report: Box<Report>, start: Start, record: &[u8]) -> table::Found {
         for finding in &mut report.findings {
             if let ("utf8-invalid", Some(Place::Text { offset, .. })) = (&*finding.code, &finding.place) {
-                let fault = self.encoding.fault(&bytes[raw.bytes.clone()], *offset as usize);
+                let fault = self.encoding.fault(record, *offset as usize);
                 let mut fault = Finding { place: finding.place.take(), ..fault };
                 fault.rule.clone_from(&finding.rule);
                 *finding = fault;
             }
-            shift(finding, raw.line, raw.column, raw.offset);
+            shift(finding, start);
         }
         let is_readable = !report.findings.iter().any(|finding| codes::is_unreadable(&finding.code));
         (Some(report), is_readable)
@@ -758,21 +871,31 @@ impl Judge<'_> {
 }
 
 /// From a place in the record to one in the input.
-fn shift(finding: &mut Finding, first_line: u64, first_column: u64, first_offset: u64) {
+fn shift(finding: &mut Finding, start: Start) {
     match &mut finding.place {
         Some(Place::Text { line, column, offset }) => {
             if *line == 1 {
-                *column += first_column - 1;
+                *column += start.column - 1;
             }
-            *line = *line - 1 + first_line;
-            *offset += first_offset;
+            *line = *line - 1 + start.line;
+            *offset += start.offset;
         }
         Some(Place::Cell { .. }) => {}
-        None => finding.place = Some(Place::Text { line: first_line, column: first_column, offset: first_offset }),
+        None => finding.place = Some(start.place()),
     }
 }
 
 impl Standard {
+    /// Checks everything in an input that is in memory.
+    pub fn check_bytes(
+        &self,
+        input: &[u8],
+        options: &ReadOptions,
+        each: impl FnMut(Told<'_>) -> ControlFlow<()>,
+    ) -> Result<Totals, ReadError> {
+        check_bytes(input, self.validator(), options, each)
+    }
+
     /// Checks everything in an input.
     pub fn check_reader(
         &self,

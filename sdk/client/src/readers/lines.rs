@@ -6,16 +6,25 @@
 //!   however it comes.
 //! - Within quotes a line end of a table is no end of a row, but past the limit a quote that was never closed no longer counts:
 //!   the next line is a fresh start.
+//! - Of an input that is in memory as a whole, lines stay where they are: a block is lent them.
 //! - A quote opens only where a cell begins (RFC 4180, section 2); elsewhere it is a character like others, as in `5" pipe`.
 
-use super::{ReadError, split::Raw};
+use super::{
+    ReadError,
+    split::{Fault, Raw, Start},
+    text::Whole,
+};
 use guiju_model::{Finding, Place};
 use guiju_validator::codes;
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 
 /// Bytes of a block, but for a line that is longer.
 const BLOCK_BYTES: usize = 256 << 10;
+/// The same of one that is lent them: they take no memory, and who hands over seldom hands over fast.
+const LENT_BYTES: usize = 1 << 20;
+/// So many bytes behind a record are enough for whoever judges it.
+const ROOM_BYTES: usize = 256;
 
 /// What a line is, and how long one may be.
 #[derive(Clone, Copy)]
@@ -56,9 +65,12 @@ pub(super) fn before(bytes: &[u8], at: usize) -> Option<u8> {
 
 /// Lines on their way: bytes of the input, and what is counted of them once they are told apart.
 #[derive(Default)]
-pub(super) struct Block {
-    /// Filled as far as `filled`.
+pub(super) struct Block<'i> {
+    /// Its own, unless it is lent them.
     buffer: Vec<u8>,
+    /// The input from its beginning on.
+    lent: Option<&'i [u8]>,
+    /// How many of either are its.
     filled: usize,
     /// Where it stands in the input.
     offset: u64,
@@ -66,12 +78,14 @@ pub(super) struct Block {
     pub lines: u64,
     pub blank_lines: u64,
     /// Why the one line that it holds cannot be read; only the beginning of it is there.
-    fault: Option<Box<Finding>>,
+    fault: Fault,
 }
 
 /// The input as blocks.
-pub(super) struct Blocks<R> {
+pub(super) struct Blocks<'i, R> {
     input: R,
+    /// The same, behind the last block, as long as it need not be read.
+    whole: Option<Whole<'i>>,
     form: Form,
     /// Read, and behind the last block.
     rest: Vec<u8>,
@@ -81,9 +95,9 @@ pub(super) struct Blocks<R> {
     fault: Option<ReadError>,
 }
 
-impl<R: Read> Blocks<R> {
-    pub fn new(input: R, form: Form) -> Self {
-        Self { input, form, rest: Vec::new(), offset: 0, is_end: false, fault: None }
+impl<'i, R: Read> Blocks<'i, R> {
+    pub fn new(input: R, whole: Option<Whole<'i>>, form: Form) -> Self {
+        Self { input, whole, form, rest: Vec::new(), offset: 0, is_end: false, fault: None }
     }
 
     /// From the next block on.
@@ -96,17 +110,22 @@ impl<R: Read> Blocks<R> {
         self.offset
     }
 
+    pub fn is_whole(&self) -> bool {
+        self.whole.is_some()
+    }
+
     pub fn is_over(&self) -> bool {
         self.is_end && self.rest.is_empty() && self.fault.is_none()
     }
 
     /// The next block; false at the end. An eager one is given as soon as it holds a line, another when it is full.
-    pub fn next(&mut self, block: &mut Block, is_eager: bool) -> Result<bool, ReadError> {
+    pub fn next(&mut self, block: &mut Block<'i>, is_eager: bool) -> Result<bool, ReadError> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
-        block.begin(self.offset, &mut self.rest);
-        let (mut size, mut seen) = (BLOCK_BYTES.max(block.filled), Seen::default());
+        block.begin(self.offset, &mut self.rest, self.whole.as_ref().map(|whole| whole.rest));
+        let usual = if self.is_whole() { LENT_BYTES } else { BLOCK_BYTES };
+        let (mut size, mut seen) = (usual.max(block.filled), Seen::default());
         loop {
             if block.filled == size || is_eager || self.is_end {
                 seen.go_on(block.bytes(), self.form);
@@ -125,11 +144,8 @@ impl<R: Read> Blocks<R> {
             if block.filled == size {
                 size *= 2;
             }
-            match read(&mut self.input, block.room(size)) {
-                Ok(count) => {
-                    block.filled += count;
-                    self.is_end = count == 0;
-                }
+            match self.fill(block, size) {
+                Ok(()) => {}
                 Err(fault) => {
                     seen.go_on(block.bytes(), self.form);
                     if seen.end == 0 {
@@ -143,8 +159,35 @@ impl<R: Read> Blocks<R> {
         }
     }
 
+    /// Gives a block more bytes, as far as there are any, and to no more than that size.
+    fn fill(&mut self, block: &mut Block<'i>, size: usize) -> Result<(), ReadError> {
+        if let Some(whole) = &mut self.whole {
+            let length = size.min(whole.rest.len());
+            if whole.stands(block.filled, length) {
+                self.is_end = length == std::mem::replace(&mut block.filled, length);
+                return Ok(());
+            }
+            self.read_instead(block)?;
+        }
+        let count = read(&mut self.input, block.room(size))?;
+        block.filled += count;
+        self.is_end = count == 0;
+        Ok(())
+    }
+
+    /// From here on the input is read, as if it always had been.
+    fn read_instead(&mut self, block: &mut Block<'i>) -> Result<(), ReadError> {
+        if self.whole.take().is_some() {
+            io::copy(&mut self.input.by_ref().take(self.offset), &mut io::sink())?;
+            block.lent = None;
+            block.buffer.clear();
+            self.input.by_ref().take(block.filled as u64).read_to_end(&mut block.buffer)?;
+        }
+        Ok(())
+    }
+
     /// The first line that holds anything at the end of a block, behind blank ones; or a block of blank ones.
-    pub fn first(&mut self, block: &mut Block) -> Result<bool, ReadError> {
+    pub fn first(&mut self, block: &mut Block<'i>) -> Result<bool, ReadError> {
         let is_any = self.next(block, true)?;
         let mut at = 0;
         while at < block.filled {
@@ -157,20 +200,28 @@ impl<R: Read> Blocks<R> {
         }
         if block.fault.is_none() {
             let behind = std::mem::take(&mut self.rest);
-            self.offset -= (block.filled - at) as u64;
-            block.cut(at, &mut self.rest);
+            self.offset -= block.filled as u64;
+            self.give(block, at);
             self.rest.extend(behind);
         }
         Ok(is_any)
     }
 
-    fn give(&mut self, block: &mut Block, end: usize) {
-        block.cut(end, &mut self.rest);
+    fn give(&mut self, block: &mut Block<'i>, end: usize) {
         self.offset += end as u64;
+        match (&mut self.whole, block.lent) {
+            (Some(whole), Some(lent)) => {
+                whole.rest = &lent[end..];
+                self.is_end &= whole.rest.is_empty();
+            }
+            _ => self.rest.extend_from_slice(&block.bytes()[end..]),
+        }
+        block.filled = end;
     }
 
     /// A line longer than the limit: its beginning is kept, all else is passed over.
-    fn skip(&mut self, block: &mut Block, mut quotes: Quotes) -> Result<(), ReadError> {
+    fn skip(&mut self, block: &mut Block<'i>, mut quotes: Quotes) -> Result<(), ReadError> {
+        self.read_instead(block)?;
         block.lines = memchr_iter(b'\n', block.bytes()).count() as u64;
         let (mut passed, mut last) = (block.filled as u64, block.bytes().last().copied());
         self.offset += block.filled as u64;
@@ -234,20 +285,20 @@ impl Seen {
     }
 }
 
-impl Block {
+impl<'i> Block<'i> {
     pub fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.filled]
+        &self.lent.unwrap_or(&self.buffer)[..self.filled]
     }
 
-    /// Its bytes, and whatever is behind them in the buffer.
+    /// Its bytes, and some of what is behind them.
     pub fn with_room(&self) -> &[u8] {
-        &self.buffer
+        self.lent.map_or(&self.buffer, |lent| &lent[..lent.len().min(self.filled + ROOM_BYTES)])
     }
 
     /// Takes the bytes that were left over.
-    fn begin(&mut self, offset: u64, rest: &mut Vec<u8>) {
+    fn begin(&mut self, offset: u64, rest: &mut Vec<u8>, lent: Option<&'i [u8]>) {
         let buffer = std::mem::take(&mut self.buffer);
-        *self = Self { buffer, filled: rest.len(), offset, ..Self::default() };
+        *self = Self { buffer, lent, filled: rest.len(), offset, ..Self::default() };
         self.room(rest.len());
         self.buffer[..rest.len()].copy_from_slice(rest);
         rest.clear();
@@ -261,22 +312,18 @@ impl Block {
         &mut self.buffer[self.filled..size]
     }
 
-    /// Keeps the first bytes, and puts the others into `rest`.
-    fn cut(&mut self, at: usize, rest: &mut Vec<u8>) {
-        rest.extend_from_slice(&self.buffer[at..self.filled]);
-        self.filled = at;
+    /// Where one of its lines begins.
+    pub fn start(&self, raw: &Raw) -> Start {
+        Start { line: raw.line, column: 1, offset: self.offset + raw.bytes.start as u64 }
     }
 
-    /// Finds the lines that hold anything, in order; their numbers count from 0.
-    pub fn split(&mut self, form: Form, raws: &mut Vec<Raw>) {
-        let Self { buffer, filled, offset, lines, blank_lines, fault } = self;
-        let bytes = &buffer[..*filled];
-        let raw = |from: usize, to: usize, line: u64, fault: Option<Box<Finding>>| {
-            let offset = *offset + from as u64;
-            Raw { line, column: 1, offset, bytes: from..to, fault }
-        };
-        if fault.is_some() {
-            raws.push(raw(0, *filled, 0, fault.take()));
+    /// Finds the lines that hold anything, in order; their numbers count from 0. Why some cannot be read is told beside them.
+    pub fn split(&mut self, form: Form, raws: &mut Vec<Raw>, faults: &mut Vec<(usize, Box<Finding>)>) {
+        let Self { buffer, lent, filled, offset, lines, blank_lines, fault } = self;
+        let bytes = &lent.unwrap_or(buffer)[..*filled];
+        if let Some(fault) = fault.take() {
+            faults.push((raws.len(), fault));
+            raws.push(Raw { line: 0, bytes: 0..*filled });
             return;
         }
         // In JSON it is pointed at where the record is read; a cell would take it for a character.
@@ -285,7 +332,8 @@ impl Block {
             let (line, whole) = (*lines, &bytes[from..end.at]);
             *lines += end.lines;
             if whole.len() > form.limit {
-                raws.push(raw(from, from + form.limit, line, Some(form.too_long(end.in_quotes))));
+                faults.push((raws.len(), form.too_long(end.in_quotes)));
+                raws.push(Raw { line, bytes: from..from + form.limit });
                 return;
             }
             let trimmed = whole.strip_suffix(b"\n").unwrap_or(whole);
@@ -297,8 +345,8 @@ impl Block {
             let nul = memchr(0, trimmed).filter(|_| may_have_nul);
             let nul = nul.map(|at| nul_byte(trimmed, at, (line, *offset + from as u64)));
             let unclosed = || end.in_quotes.then(|| Box::new(codes::finding("csv-quote-unclosed", "", &[])));
-            let fault = nul.or_else(unclosed);
-            raws.push(raw(from, from + trimmed.len(), line, fault));
+            faults.extend(nul.or_else(unclosed).map(|fault| (raws.len(), fault)));
+            raws.push(Raw { line, bytes: from..from + trimmed.len() });
         };
         let mut from = 0;
         if !form.is_table() || memchr(b'"', bytes).is_none() {
@@ -306,7 +354,7 @@ impl Block {
                 // Nearly every line: not blank, not too long, and with nothing before its end.
                 let is_usual = stop > from && bytes[from].is_ascii_graphic() && bytes[stop - 1] != b'\r';
                 if is_usual && stop - from < form.limit && !may_have_nul {
-                    raws.push(raw(from, stop, *lines, None));
+                    raws.push(Raw { line: *lines, bytes: from..stop });
                     *lines += 1;
                 } else {
                     take(raws, lines, from, End { at: stop + 1, lines: 1, in_quotes: false });

@@ -15,17 +15,15 @@ use std::{
 pub(super) struct Raw {
     /// From that on which the batch begins.
     pub line: u64,
-    /// Characters into the line, from 1.
-    pub column: u64,
-    pub offset: u64,
     pub bytes: Range<usize>,
-    /// Why it cannot be read as a record; without a place, where it begins.
-    pub fault: Option<Box<Finding>>,
 }
+
+/// Why a record cannot be read as one; without a place, where it begins.
+pub(super) type Fault = Option<Box<Finding>>;
 
 /// What comes next.
 pub(super) enum Piece {
-    Record(Raw),
+    Record(Start, Range<usize>, Fault),
     /// Of the array itself.
     Fault(Box<Finding>),
 }
@@ -47,10 +45,11 @@ pub(super) struct Splitter<R> {
 
 /// Where a record begins.
 #[derive(Clone, Copy)]
-struct Start {
-    line: u64,
-    column: u64,
-    offset: u64,
+pub(super) struct Start {
+    pub line: u64,
+    /// Characters into the line, from 1.
+    pub column: u64,
+    pub offset: u64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -90,7 +89,7 @@ impl<R: Read> Splitter<R> {
         }
         match self.is_array {
             true => self.item(into),
-            false => Ok(self.document(into)?.map(Piece::Record)),
+            false => self.document(into),
         }
     }
 
@@ -98,7 +97,7 @@ impl<R: Read> Splitter<R> {
         Start { line: self.line, column: self.column, offset: self.offset }
     }
 
-    fn document(&mut self, into: &mut Vec<u8>) -> Result<Option<Raw>, ReadError> {
+    fn document(&mut self, into: &mut Vec<u8>) -> Result<Option<Piece>, ReadError> {
         if self.state == State::End {
             return Ok(None);
         }
@@ -111,9 +110,9 @@ impl<R: Read> Splitter<R> {
             return Ok(None);
         }
         if length > self.limit {
-            return Ok(Some(raw_at(start, 0..0, Some(too_large(self.limit)))));
+            return Ok(Some(Piece::Record(start, 0..0, Some(too_large(self.limit)))));
         }
-        Ok(Some(raw_at(start, from..into.len(), None)))
+        Ok(Some(Piece::Record(start, from..into.len(), None)))
     }
 
     fn peek(&mut self) -> Result<Option<u8>, ReadError> {
@@ -215,14 +214,14 @@ impl<R: Read> Splitter<R> {
         }
         // An item that is cut short says so itself, at the very place; a whole one is followed by what the array lacks.
         let is_whole = inside.depth == 0 && !inside.is_text;
-        let raw = raw_at(start, from..into.len(), fault);
+        let record = Piece::Record(start, from..into.len(), fault);
         if self.state == State::End && is_whole {
             self.pending = Some(unclosed(self.here(), ("`,` or `]`", "`,` 或 `]`")));
         }
         if is_last {
             self.pending = self.close()?;
         }
-        Ok(Some(Piece::Record(raw)))
+        Ok(Some(record))
     }
 
     /// After the array nothing may follow.
@@ -235,9 +234,13 @@ impl<R: Read> Splitter<R> {
 }
 
 impl Start {
-    fn finding(self, finding: Finding) -> Finding {
+    pub fn place(self) -> Place {
         let Self { line, column, offset } = self;
-        Finding { place: Some(Place::Text { line, column, offset }), ..finding }
+        Place::Text { line, column, offset }
+    }
+
+    fn finding(self, finding: Finding) -> Finding {
+        Finding { place: Some(self.place()), ..finding }
     }
 }
 
@@ -309,15 +312,12 @@ fn end_of_text(bytes: &[u8]) -> Option<usize> {
     Some(bytes.len() - rest.len() + stop)
 }
 
-fn raw_at(Start { line, column, offset }: Start, bytes: Range<usize>, fault: Option<Finding>) -> Raw {
-    Raw { line, column, offset, bytes, fault: fault.map(Box::new) }
-}
-
 /// How large it is in all is not known: what is over the limit is skipped, not kept.
-fn too_large(limit: usize) -> Finding {
+fn too_large(limit: usize) -> Box<Finding> {
     let bytes = (format!("more than {limit}"), format!("超过 {limit}"));
     let limit = limit.to_string();
-    codes::finding_in_words("record-too-large", "", &[("bytes", &bytes.0, &bytes.1), ("limit", &limit, &limit)])
+    let words = [("bytes", bytes.0.as_str(), bytes.1.as_str()), ("limit", &limit, &limit)];
+    Box::new(codes::finding_in_words("record-too-large", "", &words))
 }
 
 #[cfg(test)]
@@ -344,9 +344,9 @@ mod tests {
             (Splitter::new(Drip(input, at_once), true, limit), Vec::new(), Vec::new());
         while let Some(piece) = splitter.next(&mut bytes).unwrap() {
             match piece {
-                Piece::Record(raw) => {
-                    let fault = raw.fault.map(|fault| fault.code.to_string());
-                    found.push((raw.line, raw.column, raw.offset, bytes[raw.bytes].to_vec(), fault));
+                Piece::Record(Start { line, column, offset }, range, fault) => {
+                    let fault = fault.map(|fault| fault.code.to_string());
+                    found.push((line, column, offset, bytes[range].to_vec(), fault));
                 }
                 Piece::Fault(fault) => {
                     let Finding { place: Some(Place::Text { line, column, offset }), said } = *fault else {

@@ -21,8 +21,10 @@ use std::{
 
 const HEAD_BYTES: usize = 64 << 10;
 
-pub(super) struct Opened<R> {
+pub(super) struct Opened<'i, R> {
     pub reader: Text<io::Chain<io::Cursor<Vec<u8>>, R>>,
+    /// The same text, where it is in memory and not to be decoded.
+    pub whole: Option<Whole<'i>>,
     pub format: Format,
     pub findings: Vec<Finding>,
     pub encoding: Decided,
@@ -78,7 +80,35 @@ enum Way {
     Decoded(Box<Decoded>),
 }
 
-pub(super) fn open<R: Read>(mut input: R, options: &ReadOptions) -> Result<Opened<R>, ReadError> {
+/// An input that is in memory as a whole, so that it need not be read as long as it is UTF-8.
+pub(super) struct Whole<'i> {
+    pub rest: &'i [u8],
+    asked: Option<Encoding>,
+    encoding: Decided,
+}
+
+impl Whole<'_> {
+    /// Whether the next bytes, so many of which are known to be, are UTF-8 as they stand.
+    pub fn stands(&self, known: usize, length: usize) -> bool {
+        if self.encoding.0.get().is_some() {
+            return true;
+        }
+        let Some(first) = beyond_ascii(&self.rest[known..length]) else { return true };
+        let window = &self.rest[known + first..];
+        let is_utf8 = self.asked.unwrap_or_else(|| found(window, window.len() < HEAD_BYTES)) == Encoding::Utf8;
+        if is_utf8 {
+            let _ = self.encoding.0.set((Encoding::Utf8, None));
+        }
+        is_utf8
+    }
+}
+
+/// Opens an input, all of which may be in memory, too.
+pub(super) fn open<'i, R: Read>(
+    mut input: R,
+    whole: Option<&'i [u8]>,
+    options: &ReadOptions,
+) -> Result<Opened<'i, R>, ReadError> {
     let mut head = Vec::new();
     input.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
     let mut is_all = head.len() < HEAD_BYTES;
@@ -86,15 +116,16 @@ pub(super) fn open<R: Read>(mut input: R, options: &ReadOptions) -> Result<Opene
         return Err(ReadError::Refused(Box::new(finding)));
     }
     let mut findings = Vec::new();
-    let mut asked = options.encoding;
+    let (mut asked, mut mark_bytes) = (options.encoding, 0);
     if head.starts_with(b"\xef\xbb\xbf") {
-        head.drain(..3);
+        mark_bytes = 3;
         findings.push(at_start(codes::finding("bom-present", "", &[])));
     } else if head.starts_with(b"\x84\x31\x95\x33") {
         // The same mark in GB 18030.
-        head.drain(..4);
+        mark_bytes = 4;
         asked = asked.or(Some(Encoding::Gb18030));
     }
+    head.drain(..mark_bytes);
     let mut decoded = None;
     let encoding = Decided::default();
     if let Some(first) = beyond_ascii(&head) {
@@ -120,9 +151,11 @@ pub(super) fn open<R: Read>(mut input: R, options: &ReadOptions) -> Result<Opene
         Some((Encoding::Utf8, _)) => Way::Plain(io::Cursor::default()),
         None => Way::Open(Passed::default()),
     };
+    let whole = whole.filter(|_| !matches!(way, Way::Decoded(_)));
+    let whole = whole.map(|all| Whole { rest: &all[mark_bytes..], asked, encoding: encoding.clone() });
     let input = io::Cursor::new(head).chain(input);
     let reader = Text { input, asked, way, encoding: encoding.clone(), fault: None };
-    Ok(Opened { reader, format, findings, encoding })
+    Ok(Opened { reader, whole, format, findings, encoding })
 }
 
 fn beyond_ascii(bytes: &[u8]) -> Option<usize> {
