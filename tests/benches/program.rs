@@ -1,5 +1,5 @@
-//! What does the program `guiju check` cost: one small file, cold, and memory over a stream that does not end soon? And what does
-//! it cost to compile each of the standards that ship?
+//! What does the program `guiju check` cost: one small file, cold, memory over a stream that does not end soon, and a standard
+//! with keys and rules between records? And what does it cost to compile each of the standards that ship?
 //!
 //! `bash tests/benches/run program` runs this and writes the table into `docs/reference/performance.md`. By itself:
 //! `cargo build --release -p guiju-cli && cargo bench -p guiju-tests --bench program -- [--gib N] [--compile NAME]`; with the latter only
@@ -32,6 +32,7 @@ fn main() {
     println!("| question | answer |\n|---|---:|");
     cold_starts();
     stream(behind("--gib").and_then(|text| text.parse().ok()).unwrap_or(10));
+    with_keys(400_000);
     compile_times("");
 }
 
@@ -139,6 +140,36 @@ fn stream(gib: u64) {
     println!("| after {gib} GiB, {records} records | {:.1} MiB |", late as f64 / 1024.0);
     let rate = (blocks * block.len() as u64) as f64 / 1e6 / seconds;
     println!("| that stream, two workers, wall time | {rate:.0} MB/s |");
+}
+
+/// Readings of a standard that ships, each with keys of its own: what a rule keeps of a record is read off it once more.
+fn with_keys(records: usize) {
+    let standard = "bj.water/meter-reading@=2.0.0";
+    let example = "standards/bj.water/meter-reading/2.0.0/examples/conforming/automatic.json";
+    let example = fs::read(root().join(example)).expect("it ships");
+    let mut record: serde_json::Value = serde_json::from_slice(&example).expect("an example is JSON");
+    let mut lines = Vec::new();
+    for number in 0..records {
+        record["record_id"] = format!("CB-20261031-{number:06}").into();
+        record["meter_no"] = format!("W0108004{number:07}").into();
+        lines.extend_from_slice(record.to_string().as_bytes());
+        lines.push(b'\n');
+    }
+    let file = tempfile::Builder::new().suffix(".ndjson").tempfile().expect("there is room");
+    fs::write(file.path(), &lines).expect("there is room");
+    for jobs in [1, 2] {
+        let mut command = guiju();
+        command.args(["check", "--offline", "--standard", standard, "--jobs", &jobs.to_string()]).arg(file.path());
+        let begin = Instant::now();
+        let output = command.current_dir(std::env::temp_dir()).output().expect("guiju starts");
+        let seconds = begin.elapsed().as_secs_f64();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+        let (rate, bytes) = (records as f64 / 1e3 / seconds, lines.len() as f64 / 1e6 / seconds);
+        println!(
+            "| `guiju check` of {records} readings against `bj.water/meter-reading` with its keys and rules between records, \
+             workers {jobs}, wall time | {rate:.0} thousand records/s, {bytes:.0} MB/s |"
+        );
+    }
 }
 
 fn peak_kib(pid: u32) -> u64 {
