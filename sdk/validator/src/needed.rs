@@ -88,13 +88,15 @@ impl<'b> Given<'b> {
     }
 
     fn part<'d>(&self, fragment: &'d str) -> Part<'d> {
-        let name = fragment.strip_prefix("/$defs/").and_then(|rest| rest.split('/').next());
-        let is_there = |name: &&str| !name.contains(['%', '~']) && self.definition(name).is_some();
-        match name.filter(is_there) {
+        let mut within = fragment.strip_prefix("/$defs/").into_iter().flat_map(|rest| rest.split('/'));
+        let name = within.next().filter(|name| !name.contains(['%', '~']));
+        // Where nothing is, the fault names all that is defined.
+        let found = name.and_then(|name| within.try_fold(self.definition(name)?, Node::member));
+        match name {
             _ if !self.is_simple => Part::Whole,
-            Some(name) => Part::Definition(name),
+            Some(name) if found.is_some() => Part::Definition(name),
             None if fragment.is_empty() => Part::Body,
-            None => Part::Whole,
+            _ => Part::Whole,
         }
     }
 

@@ -124,8 +124,6 @@ struct State {
     opaque_types: u8,
     /// Whether something may be found that does not refuse.
     may_remark: bool,
-    /// Whether what fails here is told of the object that it is in.
-    is_told_above: bool,
 }
 
 #[derive(Debug, Default)]
@@ -318,7 +316,6 @@ impl State {
             && self.types != 0
             && self.branches.is_empty()
             && self.opaque.is_none()
-            && !self.is_told_above
             && !self.text.checks.iter().any(looks_elsewhere)
     }
 }

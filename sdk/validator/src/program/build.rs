@@ -47,8 +47,6 @@ pub(crate) struct Builder<'b> {
     dated: Vec<Pointer>,
     /// Whether a schema, or one below it, may remark.
     remarks: &'b [bool],
-    /// What `unevaluatedProperties` asks: where it fails, that is told of the object.
-    told_above: BTreeSet<SchemaId>,
     matchers: RefCell<HashMap<String, Option<Arc<Matcher>>>>,
     /// Schemas whose view is under way; one that comes back to itself has none.
     viewing: Vec<SchemaId>,
@@ -71,13 +69,11 @@ impl Program {
     ) -> Self {
         let pointers = survey.schemas.iter().enumerate();
         let pointers = pointers.map(|(id, schema)| ((&*schema.document, &*schema.pointer), id)).collect();
-        let ways = survey.schemas.iter().flat_map(|schema| &schema.ways);
         // What they say of a value may hang on what else fails in it.
-        let asks_of_all = ways.clone().any(|(way, _)| matches!(way, Way::Unevaluated | Way::UnevaluatedItems));
-        let told_above = ways.filter(|(way, _)| *way == Way::Unevaluated).map(|(_, to)| *to).collect();
+        let mut ways = survey.schemas.iter().flat_map(|schema| &schema.ways);
+        let asks_of_all = ways.any(|(way, _)| matches!(way, Way::Unevaluated | Way::UnevaluatedItems));
         let mut builder = Builder {
             survey,
-            told_above,
             owns,
             values,
             engine,
@@ -211,7 +207,6 @@ impl<'b> Builder<'b> {
             opaque: parts.opaque,
             opaque_types: parts.opaque_types,
             may_remark,
-            is_told_above: set.iter().any(|id| self.told_above.contains(id)),
         })
     }
 
@@ -884,7 +879,6 @@ impl State {
             opaque: None,
             opaque_types: 0,
             may_remark: false,
-            is_told_above: false,
         }
     }
 }

@@ -637,8 +637,7 @@ impl<'r, L: Lanes> Run<'r, L> {
     /// Leaves what is wrong with the object that ends here, at a depth that is its own, to be said later.
     #[cold]
     fn pass_over_object(&mut self, state: StateId, start: usize, what: What) -> bool {
-        let tells = self.program.anything.is_some() && !self.state(state).schemas.is_empty();
-        if self.in_branch > 0 || self.memory.doubts.len() == DOUBTS_MAX || !tells {
+        if self.in_branch > 0 || self.memory.doubts.len() == DOUBTS_MAX || self.state(state).schemas.is_empty() {
             return false;
         }
         let Memory { trail, ways, doubts, .. } = &mut *self.memory;
