@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! - The counts are those of what was told: a record that a rule between records refuses does not conform either.
-//! - Of a record no more is kept than whether it failed, and a line number where the lines do not follow on.
+//! - Of a record no more is kept than whether it failed, where it begins, and a line number where the lines do not follow on.
 
 use crate::{
     failure::Failure,
@@ -72,10 +72,11 @@ impl<'t> Telling<'t> {
             self.columns = self.columns.take().or_else(|| checked.row.as_ref().map(|row| row.columns.clone()));
             let found = checked.share.take().map(|share| between.take(checked.index + 1, *share));
             for DataSetFinding { mut finding, .. } in found.into_iter().flatten() {
-                finding.place = Some(place(&finding, checked.index, checked.line, self.columns.as_ref()));
+                let start = (checked.line, checked.column, checked.offset);
+                finding.place = Some(place(&finding, checked.index, start, self.columns.as_ref()));
                 checked.report.to_mut().push(finding, self.findings_max);
             }
-            self.records.push(checked.line, checked.report.conforms());
+            self.records.push(&checked);
         }
         if let Some(sink) = &mut self.sink {
             match self.between {
@@ -101,8 +102,8 @@ impl<'t> Telling<'t> {
         let Some(between) = self.between.take() else { return Ok(()) };
         for DataSetFinding { record: number, mut finding } in between.finish() {
             let record = number - 1;
-            let line = self.records.line(record);
-            finding.place = Some(place(&finding, record, line, self.columns.as_ref()));
+            let (line, column, offset) = self.records.start(record);
+            finding.place = Some(place(&finding, record, (line, column, offset), self.columns.as_ref()));
             if finding.severity == Severity::Error && self.records.refuse(record) {
                 self.tally.counts.conforming -= 1;
                 self.tally.counts.failing += 1;
@@ -156,10 +157,10 @@ impl<'t> Telling<'t> {
     }
 }
 
-fn place(finding: &Finding, index: u64, line: u64, columns: Option<&Columns>) -> Place {
+fn place(finding: &Finding, index: u64, (line, column, offset): (u64, u64, u64), columns: Option<&Columns>) -> Place {
     match columns {
         Some(columns) => Place::Cell { row: index + 1, line, column: columns.header_of(&finding.path).to_owned() },
-        None => Place::Text { line, column: 1, offset: 0 },
+        None => Place::Text { line, column, offset },
     }
 }
 
@@ -169,15 +170,31 @@ struct Records {
     conforming: Vec<bool>,
     /// First lines, where one is not the line after the one before it: index and line.
     leaps: Vec<(u64, u64)>,
+    /// Of those that are no rows.
+    offsets: Vec<u64>,
+    /// Index and column of those that do not begin their line.
+    columns: Vec<(u64, u64)>,
 }
 
 impl Records {
-    fn push(&mut self, line: u64, conforms: bool) {
+    fn push(&mut self, checked: &Checked<'_>) {
         let index = self.conforming.len() as u64;
-        self.conforming.push(conforms);
-        if index == 0 || self.line(index) != line {
-            self.leaps.push((index, line));
+        self.conforming.push(checked.report.conforms());
+        if index == 0 || self.line(index) != checked.line {
+            self.leaps.push((index, checked.line));
         }
+        if checked.row.is_none() {
+            self.offsets.push(checked.offset);
+        }
+        if checked.column != 1 {
+            self.columns.push((index, checked.column));
+        }
+    }
+
+    /// Line, column and offset; of a row the line alone.
+    fn start(&self, index: u64) -> (u64, u64, u64) {
+        let column = self.columns.binary_search_by_key(&index, |(of, _)| *of).map_or(1, |at| self.columns[at].1);
+        (self.line(index), column, self.offsets.get(index as usize).copied().unwrap_or(0))
     }
 
     fn line(&self, index: u64) -> u64 {

@@ -18,7 +18,7 @@ use crate::Standard;
 use guiju_model::{Finding, Place, Report};
 use guiju_validator::{ABREAST, CheckOptions, Checker, Validator, codes, dataset::Share};
 use lines::{Block, Blocks, DELIMITERS, Form};
-use split::{Piece, Raw, Splitter, Start};
+use split::{Fault, Piece, Raw, Splitter, Start};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
@@ -65,6 +65,10 @@ pub struct Checked<'t> {
     pub index: u64,
     /// Physical line on which it begins, from 1.
     pub line: u64,
+    /// Characters into that line, from 1.
+    pub column: u64,
+    /// Bytes of the input before it, in UTF-8 and without a byte order mark.
+    pub offset: u64,
     /// Its bytes, in UTF-8, without the line end.
     pub source: &'t [u8],
     /// The row of a table that it was; `None` where the source is JSON itself.
@@ -275,7 +279,7 @@ struct Header {
 fn header(blocks: &mut Blocks<'_, impl Read>, form: Form, base: &mut Base) -> Result<Option<Header>, ReadError> {
     let (mut block, mut raws, mut faults) = (Block::default(), Vec::new(), Vec::new());
     while blocks.first(&mut block)? {
-        block.split(form, &mut raws, &mut faults);
+        block.split(form, 1, &mut raws, &mut faults);
         let first_line = base.line;
         base.pass(&block);
         let Some(raw) = raws.pop() else { continue };
@@ -283,12 +287,13 @@ fn header(blocks: &mut Blocks<'_, impl Read>, form: Form, base: &mut Base) -> Re
         let line = first_line + line;
         return match faults.pop() {
             None => Ok(Some(Header { text: block.bytes()[raw.bytes].to_vec(), line, offset })),
-            Some((_, mut fault)) => {
+            Some((_, fault)) => {
+                let mut fault = fault.finding(form.limit);
                 match &mut fault.place {
                     Some(Place::Text { line, .. }) => *line += first_line,
                     place => *place = Some(Place::Text { line, column, offset }),
                 }
-                Err(ReadError::Refused(fault))
+                Err(ReadError::Refused(Box::new(fault)))
             }
         };
     }
@@ -398,6 +403,8 @@ impl<'i, R: Read> Source<'i, R> {
     }
 }
 
+/// Lines of a batch that are known at a time: of a block of short ones, the others are found when these have been told.
+const BATCH_LINES: usize = 1 << 16;
 /// Items in one batch.
 const BATCH_RECORDS: usize = 2048;
 const BATCH_BYTES: usize = 256 << 10;
@@ -422,10 +429,9 @@ struct Batch<'i> {
     /// Where items begin.
     starts: Vec<Start>,
     /// Those which cannot be read, in order, and why.
-    faults: Vec<(usize, Box<Finding>)>,
+    faults: Vec<(usize, Fault)>,
     /// What is wrong beside the items, and before which of them.
     beside: Vec<(usize, Finding)>,
-    is_split: bool,
     judged: usize,
     told: usize,
     /// Of those judged last in which anything was found, in order.
@@ -435,7 +441,7 @@ struct Batch<'i> {
 }
 
 /// Those of the records from a place on.
-fn faults_from(faults: &[(usize, Box<Finding>)], at: usize) -> &[(usize, Box<Finding>)] {
+fn faults_from(faults: &[(usize, Fault)], at: usize) -> &[(usize, Fault)] {
     &faults[faults.partition_point(|(of, _)| *of < at)..]
 }
 
@@ -486,7 +492,7 @@ impl Batch<'_> {
     }
 
     fn is_judged(&self) -> bool {
-        self.is_split && self.judged == self.raws.len()
+        self.block.is_split() && self.judged == self.raws.len()
     }
 
     fn is_told(&self) -> bool {
@@ -506,7 +512,13 @@ impl Batch<'_> {
         let mut beside = self.beside.drain(..due).collect::<Vec<_>>().into_iter().peekable();
         let mut at = std::mem::replace(&mut self.told, self.judged);
         let mut faults = faults_from(&self.faults, at).iter().map(|(of, _)| *of).peekable();
-        while at < self.judged {
+        loop {
+            while let Some((_, finding)) = beside.next_if(|(before, _)| *before <= at) {
+                hearer.tell(Told::Input(finding))?;
+            }
+            if at == self.judged {
+                break;
+            }
             if judge.counts_clean {
                 let until = next.peek().map_or(self.judged, |found| found.at);
                 let until = beside.peek().map_or(until, |(before, _)| until.min(*before));
@@ -515,9 +527,6 @@ impl Batch<'_> {
                     at = until;
                     continue;
                 }
-            }
-            while let Some((_, finding)) = beside.next_if(|(before, _)| *before <= at) {
-                hearer.tell(Told::Input(finding))?;
             }
             let raw = &self.raws[at];
             let source = &self.bytes()[raw.bytes.clone()];
@@ -531,25 +540,46 @@ impl Batch<'_> {
             let report = Reported { clean: judge.clean, found };
             let is_row = faults.next_if_eq(&at).is_none();
             let row = judge.table.filter(|_| is_row).map(|table| table.row(source, is_readable));
-            let (index, line) = (base.index + at as u64, base.line + raw.line);
+            let Start { line, column, offset } = self.start(at);
+            let (index, line) = (base.index + at as u64, base.line + line);
             let share = shares.get_mut(at).and_then(Option::take).map(Box::new);
-            hearer.tell(Told::Record(Checked { index, line, source, row, report, is_readable, share }))?;
+            hearer.tell(Told::Record(Checked {
+                index,
+                line,
+                column,
+                offset,
+                source,
+                row,
+                report,
+                is_readable,
+                share,
+            }))?;
             at += 1;
         }
-        beside.try_for_each(|(_, finding)| hearer.tell(Told::Input(finding)))?;
         (self.found, self.shares) = (found, shares);
         ControlFlow::Continue(())
     }
 
     fn clear(&mut self) {
         self.items.clear();
+        self.beside.clear();
+        self.forget_told();
+    }
+
+    /// Makes room for the lines that follow; how many records there were.
+    fn forget_told(&mut self) -> u64 {
+        let count = self.raws.len() as u64;
         self.raws.clear();
         self.starts.clear();
         self.faults.clear();
-        self.beside.clear();
         self.found.clear();
         self.shares.clear();
-        (self.is_split, self.judged, self.told) = (false, 0, 0);
+        (self.judged, self.told) = (0, 0);
+        count
+    }
+
+    fn split(&mut self, form: Form) {
+        self.block.split(form, BATCH_LINES, &mut self.raws, &mut self.faults);
     }
 }
 
@@ -736,6 +766,9 @@ impl Worker<'_> {
     ) -> Result<(), ReadError> {
         while !batch.is_told() {
             if batch.told == batch.judged {
+                if batch.judged == batch.raws.len() && !batch.block.is_split() {
+                    base.index += batch.forget_told();
+                }
                 self.judge(batch, TOLD_FINDINGS);
             }
             if batch.tell(self.judge, base, hearer).is_break() {
@@ -755,8 +788,8 @@ impl Worker<'_> {
 
     /// Judges the records of a batch, until so many findings are gathered.
     fn judge(&mut self, batch: &mut Batch<'_>, findings_max: usize) {
-        if !std::mem::replace(&mut batch.is_split, true) && batch.items.is_empty() {
-            batch.block.split(self.judge.form, &mut batch.raws, &mut batch.faults);
+        if batch.raws.is_empty() && !batch.block.is_split() {
+            batch.split(self.judge.form);
         }
         let (mut at, mut found, mut count) = (batch.judged, std::mem::take(&mut batch.found), 0);
         found.clear();
@@ -779,7 +812,7 @@ impl Worker<'_> {
                     ABREAST
                 }
                 _ => {
-                    let fault = faults.next_if(|(of, _)| *of == at).map(|(_, fault)| &**fault);
+                    let fault = faults.next_if(|(of, _)| *of == at).map(|(_, fault)| *fault);
                     let (report, is_readable) = self.judge_one(at, batch, fault);
                     take(0, report, is_readable);
                     1
@@ -806,13 +839,13 @@ impl Worker<'_> {
         }
     }
 
-    fn judge_one(&mut self, at: usize, batch: &Batch<'_>, fault: Option<&Finding>) -> table::Found {
+    fn judge_one(&mut self, at: usize, batch: &Batch<'_>, fault: Option<Fault>) -> table::Found {
         let Judge { validator, table, options, .. } = *self.judge;
         let (raw, bytes) = (&batch.raws[at], batch.with_room());
         match (fault, table) {
             (Some(fault), _) => {
                 let mut report = validator.empty_report();
-                let mut fault = Finding::clone(fault);
+                let mut fault = fault.finding(options.record_bytes_max);
                 fault.place.get_or_insert_with(|| batch.start(at).place());
                 report.push(fault, options.findings_max);
                 (Some(Box::new(report)), false)

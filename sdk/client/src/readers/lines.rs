@@ -14,8 +14,6 @@ use super::{
     split::{Fault, Raw, Start},
     text::Whole,
 };
-use guiju_model::{Finding, Place};
-use guiju_validator::codes;
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 use std::io::{self, ErrorKind, Read};
 
@@ -77,8 +75,10 @@ pub(super) struct Block<'i> {
     /// Line ends in it.
     pub lines: u64,
     pub blank_lines: u64,
+    /// How many bytes were split into lines.
+    split: usize,
     /// Why the one line that it holds cannot be read; only the beginning of it is there.
-    fault: Fault,
+    fault: Option<Fault>,
 }
 
 /// The input as blocks.
@@ -241,7 +241,7 @@ impl<'i, R: Read> Blocks<'i, R> {
             self.is_end = count == 0;
             if self.is_end || end.is_some() {
                 self.rest.extend_from_slice(behind);
-                block.fault = Some(self.form.too_long(quotes.are_open));
+                block.fault = Some(Fault::too_long(quotes.are_open));
                 return Ok(());
             }
         }
@@ -317,13 +317,15 @@ impl<'i> Block<'i> {
         Start { line: raw.line, column: 1, offset: self.offset + raw.bytes.start as u64 }
     }
 
-    /// Finds the lines that hold anything, in order; their numbers count from 0. Why some cannot be read is told beside them.
-    pub fn split(&mut self, form: Form, raws: &mut Vec<Raw>, faults: &mut Vec<(usize, Box<Finding>)>) {
-        let Self { buffer, lent, filled, offset, lines, blank_lines, fault } = self;
+    /// Finds the next lines that hold anything, in order, but no more than so many; their numbers count from 0. Why some cannot be
+    /// read is told beside them.
+    pub fn split(&mut self, form: Form, most: usize, raws: &mut Vec<Raw>, faults: &mut Vec<(usize, Fault)>) {
+        let Self { buffer, lent, filled, offset, lines, blank_lines, split, fault } = self;
         let bytes = &lent.unwrap_or(buffer)[..*filled];
         if let Some(fault) = fault.take() {
             faults.push((raws.len(), fault));
             raws.push(Raw { line: 0, bytes: 0..*filled });
+            *split = *filled;
             return;
         }
         // In JSON it is pointed at where the record is read; a cell would take it for a character.
@@ -332,7 +334,7 @@ impl<'i> Block<'i> {
             let (line, whole) = (*lines, &bytes[from..end.at]);
             *lines += end.lines;
             if whole.len() > form.limit {
-                faults.push((raws.len(), form.too_long(end.in_quotes)));
+                faults.push((raws.len(), Fault::too_long(end.in_quotes)));
                 raws.push(Raw { line, bytes: from..from + form.limit });
                 return;
             }
@@ -344,13 +346,17 @@ impl<'i> Block<'i> {
             }
             let nul = memchr(0, trimmed).filter(|_| may_have_nul);
             let nul = nul.map(|at| nul_byte(trimmed, at, (line, *offset + from as u64)));
-            let unclosed = || end.in_quotes.then(|| Box::new(codes::finding("csv-quote-unclosed", "", &[])));
-            faults.extend(nul.or_else(unclosed).map(|fault| (raws.len(), fault)));
+            let fault = nul.or_else(|| end.in_quotes.then_some(Fault::QuoteUnclosed));
+            faults.extend(fault.map(|fault| (raws.len(), fault)));
             raws.push(Raw { line, bytes: from..from + trimmed.len() });
         };
-        let mut from = 0;
+        let mut from = *split;
         if !form.is_table() || memchr(b'"', bytes).is_none() {
-            for stop in memchr_iter(b'\n', bytes) {
+            for stop in memchr_iter(b'\n', &bytes[from..]) {
+                if raws.len() >= most {
+                    break;
+                }
+                let stop = *split + stop;
                 // Nearly every line: not blank, not too long, and with nothing before its end.
                 let is_usual = stop > from && bytes[from].is_ascii_graphic() && bytes[stop - 1] != b'\r';
                 if is_usual && stop - from < form.limit && !may_have_nul {
@@ -362,25 +368,35 @@ impl<'i> Block<'i> {
                 from = stop + 1;
             }
         }
-        while from < bytes.len() {
+        while from < bytes.len() && raws.len() < most {
             let end = form.end(&bytes[from..]);
             let at = from + end.at;
             take(raws, lines, from, End { at, ..end });
             from = at;
         }
+        *split = from;
+    }
+
+    /// Whether all lines were found.
+    pub fn is_split(&self) -> bool {
+        self.split == self.filled
     }
 }
 
-/// A NUL byte in a row, which begins on that line and behind so many bytes.
-fn nul_byte(row: &[u8], at: usize, (line, offset): (u64, u64)) -> Box<Finding> {
+/// NUL bytes in a row, which begins on that line and behind so many bytes.
+fn nul_byte(row: &[u8], at: usize, (line, offset): (u64, u64)) -> Fault {
     let (before, behind) = row.split_at(at);
     let line = line + memchr_iter(b'\n', before).count() as u64;
     let begins = memrchr(b'\n', before).map_or(0, |end| end + 1);
     let column = String::from_utf8_lossy(&before[begins..]).chars().count() as u64 + 1;
-    let offset = offset + at as u64;
-    let count = memchr_iter(0, behind).count().to_string();
-    let finding = codes::finding("nul-byte", "", &[("count", &count), ("offset", &offset.to_string())]);
-    Box::new(Finding { place: Some(Place::Text { line, column, offset }), ..finding })
+    let at = Start { line, column, offset: offset + at as u64 };
+    Fault::Nul { count: memchr_iter(0, behind).count() as u64, at }
+}
+
+impl Fault {
+    fn too_long(in_quotes: bool) -> Self {
+        if in_quotes { Self::QuoteUnclosed } else { Self::TooLong }
+    }
 }
 
 /// Where a line ends.
@@ -417,13 +433,5 @@ impl Form {
             }
         }
         End { at: bytes.len(), lines, in_quotes: quotes.are_open }
-    }
-
-    fn too_long(self, in_quotes: bool) -> Box<Finding> {
-        let limit = self.limit.to_string();
-        Box::new(match in_quotes {
-            true => codes::finding("csv-quote-unclosed", "", &[]),
-            false => codes::finding("line-too-long", "", &[("limit", &limit)]),
-        })
     }
 }

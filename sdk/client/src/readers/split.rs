@@ -18,12 +18,45 @@ pub(super) struct Raw {
     pub bytes: Range<usize>,
 }
 
-/// Why a record cannot be read as one; without a place, where it begins.
-pub(super) type Fault = Option<Box<Finding>>;
+/// Why a record cannot be read as one. Nothing is put into words before it is told: in bad input there are as many as lines.
+#[derive(Clone, Copy)]
+pub(super) enum Fault {
+    /// An item or a document over the limit.
+    TooLarge,
+    /// A line over the limit.
+    TooLong,
+    QuoteUnclosed,
+    /// So many NUL bytes, and where the first is: the line counts from the row's.
+    Nul {
+        count: u64,
+        at: Start,
+    },
+}
+
+impl Fault {
+    /// Without a place, where the record begins.
+    pub fn finding(self, limit: usize) -> Finding {
+        let digits = limit.to_string();
+        match self {
+            Self::TooLarge => {
+                // How large it is in all is not known: what is over the limit is skipped, not kept.
+                let bytes = (format!("more than {limit}"), format!("超过 {limit}"));
+                let words = [("bytes", bytes.0.as_str(), bytes.1.as_str()), ("limit", &digits, &digits)];
+                codes::finding_in_words("record-too-large", "", &words)
+            }
+            Self::TooLong => codes::finding("line-too-long", "", &[("limit", &digits)]),
+            Self::QuoteUnclosed => codes::finding("csv-quote-unclosed", "", &[]),
+            Self::Nul { count, at } => {
+                let (count, offset) = (count.to_string(), at.offset.to_string());
+                at.finding(codes::finding("nul-byte", "", &[("count", &count), ("offset", &offset)]))
+            }
+        }
+    }
+}
 
 /// What comes next.
 pub(super) enum Piece {
-    Record(Start, Range<usize>, Fault),
+    Record(Start, Range<usize>, Option<Fault>),
     /// Of the array itself.
     Fault(Box<Finding>),
 }
@@ -110,7 +143,7 @@ impl<R: Read> Splitter<R> {
             return Ok(None);
         }
         if length > self.limit {
-            return Ok(Some(Piece::Record(start, 0..0, Some(too_large(self.limit)))));
+            return Ok(Some(Piece::Record(start, 0..0, Some(Fault::TooLarge))));
         }
         Ok(Some(Piece::Record(start, from..into.len(), None)))
     }
@@ -203,7 +236,7 @@ impl<R: Read> Splitter<R> {
                 break;
             }
         }
-        let fault = is_over.then(|| too_large(self.limit));
+        let fault = is_over.then_some(Fault::TooLarge);
         match self.peek()? {
             Some(b',') => {
                 self.comma = Some(self.here());
@@ -312,14 +345,6 @@ fn end_of_text(bytes: &[u8]) -> Option<usize> {
     Some(bytes.len() - rest.len() + stop)
 }
 
-/// How large it is in all is not known: what is over the limit is skipped, not kept.
-fn too_large(limit: usize) -> Box<Finding> {
-    let bytes = (format!("more than {limit}"), format!("超过 {limit}"));
-    let limit = limit.to_string();
-    let words = [("bytes", bytes.0.as_str(), bytes.1.as_str()), ("limit", &limit, &limit)];
-    Box::new(codes::finding_in_words("record-too-large", "", &words))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,7 +370,7 @@ mod tests {
         while let Some(piece) = splitter.next(&mut bytes).unwrap() {
             match piece {
                 Piece::Record(Start { line, column, offset }, range, fault) => {
-                    let fault = fault.map(|fault| fault.code.to_string());
+                    let fault = fault.map(|fault| fault.finding(limit).code.to_string());
                     found.push((line, column, offset, bytes[range].to_vec(), fault));
                 }
                 Piece::Fault(fault) => {
