@@ -240,7 +240,7 @@ fn files_table(plan: &Plan) {
     println!("|---|{}", "---:|".repeat(7));
     for (at, kind) in FILES.iter().enumerate() {
         let (input, validator) = (kind.bytes(16 * plan.bytes, 10), validator(kind.shape()));
-        let mut halves = [0, 1].map(|_| plan.with_peers.then(|| Half::start(at, input.len())));
+        let mut halves = [0, 1].map(|_| plan.with_peers.then(|| Half::start(at, 16 * plan.bytes)));
         let (mut walls, mut apart) = ([const { Vec::new() }; 4], Vec::new());
         for _ in 0..plan.rounds {
             for (wall, (jobs, is_read)) in walls.iter_mut().zip([(1, false), (2, false), (1, true), (2, true)]) {
@@ -379,7 +379,7 @@ impl Half {
         let (input, validator) = (kind.bytes(bytes, 10), validator(kind.shape()));
         println!("ready");
         for _ in std::io::stdin().lines() {
-            println!("{}", pass(kind, &validator, &input[..bytes.min(input.len())], 1, false).wall);
+            println!("{}", pass(kind, &validator, &input, 1, false).wall);
         }
     }
 }
