@@ -684,10 +684,9 @@ impl<'b> Builder<'b> {
                         branches.push(Branch::If { condition, then, otherwise });
                     }
                     "dependentSchemas" | "dependencies" => {
-                        for (name, wanted) in
+                        for (name, _) in
                             value.as_object().into_iter().flatten().filter(|(_, wanted)| !wanted.is_array())
                         {
-                            let _ = wanted;
                             let step = format!("{keyword}/{}", crate::json::escape(name));
                             let target = self.target(*id, &step, ordered, kept)?;
                             match ordered.iter().position(|known| known == name) {
