@@ -19,6 +19,8 @@ enum Mantissa {
 
 /// Digits before the point, and after it: enough for any amount, and a bound for what a number can cost.
 const DIGITS_MAX: i64 = 400;
+/// Digits, and the point, of what 64 bits have room for.
+const PLAIN_MAX: usize = 18;
 /// Digits that a small mantissa always has room for.
 const SMALL_DIGITS: i64 = 38;
 
@@ -48,6 +50,32 @@ impl Mantissa {
 impl Decimal {
     /// None where the text is not a number, or one of more than 400 digits on a side of the point.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::plain(text.as_bytes()).or_else(|| Self::any(text))
+    }
+
+    /// As nearly all numbers are written: few digits, and no exponent.
+    pub fn plain(text: &[u8]) -> Option<Self> {
+        let (is_negative, digits) = match text {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        let (mut mantissa, mut point) = (0_i64, None);
+        if digits.is_empty() || digits.len() > PLAIN_MAX {
+            return None;
+        }
+        for (at, byte) in digits.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => mantissa = 10 * mantissa + i64::from(byte - b'0'),
+                b'.' if point.is_none() && at > 0 && at + 1 < digits.len() => point = Some(at),
+                _ => return None,
+            }
+        }
+        let scale = point.map_or(0, |point| digits.len() - point - 1) as u32;
+        let mantissa = Mantissa::Small(if is_negative { -mantissa } else { mantissa }.into());
+        Some(Self { mantissa, scale })
+    }
+
+    fn any(text: &str) -> Option<Self> {
         let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
         if power.is_empty() || !power.bytes().all(|byte| byte.is_ascii_digit()) {

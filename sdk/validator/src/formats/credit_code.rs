@@ -16,6 +16,17 @@ const CATEGORIES: [&str; 39] = [
     "Y1",
 ];
 
+/// The place of each byte in the alphabet.
+static PLACES: [Option<u8>; 256] = {
+    let mut places = [None; 256];
+    let mut place = 0;
+    while place < ALPHABET.len() {
+        places[ALPHABET[place] as usize] = Some(place as u8);
+        place += 1;
+    }
+    places
+};
+
 /// Department, category, 6 digits of division, 9 characters of organisation code, check character.
 pub(super) fn uscc(text: &str) -> Vec<FormatFault> {
     let Plain { text, mut faults } = plain(text, Case::Upper, &[' ', '-']);
@@ -58,7 +69,7 @@ fn of_eighteen(text: &str) -> Vec<FormatFault> {
         let fault = mistyped(FormatFault::error("uscc-check", Accuracy));
         return vec![FormatFault { suggestion: rounded(text).or(fault.suggestion.clone()), ..fault }];
     }
-    if !CATEGORIES.contains(&&text[..2]) {
+    if CATEGORIES.binary_search(&&text[..2]).is_err() {
         faults.push(FormatFault::warning("uscc-category-unknown", Accuracy));
     }
     // 100000 is the national register's.
@@ -79,16 +90,15 @@ fn mistyped(fault: FormatFault) -> FormatFault {
 }
 
 fn value(c: char) -> Option<u32> {
-    ALPHABET.iter().position(|&sign| char::from(sign) == c).map(|place| place as u32)
+    u8::try_from(c).ok().and_then(|byte| PLACES[usize::from(byte)]).map(u32::from)
 }
 
 /// Weights are the powers of 3 modulo 31.
 fn check_character(first_17: &str) -> Option<u8> {
-    let mut weight = 1;
+    const WEIGHTS: [u32; 17] = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
     let mut sum = 0;
-    for c in first_17.chars() {
-        sum += value(c)? * weight;
-        weight = weight * 3 % 31;
+    for (byte, weight) in first_17.bytes().zip(WEIGHTS) {
+        sum += u32::from(PLACES[usize::from(byte)]?) * weight;
     }
     Some(ALPHABET[((31 - sum % 31) % 31) as usize])
 }

@@ -64,6 +64,33 @@ pub(crate) struct Instant {
 impl Instant {
     /// Reads RFC 3339 with an offset.
     pub(crate) fn parse(text: &str) -> Result<Self, Box<FormatFault>> {
+        match Self::usual(text.as_bytes()) {
+            Some(instant) => Ok(instant),
+            None => Self::any(text),
+        }
+    }
+
+    /// As nearly all are written, `2026-11-01T08:30:00+08:00`; none where there may be anything to say.
+    fn usual(text: &[u8]) -> Option<Self> {
+        let (date, [b'T', a, b, b':', c, d, b':', e, f, sign @ (b'+' | b'-'), g, h, b':', i, j]) =
+            text.split_first_chunk::<10>()?
+        else {
+            return None;
+        };
+        let two = |tens: &u8, ones: &u8, bound: i64| {
+            let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+            let number = 10 * i64::from(tens) + i64::from(ones);
+            (tens < 10 && ones < 10 && number < bound).then_some(number)
+        };
+        let day = Date::from_text(std::str::from_utf8(date).ok()?)?;
+        let (hour, minute, second) = (two(a, b, 24)?, two(c, d, 60)?, two(e, f, 60)?);
+        let offset = two(g, h, 24)? * 60 + two(i, j, 60)?;
+        let offset = if *sign == b'-' { -offset } else { offset };
+        let minutes = day.day_number() * 24 * 60 + hour * 60 + minute - offset;
+        Some(Self { seconds: minutes * 60 + second, fraction: Box::default(), day })
+    }
+
+    fn any(text: &str) -> Result<Self, Box<FormatFault>> {
         let fault = |code, dimension| Box::new(FormatFault::error(code, dimension));
         let Parts { date, clock, fraction, offset } = parted(text).ok_or_else(|| Box::new(datetime_shape(text)))?;
         let day: Date = date.parse().map_err(|_| Box::new(impossible()))?;
