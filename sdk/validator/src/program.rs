@@ -17,22 +17,26 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2; // thirty-two bytes at once
+mod between; // rules between fields, by their bytes
 mod build; // from the survey of a bundle to states
 mod cut; // rows of a table at a look
 mod doubt; // values that were passed over
+mod held; // the text that a state took last
 mod lanes; // what is done to many bytes at once
 mod moment; // dates and date-times
 mod plain; // values that one look tells
 mod print; // the program as text
 mod prove; // one record through the states
-mod scan; // where a string ends
+mod scan; // where a string ends, and what members an object has
 mod shape; // patterns as sequences of character classes, and as automata
 mod windows; // a record with room behind it
 
+pub(crate) use between::Together;
 pub use cut::Cut;
 pub(crate) use doubt::{Doubt, Sign, Step, What};
 pub use prove::ABREAST;
-pub(crate) use prove::{Memory, Row, Span, Spans, Within};
+pub(crate) use prove::{Memory, Row, Span, Spans, Within, scalar_within};
+pub(crate) use scan::members;
 
 use crate::{
     formats::Format,
@@ -42,6 +46,7 @@ use crate::{
     rules::Rules,
     survey::SchemaId,
 };
+use between::Between;
 use moment::Moment;
 use plain::Plain;
 use shape::Matcher;
@@ -242,6 +247,7 @@ struct RuleSet {
     rules: Rules,
     /// Where the first name of each pointer is kept.
     places: Vec<(Pointer, u8)>,
+    between: Between,
 }
 
 #[derive(Debug)]

@@ -19,6 +19,7 @@ pub use operand::Reading;
 pub use read::Fault;
 
 pub(crate) use condition::{Condition, Holds, Tolerance, all_hold, conditions, tolerance};
+pub(crate) use operand::{Literal, Operand};
 pub(crate) use read::Reader;
 
 use crate::record::{Pointer, Record};
@@ -123,6 +124,11 @@ impl Rules {
         let conditions = |rule: &'a Rule| rule.when.iter().chain(&rule.then);
         let fields = move |(index, rule)| conditions(rule).flat_map(Condition::fields).map(move |field| (index, field));
         self.rules.iter().enumerate().flat_map(fields)
+    }
+
+    /// `if` and `then` of each rule, in order.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = (&[Condition], &[Condition])> {
+        self.rules.iter().map(|rule| (&*rule.when, &*rule.then))
     }
 
     /// How much each rule matters, in order.

@@ -2,8 +2,8 @@
 
 use super::{
     ArrayState, Bound, Branch, Contains, Matcher, Member, Moment, Names, NumberState, ObjectState, Plain, Program,
-    Proof, RuleSet, Short, State, StateId, Target, TextCheck, TextState, Values, View, short_word, types,
-    windows::BLOCK,
+    Proof, RuleSet, Short, State, StateId, Target, TextCheck, TextState, Values, View, between::Between, short_word,
+    types, windows::BLOCK,
 };
 use crate::{
     json,
@@ -595,7 +595,7 @@ impl<'b> Builder<'b> {
                         places.push((field.clone(), at as u8));
                     }
                 }
-                RuleSet { rules: rules.clone(), places }
+                RuleSet { between: Between::of(rules, &places), rules: rules.clone(), places }
             })
             .collect()
     }

@@ -12,6 +12,7 @@ use super::{
     ArrayState, Branch, DIGITS_MAX, Matcher, Member, ObjectState, Program, Proof, RuleSet, Short, State, StateId,
     Target, TextCheck, View,
     doubt::{Doubt, ITEM, Step, UNNAMED, What},
+    held::Held,
     lanes::{Lanes, Plainly, Processor, Work},
     scan, types,
     windows::{BLOCK, Padded, Windows},
@@ -35,6 +36,7 @@ pub(crate) struct Memory {
     /// Codes whose day is told by the record: the state, which of its checks, where.
     dated: Vec<(StateId, u32, u32, u32)>,
     items: Vec<(u32, u32)>,
+    held: Held,
     /// A string with its escapes read.
     text: String,
     padded: Padded,
@@ -229,6 +231,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         let passes_over = how.passes_over && program.anything.is_some();
         let (looks, inner) = (LOOKS + LOOKS_PER_BYTE * length as u64, Inner::default());
         let bytes = text.bytes();
+        memory.held.on(today);
         Self {
             program,
             lanes,
@@ -399,6 +402,10 @@ impl<'r, L: Lanes> Run<'r, L> {
     #[inline]
     fn text(&mut self, id: StateId, state: &'r State) -> Proof {
         let from = self.at + 1;
+        if let Some(length) = self.memory.held.length(id, &self.bytes[from..]) {
+            self.at = from + length + 1;
+            return Proof::Yes;
+        }
         let found = known!(scan::string(self.bytes, from));
         self.at = found.end + 1;
         let bytes = &self.bytes[from..found.end];
@@ -415,7 +422,11 @@ impl<'r, L: Lanes> Run<'r, L> {
                 true => Some(known!(simdutf8::basic::from_utf8(bytes).ok())),
                 false => None,
             };
-            return self.text_fits(id, state, Text { bytes, wide }, place);
+            let proof = self.text_fits(id, state, Text { bytes, wide }, place);
+            if proof == Proof::Yes && !state.text.checks.is_empty() {
+                self.memory.held.take(id, &state.text.checks, bytes);
+            }
+            return proof;
         }
         let mut text = std::mem::take(&mut self.memory.text);
         let proof = match unescaped(bytes, &mut text) {
@@ -828,6 +839,9 @@ impl<'r, L: Lanes> Run<'r, L> {
 
     fn rules(&self, rules: &RuleSet, base: usize) -> Proof {
         let places = &self.memory.places[base..];
+        if rules.between.hold(self.bytes, places) {
+            return Proof::Yes;
+        }
         let record = Kept { bytes: self.bytes, places, names: &rules.places, inner: self.inner };
         let breaches = rules.rules.check(&record);
         match breaches.iter().any(|breach| breach.severity == Severity::Error) {
@@ -1065,25 +1079,30 @@ impl Record for Kept<'_> {
             }
         };
         let spelled = self.bytes.get(from as usize..to as usize).filter(|spelled| !spelled.is_empty())?;
-        let mut below = pointer.tokens().skip(depth).peekable();
-        if below.peek().is_none()
-            && let Some(scalar) = scalar(spelled)
-        {
-            return Some(scalar);
-        }
-        let document = json::read(spelled, usize::MAX).document?;
-        let mut node = document.root();
-        for token in below {
-            node = node.below(token)?;
-        }
-        Some(match node.scalar() {
-            Scalar::Text(text) => Scalar::Text(Cow::Owned(text.into_owned())),
-            Scalar::Number(text) => Scalar::Number(Cow::Owned(text.into_owned())),
-            Scalar::Bool(is) => Scalar::Bool(is),
-            Scalar::Null => Scalar::Null,
-            Scalar::Other(count) => Scalar::Other(count),
-        })
+        scalar_within(spelled, pointer.tokens().skip(depth))
     }
+}
+
+/// What stands below a value that is known to be well-formed, on the way that these names lead.
+pub(crate) fn scalar_within<'r, 'n>(spelled: &'r [u8], below: impl IntoIterator<Item = &'n str>) -> Option<Scalar<'r>> {
+    let mut below = below.into_iter().peekable();
+    if below.peek().is_none()
+        && let Some(scalar) = scalar(spelled)
+    {
+        return Some(scalar);
+    }
+    let document = json::read(spelled, usize::MAX).document?;
+    let mut node = document.root();
+    for token in below {
+        node = node.below(token)?;
+    }
+    Some(match node.scalar() {
+        Scalar::Text(text) => Scalar::Text(Cow::Owned(text.into_owned())),
+        Scalar::Number(text) => Scalar::Number(Cow::Owned(text.into_owned())),
+        Scalar::Bool(is) => Scalar::Bool(is),
+        Scalar::Null => Scalar::Null,
+        Scalar::Other(count) => Scalar::Other(count),
+    })
 }
 
 /// A value that needs no reading.

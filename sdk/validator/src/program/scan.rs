@@ -1,4 +1,4 @@
-//! Where a string ends: sixteen bytes a step where the processor can, eight elsewhere, with one answer.
+//! Where a string ends: sixteen bytes a step where the processor can, eight elsewhere, with one answer. By it, where members stand.
 
 /// What a string's bytes are, found on the way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,59 @@ fn byte_by_byte(bytes: &[u8], from: usize, wide: bool) -> Option<(usize, bool)> 
     let rest = bytes.get(from..)?;
     let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))?;
     Some((from + stop, wide || !rest[..stop].is_ascii()))
+}
+
+/// The members of an object that is known to be well-formed, in their order, until it is enough: what stands between the quotes of
+/// each name, and where its value begins and ends. None where it is no object, or a name holds escapes.
+pub(crate) fn members(object: &[u8], mut each: impl FnMut(&[u8], u32, u32) -> bool) -> Option<()> {
+    let mut at = past_space(object, 0);
+    if object.get(at) != Some(&b'{') {
+        return None;
+    }
+    at = past_space(object, at + 1);
+    while object.get(at) == Some(&b'"') {
+        let name = string(object, at + 1).filter(|name| !name.has_escapes)?;
+        let from = past_space(object, past_space(object, name.end + 1) + 1);
+        let to = value_end(object, from)?;
+        if !each(&object[at + 1..name.end], u32::try_from(from).ok()?, u32::try_from(to).ok()?) {
+            return Some(());
+        }
+        at = past_space(object, to);
+        if object.get(at) == Some(&b',') {
+            at = past_space(object, at + 1);
+        }
+    }
+    (object.get(at) == Some(&b'}')).then_some(())
+}
+
+#[inline]
+fn past_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\t' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// Where the value ends that begins here.
+#[inline]
+fn value_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let (mut at, mut depth) = (from, 0);
+    loop {
+        match bytes.get(at)? {
+            b'"' => at = string(bytes, at + 1)?.end,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ if depth > 0 => {}
+            _ => {
+                let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\t' | b'\r');
+                return bytes[at..].iter().position(is_end).map(|length| at + length);
+            }
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
 }
 
 /// The character that an escape stands for, and its length.

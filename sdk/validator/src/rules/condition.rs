@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 const CONDITIONS_MAX: usize = 32;
 const FIELDS_MAX: usize = 64;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
     Compare { op: Comparison, left: Operand, right: Operand, reading: Option<Reading>, tolerance: Option<Tolerance> },
     In { left: Operand, values: Vec<Literal> },
@@ -32,7 +32,7 @@ pub enum Comparison {
 }
 
 /// How far two numbers may lie apart and still count as equal.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Tolerance {
     /// Of the right side.
     Ratio(Decimal),
@@ -299,7 +299,7 @@ impl Comparison {
         }
     }
 
-    fn within(self, left: &Decimal, right: &Decimal, tolerance: &Tolerance) -> bool {
+    pub(crate) fn within(self, left: &Decimal, right: &Decimal, tolerance: &Tolerance) -> bool {
         let allowed = tolerance.around(right);
         match self {
             Self::Eq => (left - right).abs() <= allowed,

@@ -14,7 +14,7 @@ const TERMS_MAX: usize = 64;
 const VALUES_MAX: usize = 1_000;
 const MEMBERS: [&str; 7] = ["field", "part", "as", "value", "values", "sum", "length"];
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Operand {
     Field { pointer: Pointer, part: Option<(usize, usize)>, reading: Option<Reading> },
     Literal(Literal),
@@ -24,7 +24,7 @@ pub(crate) enum Operand {
     Difference([Pointer; 2]),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Literal {
     Text(String),
     Number(String),
