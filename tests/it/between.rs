@@ -12,7 +12,7 @@ use guiju::{
 };
 use guiju_compat::{Budget, Bump, Side, compare};
 use guiju_model::Severity;
-use guiju_validator::dataset::{DataSet, DataSetFinding};
+use guiju_validator::dataset::{DataSet, DataSetFinding, Scope, Shares};
 use guiju_validator::{CompileOptions, Field};
 use semver::Version;
 use serde_json::{Value, json};
@@ -124,20 +124,15 @@ fn every_record_can_be_sent_as_a_table() {
             let Some(columns) = columns(shelf.validator.fields(), example) else { continue };
             sent += 1;
             let options =
-                ReadOptions { format: Some(Format::Csv), jobs: 1, with_shares: true, ..ReadOptions::default() };
+                ReadOptions { format: Some(Format::Csv), jobs: 1, shares: Some(Scope::All), ..ReadOptions::default() };
             let table = table(&columns);
             let totals = check(&*table, &shelf.validator, &options, |told| {
                 let findings = match told {
                     Told::Input(finding) => vec![finding],
                     Told::Record(checked) => {
-                        let of_record = shelf.validator.share_of_bytes(&checked.json());
-                        let has_rules = !shelf.validator.data_set_rules().is_empty();
-                        assert_eq!(
-                            checked.share,
-                            of_record.filter(|_| has_rules).map(Box::new),
-                            "{} {name}",
-                            shelf.name
-                        );
+                        let mut shares = Shares::default();
+                        shelf.validator.share_of_bytes(&checked.json(), Scope::All, &mut shares);
+                        assert_eq!(checked.share, shares.last(), "{} {name}", shelf.name);
                         checked.report.into_owned().findings
                     }
                     Told::Clean(_) => panic!("nobody asked for that"),

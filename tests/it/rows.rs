@@ -12,7 +12,7 @@ use guiju::{
     readers::{Encoding, Format, ReadOptions},
 };
 use guiju_model::Kind;
-use guiju_validator::{CheckOptions, CompileOptions, Field, Validator};
+use guiju_validator::{CheckOptions, CompileOptions, Field, Validator, dataset::Scope};
 use serde_json::Value;
 
 /// What a cell may hold beside what examples have.
@@ -206,7 +206,14 @@ fn rows_side_by_side_are_told_of_as_each_alone() {
                 _ => (&*gb, Encoding::Gb18030),
             };
             let (format, encoding) = (Some(Format::Csv), Some(encoding));
-            let read = ReadOptions { format, encoding, jobs: 1, with_shares, counts_clean: false, check };
+            let read = ReadOptions {
+                format,
+                encoding,
+                jobs: 1,
+                shares: with_shares.then_some(Scope::All),
+                counts_clean: false,
+                check,
+            };
             let [together, alone] = together_and_alone(&validator, bytes, &read);
             assert!(together.len() > rows.len() / 2, "{delimiter:?} {encoding:?}: {:?}", together.last());
             for (together, alone) in together.iter().zip(&alone) {

@@ -10,7 +10,7 @@ use guiju::{
 use guiju_model::{Finding, Place};
 use guiju_validator::{
     CheckOptions, CompileOptions,
-    dataset::{DataSet, DataSetFinding},
+    dataset::{DataSet, DataSetFinding, Scope},
 };
 use std::{fs, ops::ControlFlow, path::Path};
 
@@ -33,7 +33,7 @@ fn assert_found(file: &str, standard: &str) {
 fn found(file: &Path, standard: &str) -> String {
     let validator = newest(standard);
     let check_options = CheckOptions { reference_date: Some("2026-11-01".parse().unwrap()), ..CheckOptions::default() };
-    let options = ReadOptions { check: check_options, with_shares: true, ..ReadOptions::default() };
+    let options = ReadOptions { check: check_options, shares: Some(Scope::All), ..ReadOptions::default() };
     let mut between = DataSet::new(validator.data_set_rules(), Some(validator.standard().clone()));
     let (mut lines, mut starts, mut late) = (Vec::new(), Vec::new(), Vec::new());
     let totals = check(fs::File::open(file).unwrap(), &validator, &options, |told| {
@@ -41,7 +41,7 @@ fn found(file: &Path, standard: &str) -> String {
             Told::Input(finding) => lines.push(line(0, &finding)),
             Told::Record(checked) => {
                 starts.push(checked.line);
-                late.extend(checked.share.into_iter().flat_map(|share| between.take(checked.index, *share)));
+                late.extend(between.take(checked.index, checked.share));
                 lines.extend(checked.report.findings.iter().map(|finding| line(checked.line, finding)));
             }
             Told::Clean(_) => panic!("nobody asked for that"),

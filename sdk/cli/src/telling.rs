@@ -70,8 +70,7 @@ impl<'t> Telling<'t> {
     pub fn record(&mut self, mut checked: Checked<'_>) -> Result<(), Failure> {
         if let Some(between) = &mut self.between {
             self.columns = self.columns.take().or_else(|| checked.row.as_ref().map(|row| row.columns.clone()));
-            let found = checked.share.take().map(|share| between.take(checked.index + 1, *share));
-            for DataSetFinding { mut finding, .. } in found.into_iter().flatten() {
+            for DataSetFinding { mut finding, .. } in between.take(checked.index + 1, checked.share) {
                 let start = (checked.line, checked.column, checked.offset);
                 finding.place = Some(place(&finding, checked.index, start, self.columns.as_ref()));
                 checked.report.to_mut().push(finding, self.findings_max);

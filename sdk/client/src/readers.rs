@@ -16,7 +16,10 @@ pub use table::{Columns, Row};
 
 use crate::Standard;
 use guiju_model::{Finding, Place, Report};
-use guiju_validator::{ABREAST, CheckOptions, Checker, Validator, codes, dataset::Share};
+use guiju_validator::{
+    ABREAST, CheckOptions, Checker, Validator, codes,
+    dataset::{Scope, Share, Shares},
+};
 use lines::{Block, Blocks, DELIMITERS, Form};
 use split::{Fault, Piece, Raw, Splitter, Start};
 use std::{
@@ -39,8 +42,8 @@ pub struct ReadOptions {
     pub encoding: Option<Encoding>,
     /// Workers; 0: one for each core.
     pub jobs: usize,
-    /// Whether each record that could be read comes with what the standard's rules between records keep of it.
-    pub with_shares: bool,
+    /// Whether each record that could be read comes with what the standard's rules between records keep of it, and which of them.
+    pub shares: Option<Scope>,
     /// Records in which nothing was found are told by their number, many at once; not where there are shares of them.
     pub counts_clean: bool,
     pub check: CheckOptions,
@@ -76,8 +79,8 @@ pub struct Checked<'t> {
     pub report: Reported<'t>,
     /// Whether it could be read at all; a report of what could not is one finding.
     pub is_readable: bool,
-    /// What rules between records keep of it, where that was asked for, it could be read, and the standard has such rules.
-    pub share: Option<Box<Share>>,
+    /// What rules between records keep of it; nothing where that was not asked for, or the record could not be read.
+    pub share: Share<'t>,
 }
 
 /// The report on a record; where nothing was found, the one that all such records have. As small as can be, since it goes through
@@ -237,13 +240,13 @@ fn check_opened(
         _ => None,
     };
     let clean = validator.empty_report();
-    let with_shares = options.with_shares && !validator.data_set_rules().is_empty();
+    let shares = options.shares.filter(|_| !validator.data_set_rules().is_empty());
     let judge = Judge {
         validator,
         table: table.as_ref(),
         options: &options.check,
-        with_shares,
-        counts_clean: options.counts_clean && !with_shares,
+        shares,
+        counts_clean: options.counts_clean && shares.is_none(),
         form,
         clean: &clean,
         encoding: &encoding,
@@ -437,7 +440,7 @@ struct Batch<'i> {
     /// Of those judged last in which anything was found, in order.
     found: Vec<Found>,
     /// Of all that were judged, where shares are asked for.
-    shares: Vec<Option<Share>>,
+    shares: Shares,
 }
 
 /// Those of the records from a place on.
@@ -506,7 +509,7 @@ impl Batch<'_> {
         base: &Base,
         hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
     ) -> ControlFlow<()> {
-        let (mut found, mut shares) = (std::mem::take(&mut self.found), std::mem::take(&mut self.shares));
+        let mut found = std::mem::take(&mut self.found);
         let mut next = found.iter_mut().peekable();
         let due = self.beside.iter().take_while(|(before, _)| self.is_judged() || *before < self.judged).count();
         let mut beside = self.beside.drain(..due).collect::<Vec<_>>().into_iter().peekable();
@@ -542,7 +545,7 @@ impl Batch<'_> {
             let row = judge.table.filter(|_| is_row).map(|table| table.row(source, is_readable));
             let Start { line, column, offset } = self.start(at);
             let (index, line) = (base.index + at as u64, base.line + line);
-            let share = shares.get_mut(at).and_then(Option::take).map(Box::new);
+            let share = self.shares.get(at);
             hearer.tell(Told::Record(Checked {
                 index,
                 line,
@@ -556,7 +559,7 @@ impl Batch<'_> {
             }))?;
             at += 1;
         }
-        (self.found, self.shares) = (found, shares);
+        self.found = found;
         ControlFlow::Continue(())
     }
 
@@ -735,7 +738,7 @@ struct Judge<'j> {
     validator: &'j Validator,
     table: Option<&'j Table>,
     options: &'j CheckOptions,
-    with_shares: bool,
+    shares: Option<Scope>,
     counts_clean: bool,
     form: Form,
     /// The report on a record in which nothing was found.
@@ -797,7 +800,7 @@ impl Worker<'_> {
         let bytes = batch.with_room();
         let mut faults = faults_from(&batch.faults, at).iter().peekable();
         // A share is taken of the row that was judged last.
-        let are_alone = self.judge.with_shares && self.judge.table.is_some();
+        let are_alone = self.judge.shares.is_some() && self.judge.table.is_some();
         while at < batch.raws.len() && count < findings_max {
             let readable = faults.peek().map_or(batch.raws.len(), |(of, _)| *of) - at;
             let mut take = |place: usize, report: Option<Box<Report>>, is_readable: bool| {
@@ -818,12 +821,10 @@ impl Worker<'_> {
                     1
                 }
             };
-            if self.judge.with_shares {
-                let is_readable =
-                    |at: usize| found.iter().rev().take(ABREAST).all(|found| found.at != at || found.is_readable);
+            if let Some(scope) = self.judge.shares {
                 for at in at..at + judged {
-                    let record = &bytes[batch.raws[at].bytes.clone()];
-                    shares.push(is_readable(at).then(|| self.share(record)).flatten());
+                    let told = found.iter().rev().take(ABREAST).find(|found| found.at == at);
+                    self.share(&bytes[batch.raws[at].bytes.clone()], told, scope, &mut shares);
                 }
             }
             at += judged;
@@ -831,11 +832,14 @@ impl Worker<'_> {
         (batch.judged, batch.found, batch.shares) = (at, found, shares);
     }
 
-    /// What rules between records keep of the one that was just judged.
-    fn share(&mut self, record: &[u8]) -> Option<Share> {
-        match self.judge.table {
-            Some(table) => table.share(self.judge.validator, &mut self.cells),
-            None => self.judge.validator.share_of_bytes(record),
+    /// Keeps what rules between records read of one that was just judged.
+    fn share(&mut self, record: &[u8], found: Option<&Found>, scope: Scope, shares: &mut Shares) {
+        let Judge { validator, table, .. } = *self.judge;
+        match (table, found) {
+            (_, Some(Found { is_readable: false, .. })) => shares.push_none(),
+            (Some(table), _) => table.share(validator, &mut self.cells, scope, shares),
+            (None, Some(_)) => validator.share_of_bytes(record, scope, shares),
+            (None, None) => validator.share_of_clean_bytes(record, scope, shares),
         }
     }
 

@@ -13,24 +13,26 @@
 //! # Limits
 //! Each rule keeps at most [`ENTRIES_MAX`] entries, one over two data sets [`JOINED_MAX`]; beyond that it stops and says so (`dataset-too-large`).
 
+mod asked; // what the rules ask of a record, each thing once
 mod declare; // what a standard declares
 mod group; // rules that compare the records of a group
 mod joined; // rules over a record and the one that it refers to
 mod key; // which records have the same key
 mod share; // what the rules keep of one record
 
-pub use share::Share;
+pub use share::{Scope, Share, Shares};
 
-use crate::codes;
-use crate::json;
 use crate::record::Record;
 use crate::rules::{Fault, Head};
+use crate::{codes, json};
+use asked::Asked;
 use group::Gathered;
 use guiju_model::{Finding, StandardId};
 use joined::{Disagreeing, Joined};
-use key::KeyDigest;
-use share::Target;
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use key::{ByKey, KeyDigest, Keys};
+pub(crate) use share::Reading;
+use share::{Part, What};
+use std::collections::{HashSet, hash_map::Entry};
 
 use declare::{Joining, Key, Kind, Reference, Rule};
 
@@ -48,6 +50,7 @@ pub struct DataSetRules {
     keys: Vec<Key>,
     references: Vec<Reference>,
     rules: Vec<Rule>,
+    asked: Asked,
 }
 
 /// Something that is wrong between records, at one of them.
@@ -62,16 +65,18 @@ pub struct DataSetFinding {
 /// The records of one data set, as far as its rules need them.
 pub struct DataSet<'r> {
     rules: &'r DataSetRules,
-    keys: Vec<HashMap<KeyDigest, u64>>,
+    keys: Vec<ByKey<u64>>,
     /// Key, record, and the item that the key is of.
     referring: Vec<Vec<(KeyDigest, u64, Option<u32>)>>,
-    targets: Vec<Option<HashSet<KeyDigest>>>,
+    targets: Vec<Option<Keys>>,
     gathered: Vec<Gathered>,
     /// Places of rules that have stopped, by their pointer.
     stopped: HashSet<String>,
     own: Option<StandardId>,
     /// What stands before the pointer of a declaration: `bj.population/person@2.0.0#`.
     document: String,
+    /// Of what comes one by one.
+    shares: Shares,
 }
 
 impl DataSetRules {
@@ -87,6 +92,13 @@ impl DataSetRules {
     /// The standards whose data sets are referred to.
     pub fn targets(&self) -> impl Iterator<Item = &StandardId> {
         self.references.iter().map(|reference| &reference.to)
+    }
+
+    fn joinings(&self) -> impl Iterator<Item = (usize, &Joining)> {
+        self.rules.iter().enumerate().filter_map(|(place, rule)| match &rule.kind {
+            Kind::Joined(joining) => Some((place, joining)),
+            _ => None,
+        })
     }
 
     fn disagreeing(&self, rule: &Rule, place: usize, joining: &Joining, joined: &Joined) -> Vec<DataSetFinding> {
@@ -119,9 +131,9 @@ impl DataSetRules {
 impl<'r> DataSet<'r> {
     /// `own` is the standard that the records conform to, so that references into the same data set are checked too.
     pub fn new(rules: &'r DataSetRules, own: Option<StandardId>) -> Self {
-        let refers_to_itself = |reference: &Reference| (own.as_ref() == Some(&reference.to)).then(HashSet::new);
+        let refers_to_itself = |reference: &Reference| (own.as_ref() == Some(&reference.to)).then(Keys::default);
         Self {
-            keys: vec![HashMap::new(); rules.keys.len()],
+            keys: vec![ByKey::default(); rules.keys.len()],
             referring: vec![Vec::new(); rules.references.len()],
             targets: rules.references.iter().map(refers_to_itself).collect(),
             gathered: rules.rules.iter().map(Gathered::of).collect(),
@@ -129,12 +141,59 @@ impl<'r> DataSet<'r> {
             rules,
             own,
             document: String::new(),
+            shares: Shares::default(),
         }
     }
 
     pub(crate) fn of_document(mut self, document: String) -> Self {
         self.document = document;
         self
+    }
+
+    /// Takes one record in. What is wrong with its key is said at once, all else by [`finish`](Self::finish).
+    pub fn record(&mut self, number: u64, record: &dyn Record) -> Vec<DataSetFinding> {
+        self.with_shares(|set, shares| {
+            let reading = Reading { rules: set.rules, own: set.own.as_ref(), scope: Scope::All };
+            shares.push(reading, record);
+            set.take(number, shares.last())
+        })
+    }
+
+    /// As [`record`](Self::record), of what was read off it before.
+    pub fn take(&mut self, number: u64, Share(parts): Share<'_>) -> Vec<DataSetFinding> {
+        let mut findings = Vec::new();
+        parts.iter().for_each(|part| findings.extend(self.part(number, part)));
+        findings.into_iter().map(|finding: DataSetFinding| finding.of_document(&self.document)).collect()
+    }
+
+    fn part(&mut self, number: u64, Part { of, what }: &Part) -> Option<DataSetFinding> {
+        match what {
+            What::Key(key) => return self.key(*of, number, *key),
+            What::Referring(key, item) => return self.reference(*of, (*key, number, *item)),
+            What::Target(key) => drop(self.targets[*of].get_or_insert_default().insert(*key)),
+            What::Other(key, values) => {
+                if let Gathered::Joined(joined) = &mut self.gathered[*of] {
+                    joined.take_other(*key, values, JOINED_MAX);
+                }
+            }
+            _ => {
+                let rule = &self.rules.rules[*of];
+                let max = if matches!(rule.kind, Kind::Joined(_)) { JOINED_MAX } else { ENTRIES_MAX };
+                if self.gathered[*of].len() >= max {
+                    return self.stop(&format!("/dataset/{of}"), &rule.head.id, number, max);
+                }
+                self.gathered[*of].take(what, number);
+            }
+        }
+        None
+    }
+
+    /// Takes in a record of another data set that this one refers to, before or after the records that do.
+    pub fn target(&mut self, standard: &StandardId, record: &dyn Record) {
+        self.with_shares(|set, shares| {
+            shares.push_target(set.rules, standard, record);
+            set.take(0, shares.last());
+        });
     }
 
     /// As [`target`](Self::target), from the bytes of a record; where they are no JSON, its report says so, and there is nothing to
@@ -145,47 +204,12 @@ impl<'r> DataSet<'r> {
         }
     }
 
-    /// Takes one record in. What is wrong with its key is said at once, all else by [`finish`](Self::finish).
-    pub fn record(&mut self, number: u64, record: &dyn Record) -> Vec<DataSetFinding> {
-        self.take(number, Share::of(self.rules, self.own.as_ref(), record))
-    }
-
-    /// As [`record`](Self::record), of what was read off it before.
-    pub fn take(&mut self, number: u64, share: Share) -> Vec<DataSetFinding> {
-        let Share { keys, references, target, parts } = share;
-        let mut findings = Vec::new();
-        for (place, key) in keys.into_iter().enumerate() {
-            findings.extend(key.and_then(|key| self.key(place, number, key)));
-        }
-        for (place, keys) in references.into_iter().enumerate() {
-            findings.extend(self.reference(place, number, keys));
-        }
-        self.take_target(target);
-        for (place, (rule, part)) in self.rules.rules.iter().zip(parts).enumerate() {
-            let max = if matches!(rule.kind, Kind::Joined(_)) { JOINED_MAX } else { ENTRIES_MAX };
-            if self.gathered[place].len() >= max {
-                findings.extend(self.stop(&format!("/dataset/{place}"), &rule.head.id, number, max));
-            } else if let Some(part) = part {
-                self.gathered[place].take(part, number);
-            }
-        }
-        findings.into_iter().map(|finding| finding.of_document(&self.document)).collect()
-    }
-
-    /// Takes in a record of another data set that this one refers to, before or after the records that do.
-    pub fn target(&mut self, standard: &StandardId, record: &dyn Record) {
-        self.take_target(Target::all_of(self.rules, standard, record));
-    }
-
-    fn take_target(&mut self, targets: Vec<Target>) {
-        for Target { reference, keys, joined } in targets {
-            self.targets[reference].get_or_insert_default().extend(keys.iter().map(|(key, _)| *key));
-            for (rule, values) in joined {
-                if let Gathered::Joined(joined) = &mut self.gathered[rule] {
-                    joined.take_other(&keys, &values, JOINED_MAX);
-                }
-            }
-        }
+    fn with_shares<T>(&mut self, run: impl FnOnce(&mut Self, &mut Shares) -> T) -> T {
+        let mut shares = std::mem::take(&mut self.shares);
+        shares.clear();
+        let given = run(self, &mut shares);
+        self.shares = shares;
+        given
     }
 
     /// Says that all records of a data set that this one refers to were given, were they none.
@@ -239,12 +263,12 @@ impl<'r> DataSet<'r> {
         }
     }
 
-    fn reference(&mut self, place: usize, number: u64, keys: Vec<(KeyDigest, Option<u32>)>) -> Option<DataSetFinding> {
+    fn reference(&mut self, place: usize, referring: (KeyDigest, u64, Option<u32>)) -> Option<DataSetFinding> {
         let reference = &self.rules.references[place];
-        if !keys.is_empty() && self.referring[place].len() >= ENTRIES_MAX {
-            return self.stop(&format!("/references/{place}"), &reference.head.id, number, ENTRIES_MAX);
+        if self.referring[place].len() >= ENTRIES_MAX {
+            return self.stop(&format!("/references/{place}"), &reference.head.id, referring.1, ENTRIES_MAX);
         }
-        self.referring[place].extend(keys.into_iter().map(|(key, item)| (key, number, item)));
+        self.referring[place].push(referring);
         None
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     codes,
     compile::{Judging, Subject},
-    dataset::{DataSet, DataSetRules, Share},
+    dataset::{DataSet, DataSetRules, Reading, Scope, Shares},
     explain::{self, Hit},
     json::{self, Document, Node, Places, escape},
     nearest::nearest,
@@ -127,14 +127,23 @@ impl Validator {
         DataSet::new(&self.data_set, Some(standard.clone())).of_document(document)
     }
 
-    /// What the rules between records keep of this one.
-    pub fn share(&self, record: &dyn Record) -> Share {
-        Share::of(&self.data_set, Some(&self.subject.standard), record)
+    /// Keeps what the rules between records read of this one.
+    pub fn share(&self, record: &dyn Record, scope: Scope, shares: &mut Shares) {
+        shares.push(self.reading(scope), record);
     }
 
-    /// The same of a record's bytes; none where they are no JSON.
-    pub fn share_of_bytes(&self, record: &[u8]) -> Option<Share> {
-        Share::of_bytes(&self.data_set, Some(&self.subject.standard), record)
+    /// The same of a record's bytes: nothing where they are no JSON.
+    pub fn share_of_bytes(&self, record: &[u8], scope: Scope, shares: &mut Shares) {
+        shares.push_bytes(self.reading(scope), record);
+    }
+
+    /// The same of bytes in which nothing was found, so that they need not be read anew.
+    pub fn share_of_clean_bytes(&self, record: &[u8], scope: Scope, shares: &mut Shares) {
+        shares.push_clean_bytes(self.reading(scope), record);
+    }
+
+    fn reading(&self, scope: Scope) -> Reading<'_> {
+        Reading { rules: &self.data_set, own: Some(&self.subject.standard), scope }
     }
 
     /// A report without findings yet, for what readers find before there is a record.

@@ -18,7 +18,7 @@ use guiju::{
     tlog::VerifierKey,
 };
 use guiju_model::{Bundle, BundleError, Date, Ending, Kind, Manifest, Reference, Resolution, Severity};
-use guiju_validator::NotCheckable;
+use guiju_validator::{NotCheckable, dataset::Scope};
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -178,7 +178,7 @@ fn options(args: &CheckArgs, context: &Context) -> ReadOptions {
         format: args.format,
         encoding: args.encoding,
         jobs: args.jobs,
-        with_shares: true,
+        shares: None,
         counts_clean: false,
         check,
     }
@@ -303,7 +303,7 @@ impl Bench<'_> {
         let other = self.compiled(&partner.standard)?;
         let (mut unreadable, mut fault) = (0_u64, None);
         let options =
-            ReadOptions { format: None, encoding: None, with_shares: false, counts_clean: false, ..options.clone() };
+            ReadOptions { format: None, encoding: None, shares: None, counts_clean: false, ..options.clone() };
         let read = readers::check(open(&partner.path)?, &other, &options, |told| {
             match told {
                 Told::Record(checked) if checked.is_readable => telling.partner(standard, Some(&checked.json())),
@@ -358,7 +358,8 @@ impl Bench<'_> {
         let options = &ReadOptions { encoding: options.encoding.or(job.encoding), ..options.clone() };
         let mut sink = rejects.map(|rejects| rejects.open(job, options)).transpose()?;
         // What goes into files of its own is taken record by record.
-        let options = &ReadOptions { counts_clean: sink.is_none(), ..options.clone() };
+        let shares = if job.with.is_empty() { Scope::Own } else { Scope::All };
+        let options = &ReadOptions { counts_clean: sink.is_none(), shares: Some(shares), ..options.clone() };
         let input: Box<dyn Read + Send> = match (&job.path, sink.as_mut().and_then(|sink| sink.spooled())) {
             (_, Some(spooled)) => Box::new(spooled),
             (Some(path), _) => Box::new(open(path)?),

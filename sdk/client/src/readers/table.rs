@@ -15,7 +15,7 @@ use abreast::Abreast;
 use guiju_model::{Date, Finding, Place, Report, Severity, Text, pointer};
 use guiju_validator::{
     CheckOptions, Checker, Field, Quick, RowShape, Validator, codes,
-    dataset::Share,
+    dataset::{Scope, Shares},
     record::{Pointer, Record, Scalar},
 };
 use serde_json::Value;
@@ -318,18 +318,19 @@ impl Table {
         (report.errors + report.warnings + report.infos > 0).then_some(report)
     }
 
-    /// What rules between records keep of a row whose cells are spelled.
-    pub fn share(&self, validator: &Validator, cells: &mut Cells) -> Option<Share> {
+    /// Keeps what rules between records read of a row whose cells are spelled.
+    pub fn share(&self, validator: &Validator, cells: &mut Cells, scope: Scope, shares: &mut Shares) {
         if !cells.are_read_whole {
             let record = Spelled { table: self, cells, is_short: Cell::new(false) };
-            let share = validator.share(&record);
+            validator.share(&record, scope, shares);
             if !record.is_short.get() {
-                return Some(share);
+                return;
             }
+            shares.pop();
             // What was asked for once is asked for of every row.
             cells.are_read_whole = true;
         }
-        validator.share_of_bytes(&self.write(cells))
+        validator.share_of_bytes(&self.write(cells), scope, shares);
     }
 
     /// Spells the values of the cells as JSON, which are trimmed; of columns that are members, in their order. Of most rows they are
@@ -1081,8 +1082,10 @@ mod tests {
             let (one, other) = (table.write(&cells), put_together(&table, row, &cells));
             for (validator, is_whole) in [(&validator, false), (&with_items, true)] {
                 cells.are_read_whole = false;
-                let share = table.share(validator, &mut cells);
-                assert_eq!((share, cells.are_read_whole), (validator.share_of_bytes(&one), is_whole), "{row:?}");
+                let mut shares = Shares::default();
+                table.share(validator, &mut cells, Scope::All, &mut shares);
+                validator.share_of_bytes(&one, Scope::All, &mut shares);
+                assert_eq!((shares.get(0), cells.are_read_whole), (shares.get(1), is_whole), "{row:?}");
             }
             assert_eq!(String::from_utf8(one), String::from_utf8(other));
         }

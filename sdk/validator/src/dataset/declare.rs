@@ -1,5 +1,6 @@
 //! What a standard declares about its data sets, read with every fault at its pointer.
 
+use super::asked::{Asked, FilterId, KeyId, Of};
 use super::joined::{OTHER, OWN};
 use super::key::Fields;
 use super::{DataSetFinding, DataSetRules, found};
@@ -8,7 +9,7 @@ use crate::record::Pointer;
 use crate::rules::{Condition, Fault, Head, Reader, Tolerance, conditions, tolerance};
 use guiju_model::StandardId;
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice::from_ref};
 
 const FIELDS_MAX: usize = 32;
 const RULES_MAX: usize = 64;
@@ -18,7 +19,8 @@ const RULES_MAX: usize = 64;
 pub(crate) struct Key {
     pub id: String,
     pub fields: Vec<Pointer>,
-    pub filter: Vec<Condition>,
+    pub key: KeyId,
+    pub filter: FilterId,
 }
 
 /// Fields that must exist as the key of another data set.
@@ -28,17 +30,17 @@ pub(crate) struct Reference {
     pub fields: Fields,
     pub to: StandardId,
     pub to_fields: Fields,
-    pub filter: Vec<Condition>,
+    pub filter: FilterId,
     /// What a record of the other data set must meet to count.
-    pub to_filter: Vec<Condition>,
+    pub to_filter: FilterId,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub head: Head,
-    pub filter: Vec<Condition>,
-    /// Records are compared with those that agree on these; none: all with all.
-    pub by: Vec<Pointer>,
+    pub filter: FilterId,
+    /// Records are compared with those that agree on these fields; on none: all with all.
+    pub by: KeyId,
     pub kind: Kind,
 }
 
@@ -46,11 +48,11 @@ pub(crate) struct Rule {
 pub(crate) enum Kind {
     IntervalOverlap { from: Pointer, to: Pointer },
     Monotone { order: Pointer, value: Pointer, reset: Option<(Pointer, Vec<String>)> },
-    Sum { total: Vec<Condition>, parts: Vec<Condition>, value: Pointer, tolerance: Option<Tolerance> },
-    Acyclic { key: Pointer, parent: Pointer },
+    Sum { total: FilterId, parts: FilterId, value: Pointer, tolerance: Option<Tolerance> },
+    Acyclic { key: KeyId, parent: KeyId, at: Pointer },
     Outlier { value: Pointer, median_times: Decimal },
     Sequence { order: Pointer, state: Pointer, after: BTreeMap<String, Vec<String>> },
-    Agree { fields: Vec<Pointer> },
+    Agree { fields: Vec<Pointer>, keys: Vec<KeyId> },
     Joined(Joining),
 }
 
@@ -71,14 +73,15 @@ const KINDS: [&str; 8] = ["interval-overlap", "monotone", "sum", "acyclic", "out
 pub(super) fn read(own: &Json, pointer: &str) -> Result<DataSetRules, Vec<Fault>> {
     let mut reader = Reader::default();
     let mut rules = DataSetRules::default();
+    let asked = &mut rules.asked;
     for (pointer, value) in items(&mut reader, own, pointer, "keys") {
-        rules.keys.extend(key(&mut reader, value, &pointer));
+        rules.keys.extend(key(&mut reader, value, &pointer, asked));
     }
     for (pointer, value) in items(&mut reader, own, pointer, "references") {
-        rules.references.extend(reference(&mut reader, value, &pointer));
+        rules.references.extend(reference(&mut reader, value, &pointer, asked));
     }
     for (pointer, value) in items(&mut reader, own, pointer, "dataset") {
-        rules.rules.extend(rule(&mut reader, value, &pointer, &rules.references));
+        rules.rules.extend(rule(&mut reader, value, &pointer, (&rules.references, asked)));
     }
     let mut ids: Vec<&str> = rules.ids().collect();
     ids.sort_unstable();
@@ -95,17 +98,18 @@ fn items<'a>(reader: &mut Reader, own: &'a Json, pointer: &str, name: &str) -> V
     }
 }
 
-fn key(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Key> {
+fn key(reader: &mut Reader, value: &Json, pointer: &str, asked: &mut Asked) -> Option<Key> {
     if !reader.members(value, pointer, &["id", "fields", "where"]) {
         return None;
     }
     let id = id(reader, value, pointer);
     let fields = wanted_fields(reader, value, pointer, "fields");
-    let filter = conditions(reader, value, pointer, "where");
-    Some(Key { id: id?, fields: fields?, filter })
+    let filter = asked.filter(Of::All, conditions(reader, value, pointer, "where"));
+    let fields = fields?;
+    Some(Key { id: id?, key: asked.key(Of::All, &fields), fields, filter })
 }
 
-fn reference(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Reference> {
+fn reference(reader: &mut Reader, value: &Json, pointer: &str, asked: &mut Asked) -> Option<Reference> {
     let known = [&Head::MEMBERS[..], &["fields", "to", "toFields", "where", "toWhere"]].concat();
     if !reader.members(value, pointer, &known) {
         return None;
@@ -117,21 +121,27 @@ fn reference(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Referen
         reader.fault(pointer.into(), "`to` is missing; write namespace/name of the standard referred to".into());
     }
     let to = reader.word(value, pointer, "to");
-    let filter = conditions(reader, value, pointer, "where");
-    let to_filter = conditions(reader, value, pointer, "toWhere");
+    let filter = asked.filter(Of::All, conditions(reader, value, pointer, "where"));
+    let to_filter = asked.filter(Of::Targets, conditions(reader, value, pointer, "toWhere"));
     let (fields, to_fields) = (fields?, to_fields?);
     if fields.len() != to_fields.len() {
         let message =
             format!("`fields` names {} fields and `toFields` {}; name as many", fields.len(), to_fields.len());
         reader.fault(pointer.into(), message);
     }
-    let fields = each_once(reader, fields, pointer, "fields");
-    let to_fields = each_once(reader, to_fields, pointer, "toFields");
+    let fields = each_once(reader, fields, pointer, "fields", (Of::All, asked));
+    let to_fields = each_once(reader, to_fields, pointer, "toFields", (Of::Targets, asked));
     Some(Reference { head: head?, fields: fields?, to: to?, to_fields: to_fields?, filter, to_filter })
 }
 
-fn each_once(reader: &mut Reader, fields: Vec<Pointer>, pointer: &str, name: &str) -> Option<Fields> {
-    let fields = Fields::new(fields);
+fn each_once(
+    reader: &mut Reader,
+    fields: Vec<Pointer>,
+    pointer: &str,
+    name: &str,
+    (of, asked): (Of, &mut Asked),
+) -> Option<Fields> {
+    let fields = Fields::new(fields, of, asked);
     if fields.is_none() {
         let message =
             "`*`, every item of an array, may stand once among these; say the other with a reference of its own";
@@ -140,7 +150,12 @@ fn each_once(reader: &mut Reader, fields: Vec<Pointer>, pointer: &str, name: &st
     fields
 }
 
-fn rule(reader: &mut Reader, value: &Json, pointer: &str, references: &[Reference]) -> Option<Rule> {
+fn rule(
+    reader: &mut Reader,
+    value: &Json,
+    pointer: &str,
+    (references, asked): (&[Reference], &mut Asked),
+) -> Option<Rule> {
     let kind = value.get("kind").and_then(Json::as_str).unwrap_or_default();
     let own: &[&str] = match kind {
         "interval-overlap" => &["from", "to"],
@@ -168,8 +183,8 @@ fn rule(reader: &mut Reader, value: &Json, pointer: &str, references: &[Referenc
         return None;
     }
     let head = Head::read(reader, value, pointer);
-    let filter = conditions(reader, value, pointer, "where");
-    let by = reader.fields(value, pointer, "by", FIELDS_MAX).unwrap_or_default();
+    let filter = asked.filter(Of::All, conditions(reader, value, pointer, "where"));
+    let by = asked.key(Of::All, &reader.fields(value, pointer, "by", FIELDS_MAX).unwrap_or_default());
     let kind = match kind {
         "interval-overlap" => {
             let (from, to) = (wanted(reader, value, pointer, "from"), wanted(reader, value, pointer, "to"));
@@ -181,27 +196,35 @@ fn rule(reader: &mut Reader, value: &Json, pointer: &str, references: &[Referenc
             Kind::Monotone { order: order?, value: of?, reset }
         }
         "sum" => {
-            let total = wanted_conditions(reader, value, pointer, "total");
-            let parts = wanted_conditions(reader, value, pointer, "parts");
+            let total = asked.filter(Of::All, wanted_conditions(reader, value, pointer, "total"));
+            let parts = asked.filter(Of::All, wanted_conditions(reader, value, pointer, "parts"));
             let tolerance = tolerance(reader, value, pointer);
             Kind::Sum { total, parts, value: wanted(reader, value, pointer, "value")?, tolerance }
         }
         "acyclic" => {
             let (key, parent) = (wanted(reader, value, pointer, "key"), wanted(reader, value, pointer, "parent"));
-            Kind::Acyclic { key: key?, parent: parent? }
+            let at = parent?;
+            Kind::Acyclic { key: asked.key(Of::All, from_ref(&key?)), parent: asked.key(Of::All, from_ref(&at)), at }
         }
         "sequence" => {
             let (order, state) = (wanted(reader, value, pointer, "order"), wanted(reader, value, pointer, "state"));
             let after = after(reader, value, pointer);
             Kind::Sequence { order: order?, state: state?, after: after? }
         }
-        "agree" => Kind::Agree { fields: wanted_fields(reader, value, pointer, "fields")? },
+        "agree" => {
+            let fields = wanted_fields(reader, value, pointer, "fields")?;
+            Kind::Agree { keys: fields.iter().map(|field| asked.key(Of::All, from_ref(field))).collect(), fields }
+        }
         "joined" => Kind::Joined(joining(reader, value, pointer, references)?),
         _ => {
             let (of, times) = (wanted(reader, value, pointer, "value"), median_times(reader, value, pointer));
             Kind::Outlier { value: of?, median_times: times? }
         }
     };
+    asked.fields(Of::All, kind.fields());
+    if let Kind::Joined(joining) = &kind {
+        asked.fields(Of::Targets, joining.other.iter().map(|(_, field)| field));
+    }
     Some(Rule { head: head?, filter, by, kind })
 }
 
@@ -317,6 +340,22 @@ fn median_times(reader: &mut Reader, value: &Json, pointer: &str) -> Option<Deci
         reader.fault(format!("{pointer}/medianTimes"), "`medianTimes` wants a number that is not negative: 10".into());
     }
     times
+}
+
+impl Kind {
+    /// What is read of a record beside keys and conditions.
+    fn fields(&self) -> Vec<&Pointer> {
+        match self {
+            Self::IntervalOverlap { from, to } => vec![from, to],
+            Self::Monotone { order, value, reset } => {
+                [order, value].into_iter().chain(reset.as_ref().map(|(field, _)| field)).collect()
+            }
+            Self::Sum { value, .. } | Self::Outlier { value, .. } => vec![value],
+            Self::Sequence { order, state, .. } => vec![order, state],
+            Self::Joined(joining) => joining.own.iter().map(|(_, field)| field).collect(),
+            Self::Acyclic { .. } | Self::Agree { .. } => Vec::new(),
+        }
+    }
 }
 
 impl Key {

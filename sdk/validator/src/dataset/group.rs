@@ -2,23 +2,23 @@
 
 use super::declare::{Kind, Rule};
 use super::joined::Joined;
-use super::key::KeyDigest;
-use super::share::Part;
+use super::key::{ByKey, KeyDigest};
+use super::share::What;
 use super::{DataSetFinding, found};
 use crate::decimal::Decimal;
 use crate::record::Pointer;
 use crate::rules::Tolerance;
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::{BTreeMap, hash_map::Entry};
 
 /// What one rule keeps of the records.
 pub(super) enum Gathered {
     Intervals(Vec<Interval>),
     Series(Vec<Reading>),
-    Sums(BTreeMap<KeyDigest, Sums>),
-    Parents(HashMap<KeyDigest, Parent>),
-    Values(BTreeMap<KeyDigest, Vec<(Decimal, u64)>>, usize),
+    Sums(ByKey<Sums>),
+    Parents(ByKey<Parent>),
+    Values(Vec<Measured>),
     Steps(Vec<Step>),
-    Agreeing(HashMap<KeyDigest, First>, Vec<Differing>),
+    Agreeing(ByKey<First>, Vec<Differing>),
     Joined(Joined),
 }
 
@@ -58,6 +58,12 @@ pub(super) struct Reading {
     is_reset: bool,
 }
 
+pub(super) struct Measured {
+    group: KeyDigest,
+    value: Decimal,
+    record: u64,
+}
+
 #[derive(Default)]
 pub(super) struct Sums {
     total: Option<(Decimal, u64)>,
@@ -78,11 +84,11 @@ impl Gathered {
         match rule.kind {
             Kind::IntervalOverlap { .. } => Self::Intervals(Vec::new()),
             Kind::Monotone { .. } => Self::Series(Vec::new()),
-            Kind::Sum { .. } => Self::Sums(BTreeMap::new()),
-            Kind::Acyclic { .. } => Self::Parents(HashMap::new()),
-            Kind::Outlier { .. } => Self::Values(BTreeMap::new(), 0),
+            Kind::Sum { .. } => Self::Sums(ByKey::default()),
+            Kind::Acyclic { .. } => Self::Parents(ByKey::default()),
+            Kind::Outlier { .. } => Self::Values(Vec::new()),
             Kind::Sequence { .. } => Self::Steps(Vec::new()),
-            Kind::Agree { .. } => Self::Agreeing(HashMap::new(), Vec::new()),
+            Kind::Agree { .. } => Self::Agreeing(ByKey::default(), Vec::new()),
             Kind::Joined(_) => Self::Joined(Joined::default()),
         }
     }
@@ -93,7 +99,7 @@ impl Gathered {
             Self::Series(all) => all.len(),
             Self::Sums(all) => all.len(),
             Self::Parents(all) => all.len(),
-            Self::Values(_, count) => *count,
+            Self::Values(all) => all.len(),
             Self::Steps(all) => all.len(),
             Self::Agreeing(first, differing) => first.len() + differing.len(),
             Self::Joined(joined) => joined.len(),
@@ -101,39 +107,40 @@ impl Gathered {
     }
 
     /// Takes in what this rule keeps of a record.
-    pub fn take(&mut self, part: Part, record: u64) {
-        match (self, part) {
-            (Self::Intervals(all), Part::Interval { group, from, to }) => {
+    pub fn take(&mut self, what: &What, record: u64) {
+        match (self, what) {
+            (Self::Intervals(all), &What::Interval { group, from, to }) => {
                 all.push(Interval { group, from, to, record });
             }
-            (Self::Series(all), Part::Reading { group, at, value, is_reset }) => {
-                all.push(Reading { group, at, record, value, is_reset });
+            (Self::Series(all), &What::Reading { group, at, ref value, is_reset }) => {
+                all.push(Reading { group, at, record, value: value.clone(), is_reset });
             }
-            (Self::Sums(all), Part::Total { group, value }) => {
-                all.entry(group).or_default().total.get_or_insert((value, record));
+            (Self::Sums(all), What::Total { group, value }) => {
+                all.entry(*group).or_default().total.get_or_insert_with(|| (value.clone(), record));
             }
-            (Self::Sums(all), Part::Summand { group, value }) => {
-                let parts = &mut all.entry(group).or_default().parts;
-                *parts = Some(parts.as_ref().map_or(value.clone(), |sum| sum + &value));
+            (Self::Sums(all), What::Summand { group, value }) => {
+                let parts = &mut all.entry(*group).or_default().parts;
+                *parts = Some(parts.as_ref().map_or_else(|| value.clone(), |sum| sum + value));
             }
-            (Self::Parents(all), Part::Parent { key, parent }) => {
+            (Self::Parents(all), &What::Parent { key, parent }) => {
                 all.entry(key).or_insert(Parent { parent, record });
             }
-            (Self::Values(all, count), Part::Value { group, value }) => {
-                all.entry(group).or_default().push((value, record));
-                *count += 1;
+            (Self::Values(all), &What::Value { group, ref value }) => {
+                all.push(Measured { group, value: value.clone(), record });
             }
-            (Self::Steps(all), Part::Step { group, at, state }) => all.push(Step { group, at, record, state }),
-            (Self::Agreeing(known, differing), Part::Agreeing { group, values }) => match known.entry(group) {
-                Entry::Vacant(free) => drop(free.insert(First { values, record })),
+            (Self::Steps(all), &What::Step { group, at, ref state }) => {
+                all.push(Step { group, at, record, state: state.clone() });
+            }
+            (Self::Agreeing(known, differing), What::Agreeing { group, values }) => match known.entry(*group) {
+                Entry::Vacant(free) => drop(free.insert(First { values: values.clone(), record })),
                 Entry::Occupied(first) => {
                     let first = first.get();
                     let field = (0..values.len()).find(|at| first.values[*at] != values[*at]);
                     differing.extend(field.map(|field| Differing { record, first: first.record, field }));
                 }
             },
-            (Self::Joined(joined), Part::Joined { keys, values }) => joined.take(keys, values, record),
-            // A part is of the rule whose place it has.
+            (Self::Joined(joined), What::Own(key, item, values)) => joined.take((*key, *item), values, record),
+            // What is kept is of the rule whose place it has.
             _ => {}
         }
     }
@@ -155,20 +162,17 @@ impl Gathered {
                 let differs = all.into_values().filter_map(|sums| sums.differs(tolerance.as_ref()));
                 differs.map(|record| report("sum-differs", record, value, &[])).collect()
             }
-            (Self::Parents(all), Kind::Acyclic { parent, .. }) => cycles(&all)
+            (Self::Parents(all), Kind::Acyclic { at, .. }) => cycles(&all)
                 .into_iter()
-                .map(|(record, length)| {
-                    report("parents-in-a-circle", record, parent, &[("length", &length.to_string())])
-                })
+                .map(|(record, length)| report("parents-in-a-circle", record, at, &[("length", &length.to_string())]))
                 .collect(),
-            (Self::Values(all, _), Kind::Outlier { value, median_times }) => {
-                let outliers = all.into_values().flat_map(|values| outliers(values, median_times));
-                outliers.map(|record| report("value-outlier", record, value, &[])).collect()
+            (Self::Values(all), Kind::Outlier { value, median_times }) => {
+                outliers(all, median_times).map(|record| report("value-outlier", record, value, &[])).collect()
             }
             (Self::Steps(all), Kind::Sequence { state, after, .. }) => out_of_turn(all, after)
                 .map(|(record, before)| report("sequence-broken", record, state, &[("before", &before.to_string())]))
                 .collect(),
-            (Self::Agreeing(_, differing), Kind::Agree { fields }) => {
+            (Self::Agreeing(_, differing), Kind::Agree { fields, .. }) => {
                 let told = |Differing { record, first, field }: Differing| {
                     report("group-disagrees", record, &fields[field], &[("first", &first.to_string())])
                 };
@@ -234,8 +238,8 @@ impl Sums {
 }
 
 /// Each circle once, at its first record, with the number of records in it.
-fn cycles(all: &HashMap<KeyDigest, Parent>) -> Vec<(u64, usize)> {
-    let mut seen: HashMap<KeyDigest, usize> = HashMap::with_capacity(all.len());
+fn cycles(all: &ByKey<Parent>) -> Vec<(u64, usize)> {
+    let mut seen: ByKey<usize> = ByKey::with_capacity_and_hasher(all.len(), <_>::default());
     let mut found = Vec::new();
     for (walk, start) in all.keys().enumerate() {
         let mut at = *start;
@@ -259,15 +263,16 @@ fn cycles(all: &HashMap<KeyDigest, Parent>) -> Vec<(u64, usize)> {
     found
 }
 
-fn outliers(mut values: Vec<(Decimal, u64)>, times: &Decimal) -> Vec<u64> {
-    if values.len() < MEDIAN_OF_MIN {
-        return Vec::new();
-    }
-    values.sort();
-    // Of an even number the lower of the two in the middle: nothing to round.
-    let median = &values[(values.len() - 1) / 2].0;
-    let bound = median * times;
-    // Where most are nothing, anything is many times the usual.
-    let has_bound = *median > Decimal::from_count(0);
-    values.iter().filter(|(value, _)| has_bound && *value > bound).map(|(_, record)| *record).collect()
+/// Each value that is many times the median of its group.
+fn outliers(mut all: Vec<Measured>, times: &Decimal) -> impl Iterator<Item = u64> {
+    all.sort_by(|one, other| one.group.cmp(&other.group).then_with(|| one.value.cmp(&other.value)));
+    let of_group = |values: &[Measured]| {
+        // Of an even number the lower of the two in the middle: nothing to round.
+        let median = &values[(values.len() - 1) / 2].value;
+        // Where most are nothing, anything is many times the usual.
+        let bound = (values.len() >= MEDIAN_OF_MIN && *median > Decimal::from_count(0)).then(|| median * times);
+        let is_beyond = |value: &&Measured| bound.as_ref().is_some_and(|bound| value.value > *bound);
+        values.iter().filter(is_beyond).map(|value| value.record).collect::<Vec<_>>()
+    };
+    all.chunk_by(|one, other| one.group == other.group).flat_map(of_group).collect::<Vec<_>>().into_iter()
 }

@@ -3,10 +3,10 @@
 //! Of both no more is kept than the fields that the rule reads, until all records are there: they come in any order.
 
 use super::declare::Joining;
-use super::key::KeyDigest;
+use super::key::{ByKey, KeyDigest};
 use crate::record::{Pointer, Record, Scalar};
 use crate::rules::{Condition, Holds, all_hold};
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// Longer text is kept as something that no condition can read.
 const TEXT_BYTES_MAX: usize = 256;
@@ -18,7 +18,7 @@ const PARTNERS_MAX: usize = 64;
 #[derive(Default)]
 pub(super) struct Joined {
     own: Vec<Own>,
-    others: HashMap<KeyDigest, Partners>,
+    others: ByKey<Partners>,
     count: usize,
 }
 
@@ -65,27 +65,23 @@ impl Joined {
         self.own.iter().map(|own| own.record).min()
     }
 
-    pub fn take(&mut self, keys: Vec<(KeyDigest, Option<u32>)>, values: Values, record: u64) {
-        self.own.extend(keys.into_iter().map(|(key, item)| Own { key, record, item, values: Arc::clone(&values) }));
+    pub fn take(&mut self, (key, item): (KeyDigest, Option<u32>), values: &Values, record: u64) {
+        self.own.push(Own { key, record, item, values: Arc::clone(values) });
     }
 
     /// Takes in a record of the other data set, as long as there is room.
-    pub fn take_other(&mut self, keys: &[(KeyDigest, Option<u32>)], values: &Values, max: usize) {
-        for (key, _) in keys {
-            if self.len() >= max {
-                return;
+    pub fn take_other(&mut self, key: KeyDigest, values: &Values, max: usize) {
+        if self.len() >= max {
+            return;
+        }
+        let partners = self.others.entry(key).or_default();
+        match partners.known.len() < PARTNERS_MAX {
+            _ if partners.known.contains(values) => {}
+            true => {
+                partners.known.push(Arc::clone(values));
+                self.count += 1;
             }
-            let partners = self.others.entry(*key).or_default();
-            if partners.known.contains(values) {
-                continue;
-            }
-            match partners.known.len() < PARTNERS_MAX {
-                true => {
-                    partners.known.push(Arc::clone(values));
-                    self.count += 1;
-                }
-                false => partners.are_too_many = true,
-            }
+            false => partners.are_too_many = true,
         }
     }
 

@@ -1,42 +1,67 @@
-//! What the rules over a data set keep of one record.
+//! What the rules over a data set keep of a record.
 
-use super::declare::{Joining, Kind, Rule};
+use super::asked::{Answers, Of, Room, Standing};
+use super::declare::{Kind, Reference, Rule};
 use super::joined::{Values, kept};
-use super::key::{KeyDigest, digest};
+use super::key::KeyDigest;
 use super::{DEPTH_MAX, DataSetRules};
 use crate::decimal::Decimal;
 use crate::json;
 use crate::record::{Pointer, Record, Scalar};
-use crate::rules::{all_hold, number, seconds};
+use crate::rules::{number, seconds};
 use guiju_model::StandardId;
-use std::slice::from_ref;
 
-/// What the rules over a data set keep of one record.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Share {
-    /// For each of the standard's keys, where the record has it.
-    pub(super) keys: Vec<Option<KeyDigest>>,
-    /// For each reference, the keys that it refers to, with the item of which each is.
-    pub(super) references: Vec<Vec<(KeyDigest, Option<u32>)>>,
-    /// What it is to those that refer into their own data set.
-    pub(super) target: Vec<Target>,
-    /// For each rule, where it is about the record and the record has what the rule reads.
-    pub(super) parts: Vec<Option<Part>>,
+/// What is kept of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// What the rules within their own data set read.
+    Own,
+    /// That, and what is read beside the records of other data sets, where these are given.
+    #[default]
+    All,
 }
 
-/// A record as one that may be referred to.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Target {
-    /// Place among the references.
-    pub reference: usize,
-    pub keys: Vec<(KeyDigest, Option<u32>)>,
-    /// Of rules over both records, what each reads of this one.
-    pub joined: Vec<(usize, Values)>,
+/// What is read of records: by which rules, for records that conform to which standard.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'r> {
+    pub rules: &'r DataSetRules,
+    pub own: Option<&'r StandardId>,
+    pub scope: Scope,
 }
 
-/// What one rule keeps of a record.
+/// What the rules keep of records, one behind another, in room that is used again.
+#[derive(Debug, Default)]
+pub struct Shares {
+    parts: Vec<Part>,
+    /// Where the parts of each record end.
+    ends: Vec<usize>,
+    room: Room,
+    places: Vec<(u32, u32)>,
+}
+
+/// What they keep of one record; nothing of one that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Share<'s>(pub(super) &'s [Part]);
+
+/// What one key, reference or rule keeps.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Part {
+pub(super) struct Part {
+    /// Its place among the keys, the references or the rules.
+    pub of: usize,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum What {
+    /// Of a key.
+    Key(KeyDigest),
+    /// Of a reference, with the item that it is of.
+    Referring(KeyDigest, Option<u32>),
+    /// Of a reference, the record as one that is referred to.
+    Target(KeyDigest),
+    /// Of a rule over both records, what it reads of one that is referred to.
+    Other(KeyDigest, Values),
+    Own(KeyDigest, Option<u32>, Values),
     Interval {
         group: KeyDigest,
         from: i64,
@@ -74,73 +99,143 @@ pub(super) enum Part {
         group: KeyDigest,
         values: Box<[KeyDigest]>,
     },
-    Joined {
-        keys: Vec<(KeyDigest, Option<u32>)>,
-        values: Values,
-    },
 }
 
-impl Share {
-    /// `own` is the standard that the records conform to.
-    pub fn of(rules: &DataSetRules, own: Option<&StandardId>, record: &dyn Record) -> Self {
-        let references: Vec<_> = rules
-            .references
-            .iter()
-            .map(|reference| match all_hold(&reference.filter, record) {
-                true => reference.fields.keys(record),
-                false => Vec::new(),
-            })
-            .collect();
-        let key = |filter, fields| if all_hold(filter, record) { digest(record, fields) } else { None };
-        let part = |rule: &Rule| match &rule.kind {
-            _ if !all_hold(&rule.filter, record) => None,
-            Kind::Joined(joining) => Part::joined(joining, &references[joining.reference], record),
-            _ => Part::of(rule, record),
-        };
-        Self {
-            keys: rules.keys.iter().map(|rule| key(&rule.filter, &rule.fields)).collect(),
-            target: own.map_or(Vec::new(), |own| Target::all_of(rules, own, record)),
-            parts: rules.rules.iter().map(part).collect(),
-            references,
-        }
+impl Shares {
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// That of a record, in the order in which they came; nothing of one that never came.
+    pub fn get(&self, at: usize) -> Share<'_> {
+        let begin = at.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied());
+        let parts = begin.zip(self.ends.get(at)).map(|(begin, end)| &self.parts[begin..*end]);
+        Share(parts.unwrap_or_default())
+    }
+
+    pub fn last(&self) -> Share<'_> {
+        self.get(self.len().saturating_sub(1))
+    }
+
+    /// Forgets the last.
+    pub fn pop(&mut self) {
+        self.ends.pop();
+        self.parts.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+
+    pub fn clear(&mut self) {
+        self.parts.clear();
+        self.ends.clear();
+    }
+
+    /// Of a record that cannot be read.
+    pub fn push_none(&mut self) {
+        self.ends.push(self.parts.len());
+    }
+
+    pub(crate) fn push(&mut self, reading: Reading<'_>, record: &dyn Record) {
+        reading.gather(&mut Answers::of(&reading.rules.asked, record, &mut self.room), &mut self.parts);
+        self.push_none();
     }
 
     /// The same of a record's bytes; where they are no JSON, its report says so, and there is nothing to keep.
-    pub fn of_bytes(rules: &DataSetRules, own: Option<&StandardId>, record: &[u8]) -> Option<Self> {
-        let document = json::read(record, DEPTH_MAX).document?;
-        Some(Self::of(rules, own, &document.root()))
-    }
-}
-
-impl Target {
-    pub fn all_of(rules: &DataSetRules, standard: &StandardId, record: &dyn Record) -> Vec<Self> {
-        let mut all = Vec::new();
-        for (place, reference) in rules.references.iter().enumerate() {
-            if reference.to != *standard || !all_hold(&reference.to_filter, record) {
-                continue;
-            }
-            let keys = reference.to_fields.keys(record);
-            if keys.is_empty() {
-                continue;
-            }
-            let joined = rules.rules.iter().enumerate().filter_map(|(at, rule)| match &rule.kind {
-                Kind::Joined(joining) if joining.reference == place => Some((at, kept(record, &joining.other))),
-                _ => None,
-            });
-            all.push(Self { reference: place, joined: joined.collect(), keys });
+    pub(crate) fn push_bytes(&mut self, reading: Reading<'_>, record: &[u8]) {
+        match json::read(record, DEPTH_MAX).document {
+            Some(document) => self.push(reading, &document.root()),
+            None => self.push_none(),
         }
-        all
+    }
+
+    /// The same of a record that is known to be well-formed and to have no name twice.
+    pub(crate) fn push_clean_bytes(&mut self, reading: Reading<'_>, record: &[u8]) {
+        let is_own = |reference: &Reference| reading.own == Some(&reference.to);
+        let of = if reading.rules.references.iter().any(is_own) { Of::Targets } else { Of::All };
+        let mut places = std::mem::take(&mut self.places);
+        match Standing::of(&reading.rules.asked, of, record, &mut places) {
+            Some(standing) => {
+                reading.gather(&mut Answers::of_standing(&standing, &mut self.room), &mut self.parts);
+                self.push_none();
+            }
+            None => self.push_bytes(reading, record),
+        }
+        self.places = places;
+    }
+
+    /// A record as one that others refer to.
+    pub(super) fn push_target(&mut self, rules: &DataSetRules, standard: &StandardId, record: &dyn Record) {
+        gather_target(rules, standard, &mut Answers::of(&rules.asked, record, &mut self.room), &mut self.parts);
+        self.push_none();
     }
 }
 
-impl Part {
-    fn joined(joining: &Joining, keys: &[(KeyDigest, Option<u32>)], record: &dyn Record) -> Option<Self> {
-        (!keys.is_empty()).then(|| Self::Joined { keys: keys.into(), values: kept(record, &joining.own) })
+impl Reading<'_> {
+    fn gather(&self, answers: &mut Answers<'_>, parts: &mut Vec<Part>) {
+        let Self { rules, own, scope } = *self;
+        for (of, rule) in rules.keys.iter().enumerate() {
+            if answers.holds(rule.filter) {
+                parts.extend(answers.key(rule.key).map(|key| Part { of, what: What::Key(key) }));
+            }
+        }
+        let first = parts.len();
+        for (of, reference) in rules.references.iter().enumerate() {
+            let is_meant = scope == Scope::All || own == Some(&reference.to);
+            if is_meant && answers.holds(reference.filter) {
+                reference.fields.keys(answers, |key, item| parts.push(Part { of, what: What::Referring(key, item) }));
+            }
+        }
+        let referring = first..parts.len();
+        if let Some(own) = own {
+            gather_target(rules, own, answers, parts);
+        }
+        for (of, rule) in rules.rules.iter().enumerate() {
+            match &rule.kind {
+                Kind::Joined(_) if referring.is_empty() => {}
+                _ if !answers.holds(rule.filter) => {}
+                Kind::Joined(joining) => {
+                    let mut values = None;
+                    for at in referring.clone() {
+                        if let Part { of: reference, what: What::Referring(key, item) } = parts[at]
+                            && reference == joining.reference
+                        {
+                            let values = values.get_or_insert_with(|| kept(answers.record, &joining.own)).clone();
+                            parts.push(Part { of, what: What::Own(key, item, values) });
+                        }
+                    }
+                }
+                _ => parts.extend(What::of(rule, answers).map(|what| Part { of, what })),
+            }
+        }
     }
+}
 
+fn gather_target(rules: &DataSetRules, standard: &StandardId, answers: &mut Answers<'_>, parts: &mut Vec<Part>) {
+    for (of, reference) in rules.references.iter().enumerate() {
+        if reference.to != *standard || !answers.holds(reference.to_filter) {
+            continue;
+        }
+        let first = parts.len();
+        reference.to_fields.keys(answers, |key, _| parts.push(Part { of, what: What::Target(key) }));
+        let targets = first..parts.len();
+        for (rule, joining) in rules.joinings().filter(|(_, joining)| joining.reference == of) {
+            let mut values = None;
+            for at in targets.clone() {
+                if let What::Target(key) = parts[at].what {
+                    let values = values.get_or_insert_with(|| kept(answers.record, &joining.other)).clone();
+                    parts.push(Part { of: rule, what: What::Other(key, values) });
+                }
+            }
+        }
+    }
+}
+
+impl What {
     /// None where the record lacks what the rule reads, so that there is nothing to keep.
-    fn of(rule: &Rule, record: &dyn Record) -> Option<Self> {
-        let group = digest(record, &rule.by)?;
+    fn of(rule: &Rule, answers: &mut Answers<'_>) -> Option<Self> {
+        let (group, record) = (answers.key(rule.by)?, answers.record);
         Some(match &rule.kind {
             Kind::IntervalOverlap { from, to } => {
                 let to = if is_there(record, to) { Some(seconds(record, to)?) } else { None };
@@ -153,22 +248,21 @@ impl Part {
             Kind::Sum { total, parts, value, .. } => {
                 let value = number(record, value)?;
                 match () {
-                    () if all_hold(total, record) => Self::Total { group, value },
-                    () if all_hold(parts, record) => Self::Summand { group, value },
+                    () if answers.holds(*total) => Self::Total { group, value },
+                    () if answers.holds(*parts) => Self::Summand { group, value },
                     () => return None,
                 }
             }
-            Kind::Acyclic { key, parent } => {
-                Self::Parent { key: digest(record, from_ref(key))?, parent: digest(record, from_ref(parent))? }
+            Kind::Acyclic { key, parent, .. } => {
+                Self::Parent { key: answers.key(*key)?, parent: answers.key(*parent)? }
             }
             Kind::Outlier { value, .. } => Self::Value { group, value: number(record, value)? },
             Kind::Sequence { order, state, .. } => {
                 let Some(Scalar::Text(state)) = record.get(state) else { return None };
                 Self::Step { group, at: seconds(record, order)?, state: (&*state).into() }
             }
-            Kind::Agree { fields } => {
-                let values = fields.iter().map(|field| digest(record, from_ref(field))).collect::<Option<_>>()?;
-                Self::Agreeing { group, values }
+            Kind::Agree { keys, .. } => {
+                Self::Agreeing { group, values: keys.iter().map(|key| answers.key(*key)).collect::<Option<_>>()? }
             }
             Kind::Joined(_) => return None,
         })

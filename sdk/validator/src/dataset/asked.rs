@@ -1,0 +1,177 @@
+//! What the rules ask of a record: several often ask the same, and are answered once.
+
+use super::key::{KeyDigest, digest};
+use crate::{
+    program::{Together, members, scalar_within},
+    record::{Pointer, Record, Scalar},
+    rules::{Condition, all_hold},
+};
+
+/// Everything that is asked, each thing once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    filters: Vec<Vec<Condition>>,
+    /// The same, for the members as they stand.
+    together: Vec<Together>,
+    keys: Vec<Vec<Pointer>>,
+    /// The record's own members in which that stands.
+    members: Vec<Asking>,
+    /// Whether the record as a whole is asked for.
+    is_whole: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Asking {
+    name: Box<str>,
+    /// Whether something within it is asked for.
+    is_within: bool,
+    of: Of,
+}
+
+/// Of which records something is asked: of all, or only of those that others refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Of {
+    All,
+    Targets,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FilterId(usize);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyId(usize);
+
+impl Asked {
+    /// Whether these hold for certain.
+    pub fn filter(&mut self, of: Of, conditions: Vec<Condition>) -> FilterId {
+        self.fields(of, conditions.iter().flat_map(Condition::fields));
+        let filter = place(&mut self.filters, conditions);
+        if filter == self.together.len() {
+            let fields = self.filters[filter].iter().flat_map(Condition::fields);
+            let at = |name: &str| self.members.iter().position(|known| *known.name == *name);
+            let places = fields
+                .filter_map(|field| Some((field.clone(), u8::try_from(field.tokens().next().and_then(at)?).ok()?)));
+            let places: Vec<(Pointer, u8)> = places.collect();
+            self.together.push(Together::of(&self.filters[filter], &places));
+        }
+        FilterId(filter)
+    }
+
+    /// What stands at these, as a key.
+    pub fn key(&mut self, of: Of, fields: &[Pointer]) -> KeyId {
+        self.fields(of, fields);
+        KeyId(place(&mut self.keys, fields.to_vec()))
+    }
+
+    /// What stands at these as it is.
+    pub fn fields<'f>(&mut self, of: Of, fields: impl IntoIterator<Item = &'f Pointer>) {
+        fields.into_iter().for_each(|field| self.field(of, field));
+    }
+
+    fn field(&mut self, of: Of, field: &Pointer) {
+        let mut tokens = field.tokens();
+        let Some(name) = tokens.next() else {
+            self.is_whole = true;
+            return;
+        };
+        let is_within = tokens.next().is_some();
+        match self.members.iter_mut().find(|known| *known.name == *name) {
+            Some(known) => (known.is_within, known.of) = (known.is_within || is_within, known.of.min(of)),
+            None => self.members.push(Asking { name: name.into(), is_within, of }),
+        }
+    }
+}
+
+/// Its place, among which it is from now on.
+fn place<T: PartialEq>(all: &mut Vec<T>, one: T) -> usize {
+    all.iter().position(|known| *known == one).unwrap_or_else(|| {
+        all.push(one);
+        all.len() - 1
+    })
+}
+
+/// Room for the answers of one record, used again for the next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Room {
+    holds: Vec<Option<bool>>,
+    digests: Vec<Option<Option<KeyDigest>>>,
+    spelled: Vec<u8>,
+}
+
+/// What one record answers.
+pub(super) struct Answers<'a> {
+    asked: &'a Asked,
+    pub record: &'a dyn Record,
+    /// The same, where its members are known as they stand.
+    standing: Option<&'a Standing<'a>>,
+    room: &'a mut Room,
+}
+
+impl<'a> Answers<'a> {
+    pub fn of(asked: &'a Asked, record: &'a dyn Record, room: &'a mut Room) -> Self {
+        room.holds.clear();
+        room.holds.resize(asked.filters.len(), None);
+        room.digests.clear();
+        room.digests.resize(asked.keys.len(), None);
+        Self { asked, record, standing: None, room }
+    }
+
+    pub fn of_standing(standing: &'a Standing<'a>, room: &'a mut Room) -> Self {
+        Self { standing: Some(standing), ..Self::of(standing.asked, standing, room) }
+    }
+
+    pub fn holds(&mut self, FilterId(filter): FilterId) -> bool {
+        *self.room.holds[filter].get_or_insert_with(|| {
+            let told =
+                self.standing.and_then(|standing| self.asked.together[filter].hold(standing.record, standing.places));
+            told.unwrap_or_else(|| all_hold(&self.asked.filters[filter], self.record))
+        })
+    }
+
+    /// None where a field is absent or not a scalar.
+    pub fn key(&mut self, KeyId(key): KeyId) -> Option<KeyDigest> {
+        let Room { digests, spelled, .. } = &mut *self.room;
+        *digests[key].get_or_insert_with(|| digest(self.record, &self.asked.keys[key], spelled))
+    }
+}
+
+/// A record by the members of which is asked.
+pub(super) struct Standing<'a> {
+    asked: &'a Asked,
+    record: &'a [u8],
+    /// Where each stands; an empty place of what is not there.
+    places: &'a [(u32, u32)],
+}
+
+impl<'a> Standing<'a> {
+    /// Of a record that is well-formed and has no name twice. None where its members as they stand do not tell all that is asked.
+    pub fn of(asked: &'a Asked, of: Of, record: &'a [u8], places: &'a mut Vec<(u32, u32)>) -> Option<Self> {
+        if asked.is_whole {
+            return None;
+        }
+        places.clear();
+        places.resize(asked.members.len(), (0, 0));
+        let is_meant = |member: &&Asking| member.of <= of;
+        let (mut missing, mut is_within) = (asked.members.iter().filter(is_meant).count(), false);
+        members(record, |name, from, to| {
+            let found = asked.members.iter().position(|known| known.name.as_bytes() == name);
+            if let Some(at) = found.filter(|at| asked.members[*at].of <= of) {
+                places[at] = (from, to);
+                is_within |= asked.members[at].is_within;
+                missing -= 1;
+            }
+            missing > 0 && !is_within
+        })?;
+        (!is_within).then_some(Self { asked, record, places })
+    }
+}
+
+impl Record for Standing<'_> {
+    fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
+        let name = pointer.tokens().next()?;
+        let at = self.asked.members.iter().position(|known| *known.name == *name)?;
+        let (from, to) = self.places[at];
+        let spelled = &self.record[from as usize..to as usize];
+        if spelled.is_empty() { None } else { scalar_within(spelled, []) }
+    }
+}
