@@ -1,6 +1,6 @@
 //! What the rules ask of a record: several often ask the same, and are answered once.
 
-use super::key::{KeyDigest, digest};
+use super::key::{self, KeyDigest, digest};
 use crate::{
     program::{Together, members, scalar_within},
     record::{Pointer, Record, Scalar},
@@ -14,6 +14,8 @@ pub(crate) struct Asked {
     /// The same, for the members as they stand.
     together: Vec<Together>,
     keys: Vec<Vec<Pointer>>,
+    /// The same, where each field is a member of its own.
+    standing: Vec<Option<Box<[usize]>>>,
     /// The record's own members in which that stands.
     members: Vec<Asking>,
     /// Whether the record as a whole is asked for.
@@ -23,9 +25,36 @@ pub(crate) struct Asked {
 #[derive(Clone, Debug)]
 struct Asking {
     name: Box<str>,
+    begin: u64,
     /// Whether something within it is asked for.
     is_within: bool,
     of: Of,
+}
+
+/// A name with its first bytes as one word, by which nearly all names are told apart.
+#[derive(Clone, Copy)]
+struct Name<'n> {
+    name: &'n [u8],
+    begin: u64,
+}
+
+impl<'n> Name<'n> {
+    #[inline]
+    fn of(name: &'n [u8]) -> Self {
+        let begin = match name.first_chunk() {
+            Some(begin) => u64::from_le_bytes(*begin),
+            None => name.iter().rev().fold(0, |begin, byte| begin << 8 | u64::from(*byte)),
+        };
+        Self { name, begin }
+    }
+}
+
+impl Asking {
+    #[inline]
+    fn is(&self, Name { name, begin }: Name<'_>) -> bool {
+        let known = self.name.as_bytes();
+        self.begin == begin && known.len() == name.len() && (name.len() <= 8 || known == name)
+    }
 }
 
 /// Of which records something is asked: of all, or only of those that others refer to.
@@ -48,7 +77,7 @@ impl Asked {
         let filter = place(&mut self.filters, conditions);
         if filter == self.together.len() {
             let fields = self.filters[filter].iter().flat_map(Condition::fields);
-            let at = |name: &str| self.members.iter().position(|known| *known.name == *name);
+            let at = |name: &str| self.member(name);
             let places = fields
                 .filter_map(|field| Some((field.clone(), u8::try_from(field.tokens().next().and_then(at)?).ok()?)));
             let places: Vec<(Pointer, u8)> = places.collect();
@@ -60,7 +89,20 @@ impl Asked {
     /// What stands at these, as a key.
     pub fn key(&mut self, of: Of, fields: &[Pointer]) -> KeyId {
         self.fields(of, fields);
-        KeyId(place(&mut self.keys, fields.to_vec()))
+        let key = place(&mut self.keys, fields.to_vec());
+        if key == self.standing.len() {
+            let member = |field: &Pointer| match field.tokens().collect::<Vec<_>>()[..] {
+                [name] => self.member(name),
+                _ => None,
+            };
+            self.standing.push(fields.iter().map(member).collect());
+        }
+        KeyId(key)
+    }
+
+    fn member(&self, name: &str) -> Option<usize> {
+        let name = Name::of(name.as_bytes());
+        self.members.iter().position(|known| known.is(name))
     }
 
     /// What stands at these as it is.
@@ -77,7 +119,10 @@ impl Asked {
         let is_within = tokens.next().is_some();
         match self.members.iter_mut().find(|known| *known.name == *name) {
             Some(known) => (known.is_within, known.of) = (known.is_within || is_within, known.of.min(of)),
-            None => self.members.push(Asking { name: name.into(), is_within, of }),
+            None => {
+                let begin = Name::of(name.as_bytes()).begin;
+                self.members.push(Asking { name: name.into(), begin, is_within, of });
+            }
         }
     }
 }
@@ -131,7 +176,12 @@ impl<'a> Answers<'a> {
     /// None where a field is absent or not a scalar.
     pub fn key(&mut self, KeyId(key): KeyId) -> Option<KeyDigest> {
         let Room { digests, spelled, .. } = &mut *self.room;
-        *digests[key].get_or_insert_with(|| digest(self.record, &self.asked.keys[key], spelled))
+        *digests[key].get_or_insert_with(|| {
+            let standing = self.standing.zip(self.asked.standing[key].as_ref());
+            standing
+                .and_then(|(record, members)| record.key(members, spelled))
+                .or_else(|| digest(self.record, &self.asked.keys[key], spelled))
+        })
     }
 }
 
@@ -154,7 +204,8 @@ impl<'a> Standing<'a> {
         let is_meant = |member: &&Asking| member.of <= of;
         let (mut missing, mut is_within) = (asked.members.iter().filter(is_meant).count(), false);
         members(record, |name, from, to| {
-            let found = asked.members.iter().position(|known| known.name.as_bytes() == name);
+            let name = Name::of(name);
+            let found = asked.members.iter().position(|known| known.is(name));
             if let Some(at) = found.filter(|at| asked.members[*at].of <= of) {
                 places[at] = (from, to);
                 is_within |= asked.members[at].is_within;
@@ -166,12 +217,30 @@ impl<'a> Standing<'a> {
     }
 }
 
+impl Standing<'_> {
+    /// A member as it is written; nothing where it is not there.
+    fn spelled(&self, at: usize) -> &[u8] {
+        let (from, to) = self.places[at];
+        &self.record[from as usize..to as usize]
+    }
+
+    /// None where a value is not a scalar that means what is written.
+    fn key(&self, members: &[usize], spelled: &mut Vec<u8>) -> Option<KeyDigest> {
+        key::of(
+            members.iter().map(|at| match self.spelled(*at) {
+                [b'"', text @ .., b'"'] if memchr::memchr(b'\\', text).is_none() => Some((b't', text)),
+                number @ [b'-' | b'0'..=b'9', ..] => Some((b'n', number)),
+                _ => None,
+            }),
+            spelled,
+        )
+    }
+}
+
 impl Record for Standing<'_> {
     fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
         let name = pointer.tokens().next()?;
-        let at = self.asked.members.iter().position(|known| *known.name == *name)?;
-        let (from, to) = self.places[at];
-        let spelled = &self.record[from as usize..to as usize];
+        let spelled = self.spelled(self.asked.member(name)?);
         if spelled.is_empty() { None } else { scalar_within(spelled, []) }
     }
 }

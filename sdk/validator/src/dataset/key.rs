@@ -3,7 +3,10 @@
 use super::asked::{self, Answers, Asked, KeyId};
 use crate::record::{Pointer, Record, Scalar};
 use guiju_model::Digest;
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 /// Half a SHA-256: no two keys share one by chance or on purpose, and a hundred million of them fit in memory.
 pub(super) type KeyDigest = [u8; 16];
@@ -73,17 +76,34 @@ impl Fields {
 
 /// None where a field is absent or not a scalar.
 pub(super) fn digest(record: &dyn Record, fields: &[Pointer], spelled: &mut Vec<u8>) -> Option<KeyDigest> {
+    let values = fields.iter().map(|field| match record.get(field)? {
+        Scalar::Text(text) => Some((b't', bytes(text))),
+        Scalar::Number(number) => Some((b'n', bytes(number))),
+        Scalar::Bool(is) => Some((b'b', bytes(if is { "1".into() } else { "0".into() }))),
+        Scalar::Null | Scalar::Other(_) => None,
+    });
+    of(values, spelled)
+}
+
+fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+/// Of what stands at each field: which kind of value it is, and its text. None where it is of none.
+pub(super) fn of<T: AsRef<[u8]>>(
+    values: impl Iterator<Item = Option<(u8, T)>>,
+    spelled: &mut Vec<u8>,
+) -> Option<KeyDigest> {
     spelled.clear();
-    for field in fields {
-        let (kind, text) = match record.get(field)? {
-            Scalar::Text(text) => (b't', text),
-            Scalar::Number(number) => (b'n', number),
-            Scalar::Bool(is) => (b'b', if is { "1".into() } else { "0".into() }),
-            Scalar::Null | Scalar::Other(_) => return None,
-        };
+    for value in values {
+        let (kind, text) = value?;
+        let text = text.as_ref();
         spelled.push(kind);
         spelled.extend_from_slice(&(text.len() as u64).to_le_bytes());
-        spelled.extend_from_slice(text.as_bytes());
+        spelled.extend_from_slice(text);
     }
     let mut half = KeyDigest::default();
     half.copy_from_slice(&Digest::of(spelled).as_bytes()[..16]);

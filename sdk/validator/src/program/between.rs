@@ -3,7 +3,10 @@
 //! # Invariants
 //! - What is told here, [`Rules::check`] and [`Condition::holds`] tell of the same record. What is not told here is asked there.
 
-use super::moment::Moment;
+use super::{
+    moment::Moment,
+    scan::{self, members},
+};
 use crate::{
     decimal::Decimal,
     record::Pointer,
@@ -12,7 +15,11 @@ use crate::{
 
 /// The rules of which something can be told.
 #[derive(Debug)]
-pub(super) struct Between(Box<[Rule]>);
+pub(super) struct Between {
+    rules: Box<[Rule]>,
+    /// Whether one is about what stands within a field.
+    pub is_within: bool,
+}
 
 #[derive(Debug)]
 struct Rule {
@@ -28,10 +35,10 @@ pub(crate) struct Together(Box<[Question]>);
 #[derive(Clone, Debug)]
 enum Question {
     Present {
-        field: u8,
+        field: Field,
         wanted: bool,
     },
-    OneOf(Box<[u8]>),
+    OneOf(Box<[Field]>),
     /// Whether a text is among these, as it is written.
     Among {
         piece: Piece,
@@ -52,14 +59,14 @@ enum Question {
     },
     Moments {
         op: Comparison,
-        left: u8,
-        right: u8,
+        left: Field,
+        right: Field,
     },
     /// Two texts, or two days, or two moments.
     Alike {
         op: Comparison,
-        left: u8,
-        right: u8,
+        left: Field,
+        right: Field,
     },
     Prefix {
         piece: Piece,
@@ -74,8 +81,9 @@ enum Question {
 enum Amount {
     Piece(Piece),
     Literal(Decimal),
-    Sum(Box<[u8]>),
-    Difference(u8, u8),
+    Sum(Box<[Field]>),
+    Difference(Field, Field),
+    Length(Field),
 }
 
 #[derive(Clone, Debug)]
@@ -84,10 +92,17 @@ enum Begin {
     Text(Box<[u8]>),
 }
 
+/// A member by its place among the kept ones, or what stands within it.
+#[derive(Clone, Debug)]
+struct Field {
+    member: u8,
+    within: Box<[Box<str>]>,
+}
+
 /// A field, or some characters of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Piece {
-    field: u8,
+    field: Field,
     part: Option<(usize, usize)>,
 }
 
@@ -110,7 +125,9 @@ enum Seen<'r> {
     Text(&'r [u8]),
     Number(&'r [u8]),
     /// Something else is there.
-    Other,
+    Other(&'r [u8]),
+    /// What is there, if anything, is not told here.
+    Unknown,
 }
 
 /// Where the fields of a record stand.
@@ -143,7 +160,8 @@ impl Between {
     pub fn of(rules: &Rules, places: &[(Pointer, u8)]) -> Self {
         let all =
             |conditions: &[Condition]| conditions.iter().map(|condition| Question::of(condition, places)).collect();
-        Self(rules.conditions().map(|(when, then)| Rule { when: all(when), then: all(then) }).collect())
+        let rules = rules.conditions().map(|(when, then)| Rule { when: all(when), then: all(then) }).collect();
+        Self { rules, is_within: places.iter().any(|(field, _)| field.tokens().count() > 1) }
     }
 
     /// Whether each rule holds, or says nothing of this object, for certain.
@@ -151,7 +169,7 @@ impl Between {
         let fields = Fields { bytes, places };
         let is_off = |question: &Question| matches!(question.told(&fields), Some(Holds::No | Holds::Unjudged));
         let is_kept = |question: &Question| matches!(question.told(&fields), Some(Holds::Yes | Holds::Unjudged));
-        self.0.iter().all(|rule| rule.when.iter().any(is_off) || rule.then.iter().all(is_kept))
+        self.rules.iter().all(|rule| rule.when.iter().any(is_off) || rule.then.iter().all(is_kept))
     }
 }
 
@@ -175,14 +193,14 @@ impl Together {
 impl Question {
     fn of(condition: &Condition, places: &[(Pointer, u8)]) -> Self {
         Self::told_here(condition, &|field| {
-            let is_own = field.tokens().count() == 1;
-            places.iter().find(|(known, _)| is_own && known == field).map(|(_, at)| *at)
+            let (_, member) = *places.iter().find(|(known, _)| known == field)?;
+            Some(Field { member, within: field.tokens().skip(1).map(Into::into).collect() })
         })
         .unwrap_or(Self::Elsewhere)
     }
 
-    fn told_here(condition: &Condition, place: &dyn Fn(&Pointer) -> Option<u8>) -> Option<Self> {
-        let all = |fields: &[Pointer]| fields.iter().map(place).collect::<Option<Box<[u8]>>>();
+    fn told_here(condition: &Condition, place: &dyn Fn(&Pointer) -> Option<Field>) -> Option<Self> {
+        let all = |fields: &[Pointer]| fields.iter().map(place).collect::<Option<Box<[Field]>>>();
         let piece = |operand: &Operand| match operand {
             Operand::Field { pointer, part, .. } => Some(Piece { field: place(pointer)?, part: *part }),
             _ => None,
@@ -194,7 +212,8 @@ impl Question {
                 Operand::Literal(literal) => Amount::Literal(literal.value().decimal().ok()?),
                 Operand::Sum(fields) => Amount::Sum(all(fields)?),
                 Operand::Difference([from, taken]) => Amount::Difference(place(from)?, place(taken)?),
-                Operand::Literals(_) | Operand::Length(_) => return None,
+                Operand::Length(field) => Amount::Length(place(field)?),
+                Operand::Literals(_) => return None,
             })
         };
         Some(match condition {
@@ -246,10 +265,16 @@ impl Question {
     fn told(&self, fields: &Fields<'_>) -> Told {
         let is = |holds: bool| Some(if holds { Holds::Yes } else { Holds::No });
         match self {
-            Self::Present { field, wanted } => is((fields.at(*field) != Seen::Absent) == *wanted),
-            Self::OneOf(all) => is(all.iter().filter(|field| fields.at(**field) != Seen::Absent).count() == 1),
+            Self::Present { field, wanted } => is(fields.at(field).is_present()? == *wanted),
+            Self::OneOf(all) => {
+                let mut present = 0;
+                for field in all {
+                    present += u32::from(fields.at(field).is_present()?);
+                }
+                is(present == 1)
+            }
             Self::Among { piece, texts, wanted } => {
-                let text = seen!(fields.piece(*piece)?, Seen::Text(text) => text);
+                let text = seen!(fields.piece(piece)?, Seen::Text(text) => text);
                 is(texts.iter().any(|known| **known == *text) == *wanted)
             }
             Self::Amounts { op, left, right, tolerance, form } => {
@@ -261,17 +286,17 @@ impl Question {
                 })
             }
             Self::Days { op, left, right } => {
-                let (left, right) = (fields.piece(*left)?, fields.piece(*right)?);
+                let (left, right) = (fields.piece(left)?, fields.piece(right)?);
                 let (left, right) =
                     (seen!(left, Seen::Text(text) => day(text)?), seen!(right, Seen::Text(text) => day(text)?));
                 is(op.admits(left.cmp(&right)))
             }
             Self::Moments { op, left, right } => {
-                let left = seen!(fields.at(*left), Seen::Text(text) => text);
-                let right = seen!(fields.at(*right), Seen::Text(text) => text);
+                let left = seen!(fields.at(left), Seen::Text(text) => text);
+                let right = seen!(fields.at(right), Seen::Text(text) => text);
                 is(op.admits(moments(left, right)?))
             }
-            Self::Alike { op, left, right } => match (fields.at(*left), fields.at(*right)) {
+            Self::Alike { op, left, right } => match (fields.at(left), fields.at(right)) {
                 (Seen::Number(left), Seen::Number(right)) => {
                     is(op.admits(number(left, Form::Number)?.cmp(&number(right, Form::Number)?)))
                 }
@@ -293,13 +318,13 @@ impl Question {
             Self::Prefix { piece, begin } => {
                 let begin = match begin {
                     Begin::Text(text) => text,
-                    Begin::Piece(piece) => seen!(fields.piece(*piece)?, Seen::Text(text) => text),
+                    Begin::Piece(piece) => seen!(fields.piece(piece)?, Seen::Text(text) => text),
                 };
-                is(seen!(fields.piece(*piece)?, Seen::Text(text) => text).starts_with(begin))
+                is(seen!(fields.piece(piece)?, Seen::Text(text) => text).starts_with(begin))
             }
             Self::SameParity(left, right) => {
                 let odd = |piece: &Piece| {
-                    Some(match fields.piece(*piece)? {
+                    Some(match fields.piece(piece)? {
                         Seen::Text(digits) | Seen::Number(digits) if is_digits(digits) => Some(digits.last()? & 1),
                         Seen::Absent => None,
                         _ => return None,
@@ -318,8 +343,8 @@ impl Question {
 impl Amount {
     /// None within where nothing is there.
     fn of(&self, fields: &Fields<'_>, form: Form) -> Option<Option<Decimal>> {
-        let at = |piece: Piece, form: Form| {
-            Some(match fields.piece(piece)? {
+        let told = |seen: Seen<'_>, form: Form| {
+            Some(match seen {
                 Seen::Number(digits) => Some(number(digits, form)?),
                 Seen::Text(digits) if form != Form::Number => Some(number(digits, form)?),
                 Seen::Absent => None,
@@ -327,19 +352,25 @@ impl Amount {
             })
         };
         // What is computed of fields reads their text as numbers as well.
-        let whole = |field: u8| at(Piece { field, part: None }, Form::Decimal);
+        let whole = |field: &Field| told(fields.at(field), Form::Decimal);
         Some(match self {
-            Self::Piece(piece) => at(*piece, form)?,
+            Self::Piece(piece) => told(fields.piece(piece)?, form)?,
             Self::Literal(number) => Some(number.clone()),
             _ if form == Form::Integer => return None,
             Self::Difference(from, taken) => {
-                let (from, taken) = (whole(*from)?, whole(*taken)?);
+                let (from, taken) = (whole(from)?, whole(taken)?);
                 from.zip(taken).map(|(from, taken)| &from - &taken)
             }
+            Self::Length(field) => match fields.at(field) {
+                Seen::Text(text) => Some(Decimal::from_count(std::str::from_utf8(text).ok()?.chars().count())),
+                Seen::Other(array @ [b'[', ..]) => Some(Decimal::from_count(scan::count(array)?)),
+                Seen::Absent => None,
+                _ => return None,
+            },
             Self::Sum(terms) => {
                 let mut total: Option<Decimal> = None;
                 for term in terms {
-                    if let Some(term) = whole(*term)? {
+                    if let Some(term) = whole(term)? {
                         total = Some(total.map_or_else(|| term.clone(), |total| &total + &term));
                     }
                 }
@@ -349,27 +380,57 @@ impl Amount {
     }
 }
 
+impl Seen<'_> {
+    fn is_present(self) -> Option<bool> {
+        (self != Self::Unknown).then_some(self != Self::Absent)
+    }
+}
+
 impl<'r> Fields<'r> {
     #[inline]
-    fn at(&self, field: u8) -> Seen<'r> {
-        let (from, to) = self.places[usize::from(field)];
-        match self.bytes.get(from as usize..to as usize).unwrap_or_default() {
+    fn at(&self, Field { member, within }: &Field) -> Seen<'r> {
+        let (from, to) = self.places[usize::from(*member)];
+        let mut spelled = self.bytes.get(from as usize..to as usize).unwrap_or_default();
+        for name in within {
+            // Where the member itself is absent, so is what stands within it.
+            if spelled.is_empty() {
+                return Seen::Absent;
+            }
+            let mut found = (0, 0);
+            let read = members(spelled, |known, from, to| {
+                let is_it = known == name.as_bytes();
+                if is_it {
+                    found = (from, to);
+                }
+                !is_it
+            });
+            let (from, to) = found;
+            if read.is_none() {
+                return Seen::Unknown;
+            }
+            spelled = &spelled[from as usize..to as usize];
+        }
+        match spelled {
             [] | b"null" => Seen::Absent,
             [b'"', text @ .., b'"'] if memchr::memchr(b'\\', text).is_none() => Seen::Text(text),
             number @ [b'-' | b'0'..=b'9', ..] => Seen::Number(number),
-            _ => Seen::Other,
+            other => Seen::Other(other),
         }
     }
 
     /// None where it has to be asked elsewhere.
-    fn piece(&self, Piece { field, part }: Piece) -> Option<Seen<'r>> {
+    fn piece(&self, Piece { field, part }: &Piece) -> Option<Seen<'r>> {
         let seen = self.at(field);
-        let (Some((from, to)), Seen::Text(text)) = (part, seen) else {
+        let (Some((from, to)), Seen::Text(text)) = (*part, seen) else {
             return part.is_none_or(|_| seen == Seen::Absent).then_some(seen);
         };
         // Characters are bytes where all before are ASCII.
-        let cut = text.get(..to).filter(|cut| cut.is_ascii())?;
-        Some(Seen::Text(&cut[from..]))
+        if let Some(cut) = text.get(..to).filter(|cut| cut.is_ascii()) {
+            return Some(Seen::Text(&cut[from..]));
+        }
+        let text = std::str::from_utf8(text).ok()?;
+        let place = |count| text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(count);
+        Some(Seen::Text(&text.as_bytes()[place(from)?..place(to)?]))
     }
 }
 
@@ -427,7 +488,7 @@ mod tests {
     use serde_json::{Value, json};
 
     /// Values as they stand in records, near each other in every way that a condition tells apart.
-    const VALUES: [&str; 50] = [
+    const VALUES: [&str; 54] = [
         "null",
         "true",
         "false",
@@ -475,18 +536,30 @@ mod tests {
         "[1]",
         "{}",
         "{\"a\": 1}",
+        "{\"b\": 1, \"a\": \"2026-01-01\"}",
+        "{\"\\u0061\": 1}",
+        "{\"a\": null}",
+        "{\"a\": {\"a\": 1}}",
         "17",
         "\"17\"",
         "\"2026/01/01\"",
     ];
 
     fn operand() -> impl Strategy<Value = Value> {
-        let field = || select(vec!["/a", "/b", "/c"]);
+        let field = || select(vec!["/a", "/a", "/b", "/b", "/c", "/c", "/c/a", "/c/0"]);
         let part = select(vec![json!([0, 2]), json!([6, 14]), json!([0, 1]), json!([0, 4])]);
         let reading = select(vec!["text", "integer", "decimal", "date", "datetime"]);
         let read = (field(), prop::option::weighted(0.3, part), prop::option::weighted(0.5, reading));
-        let literals =
-            vec![json!(1), json!(0.5), json!("D"), json!("1"), json!("2026-01-01"), json!("110105"), json!("")];
+        let literals = vec![
+            json!(1),
+            json!(0.5),
+            json!("D"),
+            json!("1"),
+            json!("2026-01-01"),
+            json!("110105"),
+            json!("京A"),
+            json!(""),
+        ];
         prop_oneof![
             6 => read.prop_map(|(field, part, reading)| {
                 let mut operand = json!({"field": field});
@@ -531,7 +604,7 @@ mod tests {
             // What could never be judged is no condition.
             let read = reader.finish(read).unwrap_or_default();
             let places: Vec<(Pointer, u8)> =
-                ["/a", "/b", "/c"].iter().zip(0..).map(|(field, at)| (Pointer::parse(field).unwrap(), at)).collect();
+                [("/a", 0), ("/b", 1), ("/c", 2), ("/c/a", 2), ("/c/0", 2)].map(|(field, at)| (Pointer::parse(field).unwrap(), at)).into();
             let (mut bytes, mut stand, mut record) = (Vec::new(), Vec::new(), json!({}));
             for (value, name) in values.iter().zip(["a", "b", "c"]) {
                 let from = bytes.len() as u32;

@@ -839,7 +839,9 @@ impl<'r, L: Lanes> Run<'r, L> {
 
     fn rules(&self, rules: &RuleSet, base: usize) -> Proof {
         let places = &self.memory.places[base..];
-        if rules.between.hold(self.bytes, places) {
+        // What stands within a field of a row, its cells tell.
+        let is_written = self.inner.below.is_empty() || !rules.between.is_within;
+        if is_written && rules.between.hold(self.bytes, places) {
             return Proof::Yes;
         }
         let record = Kept { bytes: self.bytes, places, names: &rules.places, inner: self.inner };

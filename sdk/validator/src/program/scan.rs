@@ -123,6 +123,19 @@ pub(crate) fn members(object: &[u8], mut each: impl FnMut(&[u8], u32, u32) -> bo
     (object.get(at) == Some(&b'}')).then_some(())
 }
 
+/// How many items an array has that is known to be well-formed.
+pub(super) fn count(array: &[u8]) -> Option<usize> {
+    let (mut at, mut count) = (past_space(array, 1), 0);
+    while *array.get(at)? != b']' {
+        at = past_space(array, value_end(array, at)?);
+        count += 1;
+        if array.get(at) == Some(&b',') {
+            at = past_space(array, at + 1);
+        }
+    }
+    Some(count)
+}
+
 #[inline]
 fn past_space(bytes: &[u8], mut at: usize) -> usize {
     while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\t' | b'\r')) {

@@ -61,7 +61,7 @@ impl Matcher {
     /// Of a pattern that is neither a run of one class nor of a fixed form.
     fn unlike(pattern: &str, translated: &str, shape: Option<Shape>) -> Option<Self> {
         match (Table::of(translated), shape) {
-            (Some(table), _) => Some(Self::Automaton(Arc::new(Automaton::now(table)))),
+            (Some(table), _) => Some(Self::Automaton(Arc::new(Automaton::now(pattern, table)))),
             (None, shape) => Self::unlike_any(pattern, shape),
         }
     }
@@ -202,6 +202,7 @@ fn all_within(run: &[u8], ranges: &[(u8, u8); 2]) -> bool {
 /// A pattern that is made into a table when a text is first held against it.
 #[derive(Debug)]
 pub(super) struct Automaton {
+    usual: Option<Usual>,
     made: OnceLock<Made>,
     from: Mutex<Option<Later>>,
 }
@@ -223,12 +224,17 @@ enum Made {
 }
 
 impl Automaton {
-    fn now(table: Table) -> Self {
-        Self { made: OnceLock::from(Made::Table(Box::new(table))), from: Mutex::default() }
+    fn now(pattern: &str, table: Table) -> Self {
+        Self { usual: Usual::of(pattern), made: OnceLock::from(Made::Table(Box::new(table))), from: Mutex::default() }
     }
 
     fn later(pattern: &str, translated: String, shape: Option<Shape>) -> Self {
-        Self { made: OnceLock::new(), from: Mutex::new(Some(Later { pattern: pattern.into(), translated, shape })) }
+        let usual = Usual::of(pattern);
+        Self {
+            usual,
+            made: OnceLock::new(),
+            from: Mutex::new(Some(Later { pattern: pattern.into(), translated, shape })),
+        }
     }
 
     #[inline]
@@ -258,9 +264,49 @@ impl Automaton {
     /// The same of a text as it stands in JSON, if that has no escapes; false if it has: these are other characters.
     #[inline]
     pub fn takes_spelled(&self, text: &[u8]) -> bool {
+        if self.usual.is_some_and(|usual| usual.surely_takes(text)) {
+            return true;
+        }
         match self.made() {
             Made::Table(table) => table.takes_spelled(text),
             Made::Other(other) => !text.contains(&b'\\') && is_match(other.as_ref(), text),
+        }
+    }
+}
+
+/// The patterns of most names and numbers, of which a look tells that nearly all texts match.
+#[derive(Clone, Copy, Debug)]
+enum Usual {
+    /// No space at all.
+    Unbroken,
+    /// No space at either end.
+    Trimmed,
+}
+
+impl Usual {
+    fn of(pattern: &str) -> Option<Self> {
+        match pattern {
+            "^\\S+$" => Some(Self::Unbroken),
+            "^\\S(.*\\S)?$" => Some(Self::Trimmed),
+            _ => None,
+        }
+    }
+
+    /// Whether a text matches for certain, as it stands in JSON: it has no control characters.
+    #[inline]
+    fn surely_takes(self, text: &[u8]) -> bool {
+        let ([first, ..], [.., last]) = (text, text) else { return false };
+        match self {
+            Self::Unbroken => text.is_ascii() && memchr::memchr2(b' ', b'\\', text).is_none(),
+            Self::Trimmed => {
+                // No space begins as the ideographs do, in three bytes. Line separators, which `.` is not, begin with E2.
+                let is_ideograph = |byte: u8| (0xE4..=0xE9).contains(&byte);
+                let is_visible = |byte: u8| (b'!'..0x7F).contains(&byte);
+                let is_last =
+                    is_visible(*last) || text.len() > 2 && is_ideograph(text[text.len() - 3]) && *last >= 0x80;
+                let is_first = is_visible(*first) || is_ideograph(*first);
+                is_first && is_last && memchr::memchr2(b'\\', 0xE2, text).is_none()
+            }
         }
     }
 }
@@ -468,6 +514,32 @@ mod tests {
             assert_eq!(form(pattern), "automaton", "{pattern}");
         }
         assert!(form("(\\w{1,40}[a-z]{3}){1,20}x").starts_with("pattern "));
+    }
+
+    #[test]
+    fn patterns_of_names_are_told_at_a_look() {
+        for (pattern, texts) in [
+            ("^\\S+$", &["A-1", "CB-20261031-000001"][..]),
+            ("^\\S(.*\\S)?$", &["京", "a", "远传 抄表平台", "北京市 1 号", "x 1"]),
+        ] {
+            let usual = Usual::of(pattern).expect("it is usual");
+            texts.iter().for_each(|text| assert!(usual.surely_takes(text.as_bytes()), "{text}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_told_at_a_look_matches(
+            texts in prop::collection::vec("[a! ~\u{7f}\u{a0}\u{1680}\u{2003}\u{2028}\u{2029}\u{3000}\u{feff}\u{85}é、中龥\u{4000}\u{3fff}😀\\\\]{0,5}", 200),
+        ) {
+            for pattern in ["^\\S+$", "^\\S(.*\\S)?$"] {
+                let (usual, regex) = (Usual::of(pattern).unwrap(), crate::pattern::compile(pattern).unwrap());
+                for text in &texts {
+                    let is_sure = usual.surely_takes(text.as_bytes());
+                    prop_assert!(!is_sure || regex.is_match(text) && !text.contains('\\'), "{} on {:?}", pattern, text);
+                }
+            }
+        }
     }
 
     #[test]
