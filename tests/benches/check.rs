@@ -328,7 +328,9 @@ struct Once {
 }
 
 fn pass(kind: &Kind, validator: &Validator, input: &[u8], jobs: usize, is_read: bool) -> Once {
-    let options = ReadOptions { format: Some(kind.format()), jobs, counts_clean: true, ..ReadOptions::default() };
+    let format = Some(kind.format());
+    // As `guiju check` reads a file.
+    let options = ReadOptions { format, jobs, never_waits: true, counts_clean: true, ..ReadOptions::default() };
     let (mut next, begin, begin_cpu) = (0, Instant::now(), cpu_seconds());
     let each = |told: Told<'_>| {
         match black_box(told) {

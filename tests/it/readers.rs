@@ -296,24 +296,30 @@ fn records_of(input: &[u8], is_table: bool, limit: usize) -> Result<Lines, Strin
 }
 
 /// The same as the readers tell them.
-fn lines_read(input: impl Read + Send, format: Format, limit: usize, jobs: usize) -> Result<Lines, String> {
-    lines_by(format, limit, jobs, |validator, options, each| check(input, validator, options, each))
+fn lines_read(
+    input: impl Read + Send,
+    format: Format,
+    limit: usize,
+    (jobs, never_waits): (usize, bool),
+) -> Result<Lines, String> {
+    lines_by(format, limit, (jobs, never_waits), |validator, options, each| check(input, validator, options, each))
 }
 
 /// The same of what is in memory.
 fn lines_in_memory(input: &[u8], format: Format, limit: usize, jobs: usize) -> Result<Lines, String> {
-    lines_by(format, limit, jobs, |validator, options, each| check_bytes(input, validator, options, each))
+    lines_by(format, limit, (jobs, false), |validator, options, each| check_bytes(input, validator, options, each))
 }
 
 fn lines_by(
     format: Format,
     limit: usize,
-    jobs: usize,
+    (jobs, never_waits): (usize, bool),
     checks: impl FnOnce(&Validator, &ReadOptions, &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Totals, ReadError>,
 ) -> Result<Lines, String> {
     let validator = Validator::compile_schema(b"true", &CompileOptions::default()).unwrap();
     let check_options = guiju::CheckOptions { record_bytes_max: limit, ..Default::default() };
-    let options = ReadOptions { format: Some(format), jobs, check: check_options, ..ReadOptions::default() };
+    let format = Some(format);
+    let options = ReadOptions { format, jobs, never_waits, check: check_options, ..ReadOptions::default() };
     let mut found = Vec::new();
     let totals = checks(&validator, &options, &mut |told| {
         if let Told::Record(checked) = told {
@@ -352,9 +358,9 @@ fn a_read_may_end_at_every_offset() {
             let is_table = format == Format::Csv;
             let wanted = records_of(input, is_table, limit);
             for at in 0..=input.len() {
-                for jobs in [1, 2] {
+                for workers in [(1, false), (2, false), (2, true)] {
                     assert_eq!(
-                        lines_read(in_two(input, at), format, limit, jobs),
+                        lines_read(in_two(input, at), format, limit, workers),
                         wanted,
                         "cut at {at}, limit {limit}"
                     );
@@ -386,7 +392,10 @@ proptest! {
         let format = if is_table { Format::Csv } else { Format::Ndjson };
         let wanted = records_of(input, is_table, limit);
         for jobs in [1, 3] {
-            prop_assert!(lines_read(Drip(input, at_once), format, limit, jobs) == wanted, "{jobs} workers");
+            for never_waits in [false, true] {
+                let read = lines_read(Drip(input, at_once), format, limit, (jobs, never_waits));
+                prop_assert!(read == wanted, "{jobs} workers, {never_waits}");
+            }
             prop_assert!(lines_in_memory(input, format, limit, jobs) == wanted, "in memory, {jobs} workers");
         }
     }

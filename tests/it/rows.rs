@@ -210,6 +210,7 @@ fn rows_side_by_side_are_told_of_as_each_alone() {
                 format,
                 encoding,
                 jobs: 1,
+                never_waits: false,
                 shares: with_shares.then_some(Scope::All),
                 counts_clean: false,
                 check,

@@ -42,6 +42,8 @@ pub struct ReadOptions {
     pub encoding: Option<Encoding>,
     /// Workers; 0: one for each core.
     pub jobs: usize,
+    /// Whether no read has to be waited for, as of a file on a disk: who calls is one of the workers then.
+    pub never_waits: bool,
     /// Whether each record that could be read comes with what the standard's rules between records keep of it, and which of them.
     pub shares: Option<Scope>,
     /// Records in which nothing was found are told by their number, many at once; not where there are shares of them.
@@ -247,6 +249,7 @@ fn check_opened(
         options: &options.check,
         shares,
         counts_clean: options.counts_clean && shares.is_none(),
+        never_waits: options.never_waits,
         form,
         clean: &clean,
         encoding: &encoding,
@@ -634,7 +637,7 @@ fn together(
     base: &mut Base,
     hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
 ) -> Result<(), ReadError> {
-    let others = jobs - usize::from(source.is_there());
+    let others = jobs - usize::from(judge.never_waits || source.is_there());
     // No more than the batches that are open, and each worker's last word.
     let (done, results) = mpsc::sync_channel::<Judged<'_>>(others * (BATCHES_OPEN + 1));
     let queue = Mutex::new(Queue { source, number: 0, is_over: false });
@@ -740,6 +743,7 @@ struct Judge<'j> {
     options: &'j CheckOptions,
     shares: Option<Scope>,
     counts_clean: bool,
+    never_waits: bool,
     form: Form,
     /// The report on a record in which nothing was found.
     clean: &'j Report,

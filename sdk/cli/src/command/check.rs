@@ -21,7 +21,7 @@ use guiju_model::{Bundle, BundleError, Date, Ending, Kind, Manifest, Reference, 
 use guiju_validator::{NotCheckable, dataset::Scope};
 use std::{
     collections::HashMap,
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::{self, Read},
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -178,6 +178,7 @@ fn options(args: &CheckArgs, context: &Context) -> ReadOptions {
         format: args.format,
         encoding: args.encoding,
         jobs: args.jobs,
+        never_waits: false,
         shares: None,
         counts_clean: false,
         check,
@@ -365,7 +366,10 @@ impl Bench<'_> {
             (Some(path), _) => Box::new(open(path)?),
             (None, _) => Box::new(io::stdin()),
         };
-        let size = job.path.as_ref().and_then(|path| path.metadata().ok()).map(|metadata| metadata.len());
+        let metadata = job.path.as_ref().and_then(|path| path.metadata().ok());
+        let never_waits = metadata.as_ref().is_some_and(Metadata::is_file);
+        let options = &ReadOptions { never_waits, ..options.clone() };
+        let size = metadata.map(|metadata| metadata.len());
         let input = progress.reading(&job.name, size, input);
         let input: Box<dyn Read + Send> = match &self.promise {
             Some(promise) => Box::new(promise.seen.reading(input)),
