@@ -42,8 +42,6 @@ pub const ENTRIES_MAX: usize = 20_000_000;
 /// Entries that a rule over two data sets keeps, of both: what it reads of each, about 200 bytes.
 pub const JOINED_MAX: usize = 5_000_000;
 
-const DEPTH_MAX: usize = 128;
-
 /// What a standard declares in `keys`, `references` and `dataset`.
 #[derive(Clone, Debug, Default)]
 pub struct DataSetRules {
@@ -199,7 +197,7 @@ impl<'r> DataSet<'r> {
     /// As [`target`](Self::target), from the bytes of a record; where they are no JSON, its report says so, and there is nothing to
     /// take in.
     pub fn target_bytes(&mut self, standard: &StandardId, record: &[u8]) {
-        if let Some(document) = json::read(record, DEPTH_MAX).document {
+        if let Some(document) = json::read(record, json::DEPTH_MAX).document {
             self.target(standard, &document.root());
         }
     }

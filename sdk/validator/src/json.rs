@@ -51,6 +51,9 @@ pub(crate) struct Wording {
     pub bytes_an_item: u64,
 }
 
+/// Deeper records are refused whatever the caller allows.
+pub(crate) const DEPTH_MAX: usize = 256;
+
 /// What the engine may ask of any record, and for each value more of it.
 pub(crate) const FUEL: u64 = 4 << 20;
 pub(crate) const FUEL_PER_VALUE: u64 = 1 << 10;

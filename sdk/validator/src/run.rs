@@ -5,7 +5,7 @@ use crate::{
     compile::{Judging, Subject},
     dataset::{DataSet, DataSetRules, Reading, Scope, Shares},
     explain::{self, Hit},
-    json::{self, Document, Node, Places, escape},
+    json::{self, DEPTH_MAX, Document, Node, Places, escape},
     nearest::nearest,
     plan::{Engine, Plan},
     program::{ABREAST, Cut, Doubt, Memory, Program, Row, Sign, Span, Spans, StateId, Step, What, Within},
@@ -74,9 +74,6 @@ enum Judge {
     Record { engine: Box<Judging>, plan: Box<Plan>, program: Box<Program>, leaves: Box<Leaves> },
     List(Box<CodeList>),
 }
-
-/// Deeper records are refused whatever the caller allows.
-const DEPTH_MAX: usize = 256;
 
 impl Validator {
     pub(crate) fn of_record(

@@ -1,6 +1,6 @@
 //! What the rules ask of a record: several often ask the same, and are answered once.
 
-use super::key::{self, KeyDigest, digest};
+use super::key::{self, EACH, KeyDigest, digest};
 use crate::{
     program::{Together, members, scalar_within},
     record::{Pointer, Record, Scalar},
@@ -112,7 +112,8 @@ impl Asked {
 
     fn field(&mut self, of: Of, field: &Pointer) {
         let mut tokens = field.tokens();
-        let Some(name) = tokens.next() else {
+        // Each item of the record itself is the record as a whole.
+        let Some(name) = tokens.next().filter(|name| *name != EACH) else {
             self.is_whole = true;
             return;
         };

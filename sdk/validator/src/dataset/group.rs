@@ -265,7 +265,7 @@ fn cycles(all: &ByKey<Parent>) -> Vec<(u64, usize)> {
 
 /// Each value that is many times the median of its group.
 fn outliers(mut all: Vec<Measured>, times: &Decimal) -> impl Iterator<Item = u64> {
-    all.sort_by(|one, other| one.group.cmp(&other.group).then_with(|| one.value.cmp(&other.value)));
+    all.sort_unstable_by(|one, other| one.group.cmp(&other.group).then_with(|| one.value.cmp(&other.value)));
     let of_group = |values: &[Measured]| {
         // Of an even number the lower of the two in the middle: nothing to round.
         let median = &values[(values.len() - 1) / 2].value;

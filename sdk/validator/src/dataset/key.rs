@@ -30,7 +30,7 @@ enum Of {
 }
 
 /// What stands in a pointer for every item of an array.
-const EACH: &str = "*";
+pub(super) const EACH: &str = "*";
 
 impl Fields {
     /// None where more than one leads through the items of an array, or one does twice.

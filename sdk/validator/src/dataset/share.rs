@@ -1,10 +1,10 @@
 //! What the rules over a data set keep of a record.
 
+use super::DataSetRules;
 use super::asked::{Answers, Of, Room, Standing};
 use super::declare::{Kind, Reference, Rule};
 use super::joined::{Values, kept};
 use super::key::KeyDigest;
-use super::{DEPTH_MAX, DataSetRules};
 use crate::decimal::Decimal;
 use crate::json;
 use crate::record::{Pointer, Record, Scalar};
@@ -144,7 +144,7 @@ impl Shares {
 
     /// The same of a record's bytes; where they are no JSON, its report says so, and there is nothing to keep.
     pub(crate) fn push_bytes(&mut self, reading: Reading<'_>, record: &[u8]) {
-        match json::read(record, DEPTH_MAX).document {
+        match json::read(record, json::DEPTH_MAX).document {
             Some(document) => self.push(reading, &document.root()),
             None => self.push_none(),
         }
@@ -275,4 +275,65 @@ fn is_there(record: &dyn Record, field: &Pointer) -> bool {
 
 fn is_one_of(record: &dyn Record, field: &Pointer, values: &[String]) -> bool {
     matches!(record.get(field), Some(Scalar::Text(text)) if values.iter().any(|value| *value == text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value as Json, json};
+
+    fn kept(rules: &DataSetRules, scope: Scope, record: &str) -> (Shares, Shares) {
+        let own = "x.y/own".parse().ok();
+        let reading = Reading { rules, own: own.as_ref(), scope };
+        let (mut whole, mut standing) = (Shares::default(), Shares::default());
+        whole.push_bytes(reading, record.as_bytes());
+        standing.push_clean_bytes(reading, record.as_bytes());
+        (whole, standing)
+    }
+
+    /// However a record is read, the same is kept of it.
+    #[test]
+    fn where_members_stand_tells_what_the_record_does() {
+        let live = json!([{"op": "ne", "left": {"field": "/op"}, "right": {"value": "D"}}]);
+        let refers = |fields: Json, to: &str, to_fields: Json| {
+            json!({"references": [{"id": "r", "fields": fields, "to": to, "toFields": to_fields, "where": live, "toWhere": live}],
+                "dataset": [{"id": "j", "kind": "joined", "reference": "r",
+                    "then": [{"op": "le", "left": {"field": "/own/n"}, "right": {"field": "/other/a/b"}}]}]})
+        };
+        let declared = [
+            json!({"keys": [{"id": "k", "fields": ["/a", "/n"], "where": live}]}),
+            json!({"keys": [{"id": "k", "fields": ["/a/b"]}, {"id": "l", "fields": ["/a~1b"]}]}),
+            json!({"dataset": [{"id": "m", "kind": "monotone", "by": ["/a"], "order": "/at", "value": "/n"},
+                {"id": "o", "kind": "outlier", "value": "/n", "medianTimes": 2}]}),
+            refers(json!(["/a"]), "x.y/own", json!(["/items/*"])),
+            refers(json!(["/items/*"]), "x.y/own", json!(["/a"])),
+            refers(json!(["/*"]), "x.y/other", json!(["/a"])),
+            refers(json!(["/a"]), "x.y/other", json!(["/a"])),
+        ];
+        let deep = format!("{{\"a\":\"x\",\"n\":1,\"z\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+        let records = [
+            r#"{"a":"x","n":1.50,"op":"I","at":"2026-10-31T02:00:00+08:00","items":["p",1,null]}"#,
+            r#" { "items" : [ ] , "n" : -1 , "op" : "D" , "a" : "x" } "#,
+            r#"{"a":"x\u0041\"","n":"1","at":"2026-10-31","op":null}"#,
+            r#"{"a":{"b":"y","c":[1,{"b":2}]},"n":true,"items":["p"]}"#,
+            r#"{"a/b":"z","\u0061":"x","n":1}"#,
+            r#"{"0":"x","a":1e2,"op":"I"}"#,
+            "{}",
+            "[]",
+            "\"x\"",
+            &deep,
+        ];
+        for declared in declared {
+            let rules = DataSetRules::compile(&declared, "").expect("it is declared well");
+            let mut is_any = false;
+            for record in records {
+                for scope in [Scope::Own, Scope::All] {
+                    let (whole, standing) = kept(&rules, scope, record);
+                    assert_eq!(whole.last(), standing.last(), "{record} under {declared}");
+                    is_any |= !whole.parts.is_empty();
+                }
+            }
+            assert!(is_any, "nothing is kept under {declared}");
+        }
+    }
 }

@@ -253,7 +253,10 @@ impl Question {
                 (None, Operand::Field { .. }) if matches!(left, Operand::Field { .. }) => {
                     Self::Alike { op: *op, left: whole(left)?, right: whole(right)? }
                 }
-                (None, Operand::Literal(Literal::Number(_)) | Operand::Difference(_) | Operand::Sum(_)) => {
+                // A text that stands for a number may be a code: `01`.
+                (None, Operand::Literal(Literal::Number(_)) | Operand::Difference(_) | Operand::Sum(_))
+                    if !matches!(left, Operand::Literal(Literal::Text(_))) =>
+                {
                     let (left, right) = (amount(left)?, amount(right)?);
                     Self::Amounts { op: *op, left, right, tolerance: None, form: Form::Number }
                 }
@@ -558,6 +561,8 @@ mod tests {
             json!("2026-01-01"),
             json!("110105"),
             json!("京A"),
+            json!("01"),
+            json!("1e1"),
             json!(""),
         ];
         prop_oneof![
