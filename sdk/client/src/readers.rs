@@ -801,10 +801,7 @@ impl Worker<'_> {
         let (mut at, mut found, mut count) = (batch.judged, std::mem::take(&mut batch.found), 0);
         found.clear();
         let mut shares = std::mem::take(&mut batch.shares);
-        let bytes = batch.with_room();
         let mut faults = faults_from(&batch.faults, at).iter().peekable();
-        // A share is taken of the row that was judged last.
-        let are_alone = self.judge.shares.is_some() && self.judge.table.is_some();
         while at < batch.raws.len() && count < findings_max {
             let readable = faults.peek().map_or(batch.raws.len(), |(of, _)| *of) - at;
             let mut take = |place: usize, report: Option<Box<Report>>, is_readable: bool| {
@@ -814,58 +811,53 @@ impl Worker<'_> {
                 }
             };
             let judged = match batch.raws[at..at + readable].first_chunk::<ABREAST>() {
-                Some(raws) if !are_alone => {
-                    self.judge_abreast((raws, at), batch, &mut take);
+                Some(raws) => {
+                    self.judge_abreast((raws, at), batch, &mut shares, &mut take);
                     ABREAST
                 }
                 _ => {
                     let fault = faults.next_if(|(of, _)| *of == at).map(|(_, fault)| *fault);
-                    let (report, is_readable) = self.judge_one(at, batch, fault);
+                    let (report, is_readable) = self.judge_one(at, batch, fault, &mut shares);
                     take(0, report, is_readable);
                     1
                 }
             };
-            if let Some(scope) = self.judge.shares {
-                for at in at..at + judged {
-                    let told = found.iter().rev().take(ABREAST).find(|found| found.at == at);
-                    self.share(&bytes[batch.raws[at].bytes.clone()], told, scope, &mut shares);
-                }
-            }
             at += judged;
         }
         (batch.judged, batch.found, batch.shares) = (at, found, shares);
     }
 
-    /// Keeps what rules between records read of one that was just judged.
-    fn share(&mut self, record: &[u8], found: Option<&Found>, scope: Scope, shares: &mut Shares) {
-        let Judge { validator, table, .. } = *self.judge;
-        match (table, found) {
-            (_, Some(Found { is_readable: false, .. })) => shares.push_none(),
-            (Some(table), _) => table.share(validator, &mut self.cells, scope, shares),
-            (None, Some(_)) => validator.share_of_bytes(record, scope, shares),
-            (None, None) => validator.share_of_clean_bytes(record, scope, shares),
-        }
-    }
-
-    fn judge_one(&mut self, at: usize, batch: &Batch<'_>, fault: Option<Fault>) -> table::Found {
-        let Judge { validator, table, options, .. } = *self.judge;
+    fn judge_one(&mut self, at: usize, batch: &Batch<'_>, fault: Option<Fault>, shares: &mut Shares) -> table::Found {
+        let Judge { validator, table, options, shares: scope, .. } = *self.judge;
         let (raw, bytes) = (&batch.raws[at], batch.with_room());
+        let record = &bytes[raw.bytes.clone()];
+        let kept = scope.map(|scope| (scope, shares));
         match (fault, table) {
             (Some(fault), _) => {
                 let mut report = validator.empty_report();
                 let mut fault = fault.finding(options.record_bytes_max);
                 fault.place.get_or_insert_with(|| batch.start(at).place());
                 report.push(fault, options.findings_max);
+                kept.into_iter().for_each(|(_, shares)| shares.push_none());
                 (Some(Box::new(report)), false)
             }
             (None, Some(table)) => {
                 let place = (at as u64, raw.line);
-                table.check(&bytes[raw.bytes.clone()], place, &mut self.checker, options, &mut self.cells)
+                let found = table.check(record, place, &mut self.checker, options, &mut self.cells);
+                match kept {
+                    Some(kept) if found.1 => table.share(validator, &self.cells, kept),
+                    kept => kept.into_iter().for_each(|(_, shares)| shares.push_none()),
+                }
+                found
             }
-            (None, None) => match self.checker.tell_within(bytes, raw.bytes.clone(), options) {
-                Some(report) => self.judge.placed(report, batch.start(at), &bytes[raw.bytes.clone()]),
-                None => (None, true),
-            },
+            (None, None) => {
+                let report = self.checker.tell_within(bytes, raw.bytes.clone(), options);
+                let found = report.map(|report| self.judge.placed(report, batch.start(at), record));
+                if let Some(kept) = kept {
+                    self.judge.keep(record, found.as_ref(), kept);
+                }
+                found.unwrap_or((None, true))
+            }
         }
     }
 
@@ -875,19 +867,24 @@ impl Worker<'_> {
         &mut self,
         (raws, at): (&[Raw; ABREAST], usize),
         batch: &Batch<'_>,
+        shares: &mut Shares,
         take: &mut impl FnMut(usize, Option<Box<Report>>, bool),
     ) {
         let bytes = batch.with_room();
-        if let Some(table) = self.judge.table {
-            let rows = (raws, at as u64);
-            let each = &mut |place, (report, is_readable)| take(place, report, is_readable);
-            return table.check_abreast(bytes, rows, &mut self.checker, self.judge.options, &mut self.cells, each);
-        }
         let (judge, records) = (self.judge, raws.each_ref().map(|raw| raw.bytes.clone()));
+        if let Some(table) = judge.table {
+            let (rows, kept) = ((raws, at as u64), judge.shares.map(|scope| (scope, shares)));
+            let each = &mut |place, (report, is_readable)| take(place, report, is_readable);
+            let cells = (&mut self.cells, kept);
+            return table.check_abreast(bytes, rows, &mut self.checker, judge.options, cells, each);
+        }
         self.checker.tell_abreast(bytes, &records, judge.options, |place, report| {
-            if let Some(report) = report {
-                let record = &bytes[records[place].clone()];
-                let (report, is_readable) = judge.placed(report, batch.start(at + place), record);
+            let record = || &bytes[records[place].clone()];
+            let found = report.map(|report| judge.placed(report, batch.start(at + place), record()));
+            if let Some(scope) = judge.shares {
+                judge.keep(record(), found.as_ref(), (scope, shares));
+            }
+            if let Some((report, is_readable)) = found {
                 take(place, report, is_readable);
             }
         });
@@ -895,6 +892,15 @@ impl Worker<'_> {
 }
 
 impl Judge<'_> {
+    /// Keeps what rules between records read of one in JSON.
+    fn keep(&self, record: &[u8], found: Option<&table::Found>, (scope, shares): table::Kept<'_>) {
+        match found {
+            None => self.validator.share_of_clean_bytes(record, scope, shares),
+            Some((_, true)) => self.validator.share_of_bytes(record, scope, shares),
+            Some((_, false)) => shares.push_none(),
+        }
+    }
+
     /// A report on a record, with its places in the input; and whether the record could be read.
     fn placed(&self, mut report: Box<Report>, start: Start, record: &[u8]) -> table::Found {
         for finding in &mut report.findings {

@@ -87,6 +87,11 @@ impl DataSetRules {
         self.keys.is_empty() && self.references.is_empty() && self.rules.is_empty()
     }
 
+    /// Which cells of a row they read; none where they read the row itself.
+    pub(crate) fn cells(&self, paths: &[Vec<String>]) -> Option<Box<[Option<usize>]>> {
+        self.asked.cells(paths)
+    }
+
     /// The standards whose data sets are referred to.
     pub fn targets(&self) -> impl Iterator<Item = &StandardId> {
         self.references.iter().map(|reference| &reference.to)

@@ -9,7 +9,6 @@ use crate::{
     nearest::nearest,
     plan::{Engine, Plan},
     program::{ABREAST, Cut, Doubt, Memory, Program, Row, Sign, Span, Spans, StateId, Step, What, Within},
-    record::Record,
     survey::{SchemaId, Way},
 };
 use guiju_model::{CodeList, Date, Digest, Finding, Report, Severity, StandardId, Unlisted};
@@ -124,12 +123,7 @@ impl Validator {
         DataSet::new(&self.data_set, Some(standard.clone())).of_document(document)
     }
 
-    /// Keeps what the rules between records read of this one.
-    pub fn share(&self, record: &dyn Record, scope: Scope, shares: &mut Shares) {
-        shares.push(self.reading(scope), record);
-    }
-
-    /// The same of a record's bytes: nothing where they are no JSON.
+    /// Keeps what the rules between records read of this one. Nothing of bytes that are no JSON.
     pub fn share_of_bytes(&self, record: &[u8], scope: Scope, shares: &mut Shares) {
         shares.push_bytes(self.reading(scope), record);
     }
@@ -137,6 +131,18 @@ impl Validator {
     /// The same of bytes in which nothing was found, so that they need not be read anew.
     pub fn share_of_clean_bytes(&self, record: &[u8], scope: Scope, shares: &mut Shares) {
         shares.push_clean_bytes(self.reading(scope), record);
+    }
+
+    /// The same of a row: its cells as JSON spells them, and where the value of each stands, an empty place of none. Whether these
+    /// tell it; if not, its bytes do.
+    pub fn share_of_row(
+        &self,
+        shape: &RowShape,
+        row: (&[u8], impl Fn(usize) -> (u32, u32)),
+        scope: Scope,
+        shares: &mut Shares,
+    ) -> bool {
+        shape.kept.as_ref().is_some_and(|cells| shares.push_row(self.reading(scope), cells, row))
     }
 
     fn reading(&self, scope: Scope) -> Reading<'_> {
@@ -175,7 +181,10 @@ impl Validator {
     /// the beginning of another). None where rows have to be written as records first.
     pub fn row_shape(&self, paths: &[Vec<String>]) -> Option<RowShape> {
         match &self.judge {
-            Judge::Record { program, .. } => program.row(paths).map(RowShape),
+            Judge::Record { program, .. } => {
+                let kept = self.data_set.cells(paths);
+                program.row(paths).map(|row| RowShape { row, kept })
+            }
             Judge::List(_) => None,
         }
     }
@@ -404,7 +413,7 @@ impl<'v> Checker<'v> {
         let Judge::Record { program, .. } = &self.validator.judge else { return Quick::Unsure };
         let (spelled, bounds) =
             (Within { bytes, at: spelled }, (options.depth_max.min(DEPTH_MAX), options.record_bytes_max));
-        match program.proves_row(&shape.0, (&spelled, cells), options.reference_date, bounds, &mut self.memory) {
+        match program.proves_row(&shape.row, (&spelled, cells), options.reference_date, bounds, &mut self.memory) {
             true if self.memory.doubts.iter().all(|doubt| doubt.what == What::Value) => {
                 self.told_of_doubts(spelled.own(), (0, false), options)
             }
@@ -437,7 +446,7 @@ impl<'v> Checker<'v> {
         let (spelled, bounds) =
             (Within { bytes, at: spelled }, (options.depth_max.min(DEPTH_MAX), options.record_bytes_max));
         let rows = (&spelled, cells, asked);
-        let proved = program.proves_rows(&shape.0, rows, options.reference_date, bounds, &mut self.memory);
+        let proved = program.proves_rows(&shape.row, rows, options.reference_date, bounds, &mut self.memory);
         if proved == [true; ABREAST] && self.memory.doubts.is_empty() {
             return [const { Quick::Clean }; ABREAST];
         }
@@ -575,7 +584,11 @@ pub enum Quick {
 
 /// What rows of a table are to a standard.
 #[derive(Debug)]
-pub struct RowShape(Row);
+pub struct RowShape {
+    row: Row,
+    /// The cells that rules between records read, where these tell all of it.
+    kept: Option<Box<[Option<usize>]>>,
+}
 
 /// What was told of values that failed: in bad data the same value is wrong a thousand times, or in the same way.
 #[derive(Default)]

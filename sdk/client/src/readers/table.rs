@@ -16,12 +16,11 @@ use guiju_model::{Date, Finding, Place, Report, Severity, Text, pointer};
 use guiju_validator::{
     CheckOptions, Checker, Field, Quick, RowShape, Validator, codes,
     dataset::{Scope, Shares},
-    record::{Pointer, Record, Scalar},
 };
 use serde_json::Value;
 use std::{
     borrow::Cow,
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::Arc,
@@ -35,8 +34,6 @@ pub(super) struct Table {
     width: usize,
     /// The columns that are members of the record, in the order of their paths.
     members: Vec<Member>,
-    /// What stands where in a record, by pointer.
-    places: HashMap<String, At>,
     /// Rows to the standard, where these members tell all of it.
     shape: Option<RowShape>,
     /// Whether some column has words for nothing.
@@ -54,15 +51,6 @@ struct Member {
     spelled: Vec<u8>,
     kind: Kind,
     has_null_words: bool,
-}
-
-/// What stands at a place of a record.
-#[derive(Clone, Copy)]
-enum At {
-    /// What a column gives.
-    Member(usize),
-    /// An object around such.
-    Above,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,6 +92,9 @@ impl fmt::Debug for Row<'_> {
         f.debug_struct("Row").field("json", &String::from_utf8_lossy(&json)).field("columns", self.columns).finish()
     }
 }
+
+/// What rules between records keep, of which of them.
+pub(super) type Kept<'k> = (Scope, &'k mut Shares);
 
 /// What was found in a row: a report where there is anything to tell, and whether it could be read.
 pub(super) type Found = (Option<Box<Report>>, bool);
@@ -203,16 +194,8 @@ impl Table {
         let paths = members.iter().map(|member| member.path.clone()).collect::<Vec<_>>();
         let shape = validator.row_shape(&paths);
         let has_null_words = columns.iter().any(Column::has_null_words);
-        let mut places = HashMap::from([(String::new(), At::Above)]);
-        for (at, member) in members.iter().enumerate() {
-            let field = columns[member.column].field.as_ref();
-            let pointer = field.map_or("", |field| &field.pointer);
-            let above = pointer.match_indices('/').skip(1).map(|(end, _)| (pointer[..end].to_owned(), At::Above));
-            places.extend(above);
-            places.insert(pointer.to_owned(), At::Member(at));
-        }
         let columns = Columns(columns.into());
-        Ok((Self { delimiter, columns, width, members, places, shape, has_null_words, encoding }, findings))
+        Ok((Self { delimiter, columns, width, members, shape, has_null_words, encoding }, findings))
     }
 
     /// A row as a record, for whoever wants to see that.
@@ -319,18 +302,12 @@ impl Table {
     }
 
     /// Keeps what rules between records read of a row whose cells are spelled.
-    pub fn share(&self, validator: &Validator, cells: &mut Cells, scope: Scope, shares: &mut Shares) {
-        if !cells.are_read_whole {
-            let record = Spelled { table: self, cells, is_short: Cell::new(false) };
-            validator.share(&record, scope, shares);
-            if !record.is_short.get() {
-                return;
-            }
-            shares.pop();
-            // What was asked for once is asked for of every row.
-            cells.are_read_whole = true;
+    pub fn share(&self, validator: &Validator, cells: &Cells, (scope, shares): Kept<'_>) {
+        let row = (&*cells.spelled, |member: usize| cells.values[member]);
+        let is_told = self.shape.as_ref().is_some_and(|shape| validator.share_of_row(shape, row, scope, shares));
+        if !is_told {
+            validator.share_of_bytes(&self.write(cells), scope, shares);
         }
-        validator.share_of_bytes(&self.write(cells), scope, shares);
     }
 
     /// Spells the values of the cells as JSON, which are trimmed; of columns that are members, in their order. Of most rows they are
@@ -430,49 +407,6 @@ fn taken_for_a_table() -> Text {
         en: "the text was taken for a table, and this line for its header; where it is none, say what it is with `--format`"
             .into(),
         zh: "该文本按表格（CSV）读取，此行视为表头；如不是表格，请用 `--format` 指明格式".into(),
-    }
-}
-
-/// A row whose cells are spelled, read as the record that it would be written as.
-struct Spelled<'r> {
-    table: &'r Table,
-    cells: &'r Cells,
-    /// Whether something was asked for that only the record itself tells: what it said then does not count.
-    is_short: Cell<bool>,
-}
-
-impl Spelled<'_> {
-    fn short(&self) -> Option<Scalar<'_>> {
-        self.is_short.set(true);
-        None
-    }
-}
-
-impl Record for Spelled<'_> {
-    fn get(&self, pointer: &Pointer) -> Option<Scalar<'_>> {
-        let pointer = pointer.as_str();
-        let (from, to) = match self.table.places.get(pointer) {
-            Some(At::Member(at)) => self.cells.values[*at],
-            Some(At::Above) => return self.short(),
-            None => {
-                let mut above = pointer.match_indices('/').skip(1).map(|(end, _)| &pointer[..end]);
-                let is_within = above.any(|above| matches!(self.table.places.get(above), Some(At::Member(_))));
-                return if is_within { self.short() } else { None };
-            }
-        };
-        let spelled = std::str::from_utf8(&self.cells.spelled[from as usize..to as usize]).unwrap_or_default();
-        match spelled.as_bytes() {
-            [] => None,
-            [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
-                Some(Scalar::Text(Cow::Borrowed(&spelled[1..spelled.len() - 1])))
-            }
-            [b'"', ..] => serde_json::from_str(spelled).map_or(None, |text| Some(Scalar::Text(Cow::Owned(text)))),
-            [b'-' | b'0'..=b'9', ..] => Some(Scalar::Number(Cow::Borrowed(spelled))),
-            b"true" => Some(Scalar::Bool(true)),
-            b"false" => Some(Scalar::Bool(false)),
-            b"null" => Some(Scalar::Null),
-            _ => self.short(),
-        }
     }
 }
 
@@ -597,8 +531,6 @@ pub(super) struct Cells {
     /// Their values as JSON with room behind them, and where each of them is.
     spelled: Vec<u8>,
     values: Vec<(u32, u32)>,
-    /// Whether rules between records ask for more of a row than its cells.
-    are_read_whole: bool,
     /// Of rows that are judged together.
     abreast: Abreast,
 }
@@ -1055,9 +987,15 @@ mod tests {
             1,
         );
         let with_items = Validator::compile_schema(with_items.as_bytes(), &CompileOptions::default()).unwrap();
+        let own = r#"[{"id":"own","fields":["/code","/name"],"where":[{"op":"ne","left":{"field":"/is"},"right":{"value":"x"}}]}]"#;
+        let mut of_own = serde_json::from_slice::<Value>(schema).unwrap();
+        of_own["x-guiju"]["keys"] = serde_json::from_str(own).unwrap();
+        let of_own = Validator::compile_schema(of_own.to_string().as_bytes(), &CompileOptions::default()).unwrap();
         let validator = Validator::compile_schema(schema, &CompileOptions::default()).unwrap();
         let header = "size,at.deep.b,name,on,at.lon,count,is,all,any,code,at.deep.a,nobody,tags";
         let (table, findings) = Table::new(header.as_bytes(), (1, 0), &validator, Decided::default()).unwrap();
+        let told = |validator| Table::new(header.as_bytes(), (1, 0), validator, Decided::default()).unwrap().0;
+        let (of_items, plainly) = (told(&with_items), told(&of_own));
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(table.members.len() == 12 && table.shape.is_some(), "every column is a member");
         let words = [
@@ -1080,12 +1018,11 @@ mod tests {
             cells.trim(row);
             table.spell(row, &mut cells);
             let (one, other) = (table.write(&cells), put_together(&table, row, &cells));
-            for (validator, is_whole) in [(&validator, false), (&with_items, true)] {
-                cells.are_read_whole = false;
+            for (validator, table) in [(&validator, &table), (&with_items, &of_items), (&of_own, &plainly)] {
                 let mut shares = Shares::default();
-                table.share(validator, &mut cells, Scope::All, &mut shares);
+                table.share(validator, &cells, (Scope::All, &mut shares));
                 validator.share_of_bytes(&one, Scope::All, &mut shares);
-                assert_eq!((shares.get(0), cells.are_read_whole), (shares.get(1), is_whole), "{row:?}");
+                assert_eq!(shares.get(0), shares.get(1), "{row:?}");
             }
             assert_eq!(String::from_utf8(one), String::from_utf8(other));
         }

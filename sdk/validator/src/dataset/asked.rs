@@ -100,6 +100,18 @@ impl Asked {
         KeyId(key)
     }
 
+    /// Which cell of a row gives each member, of rows whose cells stand at these paths. None where the row itself has to be read.
+    pub fn cells(&self, paths: &[Vec<String>]) -> Option<Box<[Option<usize>]>> {
+        let cell = |member: &Asking| {
+            let gives = |path: &Vec<String>| path.first().is_some_and(|name| **name == *member.name);
+            match paths.iter().position(gives) {
+                Some(at) if paths[at].len() > 1 => None,
+                cell => Some(cell),
+            }
+        };
+        if self.is_whole { None } else { self.members.iter().map(cell).collect() }
+    }
+
     fn member(&self, name: &str) -> Option<usize> {
         let name = Name::of(name.as_bytes());
         self.members.iter().position(|known| known.is(name))
@@ -215,6 +227,22 @@ impl<'a> Standing<'a> {
             missing > 0 && !is_within
         })?;
         (!is_within).then_some(Self { asked, record, places })
+    }
+}
+
+impl<'a> Standing<'a> {
+    /// Of a row by its cells, as JSON spells them. None where they do not tell all that is asked.
+    pub fn of_row(
+        asked: &'a Asked,
+        cells: &[Option<usize>],
+        (spelled, cell): (&'a [u8], impl Fn(usize) -> (u32, u32)),
+        places: &'a mut Vec<(u32, u32)>,
+    ) -> Option<Self> {
+        places.clear();
+        places.extend(cells.iter().map(|at| at.map_or((0, 0), &cell)));
+        let mut all = asked.members.iter().zip(&*places);
+        let is_told = all.all(|(member, (from, to))| !member.is_within || from == to);
+        is_told.then_some(Self { asked, record: spelled, places })
     }
 }
 

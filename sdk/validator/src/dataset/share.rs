@@ -121,12 +121,6 @@ impl Shares {
         self.get(self.len().saturating_sub(1))
     }
 
-    /// Forgets the last.
-    pub fn pop(&mut self) {
-        self.ends.pop();
-        self.parts.truncate(self.ends.last().copied().unwrap_or(0));
-    }
-
     pub fn clear(&mut self) {
         self.parts.clear();
         self.ends.clear();
@@ -163,6 +157,24 @@ impl Shares {
             None => self.push_bytes(reading, record),
         }
         self.places = places;
+    }
+
+    /// The same of a row by its cells; whether these tell it.
+    pub(crate) fn push_row(
+        &mut self,
+        reading: Reading<'_>,
+        cells: &[Option<usize>],
+        row: (&[u8], impl Fn(usize) -> (u32, u32)),
+    ) -> bool {
+        let mut places = std::mem::take(&mut self.places);
+        let standing = Standing::of_row(&reading.rules.asked, cells, row, &mut places);
+        let is_told = standing.is_some();
+        if let Some(standing) = standing {
+            reading.gather(&mut Answers::of_standing(&standing, &mut self.room), &mut self.parts);
+            self.push_none();
+        }
+        self.places = places;
+        is_told
     }
 
     /// A record as one that others refer to.

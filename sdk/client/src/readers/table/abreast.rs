@@ -3,8 +3,8 @@
 //! # Invariants
 //! - What is told of a row here is what [`Table::check`] tells of it. A row of which that is not sure is given to that.
 
-use super::{super::split::Raw, Cells, Found, Kind, Member, ROOM, Table, is_date, trimmed};
-use guiju_validator::{ABREAST, CheckOptions, Checker, Quick};
+use super::{super::split::Raw, Cells, Found, Kept, Kind, Member, ROOM, Table, is_date, trimmed};
+use guiju_validator::{ABREAST, CheckOptions, Checker, Quick, Validator};
 
 /// Of each row.
 type Each<T> = [T; ABREAST];
@@ -39,20 +39,41 @@ impl Table {
         (raws, index): (&[Raw; ABREAST], u64),
         checker: &mut Checker<'_>,
         options: &CheckOptions,
-        cells: &mut Cells,
+        (cells, mut kept): (&mut Cells, Option<Kept<'_>>),
         each: &mut impl FnMut(usize, Found),
     ) {
         let told = self.tell_abreast(bytes, raws, checker, options, &mut cells.abreast);
         for (at, (raw, quick)) in raws.iter().zip(told).enumerate() {
-            let place = (index + at as u64, raw.line);
-            each(
-                at,
-                match quick {
-                    Quick::Clean => (None, true),
-                    Quick::Told(report) => (self.placed(report, place), true),
-                    Quick::Unsure => self.check(&bytes[raw.bytes.clone()], place, checker, options, cells),
-                },
-            );
+            let (row, place) = (&bytes[raw.bytes.clone()], (index + at as u64, raw.line));
+            let is_together = !matches!(quick, Quick::Unsure);
+            let found = match quick {
+                Quick::Clean => (None, true),
+                Quick::Told(report) => (self.placed(report, place), true),
+                Quick::Unsure => self.check(row, place, checker, options, cells),
+            };
+            if let Some((scope, shares)) = &mut kept {
+                let kept = (*scope, &mut **shares);
+                match (is_together, found.1) {
+                    (true, _) => self.share_abreast(checker.validator(), (row, at), cells, kept),
+                    (false, true) => self.share(checker.validator(), cells, kept),
+                    (false, false) => shares.push_none(),
+                }
+            }
+            each(at, found);
+        }
+    }
+
+    /// Keeps what rules between records read of one of the rows that were spelled together.
+    fn share_abreast(&self, validator: &Validator, (row, at): (&[u8], usize), cells: &mut Cells, kept: Kept<'_>) {
+        let (scope, shares) = kept;
+        let Abreast { spelled, values, .. } = &cells.abreast;
+        let together = (&**spelled, |member: usize| values[member][at]);
+        let is_told = self.shape.as_ref().is_some_and(|shape| validator.share_of_row(shape, together, scope, shares));
+        if !is_told {
+            self.read(row, cells);
+            cells.trim(row);
+            self.spell(row, cells);
+            self.share(validator, cells, (scope, shares));
         }
     }
 
