@@ -1,22 +1,27 @@
 //! What does the program `guiju check` cost: one small file, cold, memory over a stream that does not end soon, and a standard
-//! with keys and rules between records? And what does it cost to compile each of the standards that ship?
+//! with keys and rules between records? And what does it cost to compile each of the standards that ship, and to check its records?
 //!
 //! `bash tests/benches/run program` runs this and writes the table into `docs/reference/performance.md`. By itself:
-//! `cargo build --release -p guiju-cli && cargo bench -p guiju-tests --bench program -- [--gib N] [--compile NAME]`; with the latter only
-//! what it costs to compile the standards whose names hold that.
+//! `cargo build --release -p guiju-cli && cargo bench -p guiju-tests --bench program -- [--gib N] [--compile NAME]
+//! [--records NAME]`; with the latter only what is asked of the standards whose names hold that.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 mod built; // where cargo puts programs
 mod records;
 
-use guiju::{CompileOptions, Folder, Validator};
+use guiju::{
+    CompileOptions, Folder, Validator,
+    readers::{Format, ReadOptions, check_bytes},
+};
 use guiju_model::Kind;
+use guiju_validator::dataset::Scope;
 use records::{SHAPES, Spelling};
 use std::{
     fs,
     hint::black_box,
     io::Write,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
@@ -29,11 +34,15 @@ fn main() {
     if let Some(name) = behind("--compile") {
         return compile_times(name);
     }
+    if let Some(name) = behind("--records") {
+        return shipped_records(name);
+    }
     println!("| question | answer |\n|---|---:|");
     cold_starts();
     stream(behind("--gib").and_then(|text| text.parse().ok()).unwrap_or(10));
     with_keys(400_000);
     compile_times("");
+    shipped_records("");
 }
 
 /// Each version that records are checked against, from the bytes of its bundle, in a process that has compiled before.
@@ -155,19 +164,98 @@ fn with_keys(records: usize) {
         lines.extend_from_slice(record.to_string().as_bytes());
         lines.push(b'\n');
     }
-    let file = tempfile::Builder::new().suffix(".ndjson").tempfile().expect("there is room");
-    fs::write(file.path(), &lines).expect("there is room");
-    for jobs in [1, 2] {
-        let mut command = guiju();
-        command.args(["check", "--offline", "--standard", standard, "--jobs", &jobs.to_string()]).arg(file.path());
-        let begin = Instant::now();
-        let output = command.current_dir(std::env::temp_dir()).output().expect("guiju starts");
-        let seconds = begin.elapsed().as_secs_f64();
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
-        let (rate, bytes) = (records as f64 / 1e3 / seconds, lines.len() as f64 / 1e6 / seconds);
+    for (kind, text) in [("ndjson", &lines), ("csv", &records::table(&lines))] {
+        let file = tempfile::Builder::new().suffix(&format!(".{kind}")).tempfile().expect("there is room");
+        fs::write(file.path(), text).expect("there is room");
+        for jobs in [1, 2] {
+            let mut command = guiju();
+            command.args(["check", "--offline", "--standard", standard, "--jobs", &jobs.to_string()]).arg(file.path());
+            let begin = Instant::now();
+            let output = command.current_dir(std::env::temp_dir()).output().expect("guiju starts");
+            let seconds = begin.elapsed().as_secs_f64();
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+            let (rate, bytes) = (records as f64 / 1e3 / seconds, text.len() as f64 / 1e6 / seconds);
+            println!(
+                "| `guiju check` of {records} readings, {kind}, against `bj.water/meter-reading` with its keys and rules between \
+                 records, workers {jobs}, wall time | {rate:.0} thousand records/s, {bytes:.0} MB/s |"
+            );
+        }
+    }
+}
+
+/// The conforming examples of each standard, over and over.
+fn shipped_records(name: &str) {
+    const BYTES: usize = 4 << 20;
+    println!("\n### Checking records of the standards that ship\n");
+    println!(
+        "The conforming examples of each, one a line, 4 MB of them in memory, one worker; with all rules of the standard between \
+         the fields of a record, and then with what its rules between records keep, too. Median of 7, by turns with `serde_json`, \
+         which reads the same lines into trees and checks nothing.\n"
+    );
+    println!(
+        "| standard | bytes of a record | thousand records/s | MB/s | times `serde_json` | with rules between records, MB/s | \
+         times `serde_json` |"
+    );
+    println!("|---|{}", "---:|".repeat(6));
+    let folder = Folder::read(&root().join("standards")).expect("the standards");
+    for (package, bundle) in folder.versions() {
+        let is_meant = package.standard.to_string().contains(name);
+        if !is_meant || !matches!(package.kind, Kind::Record | Kind::Profile) {
+            continue;
+        }
+        let examples = package.files.iter().filter(|(name, _)| name.starts_with("examples/conforming/"));
+        let lines = examples.filter(|(name, _)| name.ends_with(".json")).map(|(_, bytes)| {
+            let record: serde_json::Value = serde_json::from_slice(bytes).expect("an example is JSON");
+            format!("{record}\n")
+        });
+        let lines = lines.collect::<Vec<_>>();
+        if lines.is_empty() {
+            continue;
+        }
+        let (count, text) = (lines.len(), lines.concat());
+        let times = BYTES.div_ceil(text.len());
+        let (count, text) = (count * times, text.repeat(times));
+        let validator = Validator::compile(bundle, &CompileOptions::default()).expect("what ships compiles");
+        let checked = |shares| {
+            let format = Some(Format::Ndjson);
+            let options = ReadOptions { format, jobs: 1, shares, counts_clean: true, ..ReadOptions::default() };
+            let begin = Instant::now();
+            let totals = check_bytes(text.as_bytes(), &validator, &options, |told| {
+                black_box(told);
+                ControlFlow::Continue(())
+            });
+            let seconds = begin.elapsed().as_secs_f64();
+            assert_eq!(totals.expect("it can be read").conforming, count as u64, "{}", package.standard);
+            seconds
+        };
+        let parsed = || {
+            let begin = Instant::now();
+            for line in text.lines() {
+                black_box(serde_json::from_str::<serde_json::Value>(line)).expect("it is JSON");
+            }
+            begin.elapsed().as_secs_f64()
+        };
+        let mut taken = [const { Vec::new() }; 3];
+        for _ in 0..7 {
+            for (taken, seconds) in taken.iter_mut().zip([checked(None), checked(Some(Scope::Own)), parsed()]) {
+                taken.push(seconds);
+            }
+        }
+        let [alone, between, tree] = taken.map(|mut seconds| {
+            seconds.sort_by(f64::total_cmp);
+            seconds[seconds.len() / 2]
+        });
+        let mb = |seconds: f64| text.len() as f64 / 1e6 / seconds;
         println!(
-            "| `guiju check` of {records} readings against `bj.water/meter-reading` with its keys and rules between records, \
-             workers {jobs}, wall time | {rate:.0} thousand records/s, {bytes:.0} MB/s |"
+            "| `{}` {} | {} | {:.0} | {:.0} | {:.1} | {:.0} | {:.1} |",
+            package.standard,
+            package.version,
+            text.len() / count,
+            count as f64 / 1e3 / alone,
+            mb(alone),
+            tree / alone,
+            mb(between),
+            tree / between
         );
     }
 }
