@@ -46,6 +46,7 @@ const PURE: &[(&str, &[&str])] = &[
     (
         "sdk/validator",
         &[
+            "foldhash",
             "jsonschema",
             "jsonschema-regex",
             "jsonschema-value",
