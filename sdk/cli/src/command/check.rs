@@ -21,7 +21,7 @@ use guiju_model::{Bundle, BundleError, Date, Ending, Kind, Manifest, Reference, 
 use guiju_validator::{NotCheckable, dataset::Scope};
 use std::{
     collections::HashMap,
-    fs::{self, File, Metadata},
+    fs::{self, File},
     io::{self, Read},
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -303,8 +303,14 @@ impl Bench<'_> {
         telling.partner(standard, None);
         let other = self.compiled(&partner.standard)?;
         let (mut unreadable, mut fault) = (0_u64, None);
-        let options =
-            ReadOptions { format: None, encoding: None, shares: None, counts_clean: false, ..options.clone() };
+        let options = ReadOptions {
+            format: None,
+            encoding: None,
+            never_waits: partner.path.is_file(),
+            shares: None,
+            counts_clean: false,
+            ..options.clone()
+        };
         let read = readers::check(open(&partner.path)?, &other, &options, |told| {
             match told {
                 Told::Record(checked) if checked.is_readable => telling.partner(standard, Some(&checked.json())),
@@ -358,18 +364,19 @@ impl Bench<'_> {
         };
         let options = &ReadOptions { encoding: options.encoding.or(job.encoding), ..options.clone() };
         let mut sink = rejects.map(|rejects| rejects.open(job, options)).transpose()?;
-        // What goes into files of its own is taken record by record.
-        let shares = if job.with.is_empty() { Scope::Own } else { Scope::All };
-        let options = &ReadOptions { counts_clean: sink.is_none(), shares: Some(shares), ..options.clone() };
+        let options = &ReadOptions {
+            // What goes into files of its own is taken record by record.
+            counts_clean: sink.is_none(),
+            shares: Some(if job.with.is_empty() { Scope::Own } else { Scope::All }),
+            never_waits: job.path.as_ref().is_some_and(|path| path.is_file()),
+            ..options.clone()
+        };
         let input: Box<dyn Read + Send> = match (&job.path, sink.as_mut().and_then(|sink| sink.spooled())) {
             (_, Some(spooled)) => Box::new(spooled),
             (Some(path), _) => Box::new(open(path)?),
             (None, _) => Box::new(io::stdin()),
         };
-        let metadata = job.path.as_ref().and_then(|path| path.metadata().ok());
-        let never_waits = metadata.as_ref().is_some_and(Metadata::is_file);
-        let options = &ReadOptions { never_waits, ..options.clone() };
-        let size = metadata.map(|metadata| metadata.len());
+        let size = job.path.as_ref().and_then(|path| path.metadata().ok()).map(|metadata| metadata.len());
         let input = progress.reading(&job.name, size, input);
         let input: Box<dyn Read + Send> = match &self.promise {
             Some(promise) => Box::new(promise.seen.reading(input)),

@@ -28,7 +28,7 @@ struct Asking {
     begin: u64,
     /// Whether something within it is asked for.
     is_within: bool,
-    of: Of,
+    side: Side,
 }
 
 /// A name with its first bytes as one word, by which nearly all names are told apart.
@@ -59,7 +59,7 @@ impl Asking {
 
 /// Of which records something is asked: of all, or only of those that others refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Of {
+pub(crate) enum Side {
     All,
     Targets,
 }
@@ -72,8 +72,8 @@ pub(crate) struct KeyId(usize);
 
 impl Asked {
     /// Whether these hold for certain.
-    pub fn filter(&mut self, of: Of, conditions: Vec<Condition>) -> FilterId {
-        self.fields(of, conditions.iter().flat_map(Condition::fields));
+    pub fn filter(&mut self, side: Side, conditions: Vec<Condition>) -> FilterId {
+        self.fields(side, conditions.iter().flat_map(Condition::fields));
         let filter = place(&mut self.filters, conditions);
         if filter == self.together.len() {
             let fields = self.filters[filter].iter().flat_map(Condition::fields);
@@ -87,8 +87,8 @@ impl Asked {
     }
 
     /// What stands at these, as a key.
-    pub fn key(&mut self, of: Of, fields: &[Pointer]) -> KeyId {
-        self.fields(of, fields);
+    pub fn key(&mut self, side: Side, fields: &[Pointer]) -> KeyId {
+        self.fields(side, fields);
         let key = place(&mut self.keys, fields.to_vec());
         if key == self.standing.len() {
             let member = |field: &Pointer| match field.tokens().collect::<Vec<_>>()[..] {
@@ -118,11 +118,11 @@ impl Asked {
     }
 
     /// What stands at these as it is.
-    pub fn fields<'f>(&mut self, of: Of, fields: impl IntoIterator<Item = &'f Pointer>) {
-        fields.into_iter().for_each(|field| self.field(of, field));
+    pub fn fields<'f>(&mut self, side: Side, fields: impl IntoIterator<Item = &'f Pointer>) {
+        fields.into_iter().for_each(|field| self.field(side, field));
     }
 
-    fn field(&mut self, of: Of, field: &Pointer) {
+    fn field(&mut self, side: Side, field: &Pointer) {
         let mut tokens = field.tokens();
         // Each item of the record itself is the record as a whole.
         let Some(name) = tokens.next().filter(|name| *name != EACH) else {
@@ -131,10 +131,10 @@ impl Asked {
         };
         let is_within = tokens.next().is_some();
         match self.members.iter_mut().find(|known| *known.name == *name) {
-            Some(known) => (known.is_within, known.of) = (known.is_within || is_within, known.of.min(of)),
+            Some(known) => (known.is_within, known.side) = (known.is_within || is_within, known.side.min(side)),
             None => {
                 let begin = Name::of(name.as_bytes()).begin;
-                self.members.push(Asking { name: name.into(), begin, is_within, of });
+                self.members.push(Asking { name: name.into(), begin, is_within, side });
             }
         }
     }
@@ -208,18 +208,18 @@ pub(super) struct Standing<'a> {
 
 impl<'a> Standing<'a> {
     /// Of a record that is well-formed and has no name twice. None where its members as they stand do not tell all that is asked.
-    pub fn of(asked: &'a Asked, of: Of, record: &'a [u8], places: &'a mut Vec<(u32, u32)>) -> Option<Self> {
+    pub fn of(asked: &'a Asked, side: Side, record: &'a [u8], places: &'a mut Vec<(u32, u32)>) -> Option<Self> {
         if asked.is_whole {
             return None;
         }
         places.clear();
         places.resize(asked.members.len(), (0, 0));
-        let is_meant = |member: &&Asking| member.of <= of;
+        let is_meant = |member: &&Asking| member.side <= side;
         let (mut missing, mut is_within) = (asked.members.iter().filter(is_meant).count(), false);
         members(record, |name, from, to| {
             let name = Name::of(name);
             let found = asked.members.iter().position(|known| known.is(name));
-            if let Some(at) = found.filter(|at| asked.members[*at].of <= of) {
+            if let Some(at) = found.filter(|at| asked.members[*at].side <= side) {
                 places[at] = (from, to);
                 is_within |= asked.members[at].is_within;
                 missing -= 1;

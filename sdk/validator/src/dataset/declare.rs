@@ -1,6 +1,6 @@
 //! What a standard declares about its data sets, read with every fault at its pointer.
 
-use super::asked::{Asked, FilterId, KeyId, Of};
+use super::asked::{Asked, FilterId, KeyId, Side};
 use super::joined::{OTHER, OWN};
 use super::key::Fields;
 use super::{DataSetFinding, DataSetRules, found};
@@ -104,9 +104,9 @@ fn key(reader: &mut Reader, value: &Json, pointer: &str, asked: &mut Asked) -> O
     }
     let id = id(reader, value, pointer);
     let fields = wanted_fields(reader, value, pointer, "fields");
-    let filter = asked.filter(Of::All, conditions(reader, value, pointer, "where"));
+    let filter = asked.filter(Side::All, conditions(reader, value, pointer, "where"));
     let fields = fields?;
-    Some(Key { id: id?, key: asked.key(Of::All, &fields), fields, filter })
+    Some(Key { id: id?, key: asked.key(Side::All, &fields), fields, filter })
 }
 
 fn reference(reader: &mut Reader, value: &Json, pointer: &str, asked: &mut Asked) -> Option<Reference> {
@@ -121,16 +121,16 @@ fn reference(reader: &mut Reader, value: &Json, pointer: &str, asked: &mut Asked
         reader.fault(pointer.into(), "`to` is missing; write namespace/name of the standard referred to".into());
     }
     let to = reader.word(value, pointer, "to");
-    let filter = asked.filter(Of::All, conditions(reader, value, pointer, "where"));
-    let to_filter = asked.filter(Of::Targets, conditions(reader, value, pointer, "toWhere"));
+    let filter = asked.filter(Side::All, conditions(reader, value, pointer, "where"));
+    let to_filter = asked.filter(Side::Targets, conditions(reader, value, pointer, "toWhere"));
     let (fields, to_fields) = (fields?, to_fields?);
     if fields.len() != to_fields.len() {
         let message =
             format!("`fields` names {} fields and `toFields` {}; name as many", fields.len(), to_fields.len());
         reader.fault(pointer.into(), message);
     }
-    let fields = each_once(reader, fields, pointer, "fields", (Of::All, asked));
-    let to_fields = each_once(reader, to_fields, pointer, "toFields", (Of::Targets, asked));
+    let fields = each_once(reader, fields, pointer, "fields", (Side::All, asked));
+    let to_fields = each_once(reader, to_fields, pointer, "toFields", (Side::Targets, asked));
     Some(Reference { head: head?, fields: fields?, to: to?, to_fields: to_fields?, filter, to_filter })
 }
 
@@ -139,9 +139,9 @@ fn each_once(
     fields: Vec<Pointer>,
     pointer: &str,
     name: &str,
-    (of, asked): (Of, &mut Asked),
+    (side, asked): (Side, &mut Asked),
 ) -> Option<Fields> {
-    let fields = Fields::new(fields, of, asked);
+    let fields = Fields::new(fields, side, asked);
     if fields.is_none() {
         let message =
             "`*`, every item of an array, may stand once among these; say the other with a reference of its own";
@@ -183,8 +183,8 @@ fn rule(
         return None;
     }
     let head = Head::read(reader, value, pointer);
-    let filter = asked.filter(Of::All, conditions(reader, value, pointer, "where"));
-    let by = asked.key(Of::All, &reader.fields(value, pointer, "by", FIELDS_MAX).unwrap_or_default());
+    let filter = asked.filter(Side::All, conditions(reader, value, pointer, "where"));
+    let by = asked.key(Side::All, &reader.fields(value, pointer, "by", FIELDS_MAX).unwrap_or_default());
     let kind = match kind {
         "interval-overlap" => {
             let (from, to) = (wanted(reader, value, pointer, "from"), wanted(reader, value, pointer, "to"));
@@ -196,15 +196,19 @@ fn rule(
             Kind::Monotone { order: order?, value: of?, reset }
         }
         "sum" => {
-            let total = asked.filter(Of::All, wanted_conditions(reader, value, pointer, "total"));
-            let parts = asked.filter(Of::All, wanted_conditions(reader, value, pointer, "parts"));
+            let total = asked.filter(Side::All, wanted_conditions(reader, value, pointer, "total"));
+            let parts = asked.filter(Side::All, wanted_conditions(reader, value, pointer, "parts"));
             let tolerance = tolerance(reader, value, pointer);
             Kind::Sum { total, parts, value: wanted(reader, value, pointer, "value")?, tolerance }
         }
         "acyclic" => {
             let (key, parent) = (wanted(reader, value, pointer, "key"), wanted(reader, value, pointer, "parent"));
             let at = parent?;
-            Kind::Acyclic { key: asked.key(Of::All, from_ref(&key?)), parent: asked.key(Of::All, from_ref(&at)), at }
+            Kind::Acyclic {
+                key: asked.key(Side::All, from_ref(&key?)),
+                parent: asked.key(Side::All, from_ref(&at)),
+                at,
+            }
         }
         "sequence" => {
             let (order, state) = (wanted(reader, value, pointer, "order"), wanted(reader, value, pointer, "state"));
@@ -213,7 +217,7 @@ fn rule(
         }
         "agree" => {
             let fields = wanted_fields(reader, value, pointer, "fields")?;
-            Kind::Agree { keys: fields.iter().map(|field| asked.key(Of::All, from_ref(field))).collect(), fields }
+            Kind::Agree { keys: fields.iter().map(|field| asked.key(Side::All, from_ref(field))).collect(), fields }
         }
         "joined" => Kind::Joined(joining(reader, value, pointer, references)?),
         _ => {
@@ -221,9 +225,9 @@ fn rule(
             Kind::Outlier { value: of?, median_times: times? }
         }
     };
-    asked.fields(Of::All, kind.fields());
+    asked.fields(Side::All, kind.fields());
     if let Kind::Joined(joining) = &kind {
-        asked.fields(Of::Targets, joining.other.iter().map(|(_, field)| field));
+        asked.fields(Side::Targets, joining.other.iter().map(|(_, field)| field));
     }
     Some(Rule { head: head?, filter, by, kind })
 }

@@ -1,6 +1,6 @@
 //! Which records have the same key.
 
-use super::asked::{self, Answers, Asked, KeyId};
+use super::asked::{Answers, Asked, KeyId, Side};
 use crate::record::{Pointer, Record, Scalar};
 use guiju_model::Digest;
 use std::{
@@ -34,7 +34,7 @@ pub(super) const EACH: &str = "*";
 
 impl Fields {
     /// None where more than one leads through the items of an array, or one does twice.
-    pub fn new(fields: Vec<Pointer>, side: asked::Of, asked: &mut Asked) -> Option<Self> {
+    pub fn new(fields: Vec<Pointer>, side: Side, asked: &mut Asked) -> Option<Self> {
         let stars = |field: &Pointer| field.tokens().filter(|token| *token == EACH).count();
         if fields.iter().map(stars).sum::<usize>() > 1 {
             return None;

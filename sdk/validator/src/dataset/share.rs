@@ -1,7 +1,7 @@
 //! What the rules over a data set keep of a record.
 
 use super::DataSetRules;
-use super::asked::{Answers, Of, Room, Standing};
+use super::asked::{Answers, Room, Side, Standing};
 use super::declare::{Kind, Reference, Rule};
 use super::joined::{Values, kept};
 use super::key::KeyDigest;
@@ -147,9 +147,9 @@ impl Shares {
     /// The same of a record that is known to be well-formed and to have no name twice.
     pub(crate) fn push_clean_bytes(&mut self, reading: Reading<'_>, record: &[u8]) {
         let is_own = |reference: &Reference| reading.own == Some(&reference.to);
-        let of = if reading.rules.references.iter().any(is_own) { Of::Targets } else { Of::All };
+        let side = if reading.rules.references.iter().any(is_own) { Side::Targets } else { Side::All };
         let mut places = std::mem::take(&mut self.places);
-        match Standing::of(&reading.rules.asked, of, record, &mut places) {
+        match Standing::of(&reading.rules.asked, side, record, &mut places) {
             Some(standing) => {
                 reading.gather(&mut Answers::of_standing(&standing, &mut self.room), &mut self.parts);
                 self.push_none();

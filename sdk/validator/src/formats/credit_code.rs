@@ -112,3 +112,13 @@ fn organisation_check(first_8: &str) -> u8 {
         digit => b'0' + digit as u8,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn categories_are_searched_in_order() {
+        assert!(CATEGORIES.is_sorted());
+    }
+}
