@@ -156,7 +156,7 @@ impl FormatFault {
 }
 
 fn all_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+    !text.is_empty() && text.bytes().fold(true, |all, byte| all & byte.is_ascii_digit())
 }
 
 /// Whether the text has the form of the mask: `#` a digit, `@` a capital letter, `%` a capital letter other than I and

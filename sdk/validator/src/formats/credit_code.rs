@@ -10,11 +10,23 @@ const ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
 
 /// Department and category pairs of GB 32100-2015 with amendment 1, and those seen on real codes since: 54 (basic-level
 /// self-governing organisations), 55 and G1.
-const CATEGORIES: [&str; 39] = [
-    "11", "12", "13", "19", "21", "29", "31", "32", "33", "34", "35", "39", "41", "49", "51", "52", "53", "54", "55",
-    "59", "61", "62", "69", "71", "72", "79", "81", "89", "91", "92", "93", "A1", "A9", "G1", "N1", "N2", "N3", "N9",
-    "Y1",
-];
+const CATEGORIES: &[u8] =
+    b"11 12 13 19 21 29 31 32 33 34 35 39 41 49 51 52 53 54 55 59 61 62 69 71 72 79 81 89 91 92 93 \
+      A1 A9 G1 N1 N2 N3 N9 Y1 ";
+
+/// By the department, a bit for the place of each category.
+static PAIRS: [u32; ALPHABET.len()] = {
+    let (mut pairs, mut at) = ([0; ALPHABET.len()], 0);
+    while at < CATEGORIES.len() {
+        if let (Some(department), Some(category)) =
+            (PLACES[CATEGORIES[at] as usize], PLACES[CATEGORIES[at + 1] as usize])
+        {
+            pairs[department as usize] |= 1 << category;
+        }
+        at += 3;
+    }
+    pairs
+};
 
 /// The place of each byte in the alphabet.
 static PLACES: [Option<u8>; 256] = {
@@ -35,7 +47,9 @@ pub(super) fn uscc(text: &str) -> Vec<FormatFault> {
         let mut fault = FormatFault::error("uscc-length", Normativity).with("length", length);
         fault.suggestion = likely(&text);
         faults.push(fault);
-    } else if let Some(position) = position(&text, |_, c| value(c).is_some()) {
+    } else if text.len() != 18 || text.bytes().any(|byte| PLACES[usize::from(byte)].is_none()) {
+        let position = position(&text, |_, c| u8::try_from(c).is_ok_and(|byte| PLACES[usize::from(byte)].is_some()));
+        let position = position.unwrap_or_default();
         faults.push(FormatFault::error("uscc-alphabet", Normativity).with("position", position).suggest(
             "I, O, S, V and Z never occur: they are often a mistyped 1, 0, 5, U or 2",
             "不使用字母 I、O、S、V、Z，它们往往是 1、0、5、U、2 的误录",
@@ -69,7 +83,7 @@ fn of_eighteen(text: &str) -> Vec<FormatFault> {
         let fault = mistyped(FormatFault::error("uscc-check", Accuracy));
         return vec![FormatFault { suggestion: rounded(text).or(fault.suggestion.clone()), ..fault }];
     }
-    if CATEGORIES.binary_search(&&text[..2]).is_err() {
+    if !is_category(text) {
         faults.push(FormatFault::warning("uscc-category-unknown", Accuracy));
     }
     // 100000 is the national register's.
@@ -89,8 +103,12 @@ fn mistyped(fault: FormatFault) -> FormatFault {
     )
 }
 
-fn value(c: char) -> Option<u32> {
-    u8::try_from(c).ok().and_then(|byte| PLACES[usize::from(byte)]).map(u32::from)
+fn is_category(text: &str) -> bool {
+    let mut places = text.bytes().map(|byte| PLACES[usize::from(byte)]);
+    match (places.next().flatten(), places.next().flatten()) {
+        (Some(department), Some(category)) => PAIRS[usize::from(department)] >> category & 1 == 1,
+        _ => false,
+    }
 }
 
 /// Weights are the powers of 3 modulo 31.
@@ -118,7 +136,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn categories_are_searched_in_order() {
-        assert!(CATEGORIES.is_sorted());
+    fn categories_are_known_by_both_characters() {
+        assert!(CATEGORIES.len() == 39 * 3 && CATEGORIES.iter().skip(2).step_by(3).all(|byte| *byte == b' '));
+        assert_eq!(PAIRS.iter().map(|categories| categories.count_ones()).sum::<u32>(), 39);
+        assert!(CATEGORIES.chunks(3).all(|pair| is_category(std::str::from_utf8(pair).unwrap())));
+        assert!(!is_category("14") && !is_category("1") && !is_category("1I"));
     }
 }

@@ -17,6 +17,9 @@ const SUCCESSORS: &str = "⺁𠂇𠂉𠃌⺄㑳㑇⺈⺋龴㖞㘚㘎⺌⺗㥮㤘
 
 pub(super) fn check(text: &str) -> Vec<FormatFault> {
     let name = text.trim();
+    if name.len() == text.len() && is_usual(name) {
+        return Vec::new();
+    }
     let mut faults = Vec::new();
     if name.len() < text.len() {
         faults.push(space());
@@ -31,12 +34,22 @@ pub(super) fn check(text: &str) -> Vec<FormatFault> {
     faults
 }
 
+/// Whether it is a name of ideographs alone, as nearly all are.
+fn is_usual(name: &str) -> bool {
+    let mut length = 0;
+    let are_han = name.chars().all(|c| {
+        length += 1;
+        is_han(c)
+    });
+    are_han && (LENGTH_MIN..=LENGTH_MAX).contains(&length) && !is_null_word(name)
+}
+
 /// One fault for each kind of wrong character, at its first place.
 fn characters(name: &str) -> Vec<FormatFault> {
     let mut faults: Vec<FormatFault> = Vec::new();
     let mut before = None;
     for (index, c) in name.chars().enumerate() {
-        let after = name.chars().nth(index + 1).filter(|_| c == ' ');
+        let after = if c == ' ' { name.chars().nth(index + 1) } else { None };
         let found = fault_of(c, before, after).map(|fault| fault.with("position", index + 1));
         if let Some(fault) = found
             && faults.iter().all(|known| known.code != fault.code)

@@ -24,10 +24,13 @@ pub(super) enum Case {
 pub(super) fn plain<'a>(text: &'a str, case: Case, separators: &[char]) -> Plain<'a> {
     let is_plain =
         |byte: u8| matches!(byte, b'0'..=b'9' | b'A'..=b'Z') || byte.is_ascii_lowercase() && case == Case::AsWritten;
-    if text.bytes().all(is_plain) {
-        return Plain { text: Cow::Borrowed(text), faults: Vec::new() };
-    }
-    if likely(text).is_some() {
+    let is_kept = |c: char| match u8::try_from(c) {
+        Ok(byte) if is_plain(byte) => true,
+        _ => !is_space(c) && half_width(c) == c && !separators.contains(&c) && !c.is_ascii_lowercase(),
+    };
+    // Nearly all texts: what is plain at a look, or has nothing that would be left out or written otherwise.
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) || text.chars().all(is_kept) || likely(text).is_some()
+    {
         return Plain { text: Cow::Borrowed(text), faults: Vec::new() };
     }
     let mut faults = Vec::new();

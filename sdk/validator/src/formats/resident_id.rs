@@ -50,17 +50,7 @@ fn length(text: &str) -> FormatFault {
 }
 
 fn of_eighteen(text: &str, today: Option<Date>) -> Vec<FormatFault> {
-    if text.chars().count() != 18 {
-        let fault = length(text);
-        return vec![match text.split(' ').map(str::len).sum::<usize>() {
-            18 => fault.suggest("leave the space inside out", "请去掉中间的空格"),
-            _ => FormatFault { suggestion: likely(text), ..fault },
-        }];
-    }
-    let wanted = |index, c: char| c.is_ascii_digit() || index == 17 && c == 'X';
-    if let Some(position) = position(text, wanted) {
-        let mut fault = FormatFault::error("resident-id-character", Normativity).with("position", position);
-        fault.suggestion = likely(text);
+    if let Some(fault) = shape(text) {
         return vec![fault];
     }
     let mut faults = Vec::new();
@@ -76,6 +66,27 @@ fn of_eighteen(text: &str, today: Option<Date>) -> Vec<FormatFault> {
         faults.push(FormatFault::warning("resident-id-sequence-000", Accuracy));
     }
     faults
+}
+
+/// What is wrong where it is not 17 digits and one more or an X.
+fn shape(text: &str) -> Option<FormatFault> {
+    if let [digits @ .., b'0'..=b'9' | b'X'] = text.as_bytes()
+        && digits.len() == 17
+        && digits.iter().fold(true, |all, digit| all & digit.is_ascii_digit())
+    {
+        return None;
+    }
+    if text.chars().count() != 18 {
+        let fault = length(text);
+        return Some(match text.split(' ').map(str::len).sum::<usize>() {
+            18 => fault.suggest("leave the space inside out", "请去掉中间的空格"),
+            _ => FormatFault { suggestion: likely(text), ..fault },
+        });
+    }
+    let wanted = |index, c: char| c.is_ascii_digit() || index == 17 && c == 'X';
+    let fault =
+        position(text, wanted).map(|at| FormatFault::error("resident-id-character", Normativity).with("position", at));
+    fault.map(|fault| FormatFault { suggestion: likely(text), ..fault })
 }
 
 fn of_fifteen(text: &str) -> Vec<FormatFault> {
@@ -132,9 +143,10 @@ fn issued_to_foreigner(text: &str) -> Option<FormatFault> {
     (!is_country_numeric(&text[3..6])).then(|| FormatFault::warning("permanent-resident-id-nationality", Accuracy))
 }
 
-/// ISO 7064 MOD 11-2 over the first 17 digits.
+/// ISO 7064 MOD 11-2 over the first 17 digits: weights are the powers of 2 modulo 11, from the 17th down.
 fn check_digit(digits: &str) -> u8 {
-    let sum = digits.bytes().fold(0, |sum, digit| (sum + u32::from(digit - b'0')) * 2 % 11);
+    const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    let sum = digits.bytes().zip(WEIGHTS).map(|(digit, weight)| u32::from(digit - b'0') * weight).sum::<u32>() % 11;
     match (12 - sum) % 11 {
         10 => b'X',
         digit => b'0' + digit as u8,
