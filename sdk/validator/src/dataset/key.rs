@@ -2,14 +2,19 @@
 
 use super::asked::{Answers, Asked, KeyId, Side};
 use crate::record::{Pointer, Record, Scalar};
-use guiju_model::Digest;
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::LazyLock,
 };
 
-/// Half a SHA-256: no two keys share one by chance or on purpose, and a hundred million of them fit in memory.
+/// No two keys share one by chance, nor on purpose, since what they are made with nobody knows; and a hundred million of them fit in
+/// memory. It means nothing outside this process.
 pub(super) type KeyDigest = [u8; 16];
+
+/// Of two halves, each a SipHash, which takes a fifth of the time of a SHA-256.
+static HALVES: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
 
 /// What is known by key. A digest is as good as chance, so to find it again few of its bits have to be mixed.
 pub(super) type ByKey<V> = HashMap<KeyDigest, V, foldhash::fast::RandomState>;
@@ -105,7 +110,10 @@ pub(super) fn of<T: AsRef<[u8]>>(
         spelled.extend_from_slice(&(text.len() as u64).to_le_bytes());
         spelled.extend_from_slice(text);
     }
-    let mut half = KeyDigest::default();
-    half.copy_from_slice(&Digest::of(spelled).as_bytes()[..16]);
-    Some(half)
+    let [first, second] = HALVES.each_ref().map(|half| {
+        let mut hasher = half.build_hasher();
+        hasher.write(spelled);
+        hasher.finish()
+    });
+    Some((u128::from(first) << 64 | u128::from(second)).to_le_bytes())
 }
