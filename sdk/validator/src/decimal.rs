@@ -3,57 +3,45 @@
 use num_bigint::{BigInt, Sign};
 use std::{cmp::Ordering, ops};
 
-/// `mantissa` / 10^`scale`, `scale` not negative.
+/// A number, exactly.
 #[derive(Clone, Debug)]
-pub(crate) struct Decimal {
-    mantissa: Mantissa,
+pub(crate) enum Decimal {
+    Few(Few),
+    Many(Box<Many>),
+}
+
+/// A number of few digits, as nearly every amount is: `mantissa` / 10^`scale`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Few {
+    mantissa: i64,
     scale: u32,
 }
 
-/// Nearly every amount has few digits, and needs no room of its own.
+/// The same of as many digits as there are.
 #[derive(Clone, Debug)]
-enum Mantissa {
-    Small(i128),
-    Large(BigInt),
+pub(crate) struct Many {
+    mantissa: BigInt,
+    scale: u32,
 }
 
 /// Digits before the point, and after it: enough for any amount, and a bound for what a number can cost.
 const DIGITS_MAX: i64 = 400;
 /// Digits, and the point, of what 64 bits have room for.
 const PLAIN_MAX: usize = 18;
-/// Digits that a small mantissa always has room for.
-const SMALL_DIGITS: i64 = 38;
 
-impl Mantissa {
-    fn large(&self) -> BigInt {
-        match self {
-            Self::Small(number) => (*number).into(),
-            Self::Large(number) => number.clone(),
-        }
+/// Of ten, as far as 64 bits have room.
+const POWERS: [i64; 19] = {
+    let (mut powers, mut at) = ([1; 19], 1);
+    while at < powers.len() {
+        powers[at] = 10 * powers[at - 1];
+        at += 1;
     }
+    powers
+};
 
-    /// The same operation, in few digits where the result has few.
-    fn with(
-        &self,
-        other: &Self,
-        small: impl Fn(i128, i128) -> Option<i128>,
-        large: impl Fn(BigInt, BigInt) -> BigInt,
-    ) -> Self {
-        match (self, other) {
-            (Self::Small(one), Self::Small(two)) => small(*one, *two).map(Self::Small),
-            _ => None,
-        }
-        .unwrap_or_else(|| Self::Large(large(self.large(), other.large())))
-    }
-}
-
-impl Decimal {
-    /// None where the text is not a number, or one of more than 400 digits on a side of the point.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::plain(text.as_bytes()).or_else(|| Self::any(text))
-    }
-
+impl Few {
     /// As nearly all numbers are written: few digits, and no exponent.
+    #[inline]
     pub fn plain(text: &[u8]) -> Option<Self> {
         let (is_negative, digits) = match text {
             [b'-', digits @ ..] => (true, digits),
@@ -71,8 +59,76 @@ impl Decimal {
             }
         }
         let scale = point.map_or(0, |point| digits.len() - point - 1) as u32;
-        let mantissa = Mantissa::Small(if is_negative { -mantissa } else { mantissa }.into());
-        Some(Self { mantissa, scale })
+        Some(Self { mantissa: if is_negative { -mantissa } else { mantissa }, scale })
+    }
+
+    pub fn from_count(count: usize) -> Option<Self> {
+        Some(Self { mantissa: i64::try_from(count).ok()?, scale: 0 })
+    }
+
+    /// Both mantissas with as many digits behind the point.
+    #[inline]
+    fn aligned(self, other: Self) -> Option<(i128, i128, u32)> {
+        let scale = self.scale.max(other.scale);
+        // Of two numbers of 64 bits the product has room in 128.
+        let of = |number: Self| {
+            let ten = POWERS.get((scale - number.scale) as usize)?;
+            Some(i128::from(number.mantissa) * i128::from(*ten))
+        };
+        Some((of(self)?, of(other)?, scale))
+    }
+
+    /// None where the result has many digits; so with all that follow.
+    #[inline]
+    pub fn plus(self, other: Self) -> Option<Self> {
+        let (one, two, scale) = self.aligned(other)?;
+        Some(Self { mantissa: i64::try_from(one + two).ok()?, scale })
+    }
+
+    #[inline]
+    pub fn minus(self, other: Self) -> Option<Self> {
+        self.plus(Self { mantissa: other.mantissa.checked_neg()?, scale: other.scale })
+    }
+
+    #[inline]
+    fn times(self, other: Self) -> Option<Self> {
+        Some(Self { mantissa: self.mantissa.checked_mul(other.mantissa)?, scale: self.scale.checked_add(other.scale)? })
+    }
+
+    #[inline]
+    pub fn order(self, other: Self) -> Option<Ordering> {
+        self.aligned(other).map(|(one, two, _)| one.cmp(&two))
+    }
+
+    fn abs(self) -> Option<Self> {
+        Some(Self { mantissa: self.mantissa.checked_abs()?, scale: self.scale })
+    }
+
+    fn parity(self) -> Option<bool> {
+        let ten = POWERS.get(self.scale as usize)?;
+        (self.mantissa % ten == 0).then(|| self.mantissa / ten % 2 != 0)
+    }
+}
+
+impl Many {
+    /// Both mantissas with as many digits behind the point.
+    fn aligned(self, other: Self) -> (BigInt, BigInt, u32) {
+        let scale = self.scale.max(other.scale);
+        let of = |number: Self| number.mantissa * BigInt::from(10).pow(scale - number.scale);
+        (of(self), of(other), scale)
+    }
+}
+
+impl From<Few> for Decimal {
+    fn from(few: Few) -> Self {
+        Self::Few(few)
+    }
+}
+
+impl Decimal {
+    /// None where the text is not a number, or one of more than 400 digits on a side of the point.
+    pub fn parse(text: &str) -> Option<Self> {
+        Few::plain(text.as_bytes()).map(Self::Few).or_else(|| Self::any(text))
     }
 
     fn any(text: &str) -> Option<Self> {
@@ -94,7 +150,7 @@ impl Decimal {
         let zeros_before = all().take_while(|byte| *byte == b'0').count();
         let count = whole.len() + part.len() - zeros_before;
         if count == 0 {
-            return Some(Self { mantissa: Mantissa::Small(0), scale: 0 });
+            return Few::from_count(0).map(Self::Few);
         }
         let zeros_behind = all().rev().take_while(|byte| *byte == b'0').count();
         let kept = || all().skip(zeros_before).take(count - zeros_behind);
@@ -105,59 +161,68 @@ impl Decimal {
             return None;
         }
         let zeros = u32::try_from(-scale).unwrap_or(0);
-        let mantissa = if length + i64::from(zeros) <= SMALL_DIGITS {
-            let magnitude = kept().fold(0, |number, digit| 10 * number + i128::from(digit - b'0')) * 10_i128.pow(zeros);
-            Mantissa::Small(if is_negative { -magnitude } else { magnitude })
-        } else {
-            let magnitude = BigInt::parse_bytes(&kept().collect::<Vec<u8>>(), 10)? * BigInt::from(10).pow(zeros);
-            Mantissa::Large(if is_negative { -magnitude } else { magnitude })
-        };
-        Some(Self { mantissa, scale: scale.max(0) as u32 })
+        let magnitude = BigInt::parse_bytes(&kept().collect::<Vec<u8>>(), 10)? * BigInt::from(10).pow(zeros);
+        Some(Self::of(if is_negative { -magnitude } else { magnitude }, scale.max(0) as u32))
+    }
+
+    /// In few digits where there are few.
+    fn of(mantissa: BigInt, scale: u32) -> Self {
+        match i64::try_from(&mantissa) {
+            Ok(mantissa) => Self::Few(Few { mantissa, scale }),
+            Err(_) => Self::Many(Box::new(Many { mantissa, scale })),
+        }
     }
 
     pub fn from_count(count: usize) -> Self {
-        Self { mantissa: Mantissa::Small(count as i128), scale: 0 }
+        Few::from_count(count).map_or_else(|| Self::of(count.into(), 0), Self::Few)
+    }
+
+    /// None where it has many digits.
+    #[inline]
+    pub fn few(&self) -> Option<Few> {
+        if let Self::Few(few) = self { Some(*few) } else { None }
+    }
+
+    fn many(&self) -> Many {
+        match self {
+            Self::Few(few) => Many { mantissa: few.mantissa.into(), scale: few.scale },
+            Self::Many(many) => (**many).clone(),
+        }
+    }
+
+    /// In few digits, if both have few and what comes of them has.
+    #[inline]
+    fn with<T>(&self, other: &Self, few: impl Fn(Few, Few) -> Option<T>, many: impl Fn(Many, Many) -> T) -> T {
+        let told = self.few().zip(other.few()).and_then(|(one, two)| few(one, two));
+        told.unwrap_or_else(|| many(self.many(), other.many()))
     }
 
     pub fn is_negative(&self) -> bool {
-        match &self.mantissa {
-            Mantissa::Small(number) => *number < 0,
-            Mantissa::Large(number) => number.sign() == Sign::Minus,
+        match self {
+            Self::Few(few) => few.mantissa < 0,
+            Self::Many(many) => many.mantissa.sign() == Sign::Minus,
         }
     }
 
     pub fn abs(self) -> Self {
-        let mantissa = match self.mantissa {
-            // The least of 128 bits has more digits than a small one.
-            Mantissa::Small(number) => Mantissa::Small(number.saturating_abs()),
-            Mantissa::Large(number) if number.sign() == Sign::Minus => Mantissa::Large(-number),
-            other => other,
-        };
-        Self { mantissa, scale: self.scale }
+        match self.few().and_then(Few::abs) {
+            Some(few) => Self::Few(few),
+            None if self.is_negative() => {
+                let Many { mantissa, scale } = self.many();
+                Self::of(-mantissa, scale)
+            }
+            None => self,
+        }
     }
 
     /// Whether the number is odd; none where it is not an integer.
     pub fn parity(&self) -> Option<bool> {
-        if let (Mantissa::Small(number), Some(ten)) = (&self.mantissa, 10_i128.checked_pow(self.scale)) {
-            return (number % ten == 0).then(|| number / ten % 2 != 0);
+        if let Some(odd) = self.few().and_then(Few::parity) {
+            return Some(odd);
         }
-        let (mantissa, ten) = (self.mantissa.large(), BigInt::from(10).pow(self.scale));
+        let Many { mantissa, scale } = self.many();
+        let ten = BigInt::from(10).pow(scale);
         (&mantissa % &ten == BigInt::ZERO).then(|| (mantissa / ten).bit(0))
-    }
-
-    fn aligned(&self, scale: u32) -> Mantissa {
-        let more = scale - self.scale;
-        let small = |number: i128| 10_i128.checked_pow(more).and_then(|ten| number.checked_mul(ten));
-        match &self.mantissa {
-            Mantissa::Small(number) => small(*number).map(Mantissa::Small),
-            Mantissa::Large(_) => None,
-        }
-        .unwrap_or_else(|| Mantissa::Large(self.mantissa.large() * BigInt::from(10).pow(more)))
-    }
-
-    fn both_aligned(&self, other: &Self) -> (Mantissa, Mantissa, u32) {
-        let scale = self.scale.max(other.scale);
-        (self.aligned(scale), other.aligned(scale), scale)
     }
 }
 
@@ -223,36 +288,47 @@ impl<'t> Spelled<'t> {
 impl ops::Add for &Decimal {
     type Output = Decimal;
 
+    #[inline]
     fn add(self, other: Self) -> Decimal {
-        let (one, two, scale) = self.both_aligned(other);
-        Decimal { mantissa: one.with(&two, i128::checked_add, |one, two| one + two), scale }
+        let many = |one: Many, two: Many| {
+            let (one, two, scale) = one.aligned(two);
+            Decimal::of(one + two, scale)
+        };
+        self.with(other, |one, two| one.plus(two).map(Decimal::Few), many)
     }
 }
 
 impl ops::Sub for &Decimal {
     type Output = Decimal;
 
+    #[inline]
     fn sub(self, other: Self) -> Decimal {
-        let (one, two, scale) = self.both_aligned(other);
-        Decimal { mantissa: one.with(&two, i128::checked_sub, |one, two| one - two), scale }
+        let many = |one: Many, two: Many| {
+            let (one, two, scale) = one.aligned(two);
+            Decimal::of(one - two, scale)
+        };
+        self.with(other, |one, two| one.minus(two).map(Decimal::Few), many)
     }
 }
 
 impl ops::Mul for &Decimal {
     type Output = Decimal;
 
+    #[inline]
     fn mul(self, other: Self) -> Decimal {
-        let mantissa = self.mantissa.with(&other.mantissa, i128::checked_mul, |one, two| one * two);
-        Decimal { mantissa, scale: self.scale.saturating_add(other.scale) }
+        let many = |one: Many, two: Many| Decimal::of(one.mantissa * two.mantissa, one.scale.saturating_add(two.scale));
+        self.with(other, |one, two| one.times(two).map(Decimal::Few), many)
     }
 }
 
 impl Ord for Decimal {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        match self.both_aligned(other) {
-            (Mantissa::Small(one), Mantissa::Small(two), _) => one.cmp(&two),
-            (one, two, _) => one.large().cmp(&two.large()),
-        }
+        let many = |one: Many, two: Many| {
+            let (one, two, _) = one.aligned(two);
+            one.cmp(&two)
+        };
+        self.with(other, Few::order, many)
     }
 }
 
@@ -309,7 +385,7 @@ mod tests {
         for one in texts {
             for two in texts {
                 let (few, other) = (decimal(one), decimal(two));
-                let many = Decimal { mantissa: Mantissa::Large(few.mantissa.large()), scale: few.scale };
+                let many = Decimal::Many(Box::new(few.many()));
                 assert_eq!((&few + &other, &few - &other), (&many + &other, &many - &other), "{one} {two}");
                 assert_eq!((&few * &other, few.cmp(&other)), (&many * &other, many.cmp(&other)), "{one} {two}");
                 assert_eq!(few.cmp(&other), order(one, two), "{one} {two}");

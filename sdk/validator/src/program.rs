@@ -36,7 +36,7 @@ pub use cut::Cut;
 pub(crate) use doubt::{Doubt, Sign, Step, What};
 pub use prove::ABREAST;
 pub(crate) use prove::{Memory, Row, Span, Spans, Within, scalar_within};
-pub(crate) use scan::members;
+pub(crate) use scan::{members, plain_text};
 
 use crate::{
     formats::Format,
@@ -133,15 +133,21 @@ struct State {
 
 #[derive(Debug, Default)]
 struct Values {
-    /// Texts of at most eight bytes, as one word each with their length.
-    short_texts: Box<[(u64, u8)]>,
-    texts: Box<[Box<str>]>,
+    texts: Texts,
     integers: Box<[i64]>,
     has_null: bool,
     has_true: bool,
     has_false: bool,
     /// Numbers with a fraction, arrays and objects are compared by the engine.
     others: u8,
+}
+
+/// Texts, of which it is asked whether they are these.
+#[derive(Clone, Debug, Default)]
+struct Texts {
+    /// Those of at most eight bytes, as one word each with their length.
+    short: Box<[(u64, u8)]>,
+    long: Box<[Box<str>]>,
 }
 
 #[derive(Debug, Default)]
@@ -294,12 +300,17 @@ struct View {
     branches: Box<[Branch]>,
 }
 
-/// The first eight bytes, or fewer, as one word.
+/// The first eight bytes, or fewer, as one word: of fewer the bytes at both ends, which may overlap.
 #[inline]
 fn short_word(bytes: &[u8]) -> u64 {
-    let (mut word, length) = ([0; 8], bytes.len().min(8));
-    word[..length].copy_from_slice(&bytes[..length]);
-    u64::from_le_bytes(word)
+    if let Some(first) = bytes.first_chunk() {
+        return u64::from_le_bytes(*first);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let shift = 8 * (bytes.len() as u32 - 4);
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << shift;
+    }
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 impl Program {
@@ -324,6 +335,16 @@ impl State {
             && self.opaque.is_none()
             && !self.text.checks.iter().any(looks_elsewhere)
     }
+
+    /// Of a text without escapes, of which nothing is asked but that it is one of some: whether it is.
+    fn among(&self, spelled: &[u8]) -> Option<Proof> {
+        let [values] = &*self.values else { return None };
+        let is_all = self.types & !self.opaque_types & types::STRING != 0
+            && self.branches.is_empty()
+            && (self.text.min, self.text.max, self.text.checks.len()) == (0, None, 0);
+        let text = scan::plain_text(spelled).filter(|_| is_all)?;
+        Some(Proof::of(values.texts.has(text)))
+    }
 }
 
 impl Bound {
@@ -337,13 +358,23 @@ impl Bound {
     }
 }
 
-impl Values {
+impl Texts {
+    fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
+        let (short, long): (Vec<&str>, Vec<&str>) = texts.into_iter().partition(|text| text.len() <= 8);
+        let short = short.into_iter().map(|text| (short_word(text.as_bytes()), text.len() as u8));
+        Self { short: short.collect(), long: long.into_iter().map(Into::into).collect() }
+    }
+
+    fn len(&self) -> usize {
+        self.short.len() + self.long.len()
+    }
+
     #[inline]
-    fn has_text(&self, text: &[u8]) -> bool {
+    fn has(&self, text: &[u8]) -> bool {
         if text.len() <= 8 {
-            return self.short_texts.contains(&(short_word(text), text.len() as u8));
+            return self.short.contains(&(short_word(text), text.len() as u8));
         }
-        self.texts.iter().any(|known| known.as_bytes() == text)
+        self.long.iter().any(|known| known.as_bytes() == text)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::key::{self, EACH, KeyDigest, digest};
 use crate::{
-    program::{Together, members, scalar_within},
+    program::{Together, members, plain_text, scalar_within},
     record::{Pointer, Record, Scalar},
     rules::{Condition, all_hold},
 };
@@ -257,7 +257,7 @@ impl Standing<'_> {
     fn key(&self, members: &[usize], spelled: &mut Vec<u8>) -> Option<KeyDigest> {
         key::of(
             members.iter().map(|at| match self.spelled(*at) {
-                [b'"', text @ .., b'"'] if memchr::memchr(b'\\', text).is_none() => Some((b't', text)),
+                text @ [b'"', ..] => plain_text(text).map(|text| (b't', text)),
                 number @ [b'-' | b'0'..=b'9', ..] => Some((b'n', number)),
                 _ => None,
             }),

@@ -4,11 +4,12 @@
 //! - What is told here, [`Rules::check`] and [`Condition::holds`] tell of the same record. What is not told here is asked there.
 
 use super::{
+    Texts,
     moment::Moment,
     scan::{self, members},
 };
 use crate::{
-    decimal::Decimal,
+    decimal::Few,
     record::Pointer,
     rules::{Comparison, Condition, Holds, Literal, Operand, Reading, Rules, Tolerance},
 };
@@ -42,7 +43,7 @@ enum Question {
     /// Whether a text is among these, as it is written.
     Among {
         piece: Piece,
-        texts: Box<[Box<[u8]>]>,
+        texts: Texts,
         wanted: bool,
     },
     Amounts {
@@ -80,7 +81,7 @@ enum Question {
 #[derive(Clone, Debug)]
 enum Amount {
     Piece(Piece),
-    Literal(Decimal),
+    Literal(Few),
     Sum(Box<[Field]>),
     Difference(Field, Field),
     Length(Field),
@@ -209,7 +210,7 @@ impl Question {
         let amount = |operand: &Operand| {
             Some(match operand {
                 Operand::Field { .. } => Amount::Piece(piece(operand)?),
-                Operand::Literal(literal) => Amount::Literal(literal.value().decimal().ok()?),
+                Operand::Literal(literal) => Amount::Literal(literal.value().decimal().ok()?.few()?),
                 Operand::Sum(fields) => Amount::Sum(all(fields)?),
                 Operand::Difference([from, taken]) => Amount::Difference(place(from)?, place(taken)?),
                 Operand::Length(field) => Amount::Length(place(field)?),
@@ -227,8 +228,9 @@ impl Question {
             }
             Condition::SameParity { left, right } => Self::SameParity(piece(left)?, piece(right)?),
             Condition::In { left, values } => {
-                let texts = values.iter().map(|literal| plain(literal, left.reading())).collect::<Option<_>>()?;
-                Self::Among { piece: piece(left)?, texts, wanted: true }
+                let texts: Vec<&str> =
+                    values.iter().map(|literal| plain(literal, left.reading())).collect::<Option<_>>()?;
+                Self::Among { piece: piece(left)?, texts: Texts::of(texts), wanted: true }
             }
             Condition::Compare { op, left, right, reading, tolerance: tolerance @ Some(_) } => Self::Amounts {
                 op: *op,
@@ -241,7 +243,7 @@ impl Question {
                 (Some(Reading::Text) | None, Operand::Literal(literal @ Literal::Text(_)))
                     if !op.is_order() && reading == &left.reading() =>
                 {
-                    let texts = Box::new([plain(literal, *reading)?]);
+                    let texts = Texts::of([plain(literal, *reading)?]);
                     Self::Among { piece: piece(left)?, texts, wanted: *op == Comparison::Eq }
                 }
                 (Some(reading @ (Reading::Decimal | Reading::Integer)), _) => {
@@ -278,14 +280,14 @@ impl Question {
             }
             Self::Among { piece, texts, wanted } => {
                 let text = seen!(fields.piece(piece)?, Seen::Text(text) => text);
-                is(texts.iter().any(|known| **known == *text) == *wanted)
+                is(texts.has(text) == *wanted)
             }
             Self::Amounts { op, left, right, tolerance, form } => {
                 let (left, right) = (left.of(fields, *form)?, right.of(fields, *form)?);
                 let (Some(left), Some(right)) = (left, right) else { return Some(Holds::Unjudged) };
                 is(match tolerance {
-                    Some(tolerance) => op.within(&left, &right, tolerance),
-                    None => op.admits(left.cmp(&right)),
+                    Some(tolerance) => op.within(&left.into(), &right.into(), tolerance),
+                    None => op.admits(left.order(right)?),
                 })
             }
             Self::Days { op, left, right } => {
@@ -301,7 +303,7 @@ impl Question {
             }
             Self::Alike { op, left, right } => match (fields.at(left), fields.at(right)) {
                 (Seen::Number(left), Seen::Number(right)) => {
-                    is(op.admits(number(left, Form::Number)?.cmp(&number(right, Form::Number)?)))
+                    is(op.admits(number(left, Form::Number)?.order(number(right, Form::Number)?)?))
                 }
                 (Seen::Text(left), Seen::Text(right)) => {
                     if !op.is_order() && (left == right || is_never_a_day(left) || is_never_a_day(right)) {
@@ -345,7 +347,8 @@ impl Question {
 
 impl Amount {
     /// None within where nothing is there.
-    fn of(&self, fields: &Fields<'_>, form: Form) -> Option<Option<Decimal>> {
+    #[inline]
+    fn of(&self, fields: &Fields<'_>, form: Form) -> Option<Option<Few>> {
         let told = |seen: Seen<'_>, form: Form| {
             Some(match seen {
                 Seen::Number(digits) => Some(number(digits, form)?),
@@ -358,23 +361,26 @@ impl Amount {
         let whole = |field: &Field| told(fields.at(field), Form::Decimal);
         Some(match self {
             Self::Piece(piece) => told(fields.piece(piece)?, form)?,
-            Self::Literal(number) => Some(number.clone()),
+            Self::Literal(number) => Some(*number),
             _ if form == Form::Integer => return None,
             Self::Difference(from, taken) => {
                 let (from, taken) = (whole(from)?, whole(taken)?);
-                from.zip(taken).map(|(from, taken)| &from - &taken)
+                match from.zip(taken) {
+                    Some((from, taken)) => Some(from.minus(taken)?),
+                    None => None,
+                }
             }
             Self::Length(field) => match fields.at(field) {
-                Seen::Text(text) => Some(Decimal::from_count(std::str::from_utf8(text).ok()?.chars().count())),
-                Seen::Other(array @ [b'[', ..]) => Some(Decimal::from_count(scan::count(array)?)),
+                Seen::Text(text) => Some(Few::from_count(std::str::from_utf8(text).ok()?.chars().count())?),
+                Seen::Other(array @ [b'[', ..]) => Some(Few::from_count(scan::count(array)?)?),
                 Seen::Absent => None,
                 _ => return None,
             },
             Self::Sum(terms) => {
-                let mut total: Option<Decimal> = None;
+                let mut total: Option<Few> = None;
                 for term in terms {
                     if let Some(term) = whole(term)? {
-                        total = Some(total.map_or_else(|| term.clone(), |total| &total + &term));
+                        total = Some(total.map_or(Some(term), |total| total.plus(term))?);
                     }
                 }
                 total
@@ -415,7 +421,7 @@ impl<'r> Fields<'r> {
         }
         match spelled {
             [] | b"null" => Seen::Absent,
-            [b'"', text @ .., b'"'] if memchr::memchr(b'\\', text).is_none() => Seen::Text(text),
+            [b'"', ..] => scan::plain_text(spelled).map_or(Seen::Other(spelled), Seen::Text),
             number @ [b'-' | b'0'..=b'9', ..] => Seen::Number(number),
             other => Seen::Other(other),
         }
@@ -438,10 +444,10 @@ impl<'r> Fields<'r> {
 }
 
 /// A text that is compared as it is written, and with nothing else.
-fn plain(literal: &Literal, reading: Option<Reading>) -> Option<Box<[u8]>> {
+fn plain(literal: &Literal, reading: Option<Reading>) -> Option<&str> {
     match (literal, reading) {
-        (Literal::Text(text), Some(Reading::Text)) => Some(text.as_bytes().into()),
-        (Literal::Text(text), None) if is_never_a_day(text.as_bytes()) => Some(text.as_bytes().into()),
+        (Literal::Text(text), Some(Reading::Text)) => Some(text),
+        (Literal::Text(text), None) if is_never_a_day(text.as_bytes()) => Some(text),
         _ => None,
     }
 }
@@ -455,9 +461,9 @@ fn is_digits(text: &[u8]) -> bool {
     text.len() <= DIGITS_MAX && text.iter().all(u8::is_ascii_digit)
 }
 
-fn number(text: &[u8], form: Form) -> Option<Decimal> {
-    let is_formed = form != Form::Integer || memchr::memchr(b'.', text).is_none();
-    is_formed.then(|| Decimal::plain(text))?
+#[inline]
+fn number(text: &[u8], form: Form) -> Option<Few> {
+    Few::plain(text).filter(|_| form != Form::Integer || !text.contains(&b'.'))
 }
 
 /// The day of a text in any of the ways that days are read, as it would be written in the usual one.

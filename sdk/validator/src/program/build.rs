@@ -2,8 +2,8 @@
 
 use super::{
     ArrayState, Bound, Branch, Contains, Matcher, Member, Moment, Names, NumberState, ObjectState, Plain, Program,
-    Proof, RuleSet, Short, State, StateId, Target, TextCheck, TextState, Values, View, between::Between, short_word,
-    types, windows::BLOCK,
+    Proof, RuleSet, Short, State, StateId, Target, TextCheck, TextState, Texts, Values, View, between::Between, types,
+    windows::BLOCK,
 };
 use crate::{
     json,
@@ -884,13 +884,13 @@ impl State {
 
 impl Values {
     fn of<'v>(values: impl Iterator<Item = &'v Value>) -> Self {
-        let (mut found, mut texts, mut integers): (_, Vec<Box<str>>, _) = (Self::default(), Vec::new(), Vec::new());
+        let (mut found, mut texts, mut integers): (_, Vec<&str>, _) = (Self::default(), Vec::new(), Vec::new());
         for value in values {
             match value {
                 Value::Null => found.has_null = true,
                 Value::Bool(true) => found.has_true = true,
                 Value::Bool(false) => found.has_false = true,
-                Value::String(text) => texts.push(text.as_str().into()),
+                Value::String(text) => texts.push(text.as_str()),
                 Value::Number(number) => match number.as_i64().filter(|number| number.abs() < 1 << 50) {
                     Some(integer) => integers.push(integer),
                     None => found.others |= types::NUMBER | types::INTEGER,
@@ -899,9 +899,7 @@ impl Values {
                 Value::Object(_) => found.others |= types::OBJECT,
             }
         }
-        let (short, long): (Vec<Box<str>>, Vec<Box<str>>) = texts.into_iter().partition(|text| text.len() <= 8);
-        found.short_texts = short.iter().map(|text| (short_word(text.as_bytes()), text.len() as u8)).collect();
-        (found.texts, found.integers) = (long.into(), integers.into());
+        (found.texts, found.integers) = (Texts::of(texts), integers.into());
         found
     }
 }

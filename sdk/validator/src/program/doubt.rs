@@ -109,8 +109,8 @@ impl Program {
         match (doubt.what, &record[doubt.from..doubt.to]) {
             (What::Missing(missing), _) => Some(Sign { failed: missing, kind: MISSING }),
             (What::Stranger { seen, .. }, _) => Some(Sign { failed: seen, kind: STRANGER }),
-            (What::Value, [b'"', text @ .., b'"']) if memchr::memchr(b'\\', text).is_none() => {
-                text_sign(state, std::str::from_utf8(text).ok()?, today)
+            (What::Value, text @ [b'"', ..]) => {
+                text_sign(state, std::str::from_utf8(scan::plain_text(text)?).ok()?, today)
             }
             (What::Value, number @ [b'-' | b'0'..=b'9', ..]) => {
                 number_sign(state, Short::parse(std::str::from_utf8(number).ok()?)?)
@@ -123,7 +123,7 @@ impl Program {
 fn text_sign(state: &State, text: &str, today: Option<Date>) -> Option<Sign> {
     // What was probably meant is guessed from the value, and what is wrong with an identifier names places in it.
     let checks = &state.text.checks;
-    if checks.len() > CHECKS_MAX || !state.values.iter().all(|values| values.has_text(text.as_bytes())) {
+    if checks.len() > CHECKS_MAX || !state.values.iter().all(|values| values.texts.has(text.as_bytes())) {
         return None;
     }
     let mut failed = u128::from(state.types & types::STRING == 0);

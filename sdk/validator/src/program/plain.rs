@@ -2,18 +2,19 @@
 //!
 //! # Invariants
 //! - It only accepts: what is not told here is judged by its state, which may accept it all the same.
-//! - An accepted value is well-formed, conforms to its state, and gives nothing to remark on any day.
+//! - An accepted value is well-formed, conforms to its state, and gives nothing to remark on the day that is asked about.
 
 use super::{
     ABREAST, DIGITS_MAX, Matcher, Moment, POWERS, Proof, Short, State, TextCheck, Values,
     lanes::{Lanes, Ranges, Set},
     moment,
-    prove::{Text, plain_text_fits},
+    prove::{Text, Today, plain_text_fits},
+    scan,
     shape::{Automaton, Shape},
     types,
     windows::{BLOCK, Windows},
 };
-use crate::json;
+use crate::{formats::Format, json};
 use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
@@ -50,6 +51,12 @@ pub(super) enum Plain {
     /// A string of so many characters that an automaton takes.
     Automaton {
         automaton: Arc<Automaton>,
+        min: u32,
+        max: u32,
+    },
+    /// A string of so many characters with which a format of ours finds nothing wrong.
+    Format {
+        format: Format,
         min: u32,
         max: u32,
     },
@@ -108,14 +115,14 @@ impl Plain {
                 Matcher::Regex(_) => None,
             },
             ([values], []) if (min, max) == (0, u32::MAX) => Self::values(values),
-            ([], [TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment))])
-                if (min, max) == (0, u32::MAX) =>
-            {
-                Some(match moment {
-                    Moment::Date => Self::Date,
-                    Moment::DateTime => Self::DateTime,
-                })
+            ([], [TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment))]) => {
+                let (kind, length) = match moment {
+                    Moment::Date => (Self::Date, DATE_LENGTH),
+                    Moment::DateTime => (Self::DateTime, DATE_TIME_LENGTH),
+                };
+                (min..=max).contains(&length).then_some(kind)
             }
+            ([], [TextCheck::Format(format, None)]) => Some(Self::Format { format: *format, min, max }),
             _ => Self::codes(state),
         }
     }
@@ -213,8 +220,8 @@ impl Plain {
     }
 
     fn values(values: &Values) -> Option<Self> {
-        let long = values.texts.iter().map(|text| &**text);
-        let short = values.short_texts.iter().map(|(word, length)| (word.to_le_bytes(), usize::from(*length)));
+        let long = values.texts.long.iter().map(|text| &**text);
+        let short = values.texts.short.iter().map(|(word, length)| (word.to_le_bytes(), usize::from(*length)));
         let short: Vec<([u8; 8], usize)> = short.collect();
         let short = short.iter().map(|(bytes, length)| std::str::from_utf8(&bytes[..*length]).unwrap_or_default());
         let texts: Vec<&str> = short.chain(long).collect();
@@ -223,7 +230,7 @@ impl Plain {
             return Self::fixed(&ranges, true);
         }
         let is_plain = |text: &&str| text.bytes().all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'));
-        if !texts.is_empty() && values.texts.is_empty() && texts.len() <= 16 && texts.iter().all(is_plain) {
+        if !texts.is_empty() && values.texts.long.is_empty() && texts.len() <= 16 && texts.iter().all(is_plain) {
             let words: Vec<u64> = texts.iter().map(|text| word_of(text) as u64).collect();
             let from = |from: usize| std::array::from_fn(|at| *words.get(from + at).unwrap_or(&words[0]));
             return Some(match words.len() {
@@ -238,7 +245,7 @@ impl Plain {
     ///
     /// Without optimisation all that is inlined here would lie on the stack once for each level of nesting.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize) -> usize {
+    pub fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize, today: Today) -> usize {
         match self {
             Self::Nothing => 0,
             Self::Fixed(fixed) => fixed.end(lanes, windows, at),
@@ -259,8 +266,19 @@ impl Plain {
             Self::Date => date(lanes, windows, at),
             Self::DateTime => date_time(lanes, windows, at),
             Self::Automaton { automaton, min, max } => match lanes.text(windows, at) {
+                Some((stop, count)) if *min <= count && count <= *max => {
+                    let text = &windows.bytes()[at + 1..stop];
+                    let is_told = automaton.usual.is_some_and(|usual| usual.surely_takes(text, count))
+                        && automaton
+                            .usual
+                            .is_some_and(|usual| !stand_in(lanes, windows, (at, stop), usual.strangers()));
+                    if is_told || automaton.takes_spelled(text) { stop + 1 } else { 0 }
+                }
+                _ => 0,
+            },
+            Self::Format { format, min, max } => match lanes.text(windows, at) {
                 Some((stop, count))
-                    if *min <= count && count <= *max && automaton.takes_spelled(&windows.bytes()[at + 1..stop]) =>
+                    if *min <= count && count <= *max && is_clean(*format, &windows.bytes()[at + 1..stop], today) =>
                 {
                     stop + 1
                 }
@@ -273,7 +291,13 @@ impl Plain {
 
     /// The same of values that begin at several places.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn ends<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: [usize; ABREAST]) -> [usize; ABREAST] {
+    pub fn ends<L: Lanes>(
+        &self,
+        lanes: L,
+        windows: Windows<'_>,
+        at: [usize; ABREAST],
+        today: Today,
+    ) -> [usize; ABREAST] {
         // Written out, and within a match, so that what is to be done is looked up once, and that places stay in registers: to read
         // four words together that were just written one by one takes a fifth of a short record.
         macro_rules! each {
@@ -317,11 +341,67 @@ impl Plain {
             }),
             Self::Date => each!(at => date(lanes, windows, at)),
             Self::DateTime => each!(at => date_time(lanes, windows, at)),
-            Self::Automaton { .. } => each!(at => self.end(lanes, windows, at)),
+            Self::Automaton { .. } => each!(at => self.end(lanes, windows, at, today)),
+            Self::Format { .. } => {
+                let [begin, ..] = at;
+                let end = self.end(lanes, windows, begin, today);
+                // In many files the same agency stands in record after record.
+                match end.checked_sub(begin) {
+                    Some(length) if are_alike(lanes, windows, at, length) => at.map(|at| at + length),
+                    _ => {
+                        let [_, two, three, four] =
+                            each!(at => if at == begin { end } else { self.end(lanes, windows, at, today) });
+                        [end, two, three, four]
+                    }
+                }
+            }
             Self::Number(limits) => each!(at => limits.end(lanes, windows, at)),
             Self::Limited(limits) => each!(at => limits.end(lanes, windows, at)),
         }
     }
+}
+
+/// Whether the same stands at all of these places, so many bytes of it.
+#[inline(always)]
+fn are_alike<L: Lanes>(lanes: L, windows: Windows<'_>, at: [usize; ABREAST], length: usize) -> bool {
+    const FIRST: [u8; 2 * BLOCK] = {
+        let (mut mask, mut at) = ([0; 2 * BLOCK], 0);
+        while at < BLOCK {
+            mask[at] = 0xFF;
+            at += 1;
+        }
+        mask
+    };
+    let mask = BLOCK.checked_sub(length).and_then(|from| FIRST[from..].first_chunk());
+    match (windows.blocks(&at), mask) {
+        (Some([one, others @ ..]), Some(mask)) => lanes.begin(others, one, mask),
+        _ => false,
+    }
+}
+
+/// Whether one of two bytes stands between two places.
+#[inline(always)]
+fn stand_in<L: Lanes>(lanes: L, windows: Windows<'_>, (from, to): (usize, usize), bytes: [u8; 2]) -> bool {
+    let mut at = from;
+    loop {
+        let Some(block) = windows.block(at) else { return true };
+        let found = lanes.equal(block, bytes[0]) | lanes.equal(block, bytes[1]);
+        let rest = to - at;
+        if rest < BLOCK {
+            return found & ((1 << rest) - 1) != 0;
+        }
+        if found != 0 {
+            return true;
+        }
+        at += BLOCK;
+    }
+}
+
+/// Whether a format finds nothing wrong with a text as it stands in JSON; false if that has escapes.
+#[inline(never)]
+fn is_clean(format: Format, spelled: &[u8], today: Today) -> bool {
+    let text = std::str::from_utf8(spelled).ok();
+    !scan::has_escapes(spelled) && text.is_some_and(|text| format.check(text, today).is_empty())
 }
 
 /// Whether all characters of a set stand in a string of JSON as they are.
@@ -468,6 +548,9 @@ impl Table {
     }
 }
 
+/// Characters between the quotes.
+const DATE_LENGTH: u32 = 10;
+const DATE_TIME_LENGTH: u32 = 25;
 /// `"YYYY-MM-DD"`, and anything behind it.
 static DATE: [Ranges; 1] = [ranges(b"\"0000-00-00\"", b"\"9999-19-39\"")];
 /// `"YYYY-MM-DDThh:mm:ss+hh:mm"`, where the sign may be a comma as well.

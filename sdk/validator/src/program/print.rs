@@ -28,7 +28,7 @@ impl Display for Program {
 impl State {
     fn scalars(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for values in &self.values {
-            let count = values.short_texts.len() + values.texts.len() + values.integers.len();
+            let count = values.texts.len() + values.integers.len();
             write!(f, ", one of {count} values")?;
         }
         match (self.text.min, self.text.max) {

@@ -66,7 +66,7 @@ impl<'b> Within<'b> {
 }
 
 /// What the record cannot tell.
-type Today = Option<Date>;
+pub(super) type Today = Option<Date>;
 
 /// Deeper values are left to the engine.
 const DEPTH_MAX: u32 = 64;
@@ -523,7 +523,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         }
         loop {
             let state = array.first.get(count as usize).copied().unwrap_or(array.rest);
-            let end = match self.program.plains[state as usize].end(self.lanes, text, at) {
+            let end = match self.program.plains[state as usize].end(self.lanes, text, at, self.today) {
                 0 => {
                     self.at = at;
                     self.memory.trail[self.depth as usize - 1].1 = ITEM | count;
@@ -739,7 +739,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                 }
                 seen |= member.bit;
                 order = object.memory as usize + 1 + usize::from(member.place);
-                let end = match member.plain.end(self.lanes, text, at) {
+                let end = match member.plain.end(self.lanes, text, at, self.today) {
                     0 => {
                         self.at = at;
                         self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
@@ -958,8 +958,14 @@ impl<'r, L: Lanes> Run<'r, L> {
             if to == 0 {
                 continue;
             }
-            self.at = from as usize;
-            match self.branch(*state) {
+            let told = match self.state(*state).among(&self.bytes[from as usize..to as usize]) {
+                Some(told) => told,
+                None => {
+                    self.at = from as usize;
+                    self.branch(*state)
+                }
+            };
+            match told {
                 Proof::Yes => {}
                 Proof::No => return Proof::No,
                 Proof::Unknown => soft = true,
@@ -1110,8 +1116,9 @@ pub(crate) fn scalar_within<'r, 'n>(spelled: &'r [u8], below: impl IntoIterator<
 /// A value that needs no reading.
 fn scalar(spelled: &[u8]) -> Option<Scalar<'_>> {
     match spelled {
-        [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
-            std::str::from_utf8(text).ok().map(|text| Scalar::Text(Cow::Borrowed(text)))
+        [b'"', ..] => {
+            let text = std::str::from_utf8(scan::plain_text(spelled)?).ok()?;
+            Some(Scalar::Text(Cow::Borrowed(text)))
         }
         [b'-' | b'0'..=b'9', ..] => std::str::from_utf8(spelled).ok().map(|text| Scalar::Number(Cow::Borrowed(text))),
         b"true" => Some(Scalar::Bool(true)),
@@ -1189,7 +1196,7 @@ pub(super) fn plain_text_fits(state: &State, text: Text<'_>) -> Proof {
             return Proof::No;
         }
     }
-    Proof::of(state.values.iter().all(|values| values.has_text(text.bytes)))
+    Proof::of(state.values.iter().all(|values| values.texts.has(text.bytes)))
 }
 
 fn check_text(check: &TextCheck, text: &str, today: Today) -> Proof {

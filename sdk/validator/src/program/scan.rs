@@ -100,6 +100,33 @@ fn byte_by_byte(bytes: &[u8], from: usize, wide: bool) -> Option<(usize, bool)> 
     Some((from + stop, wide || !rest[..stop].is_ascii()))
 }
 
+/// What stands between the quotes of a value that is a text without escapes.
+#[inline]
+pub(crate) fn plain_text(spelled: &[u8]) -> Option<&[u8]> {
+    match spelled {
+        [b'"', text @ .., b'"'] if !has_escapes(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Whether a text as it stands in JSON holds an escape.
+#[inline]
+pub(super) fn has_escapes(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let holds = |word: u64| {
+        let differs = word ^ (ONES * u64::from(b'\\'));
+        differs.wrapping_sub(ONES) & !differs & (ONES << 7) != 0
+    };
+    // Of a short text that is known sooner without a call: by its words, of which the last overlaps the one before.
+    match (text.as_chunks::<8>(), text.last_chunk::<8>()) {
+        (_, Some(_)) if text.len() > 64 => memchr::memchr(b'\\', text).is_some(),
+        ((words, _), Some(last)) => {
+            words.iter().chain([last]).fold(false, |found, word| found | holds(u64::from_le_bytes(*word)))
+        }
+        _ => text.contains(&b'\\'),
+    }
+}
+
 /// The members of an object that is known to be well-formed, in their order, until it is enough: what stands between the quotes of
 /// each name, and where its value begins and ends. None where it is no object, or a name holds escapes.
 pub(crate) fn members(object: &[u8], mut each: impl FnMut(&[u8], u32, u32) -> bool) -> Option<()> {

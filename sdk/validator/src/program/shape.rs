@@ -61,7 +61,7 @@ impl Matcher {
     /// Of a pattern that is neither a run of one class nor of a fixed form.
     fn unlike(pattern: &str, translated: &str, shape: Option<Shape>) -> Option<Self> {
         match (Table::of(translated), shape) {
-            (Some(table), _) => Some(Self::Automaton(Arc::new(Automaton::now(pattern, table)))),
+            (Some(table), _) => Some(Self::Automaton(Arc::new(Automaton::now(table)))),
             (None, shape) => Self::unlike_any(pattern, shape),
         }
     }
@@ -202,7 +202,7 @@ fn all_within(run: &[u8], ranges: &[(u8, u8); 2]) -> bool {
 /// A pattern that is made into a table when a text is first held against it.
 #[derive(Debug)]
 pub(super) struct Automaton {
-    usual: Option<Usual>,
+    pub usual: Option<Usual>,
     made: OnceLock<Made>,
     from: Mutex<Option<Later>>,
 }
@@ -224,8 +224,8 @@ enum Made {
 }
 
 impl Automaton {
-    fn now(pattern: &str, table: Table) -> Self {
-        Self { usual: Usual::of(pattern), made: OnceLock::from(Made::Table(Box::new(table))), from: Mutex::default() }
+    fn now(table: Table) -> Self {
+        Self { usual: None, made: OnceLock::from(Made::Table(Box::new(table))), from: Mutex::default() }
     }
 
     fn later(pattern: &str, translated: String, shape: Option<Shape>) -> Self {
@@ -264,9 +264,6 @@ impl Automaton {
     /// The same of a text as it stands in JSON, if that has no escapes; false if it has: these are other characters.
     #[inline]
     pub fn takes_spelled(&self, text: &[u8]) -> bool {
-        if self.usual.is_some_and(|usual| usual.surely_takes(text)) {
-            return true;
-        }
         match self.made() {
             Made::Table(table) => table.takes_spelled(text),
             Made::Other(other) => !text.contains(&b'\\') && is_match(other.as_ref(), text),
@@ -276,7 +273,7 @@ impl Automaton {
 
 /// The patterns of most names and numbers, of which a look tells that nearly all texts match.
 #[derive(Clone, Copy, Debug)]
-enum Usual {
+pub(super) enum Usual {
     /// No space at all.
     Unbroken,
     /// No space at either end.
@@ -284,7 +281,7 @@ enum Usual {
 }
 
 impl Usual {
-    fn of(pattern: &str) -> Option<Self> {
+    pub fn of(pattern: &str) -> Option<Self> {
         match pattern {
             "^\\S+$" => Some(Self::Unbroken),
             "^\\S(.*\\S)?$" => Some(Self::Trimmed),
@@ -292,20 +289,31 @@ impl Usual {
         }
     }
 
-    /// Whether a text matches for certain, as it stands in JSON: it has no control characters.
-    #[inline]
-    fn surely_takes(self, text: &[u8]) -> bool {
+    /// Two bytes of which neither may stand in a text that is told at a look: not as it stands in JSON, where control characters
+    /// do not. Line separators, which `.` is not, begin with E2.
+    #[inline(always)]
+    pub fn strangers(self) -> [u8; 2] {
+        match self {
+            Self::Unbroken => [b' ', b'\\'],
+            Self::Trimmed => [0xE2, b'\\'],
+        }
+    }
+
+    /// Whether a text of so many characters, in which no stranger stands, matches for certain.
+    #[inline(always)]
+    pub fn surely_takes(self, text: &[u8], count: u32) -> bool {
         let ([first, ..], [.., last]) = (text, text) else { return false };
         match self {
-            Self::Unbroken => text.is_ascii() && memchr::memchr2(b' ', b'\\', text).is_none(),
+            // Spaces beyond ASCII are no bytes of their own.
+            Self::Unbroken => count as usize == text.len(),
             Self::Trimmed => {
-                // No space begins as the ideographs do, in three bytes. Line separators, which `.` is not, begin with E2.
+                // No space begins as the ideographs do, in three bytes.
                 let is_ideograph = |byte: u8| (0xE4..=0xE9).contains(&byte);
                 let is_visible = |byte: u8| (b'!'..0x7F).contains(&byte);
                 let is_last =
                     is_visible(*last) || text.len() > 2 && is_ideograph(text[text.len() - 3]) && *last >= 0x80;
                 let is_first = is_visible(*first) || is_ideograph(*first);
-                is_first && is_last && memchr::memchr2(b'\\', 0xE2, text).is_none()
+                is_first && is_last
             }
         }
     }
@@ -516,6 +524,11 @@ mod tests {
         assert!(form("(\\w{1,40}[a-z]{3}){1,20}x").starts_with("pattern "));
     }
 
+    fn is_sure(usual: Usual, text: &str) -> bool {
+        let has_stranger = usual.strangers().iter().any(|stranger| text.as_bytes().contains(stranger));
+        !has_stranger && usual.surely_takes(text.as_bytes(), text.chars().count() as u32)
+    }
+
     #[test]
     fn patterns_of_names_are_told_at_a_look() {
         for (pattern, texts) in [
@@ -523,7 +536,7 @@ mod tests {
             ("^\\S(.*\\S)?$", &["京", "a", "远传 抄表平台", "北京市 1 号", "x 1"]),
         ] {
             let usual = Usual::of(pattern).expect("it is usual");
-            texts.iter().for_each(|text| assert!(usual.surely_takes(text.as_bytes()), "{text}"));
+            texts.iter().for_each(|text| assert!(is_sure(usual, text), "{text}"));
         }
     }
 
@@ -535,8 +548,7 @@ mod tests {
             for pattern in ["^\\S+$", "^\\S(.*\\S)?$"] {
                 let (usual, regex) = (Usual::of(pattern).unwrap(), crate::pattern::compile(pattern).unwrap());
                 for text in &texts {
-                    let is_sure = usual.surely_takes(text.as_bytes());
-                    prop_assert!(!is_sure || regex.is_match(text) && !text.contains('\\'), "{} on {:?}", pattern, text);
+                    prop_assert!(!is_sure(usual, text) || regex.is_match(text) && !text.contains('\\'), "{} on {:?}", pattern, text);
                 }
             }
         }

@@ -287,7 +287,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             if text.byte(at[0]) <= b' ' {
                 at = at.map(|at| self.behind_space(at));
             }
-            let ends = member.plain.ends(self.lanes, text, at);
+            let ends = member.plain.ends(self.lanes, text, at, self.today);
             at = if are_told(ends) {
                 self.keep_places(object, member, base, (at, ends));
                 ends
@@ -349,7 +349,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                 let of_asked = |lane: usize| if asked[lane] { lane } else { first };
                 let begin = array::from_fn(|lane| spot.begin[of_asked(lane)]);
                 let wanted: Places = array::from_fn(|lane| spot.end[of_asked(lane)]);
-                let ends = member.plain.ends(self.lanes, self.text, begin);
+                let ends = member.plain.ends(self.lanes, self.text, begin, self.today);
                 let are_found = ends.into_iter().zip(wanted).fold(true, |all, (end, wanted)| all & (end == wanted));
                 if !are_found {
                     self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
@@ -544,7 +544,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         let mut at = under_way.at;
         while is_left {
             let state = array.first.get(count as usize).copied().unwrap_or(array.rest);
-            let ends = self.program.plains[state as usize].ends(self.lanes, text, at);
+            let ends = self.program.plains[state as usize].ends(self.lanes, text, at, self.today);
             at = match are_told(ends) {
                 true => ends,
                 false => {
@@ -578,6 +578,11 @@ impl<'r, L: Lanes> Run<'r, L> {
 
     #[inline(never)]
     fn items_apart(&mut self, state: StateId, under_way: &mut File, ends: Places) -> bool {
+        let text = self.text;
+        if under_way.at.iter().all(|at| text.byte(*at) == b'{') && self.state(state).object.is_some() {
+            self.objects(state, under_way);
+            return under_way.first().is_some();
+        }
         under_way.keep(|lane, at| match ends[lane] {
             0 => self.value_of(lane, state, at),
             end => {

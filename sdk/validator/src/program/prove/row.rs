@@ -218,7 +218,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                         continue;
                     }
                     let known = &object.members[usize::from(*member)];
-                    let end = match known.plain.end(self.lanes, self.text, from as usize) {
+                    let end = match known.plain.end(self.lanes, self.text, from as usize, self.today) {
                         0 => {
                             self.at = from as usize;
                             self.memory.trail[self.depth as usize - 1].1 = u32::from(*member);

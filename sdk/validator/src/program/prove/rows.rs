@@ -132,7 +132,8 @@ impl<'r, L: Lanes> Run<'r, L> {
             match given {
                 Given::Cell(cell) => {
                     let spans = &cells[*cell];
-                    let ends = member.plain.ends(self.lanes, self.text, spans.map(|(from, _)| from as usize));
+                    let ends =
+                        member.plain.ends(self.lanes, self.text, spans.map(|(from, _)| from as usize), self.today);
                     let is_told = |row: usize| (ends[row] == spans[row].1 as usize) & (ends[row] != 0);
                     if !(0..ABREAST).fold(true, |all, row| all & is_told(row)) {
                         self.cells_apart(member, spans, &ends, &mut lacks, in_step);
