@@ -57,7 +57,7 @@ pub fn judge(
         if filled < ABREAST {
             return lines[..filled].iter().for_each(|line| each(checker.tell_within(text, line.clone(), options)));
         }
-        checker.tell_abreast(text, &lines, options, |_, report| each(report));
+        checker.tell_abreast(text, &lines, options, |_, report, _| each(report));
     }
 }
 

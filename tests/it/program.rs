@@ -63,7 +63,7 @@ impl<'v> Checkers<'v> {
             // Anew each time: one that was out of step too often does not try again soon.
             let mut fresh = checker.validator().checker();
             for checker in [checker, &mut fresh] {
-                checker.tell_abreast(&bytes, &records, options, |at, found| {
+                checker.tell_abreast(&bytes, &records, options, |at, found, _| {
                     let exact = if at == turn { &other } else { exact };
                     assert!(
                         found.as_deref().map_or(exact.errors + exact.warnings + exact.infos == 0, |found| found == exact),

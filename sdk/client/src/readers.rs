@@ -17,7 +17,7 @@ pub use table::{Columns, Row};
 use crate::Standard;
 use guiju_model::{Finding, Place, Report};
 use guiju_validator::{
-    ABREAST, CheckOptions, Checker, Validator, codes,
+    ABREAST, CheckOptions, Checker, Members, Validator, codes,
     dataset::{Scope, Share, Shares},
 };
 use lines::{Block, Blocks, DELIMITERS, Form};
@@ -759,7 +759,9 @@ struct Worker<'j> {
 
 impl<'j> Judge<'j> {
     fn worker(&'j self) -> Worker<'j> {
-        Worker { judge: self, checker: self.validator.checker(), cells: Cells::default() }
+        let checker = self.validator.checker();
+        let checker = if self.shares.is_some() { checker.keeping_members() } else { checker };
+        Worker { judge: self, checker, cells: Cells::default() }
     }
 }
 
@@ -854,7 +856,7 @@ impl Worker<'_> {
                 let report = self.checker.tell_within(bytes, raw.bytes.clone(), options);
                 let found = report.map(|report| self.judge.placed(report, batch.start(at), record));
                 if let Some(kept) = kept {
-                    self.judge.keep(record, found.as_ref(), kept);
+                    self.judge.keep((record, self.checker.members()), found.as_ref(), kept);
                 }
                 found.unwrap_or((None, true))
             }
@@ -878,11 +880,11 @@ impl Worker<'_> {
             let cells = (&mut self.cells, kept);
             return table.check_abreast(bytes, rows, &mut self.checker, judge.options, cells, each);
         }
-        self.checker.tell_abreast(bytes, &records, judge.options, |place, report| {
+        self.checker.tell_abreast(bytes, &records, judge.options, |place, report, members| {
             let record = || &bytes[records[place].clone()];
             let found = report.map(|report| judge.placed(report, batch.start(at + place), record()));
             if let Some(scope) = judge.shares {
-                judge.keep(record(), found.as_ref(), (scope, shares));
+                judge.keep((record(), members), found.as_ref(), (scope, shares));
             }
             if let Some((report, is_readable)) = found {
                 take(place, report, is_readable);
@@ -893,8 +895,15 @@ impl Worker<'_> {
 
 impl Judge<'_> {
     /// Keeps what rules between records read of one in JSON.
-    fn keep(&self, record: &[u8], found: Option<&table::Found>, (scope, shares): table::Kept<'_>) {
+    fn keep(
+        &self,
+        (record, members): (&[u8], Members<'_>),
+        found: Option<&table::Found>,
+        (scope, shares): table::Kept<'_>,
+    ) {
         match found {
+            // Whatever is wrong with its values, it is a record.
+            None | Some((_, true)) if self.validator.share_of_members(record, members, scope, shares) => {}
             None => self.validator.share_of_clean_bytes(record, scope, shares),
             Some((_, true)) => self.validator.share_of_bytes(record, scope, shares),
             Some((_, false)) => shares.push_none(),

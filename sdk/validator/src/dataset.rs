@@ -92,6 +92,11 @@ impl DataSetRules {
         self.asked.cells(paths)
     }
 
+    /// The record's own members that rules read; none where they read the record as a whole.
+    pub(crate) fn asked(&self) -> Option<impl Iterator<Item = &str>> {
+        self.asked.names()
+    }
+
     /// The standards whose data sets are referred to.
     pub fn targets(&self) -> impl Iterator<Item = &StandardId> {
         self.references.iter().map(|reference| &reference.to)

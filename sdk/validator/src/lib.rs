@@ -48,4 +48,4 @@ pub use compile::{CompileError, CompileOptions, Fault, NotCheckable};
 pub use examples::{ExampleFault, judge_examples, render_findings};
 pub use lint::{Lint, LintRule, PLACEHOLDERS, lint, rules as lint_rules};
 pub use program::{ABREAST, Cut};
-pub use run::{CheckOptions, Checker, Field, Quick, RowShape, Validator};
+pub use run::{CheckOptions, Checker, Field, Members, Quick, RowShape, Validator};

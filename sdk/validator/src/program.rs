@@ -68,6 +68,8 @@ pub(crate) struct Program {
     order: Box<[u8]>,
     /// Fields that tell the day of a code list, and where their first name is kept in the record's own object.
     dated: Vec<(Pointer, u8)>,
+    /// The record's own members of which it is kept where they stand, where that is wanted; none where one of them is not known.
+    asked: Option<Box<[u8]>>,
     /// How often values may be looked at once more, for branches, before the engine would have spent its budget on the same.
     again: u64,
 }
@@ -316,6 +318,16 @@ fn short_word(bytes: &[u8]) -> u64 {
 impl Program {
     pub fn len(&self) -> usize {
         self.states.len()
+    }
+
+    /// From now on it can be kept where these members of a record stand.
+    pub fn ask_for<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        let root = self.root.and_then(|root| self.states[root as usize].object.as_deref_mut());
+        self.asked = root.and_then(|object| {
+            let asked: Box<[u8]> = names.map(|name| object.names.get(name.as_bytes())).collect::<Option<_>>()?;
+            object.kept |= asked.iter().fold(0, |all, member| all | 1 << member);
+            Some(asked)
+        });
     }
 
     /// The schemas that hold for every value of a state.

@@ -79,10 +79,13 @@ impl Validator {
         subject: Subject,
         engine: Judging,
         plan: Plan,
-        program: Program,
+        mut program: Program,
         leaves: Leaves,
         data_set: DataSetRules,
     ) -> Self {
+        if let Some(names) = data_set.asked() {
+            program.ask_for(names);
+        }
         let mut fields = Vec::new();
         gather_fields(&plan, plan.survey.root, "", 0, &mut fields);
         let (engine, plan, program, leaves) = (Box::new(engine), Box::new(plan), Box::new(program), Box::new(leaves));
@@ -131,6 +134,11 @@ impl Validator {
     /// The same of bytes in which nothing was found, so that they need not be read anew.
     pub fn share_of_clean_bytes(&self, record: &[u8], scope: Scope, shares: &mut Shares) {
         shares.push_clean_bytes(self.reading(scope), record);
+    }
+
+    /// The same of a record that was judged, by where its members stand; whether that tells it. If not, its bytes do.
+    pub fn share_of_members(&self, record: &[u8], members: Members<'_>, scope: Scope, shares: &mut Shares) -> bool {
+        members.0.is_some_and(|places| shares.push_members(self.reading(scope), record, places))
     }
 
     /// The same of a row: its cells as JSON spells them, and where the value of each stands, an empty place of none. Whether these
@@ -375,7 +383,22 @@ pub struct Checker<'v> {
     blank: Report,
 }
 
+/// Where in a record its members stand that rules between records read, if that was seen while it was judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Members<'c>(Option<&'c [Span]>);
+
 impl<'v> Checker<'v> {
+    /// The same, which from now on keeps of each record where the members stand that rules between records read.
+    pub fn keeping_members(mut self) -> Self {
+        self.memory.keep_members();
+        self
+    }
+
+    /// Where they stand in the record that was told last by itself.
+    pub fn members(&self) -> Members<'_> {
+        Members(self.memory.members(0))
+    }
+
     pub fn validator(&self) -> &'v Validator {
         self.validator
     }
@@ -462,6 +485,7 @@ impl<'v> Checker<'v> {
     fn quickly(&mut self, record: &Within<'_>, options: &CheckOptions) -> Quick {
         let Judge::Record { program, .. } = &self.validator.judge else { return Quick::Unsure };
         let (memory, depth_max) = (&mut self.memory, options.depth_max.min(DEPTH_MAX));
+        memory.forget_members();
         let is_told = record.at.len() <= options.record_bytes_max
             && program.proves_all_but(record.clone(), options.reference_date, depth_max, memory);
         if !is_told {
@@ -494,11 +518,11 @@ impl<'v> Checker<'v> {
         bytes: &[u8],
         records: &[Range<usize>; ABREAST],
         options: &CheckOptions,
-        mut each: impl FnMut(usize, Option<Box<Report>>),
+        mut each: impl FnMut(usize, Option<Box<Report>>, Members<'_>),
     ) {
         match self.proves_abreast(bytes, records, options) {
             proved if proved == [true; ABREAST] && self.memory.doubts.is_empty() => {
-                (0..ABREAST).for_each(|at| each(at, None));
+                (0..ABREAST).for_each(|at| each(at, None, Members(self.memory.members(at))));
             }
             proved => self.tell_apart(bytes, records, proved, options, &mut each),
         }
@@ -526,7 +550,7 @@ impl<'v> Checker<'v> {
         records: &[Range<usize>; ABREAST],
         mut proved: [bool; ABREAST],
         options: &CheckOptions,
-        each: &mut dyn FnMut(usize, Option<Box<Report>>),
+        each: &mut dyn FnMut(usize, Option<Box<Report>>, Members<'_>),
     ) {
         let mut reports = [const { None }; ABREAST];
         // First what is proved: judging one alone forgets the doubts of all.
@@ -543,13 +567,12 @@ impl<'v> Checker<'v> {
             }
         }
         for (at, record) in records.iter().enumerate() {
-            each(
-                at,
-                match proved[at] {
-                    true => reports[at].take(),
-                    false => self.tell_within(bytes, record.clone(), options),
-                },
-            );
+            // Of one that is told alone it is kept in the first place, of which nobody asks any more.
+            let (report, place) = match proved[at] {
+                true => (reports[at].take(), at),
+                false => (self.tell_within(bytes, record.clone(), options), 0),
+            };
+            each(at, report, Members(self.memory.members(place)));
         }
     }
 

@@ -70,7 +70,7 @@ fn abreast(validator: &Validator, record: &[u8], options: &CheckOptions) {
     }
     bytes.extend_from_slice(&[b'"'; 100]);
     let exact: [_; ABREAST] = array::from_fn(|at| validator.check_exactly(parts[at], options));
-    validator.checker().tell_abreast(&bytes, &records, options, |at, found| {
+    validator.checker().tell_abreast(&bytes, &records, options, |at, found, _| {
         let found = found.map_or_else(|| validator.empty_report(), |report| *report);
         assert_eq!(found, exact[at], "the roads part abreast, at {at}");
     });

@@ -427,7 +427,7 @@ impl Worker<'_> {
                 });
             }
             let mut taken = Ok(());
-            checker.tell_abreast(text, &some, &options, |at, report| {
+            checker.tell_abreast(text, &some, &options, |at, report, _| {
                 if taken.is_ok() {
                     taken = self.take_record(&some[at], report, clean);
                 }

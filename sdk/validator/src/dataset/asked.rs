@@ -112,6 +112,11 @@ impl Asked {
         if self.is_whole { None } else { self.members.iter().map(cell).collect() }
     }
 
+    /// The record's own members of which something is asked; none where it is asked of the record as a whole.
+    pub fn names(&self) -> Option<impl Iterator<Item = &str>> {
+        (!self.is_whole).then(|| self.members.iter().map(|member| &*member.name))
+    }
+
     fn member(&self, name: &str) -> Option<usize> {
         let name = Name::of(name.as_bytes());
         self.members.iter().position(|known| known.is(name))
@@ -231,6 +236,13 @@ impl<'a> Standing<'a> {
 }
 
 impl<'a> Standing<'a> {
+    /// Of a record of which it is known where each of the members stands that are asked for. None where they do not tell all.
+    pub fn of_members(asked: &'a Asked, side: Side, record: &'a [u8], places: &'a [(u32, u32)]) -> Option<Self> {
+        let mut all = asked.members.iter().zip(places);
+        let is_told = all.all(|(member, (from, to))| from == to || !member.is_within || member.side > side);
+        is_told.then_some(Self { asked, record, places })
+    }
+
     /// Of a row by its cells, as JSON spells them. None where they do not tell all that is asked.
     pub fn of_row(
         asked: &'a Asked,

@@ -144,10 +144,20 @@ impl Shares {
         }
     }
 
+    /// The same of a record of which it is known where the members stand; whether that tells it.
+    pub(crate) fn push_members(&mut self, reading: Reading<'_>, record: &[u8], places: &[(u32, u32)]) -> bool {
+        let standing = Standing::of_members(&reading.rules.asked, reading.side(), record, places);
+        let is_told = standing.is_some();
+        if let Some(standing) = standing {
+            reading.gather(&mut Answers::of_standing(&standing, &mut self.room), &mut self.parts);
+            self.push_none();
+        }
+        is_told
+    }
+
     /// The same of a record that is known to be well-formed and to have no name twice.
     pub(crate) fn push_clean_bytes(&mut self, reading: Reading<'_>, record: &[u8]) {
-        let is_own = |reference: &Reference| reading.own == Some(&reference.to);
-        let side = if reading.rules.references.iter().any(is_own) { Side::Targets } else { Side::All };
+        let side = reading.side();
         let mut places = std::mem::take(&mut self.places);
         match Standing::of(&reading.rules.asked, side, record, &mut places) {
             Some(standing) => {
@@ -185,6 +195,12 @@ impl Shares {
 }
 
 impl Reading<'_> {
+    /// Of which records it is asked.
+    fn side(&self) -> Side {
+        let is_own = |reference: &Reference| self.own == Some(&reference.to);
+        if self.rules.references.iter().any(is_own) { Side::Targets } else { Side::All }
+    }
+
     fn gather(&self, answers: &mut Answers<'_>, parts: &mut Vec<Part>) {
         let Self { rules, own, scope } = *self;
         for (of, rule) in rules.keys.iter().enumerate() {
@@ -292,6 +308,7 @@ fn is_one_of(record: &dyn Record, field: &Pointer, values: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{CheckOptions, CompileOptions, Members, Validator};
     use serde_json::{Value as Json, json};
 
     fn kept(rules: &DataSetRules, scope: Scope, record: &str) -> (Shares, Shares) {
@@ -301,6 +318,68 @@ mod tests {
         whole.push_bytes(reading, record.as_bytes());
         standing.push_clean_bytes(reading, record.as_bytes());
         (whole, standing)
+    }
+
+    /// Where members stood while records were judged, by themselves and side by side, the same is kept of them.
+    #[test]
+    fn where_members_stood_tells_what_the_record_does() {
+        let live = json!([{"op": "ne", "left": {"field": "/op"}, "right": {"value": "D"}}]);
+        let declared = json!({"keys": [{"id": "k", "fields": ["/a", "/n"], "where": live}],
+            "references": [{"id": "r", "fields": ["/b"], "to": "x.y/other", "toFields": ["/a"]}],
+            "dataset": [{"id": "m", "kind": "monotone", "by": ["/a"], "order": "/at", "value": "/n"}]});
+        let schema = json!({"type": "object", "required": ["a"], "additionalProperties": false, "x-guiju": declared,
+            "properties": {"a": {"type": "string", "maxLength": 3}, "n": {"type": "number", "minimum": 0}, "op": {"enum": ["I", "D"]},
+                "at": {"type": "string", "format": "date"}, "b": true, "z": {"type": "object", "properties": {"a": {"type": "string"}}}}});
+        let validator = Validator::compile_schema(schema.to_string().as_bytes(), &CompileOptions::default()).unwrap();
+        let records = [
+            r#"{"a":"x","n":1.50,"op":"I","at":"2026-10-31","z":{"a":"y"}}"#,
+            r#"{"a":"x","n":2.50,"op":"I","at":"2026-10-31","z":{"a":"y"}}"#,
+            r#" { "at" : "2026-10-31", "n" : 1 , "op" : "D" , "a" : "x" } "#,
+            r#"{"n":-1,"a":"long text","op":"I","b":[1,2]}"#,
+            r#"{"a":"x","n":7,"at":"2026-02-30","b":"r"}"#,
+            r#"{"n":7,"at":"2026-10-31"}"#,
+            r#"{"a":"x","n":7,"a":"x"}"#,
+            r#"{"a":"x","n":7}"#,
+            r#"{"a":"xA","n":7,"stranger":{"a":"b"}}"#,
+            r#"{"a":{"b":"y"},"n":true,"b":{"a":1}}"#,
+            r#"{"a":"x","n":1e2,"at":"2026-11-01","b":"0123456789012345678901234567890123456789012345678901234567890123456789"}"#,
+            "{}",
+            r#"["x"]"#,
+            "7",
+        ];
+        let scope = Scope::All;
+        let wanted = |record: &str| {
+            let mut shares = Shares::default();
+            validator.share_of_bytes(record.as_bytes(), scope, &mut shares);
+            shares
+        };
+        let (mut told, options) = (0, CheckOptions { record_bytes_max: 100, ..CheckOptions::default() });
+        let mut held = |record: &str, members: Members<'_>| {
+            let mut shares = Shares::default();
+            if validator.share_of_members(record.as_bytes(), members, scope, &mut shares) {
+                assert_eq!(shares.last(), wanted(record).last(), "{record}");
+                told += 1;
+            }
+        };
+        let mut checker = validator.checker().keeping_members();
+        for record in records.iter().chain(records.iter().rev()) {
+            checker.tell(record.as_bytes(), &options);
+            held(record, checker.members());
+        }
+        for first in 0..records.len().pow(2) {
+            let four = [first, first / records.len(), first / 3, first + 1].map(|at| records[at % records.len()]);
+            let (mut bytes, mut places) = (String::new(), Vec::new());
+            for record in four {
+                places.push(bytes.len()..bytes.len() + record.len());
+                bytes += record;
+                bytes.push('\n');
+            }
+            bytes += &" ".repeat(100);
+            checker.tell_abreast(bytes.as_bytes(), &places.try_into().unwrap(), &options, |at, _, members| {
+                held(four[at], members)
+            });
+        }
+        assert!(told > records.len().pow(2), "only {told} are told");
     }
 
     /// However a record is read, the same is kept of it.

@@ -109,7 +109,7 @@ impl Program {
                     member.plain = plains[member.state as usize].clone();
                 }
                 let again = json::FUEL / (2 * asks_most as u64);
-                Self { states, plains, root: Some(root), anything, order: order.into(), dated, again }
+                Self { states, plains, root: Some(root), anything, order: order.into(), dated, asked: None, again }
             }
             None => Self::default(),
         }

@@ -36,6 +36,10 @@ pub(crate) struct Memory {
     /// Codes whose day is told by the record: the state, which of its checks, where.
     dated: Vec<(StateId, u32, u32, u32)>,
     items: Vec<(u32, u32)>,
+    /// Whether it is kept where the members stand that are asked for: of which of the records, and where in each.
+    keeps: bool,
+    are_kept: [bool; ABREAST],
+    kept: Vec<(u32, u32)>,
     held: Held,
     /// A string with its escapes read.
     text: String,
@@ -90,6 +94,23 @@ impl Memory {
         self.processor = Processor::Plainly;
     }
 
+    /// From now on it is kept where the members stand that are asked for.
+    pub fn keep_members(&mut self) {
+        self.keeps = true;
+    }
+
+    /// Of the next record by itself nothing is kept yet.
+    pub fn forget_members(&mut self) {
+        self.are_kept[0] = false;
+    }
+
+    /// Where these stand in one of the records that were read last, if all of it but doubts was proved. An empty place is that of one
+    /// that is not there.
+    pub fn members(&self, lane: usize) -> Option<&[(u32, u32)]> {
+        let count = self.kept.len() / ABREAST;
+        self.kept.get(lane * count..(lane + 1) * count).filter(|_| self.are_kept[lane])
+    }
+
     pub fn way(&self, doubt: &Doubt) -> &[Step] {
         let (from, length) = doubt.way;
         &self.ways[from as usize..][..length as usize]
@@ -99,7 +120,7 @@ impl Memory {
     #[inline]
     fn begin(&mut self, program: &Program) {
         if self.order.len() != program.order.len() {
-            *self = Self { processor: self.processor, ..Self::of(program) };
+            *self = Self { processor: self.processor, keeps: self.keeps, ..Self::of(program) };
         }
         self.places.clear();
         self.names.clear();
@@ -146,11 +167,13 @@ impl Program {
         }
         memory.begin(self);
         let how = How::new(root, length, today, depth_max, passes_over);
-        memory.with_windows(&record, |text, memory| match memory.processor {
+        let holds = memory.with_windows(&record, |text, memory| match memory.processor {
             Processor::Plainly => self.run_with(Plainly, text, how, memory),
             #[cfg(target_arch = "x86_64")]
             Processor::Avx2(lanes) => self.run_with(lanes, text, how, memory),
-        })
+        });
+        memory.are_kept[0] &= holds;
+        holds
     }
 
     // What a run is given would otherwise be written down and read again, which takes a twentieth of a short record.
@@ -307,6 +330,9 @@ impl<'r, L: Lanes> Run<'r, L> {
                     }
                     other => other,
                 };
+                if self.memory.keeps && self.depth + self.in_branch == 0 {
+                    self.keep_members(0, places);
+                }
                 self.memory.places.truncate(places);
                 return proof;
             }
@@ -323,6 +349,17 @@ impl<'r, L: Lanes> Run<'r, L> {
         match proof {
             Proof::Yes if !state.branches.is_empty() => self.branches(&state.branches, start, None),
             other => other,
+        }
+    }
+
+    /// Where the members stand that are asked for, of the record whose places begin there.
+    fn keep_members(&mut self, lane: usize, base: usize) {
+        let Some(asked) = &self.program.asked else { return };
+        let Memory { places, kept, are_kept, .. } = &mut *self.memory;
+        kept.resize(ABREAST * asked.len(), (0, 0));
+        are_kept[lane] = true;
+        for (to, member) in kept[lane * asked.len()..].iter_mut().zip(asked) {
+            *to = places.get(base + usize::from(*member)).copied().unwrap_or_default();
         }
     }
 

@@ -63,6 +63,7 @@ impl Program {
     ) -> [bool; ABREAST] {
         let all = records[0].start..records[ABREAST - 1].end;
         let are_in_turn = records.windows(2).all(|pair| pair[0].end <= pair[1].start);
+        memory.are_kept = [false; ABREAST];
         if !memory.pace.is_to_try() || !are_in_turn || all.len() >= u32::MAX as usize {
             return [false; ABREAST];
         }
@@ -78,6 +79,7 @@ impl Program {
             Processor::Avx2(lanes) => self.abreast_with(lanes, text, &own, how, memory),
         };
         memory.pace.learn(in_step.iter().filter(|is| **is).count());
+        memory.are_kept.iter_mut().zip(in_step).for_each(|(are_kept, is)| *are_kept &= is);
         in_step
     }
 
@@ -96,6 +98,14 @@ impl Program {
         run.objects(root, &mut file);
         for doubt in &mut run.memory.doubts {
             doubt.begin_at(records[usize::from(doubt.record)].0);
+        }
+        let Memory { kept, are_kept, .. } = &mut *run.memory;
+        let count = kept.len() / ABREAST;
+        for lane in (0..ABREAST).filter(|lane| are_kept[*lane] && file.in_step[*lane]) {
+            let start = records[lane].0 as u32;
+            let places = kept[lane * count..][..count].iter_mut();
+            // From the record's own beginning on.
+            places.filter(|(_, to)| *to > 0).for_each(|(from, to)| (*from, *to) = (*from - start, *to - start));
         }
         array::from_fn(|lane| {
             let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
@@ -254,6 +264,9 @@ impl<'r, L: Lanes> Run<'r, L> {
                 let holds = object.rules.iter().all(|rules| self.rules(rules, base) == Proof::Yes);
                 holds && self.branches(&state.branches, starts[lane], Some(base)) == Proof::Yes
             });
+        }
+        if self.memory.keeps && self.depth == 0 {
+            (0..ABREAST).for_each(|lane| self.keep_members(lane, base + lane * size));
         }
         self.memory.places.truncate(base);
     }
