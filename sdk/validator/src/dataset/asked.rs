@@ -26,9 +26,9 @@ pub(crate) struct Asked {
 struct Asking {
     name: Box<str>,
     begin: u64,
-    /// Whether something within it is asked for.
-    is_within: bool,
-    side: Side,
+    by: Askers,
+    /// Who of these asks for something within it.
+    within: Askers,
 }
 
 /// A name with its first bytes as one word, by which nearly all names are told apart.
@@ -57,11 +57,31 @@ impl Asking {
     }
 }
 
-/// Of which records something is asked: of all, or only of those that others refer to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Side {
-    All,
-    Targets,
+/// Who asks: what is asked for a reference only, need not be there where that is not looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Askers(u64);
+
+impl Askers {
+    /// Of every record.
+    pub const ALL: Self = Self(1);
+
+    /// A reference by its place, of records that refer.
+    pub const fn referring(place: usize) -> Self {
+        Self(2 << if place < 31 { place } else { 30 })
+    }
+
+    /// The same of records that are referred to.
+    pub const fn referred(place: usize) -> Self {
+        Self(1 << 32 << if place < 32 { place } else { 31 })
+    }
+
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    fn meet(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +92,8 @@ pub(crate) struct KeyId(usize);
 
 impl Asked {
     /// Whether these hold for certain.
-    pub fn filter(&mut self, side: Side, conditions: Vec<Condition>) -> FilterId {
-        self.fields(side, conditions.iter().flat_map(Condition::fields));
+    pub fn filter(&mut self, by: Askers, conditions: Vec<Condition>) -> FilterId {
+        self.fields(by, conditions.iter().flat_map(Condition::fields));
         let filter = place(&mut self.filters, conditions);
         if filter == self.together.len() {
             let fields = self.filters[filter].iter().flat_map(Condition::fields);
@@ -87,8 +107,8 @@ impl Asked {
     }
 
     /// What stands at these, as a key.
-    pub fn key(&mut self, side: Side, fields: &[Pointer]) -> KeyId {
-        self.fields(side, fields);
+    pub fn key(&mut self, by: Askers, fields: &[Pointer]) -> KeyId {
+        self.fields(by, fields);
         let key = place(&mut self.keys, fields.to_vec());
         if key == self.standing.len() {
             let member = |field: &Pointer| match field.tokens().collect::<Vec<_>>()[..] {
@@ -123,11 +143,11 @@ impl Asked {
     }
 
     /// What stands at these as it is.
-    pub fn fields<'f>(&mut self, side: Side, fields: impl IntoIterator<Item = &'f Pointer>) {
-        fields.into_iter().for_each(|field| self.field(side, field));
+    pub fn fields<'f>(&mut self, by: Askers, fields: impl IntoIterator<Item = &'f Pointer>) {
+        fields.into_iter().for_each(|field| self.field(by, field));
     }
 
-    fn field(&mut self, side: Side, field: &Pointer) {
+    fn field(&mut self, by: Askers, field: &Pointer) {
         let mut tokens = field.tokens();
         // Each item of the record itself is the record as a whole.
         let Some(name) = tokens.next().filter(|name| *name != EACH) else {
@@ -136,10 +156,14 @@ impl Asked {
         };
         let is_within = tokens.next().is_some();
         match self.members.iter_mut().find(|known| *known.name == *name) {
-            Some(known) => (known.is_within, known.side) = (known.is_within || is_within, known.side.min(side)),
+            Some(known) => {
+                known.by = known.by.and(by);
+                known.within = if is_within { known.within.and(by) } else { known.within };
+            }
             None => {
                 let begin = Name::of(name.as_bytes()).begin;
-                self.members.push(Asking { name: name.into(), begin, is_within, side });
+                let within = if is_within { by } else { Askers::default() };
+                self.members.push(Asking { name: name.into(), begin, within, by });
             }
         }
     }
@@ -213,20 +237,20 @@ pub(super) struct Standing<'a> {
 
 impl<'a> Standing<'a> {
     /// Of a record that is well-formed and has no name twice. None where its members as they stand do not tell all that is asked.
-    pub fn of(asked: &'a Asked, side: Side, record: &'a [u8], places: &'a mut Vec<(u32, u32)>) -> Option<Self> {
+    pub fn of(asked: &'a Asked, by: Askers, record: &'a [u8], places: &'a mut Vec<(u32, u32)>) -> Option<Self> {
         if asked.is_whole {
             return None;
         }
         places.clear();
         places.resize(asked.members.len(), (0, 0));
-        let is_meant = |member: &&Asking| member.side <= side;
+        let is_meant = |member: &&Asking| member.by.meet(by);
         let (mut missing, mut is_within) = (asked.members.iter().filter(is_meant).count(), false);
         members(record, |name, from, to| {
             let name = Name::of(name);
             let found = asked.members.iter().position(|known| known.is(name));
-            if let Some(at) = found.filter(|at| asked.members[*at].side <= side) {
+            if let Some(at) = found.filter(|at| asked.members[*at].by.meet(by)) {
                 places[at] = (from, to);
-                is_within |= asked.members[at].is_within;
+                is_within |= asked.members[at].within.meet(by);
                 missing -= 1;
             }
             missing > 0 && !is_within
@@ -237,15 +261,15 @@ impl<'a> Standing<'a> {
 
 impl<'a> Standing<'a> {
     /// Of a record of which it is known where each of the members stands that are asked for. None where they do not tell all.
-    pub fn of_members(asked: &'a Asked, side: Side, record: &'a [u8], places: &'a [(u32, u32)]) -> Option<Self> {
+    pub fn of_members(asked: &'a Asked, by: Askers, record: &'a [u8], places: &'a [(u32, u32)]) -> Option<Self> {
         let mut all = asked.members.iter().zip(places);
-        let is_told = all.all(|(member, (from, to))| from == to || !member.is_within || member.side > side);
+        let is_told = all.all(|(member, (from, to))| from == to || !member.within.meet(by));
         is_told.then_some(Self { asked, record, places })
     }
 
     /// Of a row by its cells, as JSON spells them. None where they do not tell all that is asked.
     pub fn of_row(
-        asked: &'a Asked,
+        (asked, by): (&'a Asked, Askers),
         cells: &[Option<usize>],
         (spelled, cell): (&'a [u8], impl Fn(usize) -> (u32, u32)),
         places: &'a mut Vec<(u32, u32)>,
@@ -253,7 +277,7 @@ impl<'a> Standing<'a> {
         places.clear();
         places.extend(cells.iter().map(|at| at.map_or((0, 0), &cell)));
         let mut all = asked.members.iter().zip(&*places);
-        let is_told = all.all(|(member, (from, to))| !member.is_within || from == to);
+        let is_told = all.all(|(member, (from, to))| from == to || !member.within.meet(by));
         is_told.then_some(Self { asked, record: spelled, places })
     }
 }

@@ -1,6 +1,6 @@
 //! What a standard declares about its data sets, read with every fault at its pointer.
 
-use super::asked::{Asked, FilterId, KeyId, Side};
+use super::asked::{Asked, Askers, FilterId, KeyId};
 use super::joined::{OTHER, OWN};
 use super::key::Fields;
 use super::{DataSetFinding, DataSetRules, found};
@@ -78,7 +78,8 @@ pub(super) fn read(own: &Json, pointer: &str) -> Result<DataSetRules, Vec<Fault>
         rules.keys.extend(key(&mut reader, value, &pointer, asked));
     }
     for (pointer, value) in items(&mut reader, own, pointer, "references") {
-        rules.references.extend(reference(&mut reader, value, &pointer, asked));
+        let place = rules.references.len();
+        rules.references.extend(reference(&mut reader, value, &pointer, (place, asked)));
     }
     for (pointer, value) in items(&mut reader, own, pointer, "dataset") {
         rules.rules.extend(rule(&mut reader, value, &pointer, (&rules.references, asked)));
@@ -104,12 +105,18 @@ fn key(reader: &mut Reader, value: &Json, pointer: &str, asked: &mut Asked) -> O
     }
     let id = id(reader, value, pointer);
     let fields = wanted_fields(reader, value, pointer, "fields");
-    let filter = asked.filter(Side::All, conditions(reader, value, pointer, "where"));
+    let filter = asked.filter(Askers::ALL, conditions(reader, value, pointer, "where"));
     let fields = fields?;
-    Some(Key { id: id?, key: asked.key(Side::All, &fields), fields, filter })
+    Some(Key { id: id?, key: asked.key(Askers::ALL, &fields), fields, filter })
 }
 
-fn reference(reader: &mut Reader, value: &Json, pointer: &str, asked: &mut Asked) -> Option<Reference> {
+fn reference(
+    reader: &mut Reader,
+    value: &Json,
+    pointer: &str,
+    (place, asked): (usize, &mut Asked),
+) -> Option<Reference> {
+    let (referring, referred) = (Askers::referring(place), Askers::referred(place));
     let known = [&Head::MEMBERS[..], &["fields", "to", "toFields", "where", "toWhere"]].concat();
     if !reader.members(value, pointer, &known) {
         return None;
@@ -121,16 +128,16 @@ fn reference(reader: &mut Reader, value: &Json, pointer: &str, asked: &mut Asked
         reader.fault(pointer.into(), "`to` is missing; write namespace/name of the standard referred to".into());
     }
     let to = reader.word(value, pointer, "to");
-    let filter = asked.filter(Side::All, conditions(reader, value, pointer, "where"));
-    let to_filter = asked.filter(Side::Targets, conditions(reader, value, pointer, "toWhere"));
+    let filter = asked.filter(referring, conditions(reader, value, pointer, "where"));
+    let to_filter = asked.filter(referred, conditions(reader, value, pointer, "toWhere"));
     let (fields, to_fields) = (fields?, to_fields?);
     if fields.len() != to_fields.len() {
         let message =
             format!("`fields` names {} fields and `toFields` {}; name as many", fields.len(), to_fields.len());
         reader.fault(pointer.into(), message);
     }
-    let fields = each_once(reader, fields, pointer, "fields", (Side::All, asked));
-    let to_fields = each_once(reader, to_fields, pointer, "toFields", (Side::Targets, asked));
+    let fields = each_once(reader, fields, pointer, "fields", (referring, asked));
+    let to_fields = each_once(reader, to_fields, pointer, "toFields", (referred, asked));
     Some(Reference { head: head?, fields: fields?, to: to?, to_fields: to_fields?, filter, to_filter })
 }
 
@@ -139,9 +146,9 @@ fn each_once(
     fields: Vec<Pointer>,
     pointer: &str,
     name: &str,
-    (side, asked): (Side, &mut Asked),
+    (by, asked): (Askers, &mut Asked),
 ) -> Option<Fields> {
-    let fields = Fields::new(fields, side, asked);
+    let fields = Fields::new(fields, by, asked);
     if fields.is_none() {
         let message =
             "`*`, every item of an array, may stand once among these; say the other with a reference of its own";
@@ -183,8 +190,8 @@ fn rule(
         return None;
     }
     let head = Head::read(reader, value, pointer);
-    let filter = asked.filter(Side::All, conditions(reader, value, pointer, "where"));
-    let by = asked.key(Side::All, &reader.fields(value, pointer, "by", FIELDS_MAX).unwrap_or_default());
+    let filter = conditions(reader, value, pointer, "where");
+    let by = asked.key(Askers::ALL, &reader.fields(value, pointer, "by", FIELDS_MAX).unwrap_or_default());
     let kind = match kind {
         "interval-overlap" => {
             let (from, to) = (wanted(reader, value, pointer, "from"), wanted(reader, value, pointer, "to"));
@@ -196,8 +203,8 @@ fn rule(
             Kind::Monotone { order: order?, value: of?, reset }
         }
         "sum" => {
-            let total = asked.filter(Side::All, wanted_conditions(reader, value, pointer, "total"));
-            let parts = asked.filter(Side::All, wanted_conditions(reader, value, pointer, "parts"));
+            let total = asked.filter(Askers::ALL, wanted_conditions(reader, value, pointer, "total"));
+            let parts = asked.filter(Askers::ALL, wanted_conditions(reader, value, pointer, "parts"));
             let tolerance = tolerance(reader, value, pointer);
             Kind::Sum { total, parts, value: wanted(reader, value, pointer, "value")?, tolerance }
         }
@@ -205,8 +212,8 @@ fn rule(
             let (key, parent) = (wanted(reader, value, pointer, "key"), wanted(reader, value, pointer, "parent"));
             let at = parent?;
             Kind::Acyclic {
-                key: asked.key(Side::All, from_ref(&key?)),
-                parent: asked.key(Side::All, from_ref(&at)),
+                key: asked.key(Askers::ALL, from_ref(&key?)),
+                parent: asked.key(Askers::ALL, from_ref(&at)),
                 at,
             }
         }
@@ -217,7 +224,7 @@ fn rule(
         }
         "agree" => {
             let fields = wanted_fields(reader, value, pointer, "fields")?;
-            Kind::Agree { keys: fields.iter().map(|field| asked.key(Side::All, from_ref(field))).collect(), fields }
+            Kind::Agree { keys: fields.iter().map(|field| asked.key(Askers::ALL, from_ref(field))).collect(), fields }
         }
         "joined" => Kind::Joined(joining(reader, value, pointer, references)?),
         _ => {
@@ -225,11 +232,16 @@ fn rule(
             Kind::Outlier { value: of?, median_times: times? }
         }
     };
-    asked.fields(Side::All, kind.fields());
-    if let Kind::Joined(joining) = &kind {
-        asked.fields(Side::Targets, joining.other.iter().map(|(_, field)| field));
-    }
-    Some(Rule { head: head?, filter, by, kind })
+    let askers = match &kind {
+        Kind::Joined(joining) => {
+            let referred = Askers::referred(joining.reference);
+            asked.fields(referred, joining.other.iter().map(|(_, field)| field));
+            Askers::referring(joining.reference)
+        }
+        _ => Askers::ALL,
+    };
+    asked.fields(askers, kind.fields());
+    Some(Rule { head: head?, filter: asked.filter(askers, filter), by, kind })
 }
 
 fn id(reader: &mut Reader, value: &Json, pointer: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Which records have the same key.
 
-use super::asked::{Answers, Asked, KeyId, Side};
+use super::asked::{Answers, Asked, Askers, KeyId};
 use crate::record::{Pointer, Record, Scalar};
 use std::{
     borrow::Cow,
@@ -39,15 +39,15 @@ pub(super) const EACH: &str = "*";
 
 impl Fields {
     /// None where more than one leads through the items of an array, or one does twice.
-    pub fn new(fields: Vec<Pointer>, side: Side, asked: &mut Asked) -> Option<Self> {
+    pub fn new(fields: Vec<Pointer>, by: Askers, asked: &mut Asked) -> Option<Self> {
         let stars = |field: &Pointer| field.tokens().filter(|token| *token == EACH).count();
         if fields.iter().map(stars).sum::<usize>() > 1 {
             return None;
         }
         let of = match fields.iter().position(|field| stars(field) == 1) {
-            None => Of::Record(asked.key(side, &fields)),
+            None => Of::Record(asked.key(by, &fields)),
             Some(at) => {
-                asked.fields(side, &fields);
+                asked.fields(by, &fields);
                 Of::Items(at, fields[at].before(EACH))
             }
         };

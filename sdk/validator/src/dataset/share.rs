@@ -1,8 +1,8 @@
 //! What the rules over a data set keep of a record.
 
 use super::DataSetRules;
-use super::asked::{Answers, Room, Side, Standing};
-use super::declare::{Kind, Reference, Rule};
+use super::asked::{Answers, Askers, Room, Standing};
+use super::declare::{Kind, Rule};
 use super::joined::{Values, kept};
 use super::key::KeyDigest;
 use crate::decimal::Decimal;
@@ -146,7 +146,7 @@ impl Shares {
 
     /// The same of a record of which it is known where the members stand; whether that tells it.
     pub(crate) fn push_members(&mut self, reading: Reading<'_>, record: &[u8], places: &[(u32, u32)]) -> bool {
-        let standing = Standing::of_members(&reading.rules.asked, reading.side(), record, places);
+        let standing = Standing::of_members(&reading.rules.asked, reading.askers(), record, places);
         let is_told = standing.is_some();
         if let Some(standing) = standing {
             reading.gather(&mut Answers::of_standing(&standing, &mut self.room), &mut self.parts);
@@ -157,9 +157,9 @@ impl Shares {
 
     /// The same of a record that is known to be well-formed and to have no name twice.
     pub(crate) fn push_clean_bytes(&mut self, reading: Reading<'_>, record: &[u8]) {
-        let side = reading.side();
+        let askers = reading.askers();
         let mut places = std::mem::take(&mut self.places);
-        match Standing::of(&reading.rules.asked, side, record, &mut places) {
+        match Standing::of(&reading.rules.asked, askers, record, &mut places) {
             Some(standing) => {
                 reading.gather(&mut Answers::of_standing(&standing, &mut self.room), &mut self.parts);
                 self.push_none();
@@ -177,7 +177,7 @@ impl Shares {
         row: (&[u8], impl Fn(usize) -> (u32, u32)),
     ) -> bool {
         let mut places = std::mem::take(&mut self.places);
-        let standing = Standing::of_row(&reading.rules.asked, cells, row, &mut places);
+        let standing = Standing::of_row((&reading.rules.asked, reading.askers()), cells, row, &mut places);
         let is_told = standing.is_some();
         if let Some(standing) = standing {
             reading.gather(&mut Answers::of_standing(&standing, &mut self.room), &mut self.parts);
@@ -195,10 +195,19 @@ impl Shares {
 }
 
 impl Reading<'_> {
-    /// Of which records it is asked.
-    fn side(&self) -> Side {
-        let is_own = |reference: &Reference| self.own == Some(&reference.to);
-        if self.rules.references.iter().any(is_own) { Side::Targets } else { Side::All }
+    /// Who asks.
+    fn askers(&self) -> Askers {
+        let mut askers = Askers::ALL;
+        for (place, reference) in self.rules.references.iter().enumerate() {
+            let is_own = self.own == Some(&reference.to);
+            if is_own || self.scope == Scope::All {
+                askers = askers.and(Askers::referring(place));
+            }
+            if is_own {
+                askers = askers.and(Askers::referred(place));
+            }
+        }
+        askers
     }
 
     fn gather(&self, answers: &mut Answers<'_>, parts: &mut Vec<Part>) {
