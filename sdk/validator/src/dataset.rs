@@ -92,9 +92,11 @@ impl DataSetRules {
         self.asked.cells(paths)
     }
 
-    /// The record's own members that rules read; none where they read the record as a whole.
-    pub(crate) fn asked(&self) -> Option<impl Iterator<Item = &str>> {
-        self.asked.names()
+    /// The members that rules read of a record of this standard, and none for each that they read of others; nothing where they read
+    /// the record as a whole.
+    pub(crate) fn asked(&self, own: &StandardId) -> Option<impl Iterator<Item = Option<&str>>> {
+        let reading = Reading { rules: self, own: Some(own), scope: Scope::All };
+        self.asked.names(reading.askers())
     }
 
     /// The standards whose data sets are referred to.

@@ -320,12 +320,13 @@ impl Program {
         self.states.len()
     }
 
-    /// From now on it can be kept where these members of a record stand.
-    pub fn ask_for<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+    /// From now on it can be kept where these members of a record stand; of no name, nowhere.
+    pub fn ask_for<'n>(&mut self, names: impl Iterator<Item = Option<&'n str>>) {
         let root = self.root.and_then(|root| self.states[root as usize].object.as_deref_mut());
         self.asked = root.and_then(|object| {
-            let asked: Box<[u8]> = names.map(|name| object.names.get(name.as_bytes())).collect::<Option<_>>()?;
-            object.kept |= asked.iter().fold(0, |all, member| all | 1 << member);
+            let place = |name: Option<&str>| name.map_or(Some(NOBODY), |name| object.names.get(name.as_bytes()));
+            let asked: Box<[u8]> = names.map(place).collect::<Option<_>>()?;
+            object.kept |= asked.iter().filter(|member| **member != NOBODY).fold(0, |all, member| all | 1 << member);
             Some(asked)
         });
     }

@@ -83,7 +83,7 @@ impl Validator {
         leaves: Leaves,
         data_set: DataSetRules,
     ) -> Self {
-        if let Some(names) = data_set.asked() {
+        if let Some(names) = data_set.asked(&subject.standard) {
             program.ask_for(names);
         }
         let mut fields = Vec::new();

@@ -132,9 +132,11 @@ impl Asked {
         if self.is_whole { None } else { self.members.iter().map(cell).collect() }
     }
 
-    /// The record's own members of which something is asked; none where it is asked of the record as a whole.
-    pub fn names(&self) -> Option<impl Iterator<Item = &str>> {
-        (!self.is_whole).then(|| self.members.iter().map(|member| &*member.name))
+    /// The record's own members of which these ask, and none for each that others ask for; nothing where it is asked of the record as
+    /// a whole.
+    pub fn names(&self, by: Askers) -> Option<impl Iterator<Item = Option<&str>>> {
+        let name = move |member: &'_ Asking| member.by.meet(by);
+        (!self.is_whole).then(|| self.members.iter().map(move |member| name(member).then_some(&*member.name)))
     }
 
     fn member(&self, name: &str) -> Option<usize> {

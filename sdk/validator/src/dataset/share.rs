@@ -196,7 +196,7 @@ impl Shares {
 
 impl Reading<'_> {
     /// Who asks.
-    fn askers(&self) -> Askers {
+    pub fn askers(&self) -> Askers {
         let mut askers = Askers::ALL;
         for (place, reference) in self.rules.references.iter().enumerate() {
             let is_own = self.own == Some(&reference.to);

@@ -10,7 +10,7 @@ use super::{
     moment,
     prove::{Text, Today, plain_text_fits},
     scan,
-    shape::{Automaton, Shape},
+    shape::{Automaton, Shape, Usual},
     types,
     windows::{BLOCK, Windows},
 };
@@ -265,17 +265,11 @@ impl Plain {
             },
             Self::Date => date(lanes, windows, at),
             Self::DateTime => date_time(lanes, windows, at),
-            Self::Automaton { automaton, min, max } => match lanes.text(windows, at) {
-                Some((stop, count)) if *min <= count && count <= *max => {
-                    let text = &windows.bytes()[at + 1..stop];
-                    let is_told = automaton.usual.is_some_and(|usual| usual.surely_takes(text, count))
-                        && automaton
-                            .usual
-                            .is_some_and(|usual| !stand_in(lanes, windows, (at, stop), usual.strangers()));
-                    if is_told || automaton.takes_spelled(text) { stop + 1 } else { 0 }
-                }
-                _ => 0,
-            },
+            Self::Automaton { automaton, min, max } => {
+                let (end, is_told) = usual(lanes, windows, at, automaton.usual, (*min, *max));
+                let takes = || automaton.takes_spelled(&windows.bytes()[at + 1..end - 1]);
+                if is_told || end != 0 && takes() { end } else { 0 }
+            }
             Self::Format { format, min, max } => match lanes.text(windows, at) {
                 Some((stop, count))
                     if *min <= count && count <= *max && is_clean(*format, &windows.bytes()[at + 1..stop], today) =>
@@ -341,7 +335,19 @@ impl Plain {
             }),
             Self::Date => each!(at => date(lanes, windows, at)),
             Self::DateTime => each!(at => date_time(lanes, windows, at)),
-            Self::Automaton { .. } => each!(at => self.end(lanes, windows, at, today)),
+            Self::Automaton { automaton, min, max } => {
+                let told = each!(at => usual(lanes, windows, at, automaton.usual, (*min, *max)));
+                let ends = told.map(|(end, _)| end);
+                match told {
+                    [(_, true), (_, true), (_, true), (_, true)] => ends,
+                    _ if ends.contains(&0) => each!(at => self.end(lanes, windows, at, today)),
+                    _ => {
+                        let text = |lane: usize| &windows.bytes()[at[lane] + 1..ends[lane] - 1];
+                        let takes = automaton.take_spelled([text(0), text(1), text(2), text(3)]);
+                        std::array::from_fn(|lane| if takes[lane] { ends[lane] } else { 0 })
+                    }
+                }
+            }
             Self::Format { .. } => {
                 let [begin, ..] = at;
                 let end = self.end(lanes, windows, begin, today);
@@ -376,6 +382,29 @@ fn are_alike<L: Lanes>(lanes: L, windows: Windows<'_>, at: [usize; ABREAST], len
     match (windows.blocks(&at), mask) {
         (Some([one, others @ ..]), Some(mask)) => lanes.begin(others, one, mask),
         _ => false,
+    }
+}
+
+/// Where a text of so many characters ends, if one is there; and whether it is surely taken by a pattern, if that is usual.
+#[inline(always)]
+fn usual<L: Lanes>(
+    lanes: L,
+    windows: Windows<'_>,
+    at: usize,
+    usual: Option<Usual>,
+    (min, max): (u32, u32),
+) -> (usize, bool) {
+    match lanes.text(windows, at) {
+        Some((stop, count)) if min <= count && count <= max => {
+            let is_told = match usual {
+                Some(usual) if usual.surely_takes(&windows.bytes()[at + 1..stop], count) => {
+                    !stand_in(lanes, windows, (at, stop), usual.strangers())
+                }
+                _ => false,
+            };
+            (stop + 1, is_told)
+        }
+        _ => (0, false),
     }
 }
 

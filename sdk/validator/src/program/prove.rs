@@ -9,8 +9,8 @@ pub(crate) use row::{Row, Span};
 pub(crate) use rows::Spans;
 
 use super::{
-    ArrayState, Branch, DIGITS_MAX, Matcher, Member, ObjectState, Program, Proof, RuleSet, Short, State, StateId,
-    Target, TextCheck, View,
+    ArrayState, Branch, DIGITS_MAX, Matcher, Member, NOBODY, ObjectState, Program, Proof, RuleSet, Short, State,
+    StateId, Target, TextCheck, View,
     doubt::{Doubt, ITEM, Step, UNNAMED, What},
     held::Held,
     lanes::{Lanes, Plainly, Processor, Work},
@@ -359,7 +359,8 @@ impl<'r, L: Lanes> Run<'r, L> {
         kept.resize(ABREAST * asked.len(), (0, 0));
         are_kept[lane] = true;
         for (to, member) in kept[lane * asked.len()..].iter_mut().zip(asked) {
-            *to = places.get(base + usize::from(*member)).copied().unwrap_or_default();
+            let place = places.get(base + usize::from(*member)).filter(|_| *member != NOBODY);
+            *to = place.copied().unwrap_or_default();
         }
     }
 

@@ -3,6 +3,7 @@
 //! # Invariants
 //! - A shape is made only where matching from left to right without going back gives what the pattern means.
 
+use super::scan::has_escapes;
 use regex::Regex;
 use regex_automata::{
     Anchored,
@@ -261,6 +262,14 @@ impl Automaton {
         }
     }
 
+    /// The same of several texts as they stand in JSON: in step, so that none waits for the other.
+    pub fn take_spelled<const COUNT: usize>(&self, texts: [&[u8]; COUNT]) -> [bool; COUNT] {
+        match self.made() {
+            Made::Table(table) => table.take_spelled(texts),
+            Made::Other(_) => texts.map(|text| self.takes_spelled(text)),
+        }
+    }
+
     /// The same of a text as it stands in JSON, if that has no escapes; false if it has: these are other characters.
     #[inline]
     pub fn takes_spelled(&self, text: &[u8]) -> bool {
@@ -377,19 +386,35 @@ impl Table {
 
     #[inline]
     fn takes(&self, text: &[u8]) -> bool {
-        let step = |row: u16, byte: &u8| self.rows[usize::from(row) + usize::from(self.classes[usize::from(*byte)])];
-        let row = text.iter().fold(0, step);
+        let row = text.iter().fold(0, |row, byte| self.step(row, *byte));
         self.ends[usize::from(row / self.width)]
     }
 
     #[inline]
+    fn step(&self, row: u16, byte: u8) -> u16 {
+        self.rows[usize::from(row) + usize::from(self.classes[usize::from(byte)])]
+    }
+
+    #[inline]
     fn takes_spelled(&self, text: &[u8]) -> bool {
-        let step = |(row, has_escapes): (u16, bool), byte: &u8| {
-            let class = usize::from(self.classes[usize::from(*byte)]);
-            (self.rows[usize::from(row) + class], has_escapes | (*byte == b'\\'))
-        };
-        let (row, has_escapes) = text.iter().fold((0, false), step);
-        !has_escapes && self.ends[usize::from(row / self.width)]
+        let [takes] = self.take_spelled([text]);
+        takes
+    }
+
+    #[inline]
+    fn take_spelled<const COUNT: usize>(&self, texts: [&[u8]; COUNT]) -> [bool; COUNT] {
+        let least = texts.iter().map(|text| text.len()).min().unwrap_or_default();
+        let begins = texts.map(|text| &text[..least]);
+        let mut rows = [0; COUNT];
+        for at in 0..least {
+            for (row, begin) in rows.iter_mut().zip(begins) {
+                *row = self.step(*row, begin[at]);
+            }
+        }
+        std::array::from_fn(|place| {
+            let row = texts[place][least..].iter().fold(rows[place], |row, byte| self.step(row, *byte));
+            self.ends[usize::from(row / self.width)] && !has_escapes(texts[place])
+        })
     }
 }
 
