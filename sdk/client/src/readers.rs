@@ -186,7 +186,7 @@ pub fn check(
     options: &ReadOptions,
     each: impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Totals, ReadError> {
-    check_opened(text::open(input, None, options)?, validator, options, each)
+    check_opened(text::open(input, None, options)?, validator, options, options.never_waits, each)
 }
 
 /// The same of an input that is in memory: lines and rows in UTF-8 are judged where they stand.
@@ -196,13 +196,14 @@ pub fn check_bytes(
     options: &ReadOptions,
     each: impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Totals, ReadError> {
-    check_opened(text::open(input, Some(input), options)?, validator, options, each)
+    check_opened(text::open(input, Some(input), options)?, validator, options, true, each)
 }
 
 fn check_opened(
     text::Opened { reader, whole, format, findings, encoding }: text::Opened<'_, impl Read + Send>,
     validator: &Validator,
     options: &ReadOptions,
+    never_waits: bool,
     mut each: impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Totals, ReadError> {
     let mut totals = Totals::default();
@@ -249,7 +250,7 @@ fn check_opened(
         options: &options.check,
         shares,
         counts_clean: options.counts_clean && shares.is_none(),
-        never_waits: options.never_waits,
+        never_waits,
         form,
         clean: &clean,
         encoding: &encoding,
@@ -386,11 +387,6 @@ impl<'i, R: Read> Source<'i, R> {
             count += 1;
         }
         Ok(count > 0)
-    }
-
-    /// Whether all of it is there, and never has to be waited for.
-    fn is_there(&self) -> bool {
-        matches!(self, Self::Lines(blocks) if blocks.is_whole())
     }
 
     /// Whether it is known that nothing comes any more.
@@ -611,7 +607,8 @@ fn alone(
     hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
 ) -> Result<(), ReadError> {
     let (mut worker, mut batch) = (judge.worker(), Batch::default());
-    while source.next(&mut batch, true)? {
+    // What is read need not wait for what may never come.
+    while source.next(&mut batch, !judge.never_waits)? {
         worker.finish(&mut batch, base, hearer)?;
     }
     Ok(())
@@ -637,7 +634,7 @@ fn together(
     base: &mut Base,
     hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
 ) -> Result<(), ReadError> {
-    let others = jobs - usize::from(judge.never_waits || source.is_there());
+    let others = jobs - usize::from(judge.never_waits);
     // No more than the batches that are open, and each worker's last word.
     let (done, results) = mpsc::sync_channel::<Judged<'_>>(others * (BATCHES_OPEN + 1));
     let queue = Mutex::new(Queue { source, number: 0, is_over: false });
