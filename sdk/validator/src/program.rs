@@ -451,13 +451,15 @@ impl Names {
     }
 
     fn mixed(name: &[u8], words: u8) -> u64 {
-        let mut begin = [[0; 8]; 3];
-        begin.as_flattened_mut().iter_mut().zip(name.iter().chain(b"\"")).for_each(|(to, byte)| *to = *byte);
-        let [first, second, third] = begin.map(u64::from_le_bytes);
+        // As it stands in quotes, and nothing behind them.
+        let word = |at: usize| match name.get(at..) {
+            Some(rest) if rest.len() < 8 => short_word(rest) | u64::from(b'"') << (8 * rest.len()),
+            rest => short_word(rest.unwrap_or_default()),
+        };
         match words {
-            1 => Self::mix([first]),
-            2 => Self::mix([first, second]),
-            _ => Self::mix([first, second, third]),
+            1 => Self::mix([word(0)]),
+            2 => Self::mix([word(0), word(8)]),
+            _ => Self::mix([word(0), word(8), word(16)]),
         }
     }
 

@@ -185,7 +185,7 @@ impl Gathered {
 
 /// Each interval that begins before an earlier one of its group has ended, with the one that reaches furthest.
 fn overlaps(mut all: Vec<Interval>) -> impl Iterator<Item = (u64, u64)> {
-    all.sort_by_key(|interval| (interval.group, interval.from, interval.record));
+    all.sort_unstable_by_key(|interval| (interval.group, interval.from, interval.record));
     let mut open: Option<(KeyDigest, Option<i64>, u64)> = None;
     all.into_iter().filter_map(move |interval| {
         let Interval { group, from, to, record } = interval;
@@ -201,7 +201,7 @@ fn overlaps(mut all: Vec<Interval>) -> impl Iterator<Item = (u64, u64)> {
 
 /// Each reading below the one before it, unless the series began anew.
 fn falls(mut all: Vec<Reading>) -> impl Iterator<Item = (u64, u64)> {
-    all.sort_by_key(|reading| (reading.group, reading.at, reading.record));
+    all.sort_unstable_by_key(|reading| (reading.group, reading.at, reading.record));
     let mut before: Option<Reading> = None;
     all.into_iter().filter_map(move |reading| {
         let last = before.take().filter(|last| last.group == reading.group && !reading.is_reset);
@@ -213,7 +213,7 @@ fn falls(mut all: Vec<Reading>) -> impl Iterator<Item = (u64, u64)> {
 
 /// Each step that comes directly after one that may not be before it. What came before the first is not known.
 fn out_of_turn(mut all: Vec<Step>, after: &BTreeMap<String, Vec<String>>) -> impl Iterator<Item = (u64, u64)> {
-    all.sort_by_key(|step| (step.group, step.at, step.record));
+    all.sort_unstable_by_key(|step| (step.group, step.at, step.record));
     let mut before: Option<Step> = None;
     all.into_iter().filter_map(move |step| {
         let last = before.take().filter(|last| last.group == step.group);
