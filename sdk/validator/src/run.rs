@@ -138,7 +138,8 @@ impl Validator {
 
     /// The same of a record that was judged, by where its members stand; whether that tells it. If not, its bytes do.
     pub fn share_of_members(&self, record: &[u8], members: Members<'_>, scope: Scope, shares: &mut Shares) -> bool {
-        members.0.is_some_and(|places| shares.push_members(self.reading(scope), record, places))
+        let places = members.memory.members(members.lane);
+        places.is_some_and(|places| shares.push_members(self.reading(scope), record, places))
     }
 
     /// The same of a row: its cells as JSON spells them, and where the value of each stands, an empty place of none. Whether these
@@ -385,7 +386,11 @@ pub struct Checker<'v> {
 
 /// Where in a record its members stand that rules between records read, if that was seen while it was judged.
 #[derive(Clone, Copy, Debug)]
-pub struct Members<'c>(Option<&'c [Span]>);
+pub struct Members<'c> {
+    memory: &'c Memory,
+    /// Which of the records that were read together.
+    lane: usize,
+}
 
 impl<'v> Checker<'v> {
     /// The same, which from now on keeps of each record where the members stand that rules between records read.
@@ -396,7 +401,7 @@ impl<'v> Checker<'v> {
 
     /// Where they stand in the record that was told last by itself.
     pub fn members(&self) -> Members<'_> {
-        Members(self.memory.members(0))
+        Members { memory: &self.memory, lane: 0 }
     }
 
     pub fn validator(&self) -> &'v Validator {
@@ -522,7 +527,7 @@ impl<'v> Checker<'v> {
     ) {
         match self.proves_abreast(bytes, records, options) {
             proved if proved == [true; ABREAST] && self.memory.doubts.is_empty() => {
-                (0..ABREAST).for_each(|at| each(at, None, Members(self.memory.members(at))));
+                (0..ABREAST).for_each(|at| each(at, None, Members { memory: &self.memory, lane: at }));
             }
             proved => self.tell_apart(bytes, records, proved, options, &mut each),
         }
@@ -572,7 +577,7 @@ impl<'v> Checker<'v> {
                 true => (reports[at].take(), at),
                 false => (self.tell_within(bytes, record.clone(), options), 0),
             };
-            each(at, report, Members(self.memory.members(place)));
+            each(at, report, Members { memory: &self.memory, lane: place });
         }
     }
 

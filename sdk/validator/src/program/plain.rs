@@ -6,7 +6,7 @@
 
 use super::{
     ABREAST, DIGITS_MAX, Matcher, Moment, POWERS, Proof, Short, State, TextCheck, Values,
-    lanes::{Lanes, Ranges, Set},
+    lanes::{Lanes, Ranges, Set, Work},
     moment,
     prove::{Text, Today, plain_text_fits},
     scan,
@@ -265,19 +265,10 @@ impl Plain {
             },
             Self::Date => date(lanes, windows, at),
             Self::DateTime => date_time(lanes, windows, at),
-            Self::Automaton { automaton, min, max } => {
-                let (end, is_told) = usual(lanes, windows, at, automaton.usual, (*min, *max));
-                let takes = || automaton.takes_spelled(&windows.bytes()[at + 1..end - 1]);
-                if is_told || end != 0 && takes() { end } else { 0 }
+            Self::Automaton { .. } | Self::Format { .. } => {
+                let [end] = lanes.enter(Asking { plain: self, lanes, windows, at: [at], today });
+                end
             }
-            Self::Format { format, min, max } => match lanes.text(windows, at) {
-                Some((stop, count))
-                    if *min <= count && count <= *max && is_clean(*format, &windows.bytes()[at + 1..stop], today) =>
-                {
-                    stop + 1
-                }
-                _ => 0,
-            },
             Self::Number(limits) => limits.end(lanes, windows, at),
             Self::Limited(limits) => limits.end(lanes, windows, at),
         }
@@ -335,34 +326,89 @@ impl Plain {
             }),
             Self::Date => each!(at => date(lanes, windows, at)),
             Self::DateTime => each!(at => date_time(lanes, windows, at)),
-            Self::Automaton { automaton, min, max } => {
-                let told = each!(at => usual(lanes, windows, at, automaton.usual, (*min, *max)));
-                let ends = told.map(|(end, _)| end);
-                match told {
-                    [(_, true), (_, true), (_, true), (_, true)] => ends,
-                    _ if ends.contains(&0) => each!(at => self.end(lanes, windows, at, today)),
-                    _ => {
-                        let text = |lane: usize| &windows.bytes()[at[lane] + 1..ends[lane] - 1];
-                        let takes = automaton.take_spelled([text(0), text(1), text(2), text(3)]);
-                        std::array::from_fn(|lane| if takes[lane] { ends[lane] } else { 0 })
-                    }
-                }
-            }
-            Self::Format { .. } => {
-                let [begin, ..] = at;
-                let end = self.end(lanes, windows, begin, today);
-                // In many files the same agency stands in record after record.
-                match end.checked_sub(begin) {
-                    Some(length) if are_alike(lanes, windows, at, length) => at.map(|at| at + length),
-                    _ => {
-                        let [_, two, three, four] =
-                            each!(at => if at == begin { end } else { self.end(lanes, windows, at, today) });
-                        [end, two, three, four]
-                    }
-                }
+            Self::Automaton { .. } | Self::Format { .. } => {
+                lanes.enter(Asking { plain: self, lanes, windows, at, today })
             }
             Self::Number(limits) => each!(at => limits.end(lanes, windows, at)),
             Self::Limited(limits) => each!(at => limits.end(lanes, windows, at)),
+        }
+    }
+}
+
+/// Texts that automata and formats are asked about. That takes so long that a call more does not count; inlined, it would take
+/// registers from all other kinds.
+struct Asking<'p, 'w, L, const COUNT: usize> {
+    plain: &'p Plain,
+    lanes: L,
+    windows: Windows<'w>,
+    at: [usize; COUNT],
+    today: Today,
+}
+
+impl<L: Lanes> Work for Asking<'_, '_, L, 1> {
+    type Gives = [usize; 1];
+
+    #[inline(always)]
+    fn run(self) -> [usize; 1] {
+        [self.end(self.at[0])]
+    }
+}
+
+impl<L: Lanes> Work for Asking<'_, '_, L, ABREAST> {
+    type Gives = [usize; ABREAST];
+
+    #[inline(always)]
+    fn run(self) -> [usize; ABREAST] {
+        let Self { lanes, windows, at, .. } = self;
+        let [begin, ..] = at;
+        match self.plain {
+            Plain::Automaton { automaton, min, max } => {
+                let (mut ends, mut are_told) = ([0; ABREAST], true);
+                for lane in 0..ABREAST {
+                    let (end, is_told) = usual(lanes, windows, at[lane], automaton.usual, (*min, *max));
+                    (ends[lane], are_told) = (end, are_told & is_told);
+                }
+                if !are_told && !ends.contains(&0) {
+                    let text = |lane: usize| &windows.bytes()[at[lane] + 1..ends[lane] - 1];
+                    let takes = automaton.take_spelled([text(0), text(1), text(2), text(3)]);
+                    (0..ABREAST).filter(|lane| !takes[*lane]).for_each(|lane| ends[lane] = 0);
+                    return ends;
+                }
+                if are_told {
+                    return ends;
+                }
+            }
+            // In many files the same agency stands in record after record.
+            _ => match self.end(begin).checked_sub(begin) {
+                Some(length) if are_alike(lanes, windows, at, length) => return at.map(|at| at + length),
+                _ => {}
+            },
+        }
+        let mut ends = [0; ABREAST];
+        for lane in 0..ABREAST {
+            ends[lane] = self.end(at[lane]);
+        }
+        ends
+    }
+}
+
+impl<L: Lanes, const COUNT: usize> Asking<'_, '_, L, COUNT> {
+    #[inline(always)]
+    fn end(&self, at: usize) -> usize {
+        let Self { lanes, windows, today, .. } = *self;
+        match self.plain {
+            Plain::Automaton { automaton, min, max } => {
+                let (end, is_told) = usual(lanes, windows, at, automaton.usual, (*min, *max));
+                let takes = || automaton.takes_spelled(&windows.bytes()[at + 1..end - 1]);
+                if is_told || end != 0 && takes() { end } else { 0 }
+            }
+            Plain::Format { format, min, max } => match lanes.text(windows, at) {
+                Some((stop, count)) if *min <= count && count <= *max => {
+                    if is_clean(*format, &windows.bytes()[at + 1..stop], today) { stop + 1 } else { 0 }
+                }
+                _ => 0,
+            },
+            _ => 0,
         }
     }
 }

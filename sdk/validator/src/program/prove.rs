@@ -99,6 +99,15 @@ impl Memory {
         self.keeps = true;
     }
 
+    /// Counts places from where each record begins.
+    fn kept_begin_at(&mut self, starts: [u32; ABREAST], in_step: [bool; ABREAST]) {
+        let count = self.kept.len() / ABREAST;
+        for lane in (0..ABREAST).filter(|lane| self.are_kept[*lane] && in_step[*lane]) {
+            let (places, start) = (self.kept[lane * count..][..count].iter_mut(), starts[lane]);
+            places.filter(|(_, to)| *to > 0).for_each(|(from, to)| (*from, *to) = (*from - start, *to - start));
+        }
+    }
+
     /// Of the next record by itself nothing is kept yet.
     pub fn forget_members(&mut self) {
         self.are_kept[0] = false;

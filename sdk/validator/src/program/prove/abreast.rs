@@ -79,7 +79,9 @@ impl Program {
             Processor::Avx2(lanes) => self.abreast_with(lanes, text, &own, how, memory),
         };
         memory.pace.learn(in_step.iter().filter(|is| **is).count());
-        memory.are_kept.iter_mut().zip(in_step).for_each(|(are_kept, is)| *are_kept &= is);
+        if memory.keeps {
+            memory.are_kept.iter_mut().zip(in_step).for_each(|(are_kept, is)| *are_kept &= is);
+        }
         in_step
     }
 
@@ -99,13 +101,8 @@ impl Program {
         for doubt in &mut run.memory.doubts {
             doubt.begin_at(records[usize::from(doubt.record)].0);
         }
-        let Memory { kept, are_kept, .. } = &mut *run.memory;
-        let count = kept.len() / ABREAST;
-        for lane in (0..ABREAST).filter(|lane| are_kept[*lane] && file.in_step[*lane]) {
-            let start = records[lane].0 as u32;
-            let places = kept[lane * count..][..count].iter_mut();
-            // From the record's own beginning on.
-            places.filter(|(_, to)| *to > 0).for_each(|(from, to)| (*from, *to) = (*from - start, *to - start));
+        if run.memory.keeps {
+            run.memory.kept_begin_at(records.map(|(start, _)| start as u32), file.in_step);
         }
         array::from_fn(|lane| {
             let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
