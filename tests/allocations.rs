@@ -1,5 +1,5 @@
-//! A conforming record on the quick road allocates nothing, once a checker has seen one of its kind; but for formats that put a text
-//! into its plain form first (telephones, plates, VIN), and for rules that read within an array: each of these makes a small copy.
+//! A conforming record on the quick road allocates nothing, once a checker has seen one of its kind; but for identifiers that are
+//! put into their plain form first, and for rules that read within an array: each of these makes a small copy.
 
 use guiju::Folder;
 use guiju_model::Kind;

@@ -193,6 +193,18 @@ fn what_is_too_much_for_a_program_is_left_to_the_engine() {
             Checkers::of(&validator).hold(record.as_bytes(), &options(), "many looks at one value");
         }
     }
+    // A thousand branches that ask whether a member is one text.
+    let tenfold = |below: &str| json!({"anyOf": vec![json!({"$ref": format!("#/$defs/{below}")}); 10]});
+    let asked = json!({"type": "array", "items": {"type": "object", "properties": {"k": {"type": "string"}},
+            "anyOf": [{"$ref": "#/$defs/a"}, {"properties": {"k": {"const": "q"}}}]},
+        "$defs": {"a": tenfold("b"), "b": tenfold("c"), "c": tenfold("d"), "d": {"type": "object", "required": ["k"],
+            "dependentRequired": {"k": ["k"]}, "properties": {"k": {"type": "string", "const": "never"}}}}});
+    let validator = Validator::compile_schema(asked.to_string().as_bytes(), &CompileOptions::default()).unwrap();
+    for (count, conforms) in [(1_000, true), (1_200, false)] {
+        let record = Value::from(vec![json!({"k": "q"}); count]).to_string();
+        assert_eq!(validator.check(record.as_bytes(), &options()).conforms(), conforms, "{count} items");
+        Checkers::of(&validator).hold(record.as_bytes(), &options(), "a thousand branches");
+    }
 }
 
 /// A number by its digits and how many of them stand behind the point, in one of its many spellings.

@@ -379,8 +379,9 @@ impl<L: Lanes> Work for Asking<'_, '_, L, ABREAST> {
                 }
             }
             // In many files the same agency stands in record after record.
-            _ => match self.end(begin).checked_sub(begin) {
-                Some(length) if are_alike(lanes, windows, at, length) => return at.map(|at| at + length),
+            _ => match self.end(begin) {
+                0 => {}
+                end if are_alike(lanes, windows, at, end - begin) => return at.map(|at| at + end - begin),
                 _ => {}
             },
         }

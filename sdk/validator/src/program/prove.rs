@@ -294,6 +294,17 @@ impl<'r, L: Lanes> Run<'r, L> {
         }
     }
 
+    /// At one value more, or at one for a branch.
+    #[inline(always)]
+    fn may_look(&mut self, again: bool) -> bool {
+        if self.looks == 0 || again && self.again == 0 {
+            return false;
+        }
+        self.looks -= 1;
+        self.again -= u64::from(again);
+        true
+    }
+
     /// At so many values at once.
     #[inline(always)]
     fn looked_at(&mut self, count: u32) {
@@ -311,15 +322,8 @@ impl<'r, L: Lanes> Run<'r, L> {
     #[inline]
     fn value(&mut self, id: StateId) -> Proof {
         let state = self.state(id);
-        if self.looks == 0 {
+        if !self.may_look(self.in_branch > 0) {
             return Proof::Unknown;
-        }
-        self.looks -= 1;
-        if self.in_branch > 0 {
-            if self.again == 0 {
-                return Proof::Unknown;
-            }
-            self.again -= 1;
         }
         let start = self.at;
         let proof = match self.peek() {
@@ -1006,7 +1010,9 @@ impl<'r, L: Lanes> Run<'r, L> {
                 continue;
             }
             let told = match self.state(*state).among(&self.bytes[from as usize..to as usize]) {
-                Some(told) => told,
+                // What is soon told counts as any other look: the engine pays for it.
+                Some(told) if self.may_look(true) => told,
+                Some(_) => Proof::Unknown,
                 None => {
                     self.at = from as usize;
                     self.branch(*state)

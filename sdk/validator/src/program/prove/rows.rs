@@ -132,8 +132,18 @@ impl<'r, L: Lanes> Run<'r, L> {
             match given {
                 Given::Cell(cell) => {
                     let spans = &cells[*cell];
-                    let ends =
-                        member.plain.ends(self.lanes, self.text, spans.map(|(from, _)| from as usize), self.today);
+                    let mut begins = spans.map(|(from, _)| from as usize);
+                    if spans.iter().fold(false, |any, (_, to)| any | (*to == 0)) {
+                        // An empty cell stands nowhere: it is looked at as the first that is there.
+                        let Some((first, _)) = spans.iter().find(|(_, to)| *to != 0) else {
+                            lacks.iter_mut().for_each(|lacks| *lacks |= member.bit);
+                            continue;
+                        };
+                        for row in (0..ABREAST).filter(|row| spans[*row].1 == 0) {
+                            begins[row] = *first as usize;
+                        }
+                    }
+                    let ends = member.plain.ends(self.lanes, self.text, begins, self.today);
                     let is_told = |row: usize| (ends[row] == spans[row].1 as usize) & (ends[row] != 0);
                     if !(0..ABREAST).fold(true, |all, row| all & is_told(row)) {
                         self.cells_apart(member, spans, &ends, &mut lacks, in_step);
