@@ -384,6 +384,9 @@ pub struct Checker<'v> {
     blank: Report,
 }
 
+/// Who is told of records, by their places among those judged together.
+type Each<'e> = dyn FnMut(usize, Option<Box<Report>>, Members<'_>) + 'e;
+
 /// Where in a record its members stand that rules between records read, if that was seen while it was judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Members<'c> {
@@ -555,7 +558,7 @@ impl<'v> Checker<'v> {
         records: &[Range<usize>; ABREAST],
         mut proved: [bool; ABREAST],
         options: &CheckOptions,
-        each: &mut dyn FnMut(usize, Option<Box<Report>>, Members<'_>),
+        each: &mut Each<'_>,
     ) {
         let mut reports = [const { None }; ABREAST];
         // First what is proved: judging one alone forgets the doubts of all.

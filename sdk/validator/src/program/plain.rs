@@ -404,8 +404,10 @@ impl<L: Lanes, const COUNT: usize> Asking<'_, '_, L, COUNT> {
                 if is_told || end != 0 && takes() { end } else { 0 }
             }
             Plain::Format { format, min, max } => match lanes.text(windows, at) {
-                Some((stop, count)) if *min <= count && count <= *max => {
-                    if is_clean(*format, &windows.bytes()[at + 1..stop], today) { stop + 1 } else { 0 }
+                Some((stop, count))
+                    if *min <= count && count <= *max && is_clean(*format, &windows.bytes()[at + 1..stop], today) =>
+                {
+                    stop + 1
                 }
                 _ => 0,
             },
