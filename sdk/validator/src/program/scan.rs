@@ -117,9 +117,8 @@ pub(super) fn has_escapes(text: &[u8]) -> bool {
         let differs = word ^ (ONES * u64::from(b'\\'));
         differs.wrapping_sub(ONES) & !differs & (ONES << 7) != 0
     };
-    // Of a short text that is known sooner without a call: by its words, of which the last overlaps the one before.
+    // Most are short: by their words, of which the last overlaps the one before.
     match (text.as_chunks::<8>(), text.last_chunk::<8>()) {
-        (_, Some(_)) if text.len() > 64 => memchr::memchr(b'\\', text).is_some(),
         ((words, _), Some(last)) => {
             words.iter().chain([last]).fold(false, |found, word| found | holds(u64::from_le_bytes(*word)))
         }
