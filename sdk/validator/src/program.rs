@@ -304,7 +304,7 @@ struct View {
 
 /// The first eight bytes, or fewer, as one word: of fewer the bytes at both ends, which may overlap.
 #[inline]
-fn short_word(bytes: &[u8]) -> u64 {
+pub(crate) fn short_word(bytes: &[u8]) -> u64 {
     if let Some(first) = bytes.first_chunk() {
         return u64::from_le_bytes(*first);
     }

@@ -2,7 +2,7 @@
 
 use super::key::{self, EACH, KeyDigest, digest};
 use crate::{
-    program::{Together, members, plain_text, scalar_within},
+    program::{Together, members, plain_text, scalar_within, short_word},
     record::{Pointer, Record, Scalar},
     rules::{Condition, all_hold},
 };
@@ -41,11 +41,7 @@ struct Name<'n> {
 impl<'n> Name<'n> {
     #[inline]
     fn of(name: &'n [u8]) -> Self {
-        let begin = match name.first_chunk() {
-            Some(begin) => u64::from_le_bytes(*begin),
-            None => name.iter().rev().fold(0, |begin, byte| begin << 8 | u64::from(*byte)),
-        };
-        Self { name, begin }
+        Self { name, begin: short_word(name) }
     }
 }
 
@@ -135,8 +131,7 @@ impl Asked {
     /// The record's own members of which these ask, and none for each that others ask for; nothing where it is asked of the record as
     /// a whole.
     pub fn names(&self, by: Askers) -> Option<impl Iterator<Item = Option<&str>>> {
-        let name = move |member: &'_ Asking| member.by.meet(by);
-        (!self.is_whole).then(|| self.members.iter().map(move |member| name(member).then_some(&*member.name)))
+        (!self.is_whole).then(|| self.members.iter().map(move |member| member.by.meet(by).then_some(&*member.name)))
     }
 
     fn member(&self, name: &str) -> Option<usize> {

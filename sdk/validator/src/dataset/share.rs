@@ -146,7 +146,11 @@ impl Shares {
 
     /// The same of a record of which it is known where the members stand; whether that tells it.
     pub(crate) fn push_members(&mut self, reading: Reading<'_>, record: &[u8], places: &[(u32, u32)]) -> bool {
-        let standing = Standing::of_members(&reading.rules.asked, reading.askers(), record, places);
+        self.push_standing(reading, Standing::of_members(&reading.rules.asked, reading.askers(), record, places))
+    }
+
+    /// Whether there is one.
+    fn push_standing(&mut self, reading: Reading<'_>, standing: Option<Standing<'_>>) -> bool {
         let is_told = standing.is_some();
         if let Some(standing) = standing {
             reading.gather(&mut Answers::of_standing(&standing, &mut self.room), &mut self.parts);
@@ -159,12 +163,9 @@ impl Shares {
     pub(crate) fn push_clean_bytes(&mut self, reading: Reading<'_>, record: &[u8]) {
         let askers = reading.askers();
         let mut places = std::mem::take(&mut self.places);
-        match Standing::of(&reading.rules.asked, askers, record, &mut places) {
-            Some(standing) => {
-                reading.gather(&mut Answers::of_standing(&standing, &mut self.room), &mut self.parts);
-                self.push_none();
-            }
-            None => self.push_bytes(reading, record),
+        let standing = Standing::of(&reading.rules.asked, askers, record, &mut places);
+        if !self.push_standing(reading, standing) {
+            self.push_bytes(reading, record);
         }
         self.places = places;
     }
@@ -178,11 +179,7 @@ impl Shares {
     ) -> bool {
         let mut places = std::mem::take(&mut self.places);
         let standing = Standing::of_row((&reading.rules.asked, reading.askers()), cells, row, &mut places);
-        let is_told = standing.is_some();
-        if let Some(standing) = standing {
-            reading.gather(&mut Answers::of_standing(&standing, &mut self.room), &mut self.parts);
-            self.push_none();
-        }
+        let is_told = self.push_standing(reading, standing);
         self.places = places;
         is_told
     }

@@ -275,7 +275,7 @@ impl Automaton {
     pub fn takes_spelled(&self, text: &[u8]) -> bool {
         match self.made() {
             Made::Table(table) => table.takes_spelled(text),
-            Made::Other(other) => !text.contains(&b'\\') && is_match(other.as_ref(), text),
+            Made::Other(other) => !has_escapes(text) && is_match(other.as_ref(), text),
         }
     }
 }
