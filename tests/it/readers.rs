@@ -1,19 +1,22 @@
 //! Records from bytes: what is told does not depend on how the bytes arrive or on how many workers there are.
 
 use crate::fuzz::table::Drip;
+use futures_io::AsyncRead;
 use guiju::{
     CompileOptions, Validator,
-    readers::{Encoding, Format, ReadError, ReadOptions, Told, Totals, check, check_bytes},
+    readers::{Encoding, Format, Hear, ReadError, ReadOptions, Told, Totals, check, check_async, check_bytes},
 };
 use guiju_model::{Place, Report};
 use proptest::prelude::*;
 use std::{
-    io::Read,
+    io::{self, Read},
     ops::ControlFlow,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
 };
 
 const SCHEMA: &str = r#"{
@@ -47,9 +50,50 @@ fn run(input: &[u8], at_once: usize, options: &ReadOptions) -> Run {
         let records: Vec<&str> = records.iter().map(|seen| &*seen.whole).collect();
         format!("{about:?} {records:#?} {totals:?}")
     };
-    // What is in memory is told as what is read.
+    // What is in memory is told as what is read, and so is what comes in its own time.
     assert_eq!(whole(&run_by(|validator, each| check_bytes(input, validator, options, each))), whole(&told));
+    let later = run_by(|validator, each| {
+        let input = Later { input: Drip(input, at_once), is_there: false };
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(check_async(
+            input,
+            validator,
+            options,
+            Pausing(each),
+        ))
+    });
+    assert_eq!(whole(&later), whole(&told));
     told
+}
+
+/// Has to be waited for each time.
+struct Later<R> {
+    input: R,
+    is_there: bool,
+}
+
+impl<R: Read + Unpin> AsyncRead for Later<R> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.is_there ^= true;
+        if self.is_there {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(self.input.read(into))
+    }
+}
+
+/// Has to be waited for as well.
+struct Pausing<E>(E);
+
+impl<E: FnMut(Told<'_>) -> ControlFlow<()> + Send> Hear for Pausing<E> {
+    fn hear(&mut self, told: Told<'_>) -> ControlFlow<()> {
+        self.0(told)
+    }
+
+    async fn ready(&mut self) -> ControlFlow<()> {
+        tokio::task::yield_now().await;
+        ControlFlow::Continue(())
+    }
 }
 
 /// The same where clean records are told by their number: what is told beside them is the same, and in the same place.
@@ -88,7 +132,7 @@ fn run_on(input: impl Read + Send, options: &ReadOptions) -> Run {
 }
 
 fn run_by(
-    checks: impl FnOnce(&Validator, &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Totals, ReadError>,
+    checks: impl FnOnce(&Validator, &mut (dyn FnMut(Told<'_>) -> ControlFlow<()> + Send)) -> Result<Totals, ReadError>,
 ) -> Run {
     let validator = Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).unwrap();
     let (mut about, mut records) = (Vec::new(), Vec::new());
@@ -187,7 +231,7 @@ fn every_bad_row_of_two_thousand_is_counted() {
 struct Counted<R>(R, Arc<AtomicUsize>);
 
 impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.0.read(buffer)?;
         self.1.fetch_add(count, Ordering::Relaxed);
         Ok(count)
@@ -314,7 +358,11 @@ fn lines_by(
     format: Format,
     limit: usize,
     (jobs, never_waits): (usize, bool),
-    checks: impl FnOnce(&Validator, &ReadOptions, &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Totals, ReadError>,
+    checks: impl FnOnce(
+        &Validator,
+        &ReadOptions,
+        &mut (dyn FnMut(Told<'_>) -> ControlFlow<()> + Send),
+    ) -> Result<Totals, ReadError>,
 ) -> Result<Lines, String> {
     let validator = Validator::compile_schema(b"true", &CompileOptions::default()).unwrap();
     let check_options = guiju::CheckOptions { record_bytes_max: limit, ..Default::default() };
@@ -405,7 +453,7 @@ proptest! {
 struct Broken<'a>(&'a [u8]);
 
 impl Read for Broken<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.0.read(buffer)? {
             0 => Err(std::io::Error::other("the line is dead")),
             count => Ok(count),

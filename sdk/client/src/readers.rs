@@ -15,6 +15,7 @@ pub use detect::{Encoding, Format};
 pub use table::{Columns, Row};
 
 use crate::Standard;
+use futures_io::AsyncRead;
 use guiju_model::{Finding, Place, Report};
 use guiju_validator::{
     ABREAST, CheckOptions, Checker, Members, Validator, codes,
@@ -25,13 +26,17 @@ use split::{Fault, Piece, Raw, Splitter, Start};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    future::ready,
     io::{self, Read},
     ops::{ControlFlow, Deref},
     panic,
+    pin::{Pin, pin},
     sync::{Mutex, MutexGuard, PoisonError, mpsc},
+    task::{Context, Poll, Waker},
     thread,
 };
 use table::{Cells, Table};
+use text::Reader;
 
 /// How input is read.
 #[derive(Clone, Debug, Default)]
@@ -176,7 +181,7 @@ pub enum ReadError {
 
 /// How the records of an input follow each other, by its first 64 KiB, or somewhat more.
 pub fn format_of(input: impl Read, options: &ReadOptions) -> Result<Format, ReadError> {
-    Ok(text::open(input, None, options)?.format)
+    Ok(now(text::open(Blocking(input), None, options))?.format)
 }
 
 /// Checks everything in an input. `each` is called in order and may end it.
@@ -186,7 +191,61 @@ pub fn check(
     options: &ReadOptions,
     each: impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Totals, ReadError> {
-    check_opened(text::open(input, None, options)?, validator, options, options.never_waits, each)
+    let opened = now(text::open(Blocking(input), None, options))?;
+    now(check_opened(opened, validator, options, options.never_waits, each))
+}
+
+/// The same of an input that comes in its own time, without a thread to wait for it: one worker, in the task that asks, whatever
+/// the options say of workers. What is there is judged at once; while nothing is, other tasks have their turn, as they have
+/// wherever `hearer` makes this one wait.
+pub async fn check_async(
+    input: impl AsyncRead + Unpin + Send,
+    validator: &Validator,
+    options: &ReadOptions,
+    hearer: impl Hear,
+) -> Result<Totals, ReadError> {
+    let options = ReadOptions { jobs: 1, never_waits: false, ..options.clone() };
+    let opened = text::open(input, None, &options).await?;
+    check_opened(opened, validator, &options, false, hearer).await
+}
+
+/// Who is told of what is read, in order, and may end it.
+pub trait Hear {
+    fn hear(&mut self, told: Told<'_>) -> ControlFlow<()>;
+
+    /// Completes when more can be told; asked for after every few findings, or some hundred records, that were told.
+    fn ready(&mut self) -> impl Future<Output = ControlFlow<()>> + Send {
+        ready(ControlFlow::Continue(()))
+    }
+}
+
+impl<E: FnMut(Told<'_>) -> ControlFlow<()>> Hear for E {
+    fn hear(&mut self, told: Told<'_>) -> ControlFlow<()> {
+        self(told)
+    }
+}
+
+/// An input of which each read waits by itself.
+struct Blocking<R>(R);
+
+// What is read is not pinned.
+impl<R> Unpin for Blocking<R> {}
+
+impl<R: Read> AsyncRead for Blocking<R> {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.0.read(into))
+    }
+}
+
+/// What comes of something that makes nobody wait, as where the input is [`Blocking`].
+fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => thread::yield_now(),
+        }
+    }
 }
 
 /// The same of an input that is in memory: lines and rows in UTF-8 are judged where they stand.
@@ -196,20 +255,21 @@ pub fn check_bytes(
     options: &ReadOptions,
     each: impl FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Totals, ReadError> {
-    check_opened(text::open(input, Some(input), options)?, validator, options, true, each)
+    let opened = now(text::open(Blocking(input), Some(input), options))?;
+    now(check_opened(opened, validator, options, true, each))
 }
 
-fn check_opened(
-    text::Opened { reader, whole, format, findings, encoding }: text::Opened<'_, impl Read + Send>,
+async fn check_opened(
+    text::Opened { reader, whole, format, findings, encoding }: text::Opened<'_, impl AsyncRead + Unpin + Send>,
     validator: &Validator,
     options: &ReadOptions,
     never_waits: bool,
-    mut each: impl FnMut(Told<'_>) -> ControlFlow<()>,
+    mut each: impl Hear,
 ) -> Result<Totals, ReadError> {
     let mut totals = Totals::default();
     for finding in findings {
         totals.count(&finding);
-        if each(Told::Input(finding)).is_break() {
+        if each.hear(Told::Input(finding)).is_break() {
             return Err(ReadError::Stopped);
         }
     }
@@ -224,7 +284,7 @@ fn check_opened(
     // Lines are counted as blocks are told; items know theirs.
     let mut base = Base { index: 0, line: u64::from(matches!(source, Source::Lines(_))), blank_lines: 0 };
     let table = match (format, &mut source) {
-        (Format::Csv, Source::Lines(blocks)) => match header(blocks, form, &mut base)? {
+        (Format::Csv, Source::Lines(blocks)) => match header(blocks, form, &mut base).await? {
             Some(Header { text, line, offset }) => {
                 let read = Table::new(&text, (line, offset), validator, encoding.clone());
                 let (table, findings) = read.map_err(ReadError::Refused)?;
@@ -232,7 +292,7 @@ fn check_opened(
                 blocks.take_form(form);
                 for finding in findings {
                     totals.count(&finding);
-                    if each(Told::Input(finding)).is_break() {
+                    if each.hear(Told::Input(finding)).is_break() {
                         return Err(ReadError::Stopped);
                     }
                 }
@@ -261,12 +321,12 @@ fn check_opened(
     };
     let mut hearer = Hearer { totals: &mut totals, each: &mut each };
     let read = match jobs {
-        1 => alone(&mut source, &judge, &mut base, &mut hearer),
+        1 => alone(&mut source, &judge, &mut base, &mut hearer).await,
         jobs => first_then_together(&mut source, &judge, jobs, &mut base, &mut hearer),
     };
     if let Some(finding) = encoding.late_finding().filter(|_| !matches!(read, Err(ReadError::Stopped))) {
         totals.count(&finding);
-        if each(Told::Input(finding)).is_break() {
+        if each.hear(Told::Input(finding)).is_break() {
             return Err(ReadError::Stopped);
         }
     }
@@ -283,9 +343,13 @@ struct Header {
     offset: u64,
 }
 
-fn header(blocks: &mut Blocks<'_, impl Read>, form: Form, base: &mut Base) -> Result<Option<Header>, ReadError> {
+async fn header(
+    blocks: &mut Blocks<'_, impl Reader>,
+    form: Form,
+    base: &mut Base,
+) -> Result<Option<Header>, ReadError> {
     let (mut block, mut raws, mut faults) = (Block::default(), Vec::new(), Vec::new());
-    while blocks.first(&mut block)? {
+    while blocks.first(&mut block).await? {
         block.split(form, 1, &mut raws, &mut faults);
         let first_line = base.line;
         base.pass(&block);
@@ -335,7 +399,7 @@ struct Hearer<'h, E> {
     each: &'h mut E,
 }
 
-impl<E: FnMut(Told<'_>) -> ControlFlow<()>> Hearer<'_, E> {
+impl<E: Hear> Hearer<'_, E> {
     /// Inlined, since to hand a record on takes as long as to judge a short one.
     #[inline(always)]
     fn tell(&mut self, told: Told<'_>) -> ControlFlow<()> {
@@ -347,7 +411,7 @@ impl<E: FnMut(Told<'_>) -> ControlFlow<()>> Hearer<'_, E> {
                 self.totals.conforming += records;
             }
         }
-        (self.each)(told)
+        self.each.hear(told)
     }
 }
 
@@ -357,17 +421,17 @@ enum Source<'i, R> {
     Items(Box<Splitter<R>>),
 }
 
-impl<'i, R: Read> Source<'i, R> {
+impl<'i, R: Reader> Source<'i, R> {
     /// Fills a batch with what comes next, eagerly with as little as there is; whether there was anything.
-    fn next(&mut self, batch: &mut Batch<'i>, is_eager: bool) -> Result<bool, ReadError> {
+    async fn next(&mut self, batch: &mut Batch<'i>, is_eager: bool) -> Result<bool, ReadError> {
         batch.clear();
         let splitter = match self {
-            Self::Lines(blocks) => return blocks.next(&mut batch.block, is_eager),
+            Self::Lines(blocks) => return blocks.next(&mut batch.block, is_eager).await,
             Self::Items(splitter) => splitter,
         };
         let mut count = 0;
         while !(count == BATCH_RECORDS || batch.items.len() >= BATCH_BYTES || is_eager && count > 0) {
-            match splitter.next(&mut batch.items) {
+            match splitter.next(&mut batch.items).await {
                 Ok(Some(Piece::Record(start, bytes, fault))) => {
                     batch.faults.extend(fault.map(|fault| (batch.raws.len(), fault)));
                     batch.raws.push(Raw { line: start.line, bytes });
@@ -415,6 +479,8 @@ const BATCH_FINDINGS: usize = 1 << 14;
 /// The same where who judges tells, and gathers nothing for another: so few that the memory which reports take is that of those
 /// told just before.
 const TOLD_FINDINGS: usize = 12;
+/// Records that are told without a pause, if a few more at times.
+const TOLD_RECORDS: usize = 128;
 /// Batches under way, for each worker. While one is slow, no more than these wait behind it.
 const BATCHES_OPEN: usize = 4;
 
@@ -502,12 +568,7 @@ impl Batch<'_> {
     }
 
     /// Tells what was judged and is not yet told.
-    fn tell(
-        &mut self,
-        judge: &Judge<'_>,
-        base: &Base,
-        hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
-    ) -> ControlFlow<()> {
+    fn tell(&mut self, judge: &Judge<'_>, base: &Base, hearer: &mut Hearer<'_, impl Hear>) -> ControlFlow<()> {
         let mut found = std::mem::take(&mut self.found);
         let mut next = found.iter_mut().peekable();
         let due = self.beside.iter().take_while(|(before, _)| self.is_judged() || *before < self.judged).count();
@@ -587,29 +648,29 @@ impl Batch<'_> {
 
 /// What a first batch holds all of is done before threads would be there.
 fn first_then_together(
-    source: &mut Source<'_, impl Read + Send>,
+    source: &mut Source<'_, impl Reader + Send>,
     judge: &Judge<'_>,
     jobs: usize,
     base: &mut Base,
-    hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
+    hearer: &mut Hearer<'_, impl Hear>,
 ) -> Result<(), ReadError> {
     let mut first = Batch::default();
-    if source.next(&mut first, false)? {
-        judge.worker().finish(&mut first, base, hearer)?;
+    if now(source.next(&mut first, false))? {
+        now(judge.worker().finish(&mut first, base, hearer))?;
     }
     if source.is_over() { Ok(()) } else { together(source, judge, jobs, base, hearer) }
 }
 
-fn alone(
-    source: &mut Source<'_, impl Read>,
+async fn alone(
+    source: &mut Source<'_, impl Reader>,
     judge: &Judge<'_>,
     base: &mut Base,
-    hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
+    hearer: &mut Hearer<'_, impl Hear>,
 ) -> Result<(), ReadError> {
     let (mut worker, mut batch) = (judge.worker(), Batch::default());
     // What is read need not wait for what may never come.
-    while source.next(&mut batch, !judge.never_waits)? {
-        worker.finish(&mut batch, base, hearer)?;
+    while source.next(&mut batch, !judge.never_waits).await? {
+        worker.finish(&mut batch, base, hearer).await?;
     }
     Ok(())
 }
@@ -628,11 +689,11 @@ struct Queue<'q, 'i, R> {
 /// for: a worker fills batches of his own, which come back to him when they have been told. Where input never has to be waited
 /// for, the caller's thread is one of the workers.
 fn together(
-    source: &mut Source<'_, impl Read + Send>,
+    source: &mut Source<'_, impl Reader + Send>,
     judge: &Judge<'_>,
     jobs: usize,
     base: &mut Base,
-    hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
+    hearer: &mut Hearer<'_, impl Hear>,
 ) -> Result<(), ReadError> {
     let others = jobs - usize::from(judge.never_waits);
     // No more than the batches that are open, and each worker's last word.
@@ -657,7 +718,7 @@ fn together(
             while let Some(judged) = early.remove(&next) {
                 next += 1;
                 let mut batch: Batch<'_> = judged?;
-                worker.finish(&mut batch, base, hearer)?;
+                now(worker.finish(&mut batch, base, hearer))?;
                 match free.get(batch.owner) {
                     Some(free) => free.try_send(batch).unwrap_or_default(),
                     None => own.push(batch),
@@ -679,7 +740,7 @@ fn together(
 }
 
 /// What comes next off the input, and its number; none where nothing does.
-fn fill<'i, R: Read>(
+fn fill<'i, R: Reader>(
     mut batch: Batch<'i>,
     queue: &Mutex<Queue<'_, 'i, R>>,
 ) -> Option<(u64, Result<Batch<'i>, ReadError>)> {
@@ -691,7 +752,7 @@ fn fill<'i, R: Read>(
     queue.is_over = true;
     let number = queue.number;
     queue.number += 1;
-    match queue.source.next(&mut batch, false) {
+    match now(queue.source.next(&mut batch, false)) {
         Ok(true) => queue.is_over = false,
         Ok(false) => return None,
         Err(error) => return Some((number, Err(error))),
@@ -700,7 +761,7 @@ fn fill<'i, R: Read>(
 }
 
 /// Judges batches until there are no more, or nobody wants them.
-fn work<'i, R: Read>(
+fn work<'i, R: Reader>(
     judge: &Judge<'_>,
     to_fill: &mpsc::Receiver<Batch<'i>>,
     queue: &Mutex<Queue<'_, 'i, R>>,
@@ -764,20 +825,20 @@ impl<'j> Judge<'j> {
 
 impl Worker<'_> {
     /// Tells a batch to its end, and judges what of it is not judged yet.
-    fn finish(
+    async fn finish(
         &mut self,
         batch: &mut Batch<'_>,
         base: &mut Base,
-        hearer: &mut Hearer<'_, impl FnMut(Told<'_>) -> ControlFlow<()>>,
+        hearer: &mut Hearer<'_, impl Hear>,
     ) -> Result<(), ReadError> {
         while !batch.is_told() {
             if batch.told == batch.judged {
                 if batch.judged == batch.raws.len() && !batch.block.is_split() {
                     base.index += batch.forget_told();
                 }
-                self.judge(batch, TOLD_FINDINGS);
+                self.judge(batch, TOLD_RECORDS, TOLD_FINDINGS);
             }
-            if batch.tell(self.judge, base, hearer).is_break() {
+            if batch.tell(self.judge, base, hearer).is_break() || hearer.each.ready().await.is_break() {
                 return Err(ReadError::Stopped);
             }
         }
@@ -788,20 +849,21 @@ impl Worker<'_> {
 
     /// Judges a batch for another to tell.
     fn judged<'i>(&mut self, mut batch: Batch<'i>) -> Batch<'i> {
-        self.judge(&mut batch, BATCH_FINDINGS);
+        self.judge(&mut batch, usize::MAX, BATCH_FINDINGS);
         batch
     }
 
-    /// Judges the records of a batch, until so many findings are gathered.
-    fn judge(&mut self, batch: &mut Batch<'_>, findings_max: usize) {
+    /// Judges the records of a batch, or so many of them, until so many findings are gathered.
+    fn judge(&mut self, batch: &mut Batch<'_>, records_max: usize, findings_max: usize) {
         if batch.raws.is_empty() && !batch.block.is_split() {
             batch.split(self.judge.form);
         }
         let (mut at, mut found, mut count) = (batch.judged, std::mem::take(&mut batch.found), 0);
+        let until = at.saturating_add(records_max).min(batch.raws.len());
         found.clear();
         let mut shares = std::mem::take(&mut batch.shares);
         let mut faults = faults_from(&batch.faults, at).iter().peekable();
-        while at < batch.raws.len() && count < findings_max {
+        while at < until && count < findings_max {
             let readable = faults.peek().map_or(batch.raws.len(), |(of, _)| *of) - at;
             let mut take = |place: usize, report: Option<Box<Report>>, is_readable: bool| {
                 if let Some(report) = report {
@@ -947,6 +1009,16 @@ impl Standard {
         each: impl FnMut(Told<'_>) -> ControlFlow<()>,
     ) -> Result<Totals, ReadError> {
         check_bytes(input, self.validator(), options, each)
+    }
+
+    /// Checks everything in an input that comes in its own time; see [`check_async`].
+    pub async fn check_async(
+        &self,
+        input: impl AsyncRead + Unpin + Send,
+        options: &ReadOptions,
+        hearer: impl Hear,
+    ) -> Result<Totals, ReadError> {
+        check_async(input, self.validator(), options, hearer).await
     }
 
     /// Checks everything in an input.

@@ -12,10 +12,9 @@
 use super::{
     ReadError,
     split::{Fault, Raw, Start},
-    text::Whole,
+    text::{Reader, Whole},
 };
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
-use std::io::{self, ErrorKind, Read};
 
 /// Bytes of a block, but for a line that is longer.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -95,7 +94,7 @@ pub(super) struct Blocks<'i, R> {
     fault: Option<ReadError>,
 }
 
-impl<'i, R: Read> Blocks<'i, R> {
+impl<'i, R: Reader> Blocks<'i, R> {
     pub fn new(input: R, whole: Option<Whole<'i>>, form: Form) -> Self {
         Self { input, whole, form, rest: Vec::new(), offset: 0, is_end: false, fault: None }
     }
@@ -119,7 +118,7 @@ impl<'i, R: Read> Blocks<'i, R> {
     }
 
     /// The next block; false at the end. An eager one is given as soon as it holds a line, another when it is full.
-    pub fn next(&mut self, block: &mut Block<'i>, is_eager: bool) -> Result<bool, ReadError> {
+    pub async fn next(&mut self, block: &mut Block<'i>, is_eager: bool) -> Result<bool, ReadError> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
@@ -138,13 +137,13 @@ impl<'i, R: Read> Blocks<'i, R> {
                     return Ok(block.filled > 0);
                 }
                 if block.filled > self.form.limit {
-                    return self.skip(block, seen.quotes).map(|()| true);
+                    return self.skip(block, seen.quotes).await.map(|()| true);
                 }
             }
             if block.filled == size {
                 size *= 2;
             }
-            match self.fill(block, size) {
+            match self.fill(block, size).await {
                 Ok(()) => {}
                 Err(fault) => {
                     seen.go_on(block.bytes(), self.form);
@@ -160,35 +159,43 @@ impl<'i, R: Read> Blocks<'i, R> {
     }
 
     /// Gives a block more bytes, as far as there are any, and to no more than that size.
-    fn fill(&mut self, block: &mut Block<'i>, size: usize) -> Result<(), ReadError> {
+    async fn fill(&mut self, block: &mut Block<'i>, size: usize) -> Result<(), ReadError> {
         if let Some(whole) = &mut self.whole {
             let length = size.min(whole.rest.len());
             if whole.stands(block.filled, length) {
                 self.is_end = length == std::mem::replace(&mut block.filled, length);
                 return Ok(());
             }
-            self.read_instead(block)?;
+            self.read_instead(block).await?;
         }
-        let count = read(&mut self.input, block.room(size))?;
+        let count = self.input.read(block.room(size)).await?;
         block.filled += count;
         self.is_end = count == 0;
         Ok(())
     }
 
     /// From here on the input is read, as if it always had been.
-    fn read_instead(&mut self, block: &mut Block<'i>) -> Result<(), ReadError> {
+    async fn read_instead(&mut self, block: &mut Block<'i>) -> Result<(), ReadError> {
         if self.whole.take().is_some() {
-            io::copy(&mut self.input.by_ref().take(self.offset), &mut io::sink())?;
             block.lent = None;
+            let mut passed = self.offset;
+            while passed > 0 {
+                block.buffer.clear();
+                let most = passed.min(BLOCK_BYTES as u64) as usize;
+                passed -= match self.input.append(most, &mut block.buffer).await? {
+                    0 => break,
+                    count => count as u64,
+                };
+            }
             block.buffer.clear();
-            self.input.by_ref().take(block.filled as u64).read_to_end(&mut block.buffer)?;
+            self.input.append(block.filled, &mut block.buffer).await?;
         }
         Ok(())
     }
 
     /// The first line that holds anything at the end of a block, behind blank ones; or a block of blank ones.
-    pub fn first(&mut self, block: &mut Block<'i>) -> Result<bool, ReadError> {
-        let is_any = self.next(block, true)?;
+    pub async fn first(&mut self, block: &mut Block<'i>) -> Result<bool, ReadError> {
+        let is_any = self.next(block, true).await?;
         let mut at = 0;
         while at < block.filled {
             let line = &block.bytes()[at..];
@@ -220,15 +227,15 @@ impl<'i, R: Read> Blocks<'i, R> {
     }
 
     /// A line longer than the limit: its beginning is kept, all else is passed over.
-    fn skip(&mut self, block: &mut Block<'i>, mut quotes: Quotes) -> Result<(), ReadError> {
-        self.read_instead(block)?;
+    async fn skip(&mut self, block: &mut Block<'i>, mut quotes: Quotes) -> Result<(), ReadError> {
+        self.read_instead(block).await?;
         block.lines = memchr_iter(b'\n', block.bytes()).count() as u64;
         let (mut passed, mut last) = (block.filled as u64, block.bytes().last().copied());
         self.offset += block.filled as u64;
         block.filled = self.form.limit;
         let mut buffer = vec![0; BLOCK_BYTES];
         loop {
-            let count = read(&mut self.input, &mut buffer)?;
+            let count = self.input.read(&mut buffer).await?;
             let end = memchr(b'\n', &buffer[..count]);
             let (line, behind) = buffer[..count].split_at(end.map_or(count, |end| end + 1));
             for at in memchr_iter(b'"', line).take_while(|_| self.form.is_table()) {
@@ -244,15 +251,6 @@ impl<'i, R: Read> Blocks<'i, R> {
                 block.fault = Some(Fault::too_long(quotes.are_open));
                 return Ok(());
             }
-        }
-    }
-}
-
-fn read(input: &mut impl Read, into: &mut [u8]) -> Result<usize, ReadError> {
-    loop {
-        match input.read(into) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            answer => return Ok(answer?),
         }
     }
 }

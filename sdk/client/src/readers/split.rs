@@ -3,13 +3,13 @@
 //! # Invariants
 //! - What is wrong with an array itself, between its items or behind them, is told of the input, at its place: it is no record.
 
-use super::ReadError;
+use super::{ReadError, text::Reader};
 use guiju_model::{Finding, Place};
 use guiju_validator::codes;
-use std::{
-    io::{BufRead, BufReader, Read},
-    ops::Range,
-};
+use std::ops::Range;
+
+/// Bytes read at a time.
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// One record as it stands in the input; its bytes are in a buffer that it shares with others.
 pub(super) struct Raw {
@@ -62,7 +62,11 @@ pub(super) enum Piece {
 }
 
 pub(super) struct Splitter<R> {
-    input: BufReader<R>,
+    input: R,
+    /// Read, and passed up to a place.
+    buffer: Vec<u8>,
+    filled: usize,
+    at: usize,
     is_array: bool,
     limit: usize,
     line: u64,
@@ -92,11 +96,23 @@ enum State {
     End,
 }
 
-impl<R: Read> Splitter<R> {
+impl<R: Reader> Splitter<R> {
     pub fn new(input: R, is_array: bool, limit: usize) -> Self {
-        let input = BufReader::with_capacity(256 << 10, input);
-        let (state, comma) = (State::Start, None);
-        Self { input, is_array, limit, line: 1, column: 1, offset: 0, state, comma, pending: None, fault: None }
+        Self {
+            input,
+            buffer: Vec::new(),
+            filled: 0,
+            at: 0,
+            is_array,
+            limit,
+            line: 1,
+            column: 1,
+            offset: 0,
+            state: State::Start,
+            comma: None,
+            pending: None,
+            fault: None,
+        }
     }
 
     pub fn bytes(&self) -> u64 {
@@ -113,7 +129,7 @@ impl<R: Read> Splitter<R> {
     }
 
     /// The next record, its bytes appended to a buffer, or what is wrong before it; none at the end.
-    pub fn next(&mut self, into: &mut Vec<u8>) -> Result<Option<Piece>, ReadError> {
+    pub async fn next(&mut self, into: &mut Vec<u8>) -> Result<Option<Piece>, ReadError> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
@@ -121,8 +137,8 @@ impl<R: Read> Splitter<R> {
             return Ok(Some(Piece::Fault(found.into())));
         }
         match self.is_array {
-            true => self.item(into),
-            false => self.document(into),
+            true => self.item(into).await,
+            false => self.document(into).await,
         }
     }
 
@@ -130,13 +146,13 @@ impl<R: Read> Splitter<R> {
         Start { line: self.line, column: self.column, offset: self.offset }
     }
 
-    fn document(&mut self, into: &mut Vec<u8>) -> Result<Option<Piece>, ReadError> {
+    async fn document(&mut self, into: &mut Vec<u8>) -> Result<Option<Piece>, ReadError> {
         if self.state == State::End {
             return Ok(None);
         }
         self.state = State::End;
-        let (start, from, limit) = (self.here(), into.len(), self.limit as u64);
-        self.input.by_ref().take(limit + 1).read_to_end(into)?;
+        let (start, from) = (self.here(), into.len());
+        self.input.append(self.limit.saturating_add(1), into).await?;
         let length = into.len() - from;
         self.offset = length as u64;
         if into[from..].trim_ascii().is_empty() {
@@ -148,15 +164,23 @@ impl<R: Read> Splitter<R> {
         Ok(Some(Piece::Record(start, from..into.len(), None)))
     }
 
-    fn peek(&mut self) -> Result<Option<u8>, ReadError> {
-        Ok(self.input.fill_buf()?.first().copied())
+    /// What is read and not passed; nothing at the end.
+    async fn ahead(&mut self) -> Result<&[u8], ReadError> {
+        if self.at == self.filled {
+            self.buffer.resize(BUFFER_BYTES, 0);
+            (self.at, self.filled) = (0, 0);
+            self.filled = self.input.read(&mut self.buffer).await?;
+        }
+        Ok(&self.buffer[self.at..self.filled])
     }
 
-    /// Goes behind so many bytes of the buffer, or to its end.
-    fn pass(&mut self, length: usize) -> Result<(), ReadError> {
-        let buffer = self.input.fill_buf()?;
-        let passed = &buffer[..length.min(buffer.len())];
-        let length = passed.len();
+    async fn peek(&mut self) -> Result<Option<u8>, ReadError> {
+        Ok(self.ahead().await?.first().copied())
+    }
+
+    /// Goes behind so many bytes of what is read, or to its end.
+    fn pass(&mut self, length: usize) {
+        let passed = &self.buffer[self.at..self.filled.min(self.at + length)];
         let line = match memchr::memrchr(b'\n', passed) {
             None => passed,
             Some(last) => {
@@ -167,21 +191,20 @@ impl<R: Read> Splitter<R> {
         };
         // The bytes of a character behind its first are no columns.
         self.column += line.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64;
-        self.offset += length as u64;
-        self.input.consume(length);
-        Ok(())
+        self.offset += passed.len() as u64;
+        self.at += passed.len();
     }
 
     /// What comes behind space.
-    fn space(&mut self) -> Result<Option<u8>, ReadError> {
+    async fn space(&mut self) -> Result<Option<u8>, ReadError> {
         loop {
-            let buffer = self.input.fill_buf()?;
+            let buffer = self.ahead().await?;
             let length = buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             let next = buffer.get(length).copied();
             if buffer.is_empty() {
                 return Ok(None);
             }
-            self.pass(length)?;
+            self.pass(length);
             if next.is_some() {
                 return Ok(next);
             }
@@ -189,16 +212,16 @@ impl<R: Read> Splitter<R> {
     }
 
     /// An item of an array, without the rest of the array.
-    fn item(&mut self, into: &mut Vec<u8>) -> Result<Option<Piece>, ReadError> {
+    async fn item(&mut self, into: &mut Vec<u8>) -> Result<Option<Piece>, ReadError> {
         if self.state == State::End {
             return Ok(None);
         }
         if self.state == State::Start {
-            self.space()?;
-            self.pass(1)?;
+            self.space().await?;
+            self.pass(1);
             self.state = State::Inside;
         }
-        let next = self.space()?;
+        let next = self.space().await?;
         let start = self.here();
         match next {
             None => {
@@ -210,37 +233,37 @@ impl<R: Read> Splitter<R> {
                 return Ok(Some(Piece::Fault(unclosed(start, expected).into())));
             }
             Some(b',') => {
-                self.pass(1)?;
+                self.pass(1);
                 // It is told once, whatever stands behind it.
                 self.comma = None;
                 return Ok(Some(Piece::Fault(stray_comma(start, "before", "之前").into())));
             }
             Some(b']') => {
-                self.pending = self.close()?;
+                self.pending = self.close().await?;
                 let comma = self.comma.take().map(|comma| stray_comma(comma, "behind", "之后"));
                 return Ok(comma.or_else(|| self.pending.take()).map(|fault| Piece::Fault(fault.into())));
             }
             Some(_) => self.comma = None,
         }
-        let (from, mut is_over, mut is_last) = (into.len(), false, false);
+        let (from, limit, mut is_over, mut is_last) = (into.len(), self.limit, false, false);
         let mut inside = Inside::default();
         loop {
-            let buffer = self.input.fill_buf()?;
+            let buffer = self.ahead().await?;
             let length = inside.length(buffer);
             let ends = length < buffer.len() || buffer.is_empty();
-            let room = length.min(self.limit - (into.len() - from));
+            let room = length.min(limit - (into.len() - from));
             into.extend_from_slice(&buffer[..room]);
             is_over |= room < length;
-            self.pass(length)?;
+            self.pass(length);
             if ends {
                 break;
             }
         }
         let fault = is_over.then_some(Fault::TooLarge);
-        match self.peek()? {
+        match self.peek().await? {
             Some(b',') => {
                 self.comma = Some(self.here());
-                self.pass(1)?;
+                self.pass(1);
             }
             Some(_) => is_last = true,
             None => self.state = State::End,
@@ -252,16 +275,16 @@ impl<R: Read> Splitter<R> {
             self.pending = Some(unclosed(self.here(), ("`,` or `]`", "`,` 或 `]`")));
         }
         if is_last {
-            self.pending = self.close()?;
+            self.pending = self.close().await?;
         }
         Ok(Some(record))
     }
 
     /// After the array nothing may follow.
-    fn close(&mut self) -> Result<Option<Finding>, ReadError> {
-        self.pass(1)?;
+    async fn close(&mut self) -> Result<Option<Finding>, ReadError> {
+        self.pass(1);
         self.state = State::End;
-        let follows = self.space()?.is_some();
+        let follows = self.space().await?.is_some();
         Ok(follows.then(|| self.here().finding(codes::finding("trailing-content", "", &[]))))
     }
 }
@@ -347,13 +370,13 @@ fn end_of_text(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::now, *};
 
     /// Gives at most so many bytes at once.
     struct Drip<'a>(&'a [u8], usize);
 
-    impl Read for Drip<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    impl Reader for Drip<'_> {
+        async fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             let count = buffer.len().min(self.1).min(self.0.len());
             buffer[..count].copy_from_slice(&self.0[..count]);
             self.0 = &self.0[count..];
@@ -367,7 +390,7 @@ mod tests {
     fn items(input: &[u8], at_once: usize, limit: usize) -> Items {
         let (mut splitter, mut bytes, mut found) =
             (Splitter::new(Drip(input, at_once), true, limit), Vec::new(), Vec::new());
-        while let Some(piece) = splitter.next(&mut bytes).unwrap() {
+        while let Some(piece) = now(splitter.next(&mut bytes)).unwrap() {
             match piece {
                 Piece::Record(Start { line, column, offset }, range, fault) => {
                     let fault = fault.map(|fault| fault.finding(limit).code.to_string());

@@ -11,18 +11,21 @@ use super::{
     detect::{Encoding, Format},
 };
 use encoding_rs::{Decoder, DecoderResult, GB18030};
+use futures_io::AsyncRead;
 use guiju_model::{Finding, Place};
 use guiju_validator::codes;
 use memchr::{memchr, memchr_iter, memrchr};
 use std::{
-    io::{self, Read},
+    future::poll_fn,
+    io,
+    pin::Pin,
     sync::{Arc, OnceLock},
 };
 
 const HEAD_BYTES: usize = 64 << 10;
 
 pub(super) struct Opened<'i, R> {
-    pub reader: Text<io::Chain<io::Cursor<Vec<u8>>, R>>,
+    pub reader: Text<R>,
     /// The same text, where it is in memory and not to be decoded.
     pub whole: Option<Whole<'i>>,
     pub format: Format,
@@ -64,7 +67,7 @@ impl Decided {
 
 /// A reader of UTF-8 text; what was not to be decoded is no UTF-8 in it either.
 pub(super) struct Text<R> {
-    input: R,
+    input: Input<R>,
     asked: Option<Encoding>,
     way: Way,
     encoding: Decided,
@@ -104,14 +107,13 @@ impl Whole<'_> {
 }
 
 /// Opens an input, all of which may be in memory, too.
-pub(super) fn open<'i, R: Read>(
-    mut input: R,
+pub(super) async fn open<'i, R: AsyncRead + Unpin>(
+    input: R,
     whole: Option<&'i [u8]>,
     options: &ReadOptions,
 ) -> Result<Opened<'i, R>, ReadError> {
-    let mut head = Vec::new();
-    input.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-    let mut is_all = head.len() < HEAD_BYTES;
+    let (mut input, mut head) = (Input { head: Vec::new(), at: 0, rest: input }, Vec::new());
+    let mut is_all = input.append(HEAD_BYTES, &mut head).await? < HEAD_BYTES;
     if let Some(finding) = refused(&head) {
         return Err(ReadError::Refused(Box::new(finding)));
     }
@@ -130,8 +132,7 @@ pub(super) fn open<'i, R: Read>(
     let encoding = Decided::default();
     if let Some(first) = beyond_ascii(&head) {
         if !is_all {
-            let more = input.by_ref().take(first as u64).read_to_end(&mut head)?;
-            is_all = more < first;
+            is_all = input.append(first, &mut head).await? < first;
         }
         let found = asked.unwrap_or_else(|| found(&head[first..], is_all));
         let _ = encoding.0.set((found, None));
@@ -153,7 +154,7 @@ pub(super) fn open<'i, R: Read>(
     };
     let whole = whole.filter(|_| !matches!(way, Way::Decoded(_)));
     let whole = whole.map(|all| Whole { rest: &all[mark_bytes..], asked, encoding: encoding.clone() });
-    let input = io::Cursor::new(head).chain(input);
+    input.head = head;
     let reader = Text { input, asked, way, encoding: encoding.clone(), fault: None };
     Ok(Opened { reader, whole, format, findings, encoding })
 }
@@ -282,11 +283,64 @@ impl Passed {
     }
 }
 
-impl<R: Read> Text<R> {
+/// An input, and what was read of it to look at before it is read again.
+struct Input<R> {
+    head: Vec<u8>,
+    /// How much of that was read again.
+    at: usize,
+    rest: R,
+}
+
+/// Whatever gives bytes, sooner or later.
+pub(super) trait Reader {
+    /// Fills some of a buffer, which is not empty; none at the end.
+    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Appends so many bytes, or as many as there are; how many that were.
+    async fn append(&mut self, most: usize, to: &mut Vec<u8>) -> io::Result<usize> {
+        let from = to.len();
+        let mut filled = from;
+        let read = loop {
+            if to.len() == filled {
+                to.resize(from.saturating_add(most).min(filled + HEAD_BYTES), 0);
+            }
+            match to[filled..].is_empty() {
+                true => break Ok(filled - from),
+                false => match self.read(&mut to[filled..]).await {
+                    Ok(0) => break Ok(filled - from),
+                    Ok(count) => filled += count,
+                    Err(error) => break Err(error),
+                },
+            }
+        };
+        to.truncate(filled);
+        read
+    }
+}
+
+impl<R: AsyncRead + Unpin> Reader for Input<R> {
+    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let head = &self.head[self.at..];
+        if !head.is_empty() {
+            let count = head.len().min(into.len());
+            into[..count].copy_from_slice(&head[..count]);
+            self.at += count;
+            return Ok(count);
+        }
+        loop {
+            match poll_fn(|context| Pin::new(&mut self.rest).poll_read(context, into)).await {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl<R: AsyncRead + Unpin> Text<R> {
     /// Decides by what comes from the first byte beyond ASCII on, of which some is here.
-    fn decide(&mut self, mut window: Vec<u8>, passed: &Passed) {
-        let wanted = HEAD_BYTES.saturating_sub(window.len()) as u64;
-        self.fault = self.input.by_ref().take(wanted).read_to_end(&mut window).err();
+    async fn decide(&mut self, mut window: Vec<u8>, passed: &Passed) {
+        let wanted = HEAD_BYTES.saturating_sub(window.len());
+        self.fault = self.input.append(wanted, &mut window).await.err();
         let is_all = window.len() < HEAD_BYTES && self.fault.is_none();
         let encoding = self.asked.unwrap_or_else(|| found(&window, is_all));
         let Passed { line, column, offset } = *passed;
@@ -297,33 +351,36 @@ impl<R: Read> Text<R> {
         };
     }
 
-    fn more(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.fault.take().map_or_else(|| self.input.read(buffer), Err)
+    async fn more(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.fault.take() {
+            Some(fault) => Err(fault),
+            None => self.input.read(buffer).await,
+        }
     }
 }
 
-impl<R: Read> Read for Text<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl<R: AsyncRead + Unpin> Reader for Text<R> {
+    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Way::Open(passed) = &mut self.way {
-            let count = self.input.read(buffer)?;
+            let count = self.input.read(buffer).await?;
             let ascii = beyond_ascii(&buffer[..count]).unwrap_or(count);
             passed.pass(&buffer[..ascii]);
             if ascii == count {
                 return Ok(count);
             }
             let passed = std::mem::take(passed);
-            self.decide(buffer[ascii..count].to_vec(), &passed);
+            self.decide(buffer[ascii..count].to_vec(), &passed).await;
             if ascii > 0 {
                 return Ok(ascii);
             }
         }
         match &mut self.way {
-            Way::Plain(rest) => match rest.read(buffer)? {
-                0 => self.more(buffer),
+            Way::Plain(rest) => match io::Read::read(rest, buffer)? {
+                0 => self.more(buffer).await,
                 count => Ok(count),
             },
             Way::Decoded(_) => {
-                self.fill()?;
+                self.fill().await?;
                 let Way::Decoded(decoded) = &mut self.way else { return Ok(0) };
                 let count = buffer.len().min(decoded.out.len() - decoded.out_at);
                 buffer[..count].copy_from_slice(&decoded.out[decoded.out_at..decoded.out_at + count]);
@@ -418,9 +475,9 @@ impl Decoded {
     }
 }
 
-impl<R: Read> Text<R> {
+impl<R: AsyncRead + Unpin> Text<R> {
     /// Makes sure that there is decoded text to give, unless there is no more.
-    fn fill(&mut self) -> io::Result<()> {
+    async fn fill(&mut self) -> io::Result<()> {
         let mut is_over = false;
         loop {
             let Way::Decoded(decoded) = &mut self.way else { return Ok(()) };
@@ -450,12 +507,7 @@ impl<R: Read> Text<R> {
             let from = decoded.raw.len();
             let mut raw = std::mem::take(&mut decoded.raw);
             raw.resize(from + HEAD_BYTES, 0);
-            let read = loop {
-                match self.more(&mut raw[from..]) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    read => break read,
-                }
-            };
+            let read = self.more(&mut raw[from..]).await;
             let count = *read.as_ref().unwrap_or(&0);
             raw.truncate(from + count);
             if let Way::Decoded(decoded) = &mut self.way {
