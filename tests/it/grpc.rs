@@ -3,7 +3,7 @@
 use crate::support::Server;
 use guiju_proto::{
     conformance::{
-        self, CheckStreamHeader, CheckStreamRequest, CheckStreamResponse, Format, Progress,
+        self, CheckRequest, CheckStreamHeader, CheckStreamRequest, CheckStreamResponse, Format, Progress,
         check_stream_request::Message as Ask, check_stream_response::Message as Told,
         conformance_client::ConformanceClient,
     },
@@ -12,10 +12,10 @@ use guiju_proto::{
 };
 use prost::Message;
 use std::{
-    fs,
+    fs, thread,
     time::{Duration, Instant},
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{
     Code, Status, Streaming,
@@ -617,6 +617,39 @@ async fn a_stream_that_stands_still_is_ended() {
     let end = timeout(Duration::from_secs(10), answers.message()).await.expect("soon");
     refused(end, Code::DeadlineExceeded, "STREAM_IDLE");
     drop(sender);
+}
+
+/// Streams whose records take long to judge, more of them than there are threads that answer: a record by itself is told meanwhile.
+#[tokio::test]
+async fn slow_streams_keep_no_other_waiting() {
+    let server = Server::start();
+    let patterns: Vec<String> = (0..20).map(|n| format!(r#"{{"pattern": "(a|b)*c{{{n}}}d"}}"#)).collect();
+    let schema = SCHEMA.replace(r#""maxLength": 8"#, &format!(r#""allOf": [{}]"#, patterns.join(", ")));
+    registry(&server).await.publish(submission("1.0.0", &schema)).await.expect("published");
+    let slow = format!(r#"{{"card": "{}"}}"#, "ab".repeat(32_000));
+    let (mut slow_streams, records) = (JoinSet::new(), 50);
+    for at in 0..4 * thread::available_parallelism().map_or(4, usize::from) {
+        let (format, record) = match at % 2 {
+            0 => (Format::Ndjson, Ask::Chunk(format!("{slow}\n").into())),
+            _ => (Format::Unspecified, Ask::Record(slow.clone().into())),
+        };
+        let messages = std::iter::once(header(format, true)).chain(std::iter::repeat_n(ask(record), records));
+        let mut client = conformance(&server).await;
+        slow_streams.spawn(async move {
+            let answers = client.check_stream(tokio_stream::iter(messages)).await.expect("a stream");
+            answers.into_inner().collect::<Result<Vec<CheckStreamResponse>, Status>>().await
+        });
+    }
+    let record = CheckRequest { reference: "bj.library/card".into(), record: "{}".into(), ..Default::default() };
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        conformance(&server).await.check(record.clone()).await.expect("a report");
+    }
+    assert!(slow_streams.try_join_next().is_none(), "a slow stream was done before a record by itself");
+    while let Some(told) = slow_streams.join_next().await {
+        let (_, last) = summary(&told.expect("no panic").expect("answers"));
+        assert_eq!((last.records, last.failing), (records as u64, records as u64));
+    }
 }
 
 fn resident_kib(pid: u32) -> u64 {

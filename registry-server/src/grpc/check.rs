@@ -1,6 +1,8 @@
 //! `guiju.conformance.v1`: check one record, or a stream of them.
 
-mod stream; // one stream: pump, worker, answers
+mod aside; // in a task, or on a thread where it takes long
+mod inbox; // the messages of a stream
+mod stream; // one stream, judged and answered
 
 use super::{Answer, Service, answers::Answers, reference};
 use crate::{registry::Registry, status::Refusal};
@@ -53,7 +55,7 @@ impl Conformance for Service {
     ) -> Answer<Self::CheckStreamStream> {
         let (deed, mut messages) = self.called(request);
         let idle = self.settings.stream_idle_timeout;
-        let header = stream::header(stream::next(&mut messages, idle).await?)?;
+        let header = inbox::header(&mut messages, idle).await?;
         let (reference, options) = (reference(&header.reference)?, check_options(header.options.clone())?);
         let (format, encoding) = (format(header.format)?, encoding(header.encoding)?);
         let read = ReadOptions { format, encoding, jobs: 1, check: options, ..ReadOptions::default() };

@@ -1,60 +1,49 @@
 //! One stream of records to check.
 //!
-//! Three parts run beside each other: the pump takes messages from the caller, the worker (a thread, since checking is
-//! work) judges them, and the answers are what the caller reads. The channels between them are short, so a caller who does
-//! not read stops the worker, a worker that is stopped stops the pump, and a pump that is stopped closes HTTP/2's window.
-//! Messages that are there at once are handed on and judged together, and answers to them told together where they come soon: to
-//! wake a thread costs more than to judge a record. The pump is a task, since HTTP/2 and it wake each other for every frame.
+//! One task takes messages, judges what they hold and tells what it found, each waiting for the other: a caller who does not read
+//! stops the judge, and a judge who is stopped closes HTTP/2's window. To wake a thread costs more than to judge a hundred records,
+//! so this happens where the messages arrive, as long as others get their turn there; see [`aside`](super::aside).
 //!
 //! # Limits
-//! At most [`WAITING_IN`] batches of messages are in memory, each of at most [`BATCH_MESSAGES`] or a little more than
-//! [`BATCH_BYTES`], and the stream's [`Answers`]. A stream that stands still for
-//! `stream_idle_timeout` is ended.
+//! In memory are one batch of records, or one chunk and what of it is not judged yet, some answers, and the stream's [`Answers`]. A
+//! stream that stands still for `stream_idle_timeout` is ended.
 
+use super::{
+    aside::{self, Turn},
+    inbox::{Chunks, First, Inbox, Records},
+};
 use crate::{
     gate::Holder,
     grpc::answers::{Answers, Teller, Unheard, answers},
     limits::Place,
     metrics::{Metrics, OpenStream},
     sequencer::Sequencer,
-    status::{self, Reason, Refusal},
+    status::{Reason, Refusal},
 };
 use guiju::{
-    readers::{self, ReadError, ReadOptions, Reported, Told},
+    readers::{self, Hear, ReadError, ReadOptions, Reported, Told},
     receipt::{Counts, Receipt},
 };
 use guiju_model::{Date, Digesting, Ending, Finding, Report, Severity};
-use guiju_proto::{
-    conformance::{
-        CheckStreamHeader, CheckStreamRequest, CheckStreamResponse, Progress, RecordReport,
-        check_stream_request::Message as In, check_stream_response::Message as Out,
-    },
-    convert::ConvertError,
+use guiju_proto::conformance::{
+    CheckStreamRequest, CheckStreamResponse, Progress, RecordReport, check_stream_response::Message as Out,
 };
-use guiju_validator::{ABREAST, Checker, Validator, codes};
-use prost::bytes::Bytes;
+use guiju_validator::{ABREAST, Validator, codes};
 use std::{
-    collections::VecDeque,
-    future::{Future, poll_fn},
-    io,
     ops::{ControlFlow, Range},
-    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
-use tokio::{runtime::Handle, sync::mpsc, time::timeout};
-use tokio_stream::Stream;
+use tokio::task::spawn_blocking;
 use tonic::{Status, Streaming};
 
-const WAITING_IN: usize = 4;
-const BATCH_MESSAGES: usize = 2048;
-const BATCH_BYTES: usize = 128 << 10;
-/// What one chunk holds at most, in bytes.
-const CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Answers that are told at once: to wake who writes them costs more than to judge a record.
+const TOGETHER: usize = 8;
+/// How long they wait for each other.
+const SOON: Duration = Duration::from_millis(5);
 
 /// What a stream needs, from its beginning to its end.
 pub struct Task {
@@ -96,152 +85,6 @@ impl Promise {
     }
 }
 
-/// The next message, waited for no longer than `idle`.
-pub async fn next(messages: &mut Streaming<CheckStreamRequest>, idle: Duration) -> Result<Option<In>, Status> {
-    match timeout(idle, messages.message()).await {
-        Err(_) => Err(Refusal::new(Reason::StreamIdle, format!("no message came for {idle:?}")).into()),
-        Ok(message) => known(message.transpose()),
-    }
-}
-
-fn known(message: Option<Result<CheckStreamRequest, Status>>) -> Result<Option<In>, Status> {
-    match message.transpose().map_err(status::explained)? {
-        None => Ok(None),
-        Some(CheckStreamRequest { message: None }) => Err(out_of_order("a message is empty").into()),
-        Some(CheckStreamRequest { message }) => Ok(message),
-    }
-}
-
-/// Messages that came together: records, or chunks, and what is wrong behind them.
-#[derive(Default)]
-struct Batch {
-    records: Records,
-    chunks: VecDeque<Bytes>,
-    /// Nothing comes after it.
-    fault: Option<Status>,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.records.ends.is_empty() && self.chunks.is_empty() && self.fault.is_none()
-    }
-}
-
-/// Records, each a line of one text with room behind it, so that several can be judged at once.
-#[derive(Default)]
-struct Records {
-    text: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
-/// Bytes behind the last record, so that it need not be copied.
-const ROOM: usize = 64;
-
-impl Records {
-    #[inline]
-    fn push(&mut self, record: &[u8]) {
-        self.text.extend_from_slice(record);
-        self.ends.push(self.text.len());
-        self.text.push(b'\n');
-    }
-
-    /// Where they stand.
-    fn places(&self) -> impl Iterator<Item = Range<usize>> {
-        let mut from = 0;
-        self.ends.iter().map(move |end| std::mem::replace(&mut from, end + 1)..*end)
-    }
-
-    /// None, in the same memory, but for that of a large one.
-    fn cleared(mut self) -> Self {
-        if self.text.capacity() > 2 * BATCH_BYTES {
-            return Self::default();
-        }
-        self.text.clear();
-        self.ends.clear();
-        self
-    }
-}
-
-/// Takes messages, and sees that they come in order.
-struct Pump {
-    messages: Streaming<CheckStreamRequest>,
-    idle: Duration,
-    /// What comes, once that is known.
-    kind: Option<Kind>,
-    is_over: bool,
-    /// What the worker is done with: never more than batches in memory.
-    spare: mpsc::UnboundedReceiver<Records>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Records,
-    Chunks,
-}
-
-impl Pump {
-    /// The messages that are there, or the next one; empty at the end.
-    async fn batch(&mut self) -> Batch {
-        let mut batch = Batch { records: self.spare.try_recv().unwrap_or_default().cleared(), ..Batch::default() };
-        let (mut bytes, mut count) = (0, 0);
-        let first = next(&mut self.messages, self.idle).await;
-        self.take(first, &mut batch, &mut bytes);
-        poll_fn(|context| {
-            while !self.is_over && count < BATCH_MESSAGES && bytes < BATCH_BYTES {
-                count += 1;
-                match Pin::new(&mut self.messages).poll_next(context) {
-                    Poll::Pending => break,
-                    // Most are such, and short.
-                    Poll::Ready(Some(Ok(CheckStreamRequest { message: Some(In::Record(record)) })))
-                        if self.kind == Some(Kind::Records) =>
-                    {
-                        bytes += record.len();
-                        batch.records.push(&record);
-                    }
-                    Poll::Ready(message) => self.take(known(message), &mut batch, &mut bytes),
-                }
-            }
-            Poll::Ready(())
-        })
-        .await;
-        batch
-    }
-
-    fn take(&mut self, message: Result<Option<In>, Status>, batch: &mut Batch, bytes: &mut usize) {
-        let fault = match message {
-            Ok(Some(In::Record(record))) if self.kind != Some(Kind::Chunks) => {
-                self.kind = Some(Kind::Records);
-                *bytes += record.len();
-                return batch.records.push(&record);
-            }
-            Ok(Some(In::Chunk(chunk))) if self.kind != Some(Kind::Records) => {
-                self.kind = Some(Kind::Chunks);
-                *bytes += chunk.len();
-                return batch.chunks.push_back(chunk);
-            }
-            Ok(Some(In::Record(_))) => Some(out_of_order("a record came after a chunk").into()),
-            Ok(Some(In::Chunk(_))) => Some(out_of_order("a chunk came after a record").into()),
-            Ok(Some(In::Header(_))) => Some(out_of_order("a second header came").into()),
-            Err(status) => Some(status),
-            Ok(None) => None,
-        };
-        (self.is_over, batch.fault) = (true, fault);
-    }
-}
-
-/// What the first message must be.
-pub fn header(first: Option<In>) -> Result<CheckStreamHeader, Refusal> {
-    match first {
-        Some(In::Header(header)) => Ok(header),
-        _ => Err(out_of_order("the first message must be the header")),
-    }
-}
-
-fn out_of_order(what: &str) -> Refusal {
-    Refusal::new(Reason::StreamOrder, format!("{what}; first a header, then records or chunks, not both"))
-}
-
 impl Task {
     /// `let_go` completes where the stream may not go on.
     pub fn start(
@@ -249,65 +92,13 @@ impl Task {
         messages: Streaming<CheckStreamRequest>,
         let_go: impl Future<Output = Status> + Send + 'static,
     ) -> Answers<CheckStreamResponse> {
-        let (inbox, inbound) = mpsc::channel(WAITING_IN);
-        let (give_back, spare) = mpsc::unbounded_channel();
+        let inbox = Inbox::new(messages, self.idle, let_go);
         let (teller, outbound) = answers(self.idle);
-        let mut pump = Pump { messages, idle: self.idle, kind: None, is_over: false, spare };
-        tokio::spawn(async move {
-            let mut let_go = pin!(let_go);
-            while !pump.is_over {
-                let (batch, is_last) = tokio::select! {
-                    biased;
-                    status = &mut let_go => (Batch { fault: Some(status), ..Batch::default() }, true),
-                    batch = pump.batch() => (batch, false),
-                };
-                if batch.is_empty() || inbox.send(batch).await.is_err() || is_last {
-                    return;
-                }
-            }
-        });
-        let handle = Handle::current();
-        tokio::task::spawn_blocking(move || {
-            let outbox = Outbox { teller, handle };
-            let inbound = Inbound { batches: inbound, outbox: &outbox };
-            let (counts, measured) = Default::default();
-            let due_at = if self.progress_records == 0 { u64::MAX } else { self.progress_records };
-            Worker { task: self, outbox: &outbox, give_back, counts, measured, due_at }.run(inbound)
-        });
+        let due_at = if self.progress_records == 0 { u64::MAX } else { self.progress_records };
+        let (answers, since, counts, measured) = Default::default();
+        let worker = Worker { task: self, teller, answers, since, counts, measured, due_at, turn: Turn::begin() };
+        tokio::spawn(aside::run(worker.run(inbox)));
         outbound
-    }
-}
-
-/// What came, one batch after another.
-struct Inbound<'o> {
-    batches: mpsc::Receiver<Batch>,
-    outbox: &'o Outbox,
-}
-
-impl Inbound<'_> {
-    /// The next batch; none at the end, or where nobody hears the answers. What was answered is told before more is waited for.
-    fn next(&mut self) -> Option<Batch> {
-        match self.batches.try_recv() {
-            Ok(batch) => Some(batch),
-            Err(_) if self.outbox.flush().is_err() => None,
-            Err(_) => self.batches.blocking_recv(),
-        }
-    }
-}
-
-/// Where answers go.
-struct Outbox {
-    teller: Teller<CheckStreamResponse>,
-    handle: Handle,
-}
-
-impl Outbox {
-    fn put(&self, answer: CheckStreamResponse) -> Result<(), Unheard> {
-        self.teller.tell_soon(answer, &self.handle)
-    }
-
-    fn flush(&self) -> Result<(), Unheard> {
-        self.teller.flush(&self.handle)
     }
 }
 
@@ -337,107 +128,115 @@ impl From<Unheard> for Stop {
     }
 }
 
-struct Worker<'o> {
+struct Worker {
     task: Task,
-    outbox: &'o Outbox,
-    /// Takes what was judged, to be filled again.
-    give_back: mpsc::UnboundedSender<Records>,
+    teller: Teller<CheckStreamResponse>,
+    /// What is told next.
+    answers: Vec<CheckStreamResponse>,
+    /// When the first of it came.
+    since: Option<Instant>,
     counts: Progress,
     /// What of the counts the metrics know.
     measured: Progress,
     /// Records after which the caller hears how far it is.
     due_at: u64,
+    turn: Turn,
 }
 
 /// Records after which the metrics hear of them.
 const MEASURED_RECORDS: u64 = 1024;
 
-/// Records after which it is looked whether an answer has waited for others too long.
-const OVERDUE_RECORDS: u64 = 16;
+/// Records after which it is looked whether an answer has waited for others too long, or another task.
+const PAUSE_RECORDS: usize = 16;
 
-impl Worker<'_> {
-    fn run(mut self, mut inbound: Inbound<'_>) {
-        let ended = self.judge(&mut inbound).and_then(|()| self.end());
+impl Worker {
+    async fn run(mut self, mut inbox: Inbox) {
+        let mut ended = self.judge(&mut inbox).await;
+        if ended.is_ok() {
+            ended = self.end().await;
+        }
         self.measure();
         if let Err(Stop::Refused(status)) = ended {
-            let _ = self.outbox.flush();
-            self.outbox.teller.refuse(*status);
+            let _ = self.tell().await;
+            self.teller.refuse(*status);
         }
     }
 
-    fn end(&mut self) -> Result<(), Stop> {
+    async fn end(&mut self) -> Result<(), Stop> {
         self.counts.is_final = true;
-        let Task { promise, validator, read, ending, .. } = &mut self.task;
-        let receipt = promise.take().map(|promise| promise.kept(validator, &self.counts, read.check.reference_date));
-        let (message, receipt) = (Some(Out::Progress(self.counts)), receipt.transpose()?.unwrap_or_default());
-        let ending = ending.take().map(Into::into);
-        self.outbox.put(CheckStreamResponse { message, receipt, ending })?;
-        Ok(self.outbox.flush()?)
+        let receipt = match self.task.promise.take() {
+            None => String::new(),
+            Some(promise) => {
+                let (validator, counts) = (self.task.validator.clone(), self.counts);
+                let reference_date = self.task.read.check.reference_date;
+                let kept = spawn_blocking(move || promise.kept(&validator, &counts, reference_date)).await;
+                kept.map_err(|error| Refusal::new(Reason::Internal, error))??
+            }
+        };
+        let (message, ending) = (Some(Out::Progress(self.counts)), self.task.ending.take().map(Into::into));
+        self.answers.push(CheckStreamResponse { message, receipt, ending });
+        self.tell().await
     }
 
-    fn judge(&mut self, inbound: &mut Inbound<'_>) -> Result<(), Stop> {
-        match inbound.next() {
-            None => Ok(()),
-            Some(batch) if !batch.records.ends.is_empty() => self.judge_records(batch, inbound),
-            Some(Batch { fault: Some(status), chunks, .. }) if chunks.is_empty() => Err(status.into()),
-            Some(batch) => {
+    /// Tells the answers there are.
+    async fn tell(&mut self) -> Result<(), Stop> {
+        self.since = None;
+        for answer in self.answers.drain(..) {
+            self.teller.tell(answer).await?;
+        }
+        Ok(())
+    }
+
+    async fn judge(&mut self, inbox: &mut Inbox) -> Result<(), Stop> {
+        match inbox.first().await? {
+            First::Nothing => Ok(()),
+            First::Record(record) => self.judge_records(&record, inbox).await,
+            First::Chunk(chunk) => {
                 let seen = self.task.promise.as_ref().map(|promise| promise.seen.clone());
-                let (chunk, bytes) = Default::default();
-                let mut chunks = Chunks { inbound, batch, chunk, bytes, seen, fault: None };
-                chunks.fill()?;
-                self.judge_chunks(chunks)
+                self.judge_chunks(Chunks::new(inbox, chunk, seen)?).await
             }
         }
     }
 
-    fn judge_records(&mut self, first: Batch, inbound: &mut Inbound<'_>) -> Result<(), Stop> {
-        let validator = self.task.validator.clone();
-        let (mut checker, clean, mut batch) = (validator.checker(), validator.empty_report(), first);
-        loop {
-            let Batch { mut records, fault, .. } = batch;
+    async fn judge_records(&mut self, first: &[u8], inbox: &mut Inbox) -> Result<(), Stop> {
+        let (validator, options) = (self.task.validator.clone(), self.task.read.check.clone());
+        let (mut checker, clean, mut records) = (validator.checker(), validator.empty_report(), Records::default());
+        records.push(first);
+        while inbox.take(&mut records).await? {
             if let Some(promise) = &mut self.task.promise {
-                promise.seen.take(&records.text);
+                promise.seen.take(records.text());
             }
-            records.text.extend_from_slice(&[0; ROOM]);
-            self.judge_together(&records, &mut checker, &clean)?;
-            if let Some(status) = fault {
-                return Err(status.into());
-            }
-            // Where the pump has ended nobody wants it.
-            let _ = self.give_back.send(records);
-            batch = match inbound.next() {
-                None => return Ok(()),
-                Some(batch) => batch,
-            };
-        }
-    }
-
-    fn judge_together(&mut self, records: &Records, checker: &mut Checker<'_>, clean: &Report) -> Result<(), Stop> {
-        let (text, options) = (&records.text[..], self.task.read.check.clone());
-        let mut places = records.places();
-        loop {
-            let (mut some, mut filled) = ([const { 0..0 }; ABREAST], 0);
-            for (place, record) in some.iter_mut().zip(&mut places) {
-                (*place, filled) = (record, filled + 1);
-            }
-            if filled < ABREAST {
-                let mut rest = some[..filled].iter();
-                return rest.try_for_each(|place| {
-                    self.take_record(place, checker.tell_within(text, place.clone(), &options), clean)
-                });
-            }
-            let mut taken = Ok(());
-            checker.tell_abreast(text, &some, &options, |at, report, _| {
-                if taken.is_ok() {
-                    taken = self.take_record(&some[at], report, clean);
+            records.close();
+            let (mut at, text) = (0, records.text());
+            while at < records.len() {
+                let (places, count) = records.group(at);
+                if count == ABREAST {
+                    checker.tell_abreast(text, &places, &options, |of, report, _| {
+                        self.take_record(&places[of], report, &clean);
+                    });
+                } else {
+                    for place in &places[..count] {
+                        self.take_record(place, checker.tell_within(text, place.clone(), &options), &clean);
+                    }
                 }
-            });
-            taken?;
+                at += count;
+                let is_overdue = || self.since.is_some_and(|since| since.elapsed() > SOON);
+                if self.answers.len() >= TOGETHER || at.is_multiple_of(PAUSE_RECORDS) && is_overdue() {
+                    self.tell().await?;
+                }
+                if at.is_multiple_of(PAUSE_RECORDS) {
+                    self.turn.end_if_long().await;
+                }
+            }
+            // What comes next may be long in coming.
+            self.tell().await?;
+            records.clear();
         }
+        Ok(())
     }
 
     #[inline]
-    fn take_record(&mut self, place: &Range<usize>, report: Option<Box<Report>>, clean: &Report) -> Result<(), Stop> {
+    fn take_record(&mut self, place: &Range<usize>, report: Option<Box<Report>>, clean: &Report) {
         self.counts.bytes += place.len() as u64;
         match report {
             Some(report) => {
@@ -449,26 +248,13 @@ impl Worker<'_> {
         }
     }
 
-    fn judge_chunks(&mut self, mut chunks: Chunks<'_, '_>) -> Result<(), Stop> {
+    async fn judge_chunks(&mut self, mut chunks: Chunks<'_>) -> Result<(), Stop> {
         let validator = self.task.validator.clone();
         let read = ReadOptions { counts_clean: self.task.failing_only, ..self.task.read.clone() };
-        let bytes = chunks.bytes.clone();
+        let bytes = chunks.bytes();
         let mut stop = None;
-        let ended = readers::check(&mut chunks, &validator, &read, |told| {
-            self.counts.bytes = bytes.load(Ordering::Relaxed);
-            let taken = match told {
-                Told::Input(finding) => self.take_input(finding),
-                Told::Clean(records) => (0..records).try_for_each(|_| self.pass()),
-                Told::Record(checked) => self.take(checked.report, checked.is_readable),
-            };
-            match taken {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(why) => {
-                    stop = Some(why);
-                    ControlFlow::Break(())
-                }
-            }
-        });
+        let hearer = Hearer { worker: self, bytes: bytes.clone(), stop: &mut stop };
+        let ended = readers::check_async(&mut chunks, &validator, &read, hearer).await;
         self.counts.bytes = bytes.load(Ordering::Relaxed);
         if let (Some(promise), Some(seen)) = (&mut self.task.promise, chunks.seen.take()) {
             promise.seen = seen;
@@ -486,53 +272,46 @@ impl Worker<'_> {
     }
 
     /// Counts and tells what is found about the input as a whole.
-    fn take_input(&mut self, finding: Finding) -> Result<(), Stop> {
+    fn take_input(&mut self, finding: Finding) {
         *match finding.severity {
             Severity::Error => &mut self.counts.errors,
             Severity::Warning => &mut self.counts.warnings,
             Severity::Info => &mut self.counts.infos,
         } += 1;
-        self.answer(Out::Input(finding.into()))
+        self.answer(Out::Input(finding.into()));
     }
 
     /// Counts a report and tells it where it is wanted.
-    fn take(&mut self, report: Reported<'_>, is_readable: bool) -> Result<(), Stop> {
+    fn take(&mut self, report: Reported<'_>, is_readable: bool) {
         if let Some(promise) = &mut self.task.promise {
             promise.unreadable += u64::from(!is_readable);
         }
         let (index, is_clean) = (self.counts.records, report.errors + report.warnings + report.infos == 0);
         self.count(&report);
         if !(self.task.failing_only && is_clean) {
-            self.answer(Out::Record(RecordReport { index, report: Some(report.into_owned().into()) }))?;
+            self.answer(Out::Record(RecordReport { index, report: Some(report.into_owned().into()) }));
         }
-        self.keep_up()
+        self.keep_up();
     }
 
     /// Counts a record in which nothing was found.
     #[inline]
-    fn pass(&mut self) -> Result<(), Stop> {
+    fn pass(&mut self) {
         self.counts.records += 1;
         self.counts.conforming += 1;
-        self.keep_up()
+        self.keep_up();
     }
 
     /// What is due after so many records.
     #[inline]
-    fn keep_up(&mut self) -> Result<(), Stop> {
-        if !self.counts.records.is_multiple_of(OVERDUE_RECORDS) && self.counts.records < self.due_at {
-            return Ok(());
-        }
+    fn keep_up(&mut self) {
         if self.counts.records >= self.due_at {
             self.due_at = self.due_at.saturating_add(self.task.progress_records);
-            self.answer(Out::Progress(self.counts))?;
+            self.answer(Out::Progress(self.counts));
         }
         if self.counts.records - self.measured.records >= MEASURED_RECORDS {
             self.measure();
         }
-        if self.counts.records.is_multiple_of(OVERDUE_RECORDS) {
-            self.outbox.teller.flush_overdue(&self.outbox.handle)?;
-        }
-        Ok(())
     }
 
     fn measure(&mut self) {
@@ -551,61 +330,38 @@ impl Worker<'_> {
         counts.infos += report.infos;
     }
 
-    fn answer(&self, message: Out) -> Result<(), Stop> {
-        Ok(self.outbox.put(CheckStreamResponse { message: Some(message), ..Default::default() })?)
+    fn answer(&mut self, message: Out) {
+        self.since.get_or_insert_with(Instant::now);
+        self.answers.push(CheckStreamResponse { message: Some(message), ..Default::default() });
     }
 }
 
-/// The chunks of a stream as one run of bytes. A fault of the stream reads as an error and is kept in `fault`.
-struct Chunks<'a, 'o> {
-    inbound: &'a mut Inbound<'o>,
-    batch: Batch,
-    chunk: Bytes,
-    /// Taken from the caller so far.
+/// Hears what is read in chunks.
+struct Hearer<'w> {
+    worker: &'w mut Worker,
     bytes: Arc<AtomicU64>,
-    /// Their digest, where it is asked for.
-    seen: Option<Digesting>,
-    fault: Option<Status>,
+    stop: &'w mut Option<Stop>,
 }
 
-impl Chunks<'_, '_> {
-    fn take(&mut self, chunk: Bytes) -> Result<(), Refusal> {
-        if chunk.len() > CHUNK_BYTES_MAX {
-            return Err(ConvertError::new("chunk", format!("it holds more than {CHUNK_BYTES_MAX} bytes")).into());
+impl Hear for Hearer<'_> {
+    fn hear(&mut self, told: Told<'_>) -> ControlFlow<()> {
+        self.worker.counts.bytes = self.bytes.load(Ordering::Relaxed);
+        match told {
+            Told::Input(finding) => self.worker.take_input(finding),
+            Told::Clean(records) => (0..records).for_each(|_| self.worker.pass()),
+            Told::Record(checked) => self.worker.take(checked.report, checked.is_readable),
         }
-        self.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-        if let Some(seen) = &mut self.seen {
-            seen.take(&chunk);
-        }
-        self.chunk = chunk;
-        Ok(())
+        ControlFlow::Continue(())
     }
 
-    /// Makes sure that there are bytes, unless the stream has ended.
-    fn fill(&mut self) -> Result<(), Status> {
-        while self.chunk.is_empty() {
-            if let Some(chunk) = self.batch.chunks.pop_front() {
-                self.take(chunk)?;
-            } else if let Some(status) = self.batch.fault.take() {
-                return Err(status);
-            } else if let Some(batch) = self.inbound.next() {
-                self.batch = batch;
-            } else {
-                return Ok(());
+    async fn ready(&mut self) -> ControlFlow<()> {
+        self.worker.turn.end_if_long().await;
+        match self.worker.tell().await {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(stop) => {
+                *self.stop = Some(stop);
+                ControlFlow::Break(())
             }
         }
-        Ok(())
-    }
-}
-
-impl io::Read for Chunks<'_, '_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if let Err(status) = self.fill() {
-            self.fault = Some(status);
-            return Err(io::Error::other("the stream broke off"));
-        }
-        let count = buf.len().min(self.chunk.len());
-        buf[..count].copy_from_slice(&self.chunk.split_to(count));
-        Ok(count)
     }
 }
