@@ -31,6 +31,7 @@ update_cycle = "D"
 /// The real server, release build, on loopback.
 pub struct Server {
     child: Child,
+    address: String,
     pub channel: Channel,
     pub started_in: Duration,
 }
@@ -66,12 +67,17 @@ impl Server {
                 _ => tokio::time::sleep(Duration::from_millis(1)).await,
             }
         };
-        let channel = Channel::from_shared(format!("http://{address}")).expect("an address").connect().await;
-        let channel = channel.expect("the server answers");
+        let address = format!("http://{address}");
+        let channel = connection(&address).await;
         let _ = RegistryClient::new(channel.clone())
             .resolve(ResolveRequest { reference: "a/b".into(), ..Default::default() })
             .await;
-        Self { child, channel, started_in: begin.elapsed() }
+        Self { child, address, channel, started_in: begin.elapsed() }
+    }
+
+    /// As of a caller of its own.
+    pub async fn connection(&self) -> Channel {
+        connection(&self.address).await
     }
 
     /// CPU seconds of all its threads, to a hundredth. The system counts what those spent that have ended since; summed up over the
@@ -89,6 +95,10 @@ impl Server {
         let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
         line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
     }
+}
+
+async fn connection(address: &str) -> Channel {
+    Channel::from_shared(address.to_owned()).expect("an address").connect().await.expect("the server answers")
 }
 
 impl Drop for Server {

@@ -2,10 +2,10 @@
 //!
 //! `bash tests/benches/run streams` runs this and writes the table into `docs/reference/performance.md`. By itself:
 //! `cargo build --release -p guiju-server && cargo bench -p guiju-tests --bench streams -- [--mb N] [--times N]
-//! [--rounds N]`: as many million bytes, checked so many times on end in each of the rounds.
+//! [--rounds N]`: as many million bytes, checked so many times in each of the rounds, by all callers together.
 //!
 //! Time is CPU time: of this process where the SDK checks, of the server where that does, with HTTP/2, decoding and counting.
-//! Both take turns; the median of the rounds is told. Callers ask for failing records only, one in a hundred. The SDK reads a file in
+//! One caller sends by himself, then as many as [`CALLERS`] say at once. SDK and server take turns; the median of the rounds is told. Callers ask for failing records only, one in a hundred. The SDK reads a file in
 //! memory, next to chunks, or checks the lines of a text, several at a time, next to messages.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
@@ -28,9 +28,14 @@ use guiju_proto::{
 use records::{SHAPES, Shape, Spelling};
 use served::{METADATA, Server};
 use std::{ops::ControlFlow, time::Instant};
+use tokio::task::JoinSet;
+use tonic::transport::Channel;
 
 /// Bytes in one chunk of a stream.
 const CHUNK_BYTES: usize = 64 << 10;
+
+/// How many send at once, each over a connection of its own.
+const CALLERS: [usize; 2] = [1, 4];
 
 #[tokio::main]
 async fn main() {
@@ -43,14 +48,16 @@ async fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start(folder.path()).await;
     println!(
-        "| stream | SDK, MB a CPU second | server, MB a CPU second | records a CPU second | SDK : server | wall, MB/s |"
+        "| stream | callers | SDK, MB a CPU second | server, MB a CPU second | records a CPU second | SDK : server | wall, MB/s |"
     );
-    println!("|---|---:|---:|---:|---:|---:|");
+    println!("|---|---:|---:|---:|---:|---:|---:|");
     for shape in [&SHAPES[0], &SHAPES[2]] {
         publish(&server, shape).await;
         let records = shape.ndjson(Spelling::Stable, bytes, 10);
         for in_chunks in [true, false] {
-            measure(&server, shape, &records, in_chunks, (times, rounds)).await;
+            for callers in CALLERS {
+                measure(&server, shape, &records, in_chunks, (times, rounds, callers)).await;
+            }
         }
     }
 }
@@ -68,7 +75,13 @@ async fn publish(server: &Server, shape: &Shape) {
     RegistryClient::new(server.channel.clone()).publish(request).await.expect("a version is published");
 }
 
-async fn measure(server: &Server, shape: &Shape, records: &[u8], in_chunks: bool, (times, rounds): (usize, usize)) {
+async fn measure(
+    server: &Server,
+    shape: &Shape,
+    records: &[u8],
+    in_chunks: bool,
+    (times, rounds, callers): (usize, usize, usize),
+) {
     let validator =
         Validator::compile_schema(&shape.schema(), &CompileOptions::default()).expect("the schema compiles");
     let parts: Vec<prost::bytes::Bytes> = match in_chunks {
@@ -83,7 +96,15 @@ async fn measure(server: &Server, shape: &Shape, records: &[u8], in_chunks: bool
         let failing = failing.sum::<u64>();
         own.push(cpu_seconds() - begin);
         let (begin, cpu) = (Instant::now(), server.cpu_seconds());
-        let (judged, failed) = stream(server, shape, (parts.clone(), times), in_chunks).await;
+        let mut streams = JoinSet::new();
+        for _ in 0..callers {
+            let channel = server.connection().await;
+            streams.spawn(stream(channel, shape.name, (parts.clone(), times / callers), in_chunks));
+        }
+        let (mut judged, mut failed) = (0, 0);
+        for told in streams.join_all().await {
+            (judged, failed) = (judged + told.0, failed + told.1);
+        }
         served.push(server.cpu_seconds() - cpu);
         wall.push(begin.elapsed().as_secs_f64());
         assert_eq!((judged, failed), ((lines(records).count() * times) as u64, failing), "{}", shape.name);
@@ -93,7 +114,7 @@ async fn measure(server: &Server, shape: &Shape, records: &[u8], in_chunks: bool
     let mb = |seconds: f64| (records.len() * times) as f64 / 1e6 / seconds;
     let parts = if in_chunks { "NDJSON in chunks of 64 KiB" } else { "a message a record" };
     println!(
-        "| {}, {parts} | {:.0} | {:.0} | {:.0} | {:.2} | {:.0} |",
+        "| {}, {parts} | {callers} | {:.0} | {:.0} | {:.0} | {:.2} | {:.0} |",
         shape.name,
         mb(own),
         mb(served),
@@ -122,14 +143,14 @@ fn judge(validator: &Validator, records: &[u8]) -> u64 {
 
 /// Records judged, and how many of them fail.
 async fn stream(
-    server: &Server,
-    shape: &Shape,
+    channel: Channel,
+    shape: &'static str,
     (parts, times): (Vec<prost::bytes::Bytes>, usize),
     in_chunks: bool,
 ) -> (u64, u64) {
     let parts = (0..parts.len() * times).map(move |at| parts[at % parts.len()].clone());
     let header = CheckStreamHeader {
-        reference: format!("bench.load/{}@=1.0.0", shape.name),
+        reference: format!("bench.load/{shape}@=1.0.0"),
         failing_only: true,
         format: if in_chunks { guiju_proto::conformance::Format::Ndjson.into() } else { 0 },
         ..Default::default()
@@ -137,7 +158,7 @@ async fn stream(
     let message = |message| CheckStreamRequest { message: Some(message) };
     let part = move |part| message(if in_chunks { Message::Chunk(part) } else { Message::Record(part) });
     let messages = std::iter::once(message(Message::Header(header))).chain(parts.map(part));
-    let mut client = ConformanceClient::new(server.channel.clone());
+    let mut client = ConformanceClient::new(channel);
     let mut answers = client.check_stream(tokio_stream::iter(messages)).await.expect("a stream").into_inner();
     let mut last = (0, 0);
     while let Some(answer) = answers.message().await.expect("an answer") {
