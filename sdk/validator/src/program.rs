@@ -29,6 +29,7 @@ mod print; // the program as text
 mod prove; // one record through the states
 mod scan; // where a string ends, and what members an object has
 mod shape; // patterns as sequences of character classes, and as automata
+mod standing; // where members stand that rules between records read
 mod windows; // a record with room behind it
 
 pub(crate) use between::Together;

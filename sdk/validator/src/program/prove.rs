@@ -14,7 +14,9 @@ use super::{
     doubt::{Doubt, ITEM, Step, UNNAMED, What},
     held::Held,
     lanes::{Lanes, Plainly, Processor, Work},
-    scan, types,
+    scan,
+    standing::Standing,
+    types,
     windows::{BLOCK, Padded, Windows},
 };
 use crate::{
@@ -36,10 +38,7 @@ pub(crate) struct Memory {
     /// Codes whose day is told by the record: the state, which of its checks, where.
     dated: Vec<(StateId, u32, u32, u32)>,
     items: Vec<(u32, u32)>,
-    /// Whether it is kept where the members stand that are asked for: of which of the records, and where in each.
-    keeps: bool,
-    are_kept: [bool; ABREAST],
-    kept: Vec<(u32, u32)>,
+    standing: Standing,
     held: Held,
     /// A string with its escapes read.
     text: String,
@@ -96,28 +95,18 @@ impl Memory {
 
     /// From now on it is kept where the members stand that are asked for.
     pub fn keep_members(&mut self) {
-        self.keeps = true;
-    }
-
-    /// Counts places from where each record begins.
-    fn kept_begin_at(&mut self, starts: [u32; ABREAST], in_step: [bool; ABREAST]) {
-        let count = self.kept.len() / ABREAST;
-        for lane in (0..ABREAST).filter(|lane| self.are_kept[*lane] && in_step[*lane]) {
-            let (places, start) = (self.kept[lane * count..][..count].iter_mut(), starts[lane]);
-            places.filter(|(_, to)| *to > 0).for_each(|(from, to)| (*from, *to) = (*from - start, *to - start));
-        }
+        self.standing.ask();
     }
 
     /// Of the next record by itself nothing is kept yet.
     pub fn forget_members(&mut self) {
-        self.are_kept[0] = false;
+        self.standing.forget();
     }
 
     /// Where these stand in one of the records that were read last, if all of it but doubts was proved. An empty place is that of one
     /// that is not there.
     pub fn members(&self, lane: usize) -> Option<&[(u32, u32)]> {
-        let count = self.kept.len() / ABREAST;
-        self.kept.get(lane * count..(lane + 1) * count).filter(|_| self.are_kept[lane])
+        self.standing.of(lane)
     }
 
     pub fn way(&self, doubt: &Doubt) -> &[Step] {
@@ -129,7 +118,7 @@ impl Memory {
     #[inline]
     fn begin(&mut self, program: &Program) {
         if self.order.len() != program.order.len() {
-            *self = Self { processor: self.processor, keeps: self.keeps, ..Self::of(program) };
+            *self = Self { processor: self.processor, standing: self.standing.afresh(), ..Self::of(program) };
         }
         self.places.clear();
         self.names.clear();
@@ -181,7 +170,7 @@ impl Program {
             #[cfg(target_arch = "x86_64")]
             Processor::Avx2(lanes) => self.run_with(lanes, text, how, memory),
         });
-        memory.are_kept[0] &= holds;
+        memory.standing.keep([holds; ABREAST]);
         holds
     }
 
@@ -343,7 +332,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                     }
                     other => other,
                 };
-                if self.memory.keeps && self.depth + self.in_branch == 0 {
+                if self.memory.standing.is_asked() && self.depth + self.in_branch == 0 {
                     self.keep_members(0, places);
                 }
                 self.memory.places.truncate(places);
@@ -368,13 +357,9 @@ impl<'r, L: Lanes> Run<'r, L> {
     /// Where the members stand that are asked for, of the record whose places begin there.
     fn keep_members(&mut self, lane: usize, base: usize) {
         let Some(asked) = &self.program.asked else { return };
-        let Memory { places, kept, are_kept, .. } = &mut *self.memory;
-        kept.resize(ABREAST * asked.len(), (0, 0));
-        are_kept[lane] = true;
-        for (to, member) in kept[lane * asked.len()..].iter_mut().zip(asked) {
-            let place = places.get(base + usize::from(*member)).filter(|_| *member != NOBODY);
-            *to = place.copied().unwrap_or_default();
-        }
+        let Memory { places, standing, .. } = &mut *self.memory;
+        let place = |member: &u8| places.get(base + usize::from(*member)).filter(|_| *member != NOBODY);
+        standing.take(lane, asked.iter().map(|member| place(member).copied().unwrap_or_default()));
     }
 
     fn word(&mut self, state: &State, word: &[u8], kind: u8) -> Proof {

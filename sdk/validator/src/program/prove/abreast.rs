@@ -63,7 +63,7 @@ impl Program {
     ) -> [bool; ABREAST] {
         let all = records[0].start..records[ABREAST - 1].end;
         let are_in_turn = records.windows(2).all(|pair| pair[0].end <= pair[1].start);
-        memory.are_kept = [false; ABREAST];
+        memory.standing.forget();
         if !memory.pace.is_to_try() || !are_in_turn || all.len() >= u32::MAX as usize {
             return [false; ABREAST];
         }
@@ -79,9 +79,7 @@ impl Program {
             Processor::Avx2(lanes) => self.abreast_with(lanes, text, &own, how, memory),
         };
         memory.pace.learn(in_step.iter().filter(|is| **is).count());
-        if memory.keeps {
-            memory.are_kept.iter_mut().zip(in_step).for_each(|(are_kept, is)| *are_kept &= is);
-        }
+        memory.standing.keep(in_step);
         in_step
     }
 
@@ -101,9 +99,8 @@ impl Program {
         for doubt in &mut run.memory.doubts {
             doubt.begin_at(records[usize::from(doubt.record)].0);
         }
-        if run.memory.keeps {
-            run.memory.kept_begin_at(records.map(|(start, _)| start as u32), file.in_step);
-        }
+        run.memory.standing.keep(file.in_step);
+        run.memory.standing.begin_at(records.map(|(start, _)| start as u32));
         array::from_fn(|lane| {
             let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
             // Nothing but space up to the end, however the bytes behind that go on.
@@ -262,7 +259,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                 holds && self.branches(&state.branches, starts[lane], Some(base)) == Proof::Yes
             });
         }
-        if self.memory.keeps && self.depth == 0 {
+        if self.memory.standing.is_asked() && self.depth == 0 {
             (0..ABREAST).for_each(|lane| self.keep_members(lane, base + lane * size));
         }
         self.memory.places.truncate(base);
