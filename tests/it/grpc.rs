@@ -619,15 +619,20 @@ async fn a_stream_that_stands_still_is_ended() {
     drop(sender);
 }
 
+/// A version whose records take long to judge, and such a record.
+async fn slow_version(server: &Server) -> String {
+    let patterns: Vec<String> = (0..20).map(|n| format!(r#"{{"pattern": "(a|b)*c{{{n}}}d"}}"#)).collect();
+    let schema = SCHEMA.replace(r#""maxLength": 8"#, &format!(r#""allOf": [{}]"#, patterns.join(", ")));
+    registry(server).await.publish(submission("1.0.0", &schema)).await.expect("published");
+    format!(r#"{{"card": "{}"}}"#, "ab".repeat(32_000))
+}
+
 /// Streams whose records take long to judge, more of them than there are threads that answer: a record by itself is told meanwhile.
 #[tokio::test]
 async fn slow_streams_keep_no_other_waiting() {
     let server = Server::start();
-    let patterns: Vec<String> = (0..20).map(|n| format!(r#"{{"pattern": "(a|b)*c{{{n}}}d"}}"#)).collect();
-    let schema = SCHEMA.replace(r#""maxLength": 8"#, &format!(r#""allOf": [{}]"#, patterns.join(", ")));
-    registry(&server).await.publish(submission("1.0.0", &schema)).await.expect("published");
-    let slow = format!(r#"{{"card": "{}"}}"#, "ab".repeat(32_000));
-    let (mut slow_streams, records) = (JoinSet::new(), 50);
+    let slow = slow_version(&server).await;
+    let (mut slow_streams, records) = (JoinSet::new(), 20);
     for at in 0..4 * thread::available_parallelism().map_or(4, usize::from) {
         let (format, record) = match at % 2 {
             0 => (Format::Ndjson, Ask::Chunk(format!("{slow}\n").into())),
@@ -649,6 +654,34 @@ async fn slow_streams_keep_no_other_waiting() {
     while let Some(told) = slow_streams.join_next().await {
         let (_, last) = summary(&told.expect("no panic").expect("answers"));
         assert_eq!((last.records, last.failing), (records as u64, records as u64));
+    }
+}
+
+/// The server does not wait longer for streams than it was told, whether they stand still or are judged.
+#[tokio::test]
+async fn streams_are_cut_off_when_the_server_stops() {
+    let server = Server::start_with(&["--shutdown-timeout", "1s"]);
+    let slow = slow_version(&server).await;
+    let mut open = Vec::new();
+    for record in [None, Some(r#"{"card": "A"}"#), Some(&slow), Some(&slow)] {
+        let (sender, messages) = mpsc::channel(1);
+        sender.send(header(Format::Unspecified, false)).await.expect("sent");
+        let answers = conformance(&server).await.check_stream(ReceiverStream::new(messages)).await.expect("a stream");
+        if let Some(record) = record.map(str::to_owned) {
+            let (record, sender) = (ask(Ask::Record(record.into())), sender.clone());
+            tokio::spawn(async move { while sender.send(record.clone()).await.is_ok() {} });
+        }
+        let mut answers = answers.into_inner();
+        let read = tokio::spawn(async move { while let Ok(Some(_)) = answers.message().await {} });
+        open.push((sender, read));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    crate::support::signal("TERM", server.pid());
+    let (status, folder) = tokio::task::spawn_blocking(|| server.ended()).await.expect("it ends");
+    let log = fs::read_to_string(folder.path().join("server.log")).expect("a log");
+    assert!(status.success() && log.contains("cut off") && !log.contains("panic"), "{status}: {log}");
+    for (_, read) in open {
+        timeout(Duration::from_secs(10), read).await.expect("soon").expect("no panic");
     }
 }
 
