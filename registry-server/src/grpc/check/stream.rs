@@ -146,8 +146,8 @@ struct Worker {
 /// Records after which the metrics hear of them.
 const MEASURED_RECORDS: u64 = 1024;
 
-/// Records after which it is looked whether an answer has waited for others too long, or another task.
-const PAUSE_RECORDS: usize = 16;
+/// Bytes after which it is looked whether an answer has waited for others too long, or another task.
+const PAUSE_BYTES: usize = 8 << 10;
 
 impl Worker {
     async fn run(mut self, mut inbox: Inbox) {
@@ -207,7 +207,7 @@ impl Worker {
                 promise.seen.take(records.text());
             }
             records.close();
-            let (mut at, text) = (0, records.text());
+            let (mut at, mut paused, text) = (0, 0, records.text());
             while at < records.len() {
                 let (places, count) = records.group(at);
                 if count == ABREAST {
@@ -220,12 +220,15 @@ impl Worker {
                     }
                 }
                 at += count;
-                let is_overdue = || self.since.is_some_and(|since| since.elapsed() > SOON);
-                if self.answers.len() >= TOGETHER || at.is_multiple_of(PAUSE_RECORDS) && is_overdue() {
-                    self.tell().await?;
-                }
-                if at.is_multiple_of(PAUSE_RECORDS) {
+                let passed = places[count - 1].end;
+                let is_pause = passed - paused >= PAUSE_BYTES;
+                if is_pause {
+                    paused = passed;
                     self.turn.end_if_long().await;
+                }
+                let is_overdue = || self.since.is_some_and(|since| since.elapsed() > SOON);
+                if self.answers.len() >= TOGETHER || is_pause && is_overdue() {
+                    self.tell().await?;
                 }
             }
             // What comes next may be long in coming.
