@@ -466,8 +466,11 @@ fn what_stands_before_a_fault_of_the_input_is_told() {
     // Longer than what is looked at before anything is told.
     let many = |record: &str, between: &str| [record; 20_000].join(between);
     let (ndjson, array) = (many("{\"name\":\"a\"}", "\n") + "\n{\"na", format!("[{},", many("{\"name\":\"a\"}", ",")));
+    // What may stand behind an array is waited for once its last item is told.
+    let whole = format!("[{}]", many("{\"name\":\"a\"}", ","));
     let csv = format!("name\n{}\nb", many("abc", "\n"));
-    for (input, format) in [(ndjson, Format::Ndjson), (array, Format::JsonArray), (csv, Format::Csv)] {
+    let inputs = [(ndjson, Format::Ndjson), (array, Format::JsonArray), (whole, Format::JsonArray), (csv, Format::Csv)];
+    for (input, format) in inputs {
         for jobs in [1, 2] {
             let options = ReadOptions { format: Some(format), jobs, ..ReadOptions::default() };
             let (_, records, totals) = run_on(Broken(input.as_bytes()), &options);

@@ -93,6 +93,8 @@ pub(super) struct Start {
 enum State {
     Start,
     Inside,
+    /// Before the end of the array, with nothing before it.
+    Closing,
     End,
 }
 
@@ -216,6 +218,9 @@ impl<R: Reader> Splitter<R> {
         if self.state == State::End {
             return Ok(None);
         }
+        if self.state == State::Closing {
+            return Ok(self.close().await?.map(|fault| Piece::Fault(fault.into())));
+        }
         if self.state == State::Start {
             self.space().await?;
             self.pass(1);
@@ -275,7 +280,8 @@ impl<R: Reader> Splitter<R> {
             self.pending = Some(unclosed(self.here(), ("`,` or `]`", "`,` 或 `]`")));
         }
         if is_last {
-            self.pending = self.close().await?;
+            // What stands behind the array may be long in coming.
+            self.state = State::Closing;
         }
         Ok(Some(record))
     }
