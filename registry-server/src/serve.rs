@@ -68,12 +68,12 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
     let stop = stop_signal().map_err(|error| Fault::new(error, "the system must allow signal handlers"))?;
     announce(&settings, &store, address, listener.is_tls())?;
 
-    let mut told = is_stopping.clone();
+    let (mut told, tells) = (is_stopping.clone(), stopping.clone());
     let served = router.serve_with_incoming_shutdown(listener.incoming(), async move {
         stop.await;
         set_health(&health, ServingStatus::NotServing).await;
         tracing::info!("stopping: no new connections, requests in flight are finished");
-        let _ = stopping.send(true);
+        let _ = tells.send(true);
     });
     tokio::select! {
         ended = served => ended.map_err(|error| Fault::new(error, "see the log above"))?,
@@ -85,6 +85,8 @@ pub async fn serve(settings: Settings) -> Result<(), Fault> {
         collector.close().await;
     }
     tracing::info!("stopped");
+    // Streams that work on threads of their own end with it.
+    drop(stopping);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The registry over gRPC, from outside: refusals with their details, streams, limits, TLS.
 
 use crate::support::Server;
+use guiju_model::Digest;
 use guiju_proto::{
     conformance::{
         self, CheckRequest, CheckStreamHeader, CheckStreamRequest, CheckStreamResponse, Format, Progress,
@@ -663,14 +664,18 @@ async fn streams_are_cut_off_when_the_server_stops() {
     let server = Server::start_with(&["--shutdown-timeout", "1s"]);
     let slow = slow_version(&server).await;
     let mut open = Vec::new();
-    for record in [None, Some(r#"{"card": "A"}"#), Some(&slow), Some(&slow)] {
+    for (record, count) in [("", 0), (r#"{"card": "A"}"#, usize::MAX), (&slow, 1), (&slow, 1), (&slow, usize::MAX)] {
         let (sender, messages) = mpsc::channel(1);
         sender.send(header(Format::Unspecified, false)).await.expect("sent");
         let answers = conformance(&server).await.check_stream(ReceiverStream::new(messages)).await.expect("a stream");
-        if let Some(record) = record.map(str::to_owned) {
-            let (record, sender) = (ask(Ask::Record(record.into())), sender.clone());
-            tokio::spawn(async move { while sender.send(record.clone()).await.is_ok() {} });
-        }
+        let (record, sending) = (ask(Ask::Record(record.to_owned().into())), sender.clone());
+        tokio::spawn(async move {
+            for _ in 0..count {
+                if sending.send(record.clone()).await.is_err() {
+                    break;
+                }
+            }
+        });
         let mut answers = answers.into_inner();
         let read = tokio::spawn(async move { while let Ok(Some(_)) = answers.message().await {} });
         open.push((sender, read));
@@ -682,6 +687,53 @@ async fn streams_are_cut_off_when_the_server_stops() {
     assert!(status.success() && log.contains("cut off") && !log.contains("panic"), "{status}: {log}");
     for (_, read) in open {
         timeout(Duration::from_secs(10), read).await.expect("soon").expect("no panic");
+    }
+}
+
+/// Time does not count against a caller whose chunk is held up by what the server still judges, and tells him, of those before.
+#[tokio::test]
+async fn a_caller_who_reads_slowly_is_not_idle() {
+    let server = Server::start_with(&["--stream-idle-timeout", "500ms"]);
+    published(&server).await;
+    let window = 65_535;
+    let endpoint = Endpoint::from_shared(server.url()).expect("a URL");
+    let endpoint = endpoint.initial_stream_window_size(window).initial_connection_window_size(window);
+    let mut client = ConformanceClient::new(endpoint.connect().await.expect("the server listens"));
+    let line = "{\"card\":1}\n";
+    let counts = [6_000, 9_000, 80_000];
+    let chunks = counts.map(|count| ask(Ask::Chunk(line.repeat(count).into())));
+    let messages = std::iter::once(header(Format::Ndjson, false)).chain(chunks);
+    let answers = client.check_stream(tokio_stream::iter(messages)).await.expect("a stream");
+    let (mut answers, mut told) = (answers.into_inner(), 0);
+    while let Some(answer) = answers.message().await.expect("an answer") {
+        told += usize::from(matches!(answer.message, Some(Told::Record(_))));
+        if told % 200 == 0 && (5_000..9_000).contains(&told) {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+    }
+    assert_eq!(told, counts.iter().sum::<usize>());
+}
+
+/// Also where the reader had enough of it.
+#[tokio::test]
+async fn a_receipt_is_of_all_that_was_sent() {
+    let server = Server::start();
+    published(&server).await;
+    let items = [r#"{"card":"A"}"#; 20_000].join(",");
+    for (text, format) in [
+        (format!("[{items}]x{}", "y".repeat(600_000)), Format::JsonArray),
+        (format!(r#"{{"card":"{}"}}"#, "A".repeat(2_000_000)), Format::Json),
+    ] {
+        for size in [30_000, 1 << 20] {
+            let (reference, format) = ("bj.library/card".into(), format.into());
+            let header = CheckStreamHeader { reference, format, with_receipt: true, ..Default::default() };
+            let chunks = text.as_bytes().chunks(size).map(|chunk| ask(Ask::Chunk(chunk.to_vec().into())));
+            let messages = std::iter::once(ask(Ask::Header(header))).chain(chunks).collect();
+            let answers = streamed(&server, messages).await.expect("answers");
+            let (receipt, (_, last)) = (&answers[answers.len() - 1].receipt, summary(&answers));
+            assert!(receipt.contains(&Digest::of(text.as_bytes()).to_string()), "{receipt}");
+            assert_eq!(last.bytes, text.len() as u64);
+        }
     }
 }
 

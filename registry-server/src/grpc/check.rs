@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 /// Findings listed for a record, at most; an answer must fit into a message.
 const FINDINGS_MAX: u32 = 1000;
 
-/// Checked where it arrives: sooner done than another thread is woken.
+/// Judged where it arrives: sooner done than another thread is woken.
 const SMALL_RECORD_BYTES_MAX: usize = 16 << 10;
 
 #[tonic::async_trait]
@@ -80,7 +80,7 @@ impl Conformance for Service {
             _open: self.metrics.open_stream("CheckStream"),
             _place: place,
         };
-        Ok(Response::new(task.start(messages, let_go)))
+        Ok(Response::new(task.start(messages, let_go, self.stopping.clone())))
     }
 }
 

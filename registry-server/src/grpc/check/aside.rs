@@ -1,13 +1,18 @@
 //! Where work runs that takes its time at some callers' and none at others': in a task as long as it soon lets others have their
-//! turn, which saves waking a thread for every little of it, and on a thread of its own from when it does not.
+//! turn, which saves waking a thread for every little of it, and on a thread of its own from when it does not, or asks for one.
 
 use std::{
     future::poll_fn,
-    task::Poll,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 use tokio::{
     runtime::Handle,
+    sync::watch,
     task::{spawn_blocking, yield_now},
 };
 
@@ -19,8 +24,27 @@ const USUAL: Duration = Duration::from_millis(2);
 /// then the system lets others run meanwhile.
 const EXCESS: Duration = Duration::from_millis(10);
 
-/// Runs it to its end.
-pub async fn run(work: impl Future<Output = ()> + Send + 'static) {
+/// Whether work runs on a thread of its own by now, or is to.
+#[derive(Clone, Default)]
+pub struct Aside(Arc<AtomicBool>);
+
+impl Aside {
+    pub fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Completes there.
+    pub fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.0.swap(true, Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Runs work to its end, or until nobody holds the other end of `open`: by then a task is gone, and a thread would wait for nothing.
+pub async fn run(work: impl Future<Output = ()> + Send + 'static, aside: Aside, mut open: watch::Receiver<bool>) {
     let (mut work, mut excess) = (Box::pin(work), Duration::ZERO);
     let is_done = poll_fn(|context| {
         let begin = Instant::now();
@@ -28,15 +52,24 @@ pub async fn run(work: impl Future<Output = ()> + Send + 'static) {
         excess = (excess + begin.elapsed()).saturating_sub(USUAL);
         match polled {
             Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending if excess > EXCESS => Poll::Ready(false),
+            Poll::Pending if aside.is() || excess > EXCESS => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
         }
     })
     .await;
-    if !is_done {
-        // Whoever it waited for wakes the thread from now on.
-        let _ = spawn_blocking(move || Handle::current().block_on(work)).await;
+    if is_done {
+        return;
     }
+    aside.0.store(true, Ordering::Relaxed);
+    let on_thread = async move {
+        tokio::select! {
+            biased;
+            () = async { while open.changed().await.is_ok() {} } => {}
+            () = work => {}
+        }
+    };
+    // Whoever it waited for wakes the thread from now on.
+    let _ = spawn_blocking(move || Handle::current().block_on(on_thread)).await;
 }
 
 /// For work that goes on for long without waiting for anything.

@@ -2,8 +2,10 @@
 //!
 //! # Invariants
 //! - First the header, then records or chunks, not both.
-//! - Whoever takes messages lets other tasks have their turn after every [`TURN_BYTES`], however fast they come.
+//! - Whoever takes messages lets other tasks have their turn after some [`TURN_BYTES`], however fast they come.
+//! - Time counts against a caller only while the server has nothing of his to judge, nor to tell him.
 
+use super::{SMALL_RECORD_BYTES_MAX, aside::Aside};
 use crate::status::{self, Reason, Refusal};
 use futures_io::AsyncRead;
 use guiju_model::Digesting;
@@ -117,11 +119,6 @@ impl Inbox {
         if let Poll::Ready(status) = self.let_go.as_mut().poll(context) {
             return Poll::Ready(Err(status));
         }
-        if self.taken >= TURN_BYTES {
-            self.taken = 0;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         match Pin::new(&mut self.messages).poll_next(context) {
             Poll::Ready(message) => {
                 self.is_quiet = false;
@@ -136,6 +133,16 @@ impl Inbox {
                 Poll::Ready(Err(too_quiet(self.idle)))
             }
         }
+    }
+
+    /// Pauses where much was taken.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.taken < TURN_BYTES {
+            return Poll::Ready(());
+        }
+        self.taken = 0;
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn in_order(&mut self, message: Option<In>) -> Result<Option<In>, Status> {
@@ -155,6 +162,7 @@ impl Inbox {
 
     /// Appends the records that are there, or the next one; whether there was any before the end.
     pub async fn take(&mut self, records: &mut Records) -> Result<bool, Status> {
+        poll_fn(|context| self.poll_turn(context)).await;
         poll_fn(|context| {
             while self.end.is_none() && records.have_room() {
                 let record = match records.ends.is_empty() {
@@ -184,16 +192,21 @@ impl Inbox {
     /// Appends the chunks that are there, or the next one; none at the end. All at once, since whoever sends them may send more then,
     /// while these are judged.
     fn poll_chunks(&mut self, context: &mut Context<'_>, chunks: &mut VecDeque<Bytes>) -> Poll<Result<(), Status>> {
+        ready!(self.poll_turn(context));
         let mut bytes = 0;
         while self.end.is_none() && bytes < BATCH_BYTES {
             match self.poll_next(context) {
                 Poll::Ready(Ok(Some(In::Chunk(chunk)))) => {
-                    bytes += chunk.len();
+                    bytes += chunk.len() + MESSAGE_BYTES;
                     chunks.push_back(chunk);
                 }
                 Poll::Ready(end) => self.end = Some(end.map(drop)),
                 Poll::Pending if chunks.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
+                Poll::Pending => {
+                    // The caller is not waited for until these are judged.
+                    self.is_quiet = false;
+                    break;
+                }
             }
         }
         Poll::Ready(if chunks.is_empty() { self.ended() } else { Ok(()) })
@@ -211,6 +224,7 @@ pub struct Records {
     text: Vec<u8>,
     /// Where each ends.
     ends: Vec<usize>,
+    is_any_long: bool,
 }
 
 /// Bytes behind the last record, so that it need not be copied.
@@ -219,6 +233,7 @@ const ROOM: usize = 64;
 impl Records {
     #[inline]
     pub fn push(&mut self, record: &[u8]) {
+        self.is_any_long |= record.len() > SMALL_RECORD_BYTES_MAX;
         self.text.extend_from_slice(record);
         self.ends.push(self.text.len());
         self.text.push(b'\n');
@@ -242,6 +257,11 @@ impl Records {
         self.ends.len()
     }
 
+    /// Whether to judge one of them may take long.
+    pub fn is_any_long(&self) -> bool {
+        self.is_any_long
+    }
+
     /// Where the records from one on stand, so many or fewer.
     pub fn group(&self, from: usize) -> ([Range<usize>; ABREAST], usize) {
         let mut places = [const { 0..0 }; ABREAST];
@@ -261,6 +281,7 @@ impl Records {
         }
         self.text.clear();
         self.ends.clear();
+        self.is_any_long = false;
     }
 }
 
@@ -275,12 +296,17 @@ pub struct Chunks<'i> {
     /// Their digest, where it is asked for.
     pub seen: Option<Digesting>,
     pub fault: Option<Status>,
+    /// Bytes behind the last line end.
+    line: usize,
+    /// Whether there was a long line, but for one that a line end hides within so many bytes.
+    is_any_long: bool,
+    aside: Aside,
 }
 
 impl<'i> Chunks<'i> {
-    pub fn new(inbox: &'i mut Inbox, first: Bytes, seen: Option<Digesting>) -> Result<Self, Status> {
-        let mut chunks =
-            Self { inbox, chunk: Bytes::new(), waiting: VecDeque::new(), bytes: Arc::default(), seen, fault: None };
+    pub fn new(inbox: &'i mut Inbox, first: Bytes, seen: Option<Digesting>, aside: Aside) -> Result<Self, Status> {
+        let (chunk, waiting, bytes, line) = Default::default();
+        let mut chunks = Self { inbox, chunk, waiting, bytes, seen, fault: None, line, is_any_long: false, aside };
         chunks.take(first)?;
         Ok(chunks)
     }
@@ -298,8 +324,27 @@ impl<'i> Chunks<'i> {
         if let Some(seen) = &mut self.seen {
             seen.take(&chunk);
         }
+        for window in chunk.chunks(SMALL_RECORD_BYTES_MAX) {
+            if self.is_any_long {
+                break;
+            }
+            let end = window.iter().rposition(|byte| *byte == b'\n');
+            self.line = end.map_or(self.line + window.len(), |end| window.len() - end - 1);
+            self.is_any_long = self.line > SMALL_RECORD_BYTES_MAX;
+        }
         self.chunk = chunk;
         Ok(())
+    }
+
+    /// Takes what nobody read: it was sent all the same.
+    pub async fn take_rest(&mut self) -> Result<(), Status> {
+        loop {
+            self.chunk.clear();
+            poll_fn(|context| self.poll_fill(context)).await?;
+            if self.chunk.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     /// Makes sure that there are bytes, unless the stream has ended.
@@ -313,7 +358,10 @@ impl<'i> Chunks<'i> {
                 None => break,
             }
         }
-        Poll::Ready(Ok(()))
+        match self.is_any_long {
+            true => self.aside.poll(context).map(Ok),
+            false => Poll::Ready(Ok(())),
+        }
     }
 }
 

@@ -5,11 +5,11 @@
 //! so this happens where the messages arrive, as long as others get their turn there; see [`aside`](super::aside).
 //!
 //! # Limits
-//! In memory are one batch of records, or one chunk and what of it is not judged yet, some answers, and the stream's [`Answers`]. A
+//! In memory are one batch of records, or of chunks with what of them is not judged yet, some answers, and the stream's [`Answers`]. A
 //! stream that stands still for `stream_idle_timeout` is ended.
 
 use super::{
-    aside::{self, Turn},
+    aside::{self, Aside, Turn},
     inbox::{Chunks, First, Inbox, Records},
 };
 use crate::{
@@ -30,6 +30,7 @@ use guiju_proto::conformance::{
 };
 use guiju_validator::{ABREAST, Validator, codes};
 use std::{
+    future::poll_fn,
     ops::{ControlFlow, Range},
     sync::{
         Arc,
@@ -37,7 +38,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::task::spawn_blocking;
+use tokio::{sync::watch, task::spawn_blocking};
 use tonic::{Status, Streaming};
 
 /// Answers that are told at once: to wake who writes them costs more than to judge a record.
@@ -86,18 +87,21 @@ impl Promise {
 }
 
 impl Task {
-    /// `let_go` completes where the stream may not go on.
+    /// `let_go` completes where the stream may not go on; `open` has another end as long as the server does.
     pub fn start(
         self,
         messages: Streaming<CheckStreamRequest>,
         let_go: impl Future<Output = Status> + Send + 'static,
+        open: watch::Receiver<bool>,
     ) -> Answers<CheckStreamResponse> {
         let inbox = Inbox::new(messages, self.idle, let_go);
         let (teller, outbound) = answers(self.idle);
         let due_at = if self.progress_records == 0 { u64::MAX } else { self.progress_records };
         let (answers, since, counts, measured) = Default::default();
-        let worker = Worker { task: self, teller, answers, since, counts, measured, due_at, turn: Turn::begin() };
-        tokio::spawn(aside::run(worker.run(inbox)));
+        let (turn, aside) = (Turn::begin(), Aside::default());
+        let worker =
+            Worker { task: self, teller, answers, since, counts, measured, due_at, turn, aside: aside.clone() };
+        tokio::spawn(aside::run(worker.run(inbox), aside, open));
         outbound
     }
 }
@@ -141,6 +145,7 @@ struct Worker {
     /// Records after which the caller hears how far it is.
     due_at: u64,
     turn: Turn,
+    aside: Aside,
 }
 
 /// Records after which the metrics hear of them.
@@ -169,8 +174,12 @@ impl Worker {
             Some(promise) => {
                 let (validator, counts) = (self.task.validator.clone(), self.counts);
                 let reference_date = self.task.read.check.reference_date;
-                let kept = spawn_blocking(move || promise.kept(&validator, &counts, reference_date)).await;
-                kept.map_err(|error| Refusal::new(Reason::Internal, error))??
+                let kept = move || promise.kept(&validator, &counts, reference_date);
+                match self.aside.is() {
+                    // To wait for another thread, who holds one, is to wait for ever where all do.
+                    true => kept()?,
+                    false => spawn_blocking(kept).await.map_err(|error| Refusal::new(Reason::Internal, error))??,
+                }
             }
         };
         let (message, ending) = (Some(Out::Progress(self.counts)), self.task.ending.take().map(Into::into));
@@ -193,7 +202,7 @@ impl Worker {
             First::Record(record) => self.judge_records(&record, inbox).await,
             First::Chunk(chunk) => {
                 let seen = self.task.promise.as_ref().map(|promise| promise.seen.clone());
-                self.judge_chunks(Chunks::new(inbox, chunk, seen)?).await
+                self.judge_chunks(Chunks::new(inbox, chunk, seen, self.aside.clone())?).await
             }
         }
     }
@@ -205,6 +214,9 @@ impl Worker {
         while inbox.take(&mut records).await? {
             if let Some(promise) = &mut self.task.promise {
                 promise.seen.take(records.text());
+            }
+            if records.is_any_long() {
+                poll_fn(|context| self.aside.poll(context)).await;
             }
             records.close();
             let (mut at, mut paused, text) = (0, 0, records.text());
@@ -258,6 +270,9 @@ impl Worker {
         let mut stop = None;
         let hearer = Hearer { worker: self, bytes: bytes.clone(), stop: &mut stop };
         let ended = readers::check_async(&mut chunks, &validator, &read, hearer).await;
+        if ended.is_ok() {
+            chunks.take_rest().await?;
+        }
         self.counts.bytes = bytes.load(Ordering::Relaxed);
         if let (Some(promise), Some(seen)) = (&mut self.task.promise, chunks.seen.take()) {
             promise.seen = seen;
