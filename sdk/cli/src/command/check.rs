@@ -378,7 +378,7 @@ impl Bench<'_> {
         };
         let size = job.path.as_ref().and_then(|path| path.metadata().ok()).map(|metadata| metadata.len());
         let input = progress.reading(&job.name, size, input);
-        let input: Box<dyn Read + Send> = match &self.promise {
+        let mut input: Box<dyn Read + Send> = match &self.promise {
             Some(promise) => Box::new(promise.seen.reading(input)),
             None => Box::new(input),
         };
@@ -388,7 +388,7 @@ impl Bench<'_> {
             self.partner(partner, &validator, &mut telling, options)?;
         }
         let mut stopped = None;
-        let read = readers::check(input, &validator, options, |told| {
+        let read = readers::check(&mut input, &validator, options, |told| {
             let told = match told {
                 Told::Input(finding) => telling.about(finding),
                 Told::Record(checked) => telling.record(checked),
@@ -402,6 +402,11 @@ impl Bench<'_> {
                 }
             }
         });
+        if self.promise.is_some() && read.is_ok() {
+            // The receipt is of all that is there, read or not.
+            io::copy(&mut input, &mut io::sink())
+                .map_err(|error| Failure::file("read to its end", &job.name, &error))?;
+        }
         progress.done();
         if let Some(failure) = stopped {
             return Err(failure);
