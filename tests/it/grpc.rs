@@ -633,7 +633,7 @@ async fn slow_version(server: &Server) -> String {
 async fn slow_streams_keep_no_other_waiting() {
     let server = Server::start();
     let slow = slow_version(&server).await;
-    let (mut slow_streams, records) = (JoinSet::new(), 20);
+    let (mut slow_streams, records) = (JoinSet::new(), 30);
     for at in 0..4 * thread::available_parallelism().map_or(4, usize::from) {
         let (format, record) = match at % 2 {
             0 => (Format::Ndjson, Ask::Chunk(format!("{slow}\n").into())),
@@ -647,7 +647,7 @@ async fn slow_streams_keep_no_other_waiting() {
         });
     }
     let record = CheckRequest { reference: "bj.library/card".into(), record: "{}".into(), ..Default::default() };
-    for _ in 0..10 {
+    for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         conformance(&server).await.check(record.clone()).await.expect("a report");
     }
