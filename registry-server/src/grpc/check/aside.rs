@@ -16,7 +16,7 @@ use tokio::{
     task::{spawn_blocking, yield_now},
 };
 
-/// How long a task keeps others from running, at most; what is judged at once in a tenth of it, mostly.
+/// How long a task goes on before it lets others run; what is judged at once takes a tenth of it, mostly.
 const TURN: Duration = Duration::from_millis(4);
 /// What is not too long for a task that has many turns.
 const USUAL: Duration = Duration::from_millis(2);

@@ -1,7 +1,7 @@
 //! One stream of records to check.
 //!
 //! One task takes messages, judges what they hold and tells what it found, each waiting for the other: a caller who does not read
-//! stops the judge, and a judge who is stopped closes HTTP/2's window. To wake a thread costs more than to judge a hundred records,
+//! stops the judge, and a judge who is stopped closes HTTP/2's window. To wake a thread costs more than to judge a few records,
 //! so this happens where the messages arrive, as long as others get their turn there; see [`aside`](super::aside).
 //!
 //! # Limits
