@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each bench takes what it needs")]
 
 use guiju_model::Report;
-use guiju_validator::{ABREAST, CheckOptions, Checker};
+use guiju_validator::{ABREAST, CheckOptions, Checker, LineEnds};
 use std::path::{Path, PathBuf};
 
 /// xorshift64*: enough spread for test data, and the same everywhere.
@@ -47,7 +47,7 @@ pub fn judge(
     options: &CheckOptions,
     mut each: impl FnMut(Option<Box<Report>>),
 ) {
-    let (mut ends, mut from) = (memchr::memchr_iter(b'\n', text), 0);
+    let (mut ends, mut from) = (LineEnds::of(text), 0);
     loop {
         let (mut lines, mut filled) = ([const { 0..0 }; ABREAST], 0);
         for (line, end) in lines.iter_mut().zip(&mut ends) {

@@ -47,5 +47,5 @@ pub mod rules; // what must hold between fields
 pub use compile::{CompileError, CompileOptions, Fault, NotCheckable};
 pub use examples::{ExampleFault, judge_examples, render_findings};
 pub use lint::{Lint, LintRule, PLACEHOLDERS, lint, rules as lint_rules};
-pub use program::{ABREAST, Cut};
+pub use program::{ABREAST, Cut, LineEnds};
 pub use run::{CheckOptions, Checker, Field, Members, Quick, RowShape, Validator};

@@ -33,7 +33,7 @@ mod standing; // where members stand that rules between records read
 mod windows; // a record with room behind it
 
 pub(crate) use between::Together;
-pub use cut::Cut;
+pub use cut::{Cut, LineEnds};
 pub(crate) use doubt::{Doubt, Sign, Step, What};
 pub use prove::ABREAST;
 pub(crate) use prove::{Memory, Row, Span, Spans, Within, scalar_within};

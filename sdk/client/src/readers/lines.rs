@@ -14,6 +14,7 @@ use super::{
     split::{Fault, Raw, Start},
     text::{Reader, Whole},
 };
+use guiju_validator::LineEnds;
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 
 /// Bytes of a block, but for a line that is longer.
@@ -350,7 +351,7 @@ impl<'i> Block<'i> {
         };
         let mut from = *split;
         if !form.is_table() || memchr(b'"', bytes).is_none() {
-            for stop in memchr_iter(b'\n', &bytes[from..]) {
+            for stop in LineEnds::of(&bytes[from..]) {
                 if raws.len() >= most {
                     break;
                 }

@@ -42,6 +42,99 @@ impl Memory {
     }
 }
 
+/// Where lines end, in their order. It looks at many bytes at once and keeps what it found, which short lines ask for.
+#[derive(Debug)]
+pub struct LineEnds<'b> {
+    processor: Processor,
+    bytes: &'b [u8],
+    /// How far they were looked at.
+    at: usize,
+    found: [usize; FOUND_MAX],
+    /// Which of those found comes next, and how many there are.
+    next: usize,
+    count: usize,
+}
+
+/// Bytes that are looked at in one step.
+const STEP: usize = 2 * BLOCK;
+/// So many ends are written at once, whether or not there are that many: to ask after each would be a guess each time.
+const WRITTEN: usize = 2;
+const FOUND_MAX: usize = 2 * STEP + WRITTEN;
+
+impl<'b> LineEnds<'b> {
+    pub fn of(bytes: &'b [u8]) -> Self {
+        Self::by(Processor::default(), bytes)
+    }
+
+    fn by(processor: Processor, bytes: &'b [u8]) -> Self {
+        Self { processor, bytes, at: 0, found: [0; FOUND_MAX], next: 0, count: 0 }
+    }
+
+    fn look(&mut self) {
+        (self.next, self.count) = (0, 0);
+        let (bytes, at, found) = (self.bytes, self.at, &mut self.found);
+        (self.at, self.count) = match self.processor {
+            Processor::Plainly => Lines { lanes: Plainly, bytes, at, found }.run(),
+            #[cfg(target_arch = "x86_64")]
+            Processor::Avx2(lanes) => lanes.enter(Lines { lanes, bytes, at, found }),
+        };
+        if self.count == 0 {
+            for (end, found) in memchr::memchr_iter(b'\n', &self.bytes[self.at..]).zip(&mut self.found) {
+                *found = self.at + end;
+                self.count += 1;
+            }
+            self.at = self.bytes.len();
+        }
+    }
+}
+
+impl Iterator for LineEnds<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.next == self.count {
+            self.look();
+        }
+        let end = self.found.get(self.next).filter(|_| self.next < self.count)?;
+        self.next += 1;
+        Some(*end)
+    }
+}
+
+/// Ends of lines up to where there is no room for more, or no whole step is left.
+struct Lines<'l, L> {
+    lanes: L,
+    bytes: &'l [u8],
+    at: usize,
+    found: &'l mut [usize; FOUND_MAX],
+}
+
+impl<L: Lanes> Work for Lines<'_, L> {
+    /// How far they were looked at, and how many ends there are.
+    type Gives = (usize, usize);
+
+    #[inline(always)]
+    fn run(self) -> Self::Gives {
+        let Self { lanes, bytes, mut at, found } = self;
+        let mut count = 0;
+        while let Some((low, rest)) = bytes.get(at..).and_then(|rest| rest.split_first_chunk::<BLOCK>()) {
+            let (Some(high), true) = (rest.first_chunk::<BLOCK>(), count + STEP < FOUND_MAX) else { break };
+            let mut ends = u64::from(lanes.equal(low, b'\n')) | u64::from(lanes.equal(high, b'\n')) << BLOCK;
+            let behind = count + ends.count_ones() as usize;
+            while count < behind {
+                for place in &mut found[count..count + WRITTEN] {
+                    *place = at + ends.trailing_zeros() as usize;
+                    ends &= ends.wrapping_sub(1);
+                }
+                count += WRITTEN;
+            }
+            (at, count) = (at + STEP, behind);
+        }
+        (at, count)
+    }
+}
+
 struct Cutting<'c, L> {
     lanes: L,
     text: Windows<'c>,
@@ -124,6 +217,20 @@ mod tests {
             is_wide: any(|byte| !byte.is_ascii()),
         };
         (ends, cut)
+    }
+
+    #[test]
+    fn lines_end_where_they_end() {
+        for gap in [1, 2, 3, 31, 64, 65, 200] {
+            for length in (0..300).chain([4_000, 4_001]) {
+                let bytes: Vec<u8> = (1..=length).map(|at| if at % gap == 0 { b'\n' } else { b'\x8A' }).collect();
+                let wanted: Vec<usize> = (0..length).filter(|at| bytes[*at] == b'\n').collect();
+                for processor in [Processor::Plainly, Processor::default()] {
+                    let ends: Vec<usize> = LineEnds::by(processor, &bytes).collect();
+                    assert_eq!(ends, wanted, "{length} bytes, a line each {gap}");
+                }
+            }
+        }
     }
 
     #[test]
