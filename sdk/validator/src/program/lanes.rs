@@ -50,9 +50,12 @@ pub(super) trait Work {
 pub(super) struct Set(pub [u8; 16]);
 
 impl Set {
-    pub fn of(ascii: u128) -> Self {
-        let mut rows = [0; 16];
-        (0..128).filter(|c| ascii >> c & 1 == 1).for_each(|c| rows[c & 15] |= 1 << (c >> 4));
+    pub const fn of(ascii: u128) -> Self {
+        let (mut rows, mut c) = ([0; 16], 0);
+        while c < 128 {
+            rows[c & 15] |= ((ascii >> c & 1) as u8) << (c >> 4);
+            c += 1;
+        }
         Self(rows)
     }
 

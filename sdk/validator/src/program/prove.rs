@@ -595,11 +595,8 @@ impl<'r, L: Lanes> Run<'r, L> {
     }
 
     #[inline(always)]
-    fn behind_space(&self, mut at: usize) -> usize {
-        while let b' ' | b'\n' | b'\t' | b'\r' = self.text.byte(at) {
-            at += 1;
-        }
-        at
+    fn behind_space(&self, at: usize) -> usize {
+        self.text.behind_space(at)
     }
 
     /// Whether the items from a place on differ; the array begins at `start` and ends here.
@@ -747,7 +744,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                     match expected {
                         Some(member) if member.stands_at(self.lanes, text, at) => expected,
                         _ => {
-                            let found = self.look_up(self.lanes, object, at);
+                            let found = object.look_up(self.lanes, text, at);
                             if let Some(member) = found {
                                 self.memory.order[order] = member.place;
                             }
@@ -810,13 +807,6 @@ impl<'r, L: Lanes> Run<'r, L> {
         self.at = at + 1;
         self.looked_at(count);
         Ok((seen, count))
-    }
-
-    /// The member whose name stands here and is followed by its colon, if that is told at a look.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn look_up(&self, lanes: impl Lanes, object: &'r ObjectState, at: usize) -> Option<&'r Member> {
-        let member = object.members.get(usize::from(object.names.first_of(self.text.block(at)?)))?;
-        if member.stands_at(lanes, self.text, at) { Some(member) } else { None }
     }
 
     /// Goes behind the name that stands here and its colon, and, where the standard does not know it, behind its value.
@@ -1068,6 +1058,15 @@ impl<L: Lanes> Work for Items<'_, '_, L> {
     #[inline(always)]
     fn run(self) -> Self::Gives {
         self.run.each_item(self.array)
+    }
+}
+
+impl ObjectState {
+    /// The member whose name stands here and is followed by its colon, if that is told at a look.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn look_up(&self, lanes: impl Lanes, text: Windows<'_>, at: usize) -> Option<&Member> {
+        let member = self.members.get(usize::from(self.names.first_of(text.block(at)?)))?;
+        if member.stands_at(lanes, text, at) { Some(member) } else { None }
     }
 }
 

@@ -79,9 +79,11 @@ impl<'r> Windows<'r> {
         if at <= self.last { unsafe { *self.bytes.get_unchecked(at) } } else { 0 }
     }
 
-    /// The byte there and the one behind it; zeros where either is behind the end.
     #[inline(always)]
-    pub fn pair(self, at: usize) -> [u8; 2] {
-        self.block(at).map_or([0; 2], |block| [block[0], block[1]])
+    pub fn behind_space(self, mut at: usize) -> usize {
+        while let b' ' | b'\n' | b'\t' | b'\r' = self.byte(at) {
+            at += 1;
+        }
+        at
     }
 }

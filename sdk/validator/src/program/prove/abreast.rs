@@ -8,9 +8,9 @@
 
 use super::{How, Memory, Run, Today, dependents};
 use crate::program::{
-    ArrayState, Member, NOBODY, ObjectState, Program, Proof, State, StateId,
+    ArrayState, Member, ObjectState, Program, Proof, State, StateId,
     doubt::ITEM,
-    lanes::{Lanes, Plainly, Processor, Work},
+    lanes::{Lanes, Plainly, Processor, Set, Work},
     types,
     windows::{BLOCK, Windows},
 };
@@ -32,7 +32,13 @@ pub(super) struct Pace {
     apart: u32,
     /// The same after the next failure.
     next: u32,
+    /// How many had their members in orders of their own.
+    astray: u32,
 }
+
+/// After so many in a row that had members in orders of their own, nobody asks so often whether the next have.
+const ASTRAY: u32 = 4;
+const ASTRAY_MAX: u32 = 20;
 
 impl Pace {
     fn is_to_try(&mut self) -> bool {
@@ -47,6 +53,19 @@ impl Pace {
         } else {
             (self.apart, self.next) = (self.next, (2 * self.next + 1).min(APART_MAX));
         }
+    }
+
+    /// Whether the members of the next are taken to have orders of their own.
+    fn goes_astray(&mut self) -> bool {
+        let goes = self.astray >= ASTRAY;
+        if goes {
+            self.astray = if self.astray < ASTRAY_MAX { self.astray + 1 } else { ASTRAY - 1 };
+        }
+        goes
+    }
+
+    fn learn_order(&mut self, is_one: bool) {
+        self.astray = if is_one { 0 } else { self.astray + 1 };
     }
 }
 
@@ -240,7 +259,17 @@ impl<'r, L: Lanes> Run<'r, L> {
                 && (object.min..=object.max).contains(&count)
                 && dependents(&object.dependent, seen) == Proof::Yes
         };
-        match self.lanes.enter(Members { run: self, object, file: &mut *file, base }) {
+        let passed = if self.depth == 1 && self.memory.pace.goes_astray() {
+            file.each(|at| self.behind_space(at + 1));
+            Passed::Some(0, 0)
+        } else {
+            let passed = self.lanes.enter(Members { run: self, object, file: &mut *file, base });
+            if self.depth == 1 {
+                self.memory.pace.learn_order(!matches!(passed, Passed::Some(..)));
+            }
+            passed
+        };
+        match passed {
             Passed::All(seen, count) if is_whole(seen, count) => {}
             Passed::All(..) | Passed::None => file.drop_all(),
             Passed::Some(seen, count) => {
@@ -341,106 +370,91 @@ impl<'r, L: Lanes> Run<'r, L> {
         base: usize,
         (seen, count): (u128, u32),
     ) -> Tally {
-        let mut spots = std::mem::take(&mut self.memory.spots);
-        spots.resize(spots.len().max(object.members.len()), Spot::default());
         let mut tally = Tally { seen: [seen; ABREAST], count: [count; ABREAST] };
-        let told = self.find_members(object, file, &mut spots, &mut tally);
+        let first_spot = self.memory.spots.len();
+        self.memory.spots.resize(first_spot + object.members.len(), Spot::default());
+        self.find_members(object, file, first_spot, &mut tally.seen);
+        tally.count = tally.seen.map(u128::count_ones);
+        let common = tally.seen.into_iter().fold(!seen, |common, seen| common & seen);
         for (place, member) in object.members.iter().enumerate() {
             let has = |lane: usize| tally.seen[lane] & !seen & member.bit != 0;
             let in_step = file.in_step;
-            let asked: [bool; ABREAST] =
-                array::from_fn(|lane| in_step[lane] && has(lane) && told[lane] & member.bit == 0);
-            let spot = &spots[place];
-            if let Some(first) = asked.iter().position(|is| *is) {
+            let asked: [bool; ABREAST] = match common & member.bit {
+                0 => array::from_fn(|lane| in_step[lane] && has(lane)),
+                _ => in_step,
+            };
+            let Spot { mut begin, mut end } = self.memory.spots[first_spot + place];
+            let (mut at, mut wanted) = (begin, end);
+            if asked != [true; ABREAST] {
+                let Some(first) = asked.iter().position(|is| *is) else { continue };
                 // Who is not asked is looked at as the first who is.
-                let of_asked = |lane: usize| if asked[lane] { lane } else { first };
-                let begin = array::from_fn(|lane| spot.begin[of_asked(lane)]);
-                let wanted: Places = array::from_fn(|lane| spot.end[of_asked(lane)]);
-                let ends = member.plain.ends(self.lanes, self.text, begin, self.today);
-                let are_found = ends.into_iter().zip(wanted).fold(true, |all, (end, wanted)| all & (end == wanted));
-                if !are_found {
-                    self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
-                    for lane in (0..ABREAST).filter(|lane| asked[*lane] && ends[*lane] != wanted[*lane]) {
-                        let mut at = begin[lane];
-                        file.in_step[lane] = self.value_of(lane, member.state, &mut at) && at == wanted[lane];
-                    }
+                for lane in (0..ABREAST).filter(|lane| !asked[*lane]) {
+                    (at[lane], wanted[lane]) = (begin[first], end[first]);
+                }
+            }
+            let ends = member.plain.ends(self.lanes, self.text, at, self.today);
+            let are_found = ends.into_iter().zip(wanted).fold(true, |all, (end, wanted)| all & (end == wanted));
+            if !are_found {
+                let mut own = File { at, in_step: asked };
+                own.each(|at| self.behind_space(at));
+                let begins = own.at;
+                self.values_apart(member, &mut own, ends);
+                for lane in (0..ABREAST).filter(|lane| asked[*lane]) {
+                    (begin[lane], end[lane]) = (begins[lane], own.at[lane]);
+                    file.in_step[lane] = own.in_step[lane] && self.behind_space(own.at[lane]) == wanted[lane];
                 }
             }
             if object.kept & member.bit != 0 {
                 for lane in (0..ABREAST).filter(|lane| has(*lane)) {
                     let kept = base + lane * object.members.len() + place;
-                    self.memory.places[kept] = (spot.begin[lane] as u32, spot.end[lane] as u32);
+                    self.memory.places[kept] = (begin[lane] as u32, end[lane] as u32);
                 }
             }
         }
-        self.memory.spots = spots;
+        self.memory.spots.truncate(first_spot);
         self.looked_at(tally.count.iter().sum());
         tally
     }
 
-    /// Where the values of all members are; which of them are proved already, since they hold others.
+    /// Where the members of each object are that is in step, and who comes to its end.
     #[inline(always)]
     fn find_members(
         &mut self,
         object: &'r ObjectState,
         file: &mut File,
-        spots: &mut [Spot],
-        tally: &mut Tally,
-    ) -> [u128; ABREAST] {
-        let text = self.text;
-        let (mut under_way, mut at, mut told) = (file.in_step, file.at, [0; ABREAST]);
-        let mut is_behind_value = tally.count[0] > 0;
-        file.drop_all();
-        loop {
-            for lane in 0..ABREAST {
-                if under_way[lane] && is_behind_value {
-                    if text.pair(at[lane]) == *b",\"" {
-                        at[lane] += 1;
-                        continue;
-                    }
-                    let next = self.behind_space(at[lane]);
-                    match text.byte(next) {
-                        b',' => at[lane] = self.behind_space(next + 1),
-                        end => {
-                            (under_way[lane], file.in_step[lane]) = (false, end == b'}');
-                            file.at[lane] = next + 1;
-                        }
-                    }
-                }
+        first_spot: usize,
+        tally: &mut [u128; ABREAST],
+    ) {
+        let (text, lanes) = (self.text, self.lanes);
+        let spots = &mut self.memory.spots[first_spot..];
+        for (lane, known) in tally.iter_mut().enumerate() {
+            if !std::mem::take(&mut file.in_step[lane]) {
+                continue;
             }
-            if !under_way.contains(&true) {
-                return told;
-            }
-            is_behind_value = true;
-            let mut found = [NOBODY; ABREAST];
-            for lane in 0..ABREAST {
-                found[lane] = text.block(at[lane]).map_or(NOBODY, |block| object.names.first_of(block));
-            }
-            for lane in 0..ABREAST {
-                if !under_way[lane] {
-                    continue;
+            let (mut at, mut seen) = (text.behind_space(file.at[lane]), *known);
+            let mut stops = Stops::from(at);
+            let mut end = match text.byte(at) {
+                b',' if seen != 0 => stops.next(lanes, text),
+                b'}' => Some(at),
+                _ if seen != 0 => None,
+                _ => Some(at - 1),
+            };
+            while let Some(stop) = end {
+                if text.byte(stop) == b'}' {
+                    (file.in_step[lane], file.at[lane]) = (true, stop + 1);
+                    break;
                 }
-                under_way[lane] = false;
-                let Some(member) = object.members.get(usize::from(found[lane])) else { continue };
-                if tally.seen[lane] & member.bit != 0 || !member.stands_at(self.lanes, text, at[lane]) {
-                    continue;
+                at = text.behind_space(stop + 1);
+                let Some(member) = object.look_up(lanes, text, at) else { break };
+                let Some(spot) = spots.get_mut(usize::from(member.place)) else { break };
+                if seen & member.bit != 0 {
+                    break;
                 }
-                tally.seen[lane] |= member.bit;
-                tally.count[lane] += 1;
-                let begin = self.behind_space(at[lane] + member.length as usize);
-                let mut end = passed_over(self.lanes, text, begin);
-                if end == 0 {
-                    end = begin;
-                    self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
-                    if !self.value_of(lane, member.state, &mut end) {
-                        continue;
-                    }
-                    told[lane] |= member.bit;
-                }
-                let spot = &mut spots[usize::from(member.place)];
-                (spot.begin[lane], spot.end[lane]) = (begin, end);
-                (under_way[lane], at[lane]) = (true, end);
+                seen |= member.bit;
+                end = stops.next(lanes, text);
+                (spot.begin[lane], spot.end[lane]) = (at + member.length as usize, end.unwrap_or(0));
             }
+            *known = seen;
         }
     }
 
@@ -464,11 +478,19 @@ impl<'r, L: Lanes> Run<'r, L> {
         file: &mut File,
         ends: Places,
     ) -> bool {
-        self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
-        let state = self.state(member.state);
         // No value that begins with a space is told at a look.
         file.each(|at| self.behind_space(at));
         let begins = file.at;
+        self.values_apart(member, file, ends);
+        self.keep_places(object, member, base, (begins, file.at));
+        file.first().is_some()
+    }
+
+    /// Goes behind the values of a member, of which these are told.
+    #[inline(never)]
+    fn values_apart(&mut self, member: &'r Member, file: &mut File, ends: Places) {
+        self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
+        let state = self.state(member.state);
         let text = self.text;
         let all_are = |byte: u8| file.at.iter().all(|at| text.byte(*at) == byte);
         let is_plain_array = || state.array.as_deref().is_some_and(ArrayState::is_plain);
@@ -477,16 +499,24 @@ impl<'r, L: Lanes> Run<'r, L> {
         } else if all_are(b'[') && is_plain_array() && state.takes_all(types::ARRAY) {
             self.arrays(member.state, file);
         } else {
-            file.keep(|lane, at| match ends[lane] {
-                0 => self.value_of(lane, member.state, at),
-                end => {
-                    *at = end;
-                    true
-                }
-            });
+            self.values_of(member.state, file, ends);
         }
-        self.keep_places(object, member, base, (begins, file.at));
-        file.first().is_some()
+    }
+
+    /// Goes behind values of which these are told, and the others one by one.
+    fn values_of(&mut self, state: StateId, file: &mut File, ends: Places) {
+        // Whose value has to be asked for is not foretold: who is left is counted off, and not asked one after another.
+        let mut left = 0_u8;
+        for (lane, end) in ends.into_iter().enumerate() {
+            left |= u8::from(file.in_step[lane] & (end == 0)) << lane;
+            file.at[lane] = if end == 0 { file.at[lane] } else { end };
+        }
+        while left != 0 {
+            let lane = left.trailing_zeros() as usize;
+            left &= left - 1;
+            file.in_step[lane] = self.value_of(lane, state, &mut file.at[lane]);
+        }
+        file.keep(|_, _| true);
     }
 
     /// Goes behind the value that begins here in one record, as if it were alone.
@@ -590,13 +620,8 @@ impl<'r, L: Lanes> Run<'r, L> {
             self.objects(state, under_way);
             return under_way.first().is_some();
         }
-        under_way.keep(|lane, at| match ends[lane] {
-            0 => self.value_of(lane, state, at),
-            end => {
-                *at = end;
-                true
-            }
-        })
+        self.values_of(state, under_way, ends);
+        under_way.first().is_some()
     }
 
     /// Behind a value: what comes next, where that is the same in all.
@@ -621,7 +646,7 @@ impl<'r, L: Lanes> Run<'r, L> {
     #[inline(never)]
     fn find_step(&mut self, object: &'r ObjectState, file: &File, order: usize) -> Option<&'r Member> {
         let (text, first) = (self.text, file.first()?);
-        let member = self.look_up(Plainly, object, file.at[first])?;
+        let member = object.look_up(Plainly, text, file.at[first])?;
         let are_same = file.at.iter().all(|at| member.stands_at(Plainly, text, *at));
         if are_same {
             self.memory.order[order] = member.place;
@@ -638,31 +663,78 @@ enum Step<'r> {
     Apart,
 }
 
-/// Where a value ends that begins here, as far as it is one: a text without escapes, or what has no spaces; zero for all others.
-#[inline(always)]
-fn passed_over<L: Lanes>(lanes: L, text: Windows<'_>, from: usize) -> usize {
-    let Some(mut block) = text.block(from) else { return 0 };
-    match block[0] {
-        b'"' => {
-            let (mut at, mut passed) = (from, 1);
-            loop {
-                let stops = (lanes.equal(block, b'"') | lanes.equal(block, b'\\')) & !passed;
-                if stops != 0 {
-                    let stop = stops.trailing_zeros() as usize;
-                    return if block[stop % BLOCK] == b'"' { at + stop + 1 } else { 0 };
-                }
-                (at, passed) = (at + BLOCK, 0);
-                let Some(next) = text.block(at) else { return 0 };
-                block = next;
+/// Where the values of an object end, of whatever kind they are: commas and the brace that closes it, which stand in no text and
+/// in nothing within. Whether there are values is for others to see.
+struct Stops {
+    /// The bytes that are looked at, and which of them are still to be told.
+    base: usize,
+    marks: u64,
+    /// Whether the bytes behind these begin in a text, and whether the first of them is escaped.
+    in_text: bool,
+    is_escaped: bool,
+}
+
+impl Stops {
+    /// From a place on that stands in no text.
+    #[inline(always)]
+    fn from(at: usize) -> Self {
+        Self { base: at.wrapping_sub(2 * BLOCK), marks: 0, in_text: false, is_escaped: false }
+    }
+
+    #[inline(always)]
+    fn next<L: Lanes>(&mut self, lanes: L, text: Windows<'_>) -> Option<usize> {
+        let mut depth = 0_u32;
+        loop {
+            while self.marks == 0 {
+                self.read(lanes, text)?;
+            }
+            let at = self.base + self.marks.trailing_zeros() as usize;
+            self.marks &= self.marks - 1;
+            match text.byte(at) {
+                b',' if depth == 0 => return Some(at),
+                b',' => {}
+                b'{' | b'[' => depth += 1,
+                b'}' if depth == 0 => return Some(at),
+                _ => depth = depth.checked_sub(1)?,
             }
         }
-        b'{' | b'[' => 0,
-        _ => {
-            let stops = lanes.equal(block, b',') | lanes.equal(block, b'}') | lanes.equal(block, b' ');
-            let length = stops.trailing_zeros() as usize;
-            if length < BLOCK && length > 0 { from + length } else { 0 }
-        }
     }
+
+    /// The next bytes.
+    #[inline(always)]
+    fn read<L: Lanes>(&mut self, lanes: L, text: Windows<'_>) -> Option<()> {
+        const MARKS: Set = Set::of(1 << b',' | 1 << b'{' | 1 << b'}' | 1 << b'[' | 1 << b']');
+        self.base = self.base.wrapping_add(2 * BLOCK);
+        let (low, high) = (text.block(self.base)?, text.block(self.base + BLOCK)?);
+        let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << BLOCK;
+        let mut quotes = both(lanes.equal(low, b'"'), lanes.equal(high, b'"'));
+        let escapes = both(lanes.equal(low, b'\\'), lanes.equal(high, b'\\'));
+        if escapes != 0 || self.is_escaped {
+            let (escaped, is_escaped) = escaped(escapes, self.is_escaped);
+            (quotes, self.is_escaped) = (quotes & !escaped, is_escaped);
+        }
+        // Each bit becomes whether those up to it are odd in number.
+        let texts = (0..6).fold(quotes, |bits, power| bits ^ bits << (1 << power));
+        let texts = if self.in_text { !texts } else { texts };
+        self.in_text = texts >> 63 == 1;
+        self.marks = both(lanes.members(low, &MARKS), lanes.members(high, &MARKS)) & !texts;
+        Some(())
+    }
+}
+
+/// Which bytes are escaped by the one before them, where the first may be; whether one behind them is. By value, so that who calls
+/// keeps what he has in registers.
+#[cold]
+fn escaped(mut escapes: u64, is_escaped: bool) -> (u64, bool) {
+    let (mut escaped, mut is_escaped) = (u64::from(is_escaped), false);
+    escapes &= !escaped;
+    while escapes != 0 {
+        let next = (escapes & escapes.wrapping_neg()) << 1;
+        is_escaped = next == 0;
+        escaped |= next;
+        escapes &= !next & (escapes - 1);
+    }
+    (escaped, is_escaped)
 }
 
 /// Whether no value has to be looked at once more.
@@ -713,6 +785,7 @@ impl Member {
 mod tests {
     use super::*;
     use crate::{CheckOptions, CompileOptions, Validator};
+    use proptest::{prelude::*, sample::Index};
 
     const SCHEMA: &str = r##"{"type":"object","additionalProperties":false,"required":["id"],
         "properties":{"id":{"type":"string","pattern":"^[0-9]{2}$"},"n":{"type":"number","minimum":0},
@@ -752,6 +825,14 @@ mod tests {
             ("space", r#" { "id": "11", "n":  1.5, "tags": [ "a" , "b" ], "in": {"a":1, "b":"x"} ,"any":7 } "#),
             ("a value that is told alone", r#"{"id":"11","n":1.5,"tags":["a"],"in":{"a":1,"b":"x"},"any":[1,2]}"#),
             ("another order", r#"{"n":1.5,"in":{"b":"x","a":1},"any":7,"id":"11","tags":["a","b"]}"#),
+            (
+                "another order, and space",
+                r#"{ "n": 1.5 , "in": { "b": "x" , "a": 1 } ,"any":7, "id": "11" , "tags": [ ] }"#,
+            ),
+            (
+                "another order, and marks in texts",
+                r#"{"in":{"b":"x","a":1},"tags":["\\","],{","}]\""],"n":1,"any":7,"id":"12"}"#,
+            ),
             ("members left out", r#"{"id":"11","in":{"a":1}}"#),
             ("an end before the others", r#"{"id":"11","n":1.5}"#),
             ("escapes", r#"{"id":"11","n":1.5,"tags":["\u4e2d"],"in":{"a":1,"b":"x"},"any":7}"#),
@@ -783,12 +864,84 @@ mod tests {
             r#"{"id":"11","n":1.5,"tags":["a","b"],"in":{"a":1,"b":"x"},"any":7,}"#,
             r#"{"id":"11","n":1.5,"tags":["a" "b"],"in":{"a":1,"b":"x"},"any":7}"#,
             r#"{"id":"11","n":1.5,"stranger":7}"#,
+            r#"{"in":{"a":1,"b":"x"},"n":1.5]"id":"11"}"#,
+            r#"{"in":{"a":1,"b":"x"},"n":1.5,"id":"11"]"#,
+            r#"{"in":{"a":1,"b":"x"},"n":1.5 "id":"11"}"#,
+            r#"{"in":{"a":1,"b":"x"},"tags":["a"},"id":"11"}"#,
+            r#"{"in":{"a":1,"b":"x"],"tags":["a"],"id":"11"}"#,
+            r#"{"in":{"a":1,"b":"x"},"n":,"id":"11"}"#,
+            r#"{"in":{"a":1,"b":"x"},,"id":"11"}"#,
+            r#"{,"in":{"a":1,"b":"x"},"id":"11"}"#,
+            r#"{"in":{"a":1,"b":"x"},"id":"11",}"#,
+            r#"{"in":{"a":1,"b":"x"},"id":"11","in":{"a":1}}"#,
+            r#"{"n":10,"in":{"a":1},"id": "11"}"#,
         ];
         for other in others {
             for at in 0..ABREAST {
                 let mut records = [one; ABREAST];
                 records[at] = other;
                 assert_eq!(in_step(records), array::from_fn(|lane| lane != at), "{other} at {at}");
+            }
+        }
+    }
+
+    /// Members of [`SCHEMA`], good ones and others.
+    const MEMBERS: [&str; 16] = [
+        r#""id":"11""#,
+        r#""id": "12" "#,
+        r#""id":"1x""#,
+        r#""n":1.5"#,
+        r#""n":10"#,
+        r#""n":-1"#,
+        r#""tags":["\\","],{","}]\""]"#,
+        r#""tags":[ ]"#,
+        r#""tags":["abcd"]"#,
+        r#""in":{"a":1,"b":"x"}"#,
+        r#""in": { "b":"y" , "a":2 }"#,
+        r#""in":{"b":"x"}"#,
+        r#""any":7"#,
+        r#""any":[1,[2,{"a":3}]]"#,
+        r#""any":"no""#,
+        r#""stranger":[{"a":","}]"#,
+    ];
+
+    /// A record of some members in any order, and what is done to its bytes.
+    fn record() -> impl Strategy<Value = Vec<u8>> {
+        let mark = prop::sample::select(b"{}[],:\"\\ 0\x01\xFF".to_vec());
+        let harm = prop::option::weighted(0.2, (any::<Index>(), mark, 0..3_usize));
+        (prop::collection::vec(prop::sample::select(&MEMBERS[..]), 0..7), harm).prop_map(|(members, harm)| {
+            let mut record = format!("{{{}}}", members.join(",")).into_bytes();
+            if let Some((at, mark, kept)) = harm {
+                let at = at.index(record.len());
+                record.splice(at..record.len().min(at + kept), [mark]);
+            }
+            record
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn records_of_any_order_are_told_as_each_by_itself(
+            groups in prop::collection::vec(prop::array::uniform4(record()), 3),
+        ) {
+            let validator = Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).unwrap();
+            let options = CheckOptions::default();
+            let mut checkers = [validator.checker(), validator.checker_plainly()];
+            for group in groups {
+                let mut bytes = Vec::new();
+                let records = group.each_ref().map(|record| {
+                    bytes.extend_from_slice(record);
+                    bytes.push(b'\n');
+                    bytes.len() - 1 - record.len()..bytes.len() - 1
+                });
+                bytes.extend_from_slice(&[b' '; 100]);
+                for checker in &mut checkers {
+                    checker.tell_abreast(&bytes, &records, &options, |at, found, _| {
+                        let found = found.map_or_else(|| validator.empty_report(), |found| *found);
+                        let exact = validator.check_exactly(&group[at], &options);
+                        assert_eq!(found, exact, "{}", String::from_utf8_lossy(&bytes));
+                    });
+                }
             }
         }
     }
