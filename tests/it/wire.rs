@@ -1,8 +1,8 @@
 //! The bridge between wire and model: what goes out comes back the same, and what is damaged on its way is refused.
 
 use guiju_model::{
-    Bundle, Dependency, Digest, Dimension, EmptyCatalog, Finding, Kind, MatchedIn, Package, Place, Report, Said,
-    SearchHit, Severity, StandardId, StandardInfo, Status, Term, Text, VersionInfo, Waiver,
+    Bundle, Dependency, Digest, Dimension, EmptyCatalog, Finding, Kind, MatchedIn, Package, Place, Report, Resolution,
+    Said, SearchHit, Severity, StandardId, StandardInfo, Status, Term, Text, VersionInfo, Waiver,
 };
 use guiju_proto::{
     conformance, convert,
@@ -37,16 +37,8 @@ fn reports_come_back_the_same() {
         [Place::Text { line: 1, column: 2, offset: u64::MAX }, Place::Cell { row: 3, line: 4, column: "性别".into() }];
     let words =
         Severity::ALL.iter().flat_map(|severity| Dimension::ALL.iter().map(|dimension| (*severity, *dimension)));
-    let mut report = Report {
-        standard: standard(),
-        version: Version::new(1, 2, 3),
-        digest: Digest::of(b"x"),
-        findings: Vec::new(),
-        errors: 0,
-        warnings: 0,
-        infos: 0,
-        unlisted: Vec::new(),
-    };
+    let against = Resolution { standard: standard(), version: Version::new(1, 2, 3), digest: Digest::of(b"x") };
+    let mut report = Report::against(against.into());
     for (place, (severity, dimension)) in places.iter().cycle().zip(words) {
         report.push(finding(place.clone(), severity, dimension), 4);
     }

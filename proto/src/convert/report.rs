@@ -2,7 +2,7 @@
 
 use super::{ConvertError, parsed, required, word, words};
 use crate::conformance::{self as wire, finding::Place as WirePlace};
-use guiju_model::{Date, Dimension, Ending, Finding, Place, Report, Said, Severity, Text, Unlisted};
+use guiju_model::{Date, Dimension, Ending, Finding, Place, Report, Resolution, Said, Severity, Text, Unlisted};
 use std::sync::Arc;
 
 words!(wire::Severity, Severity, { Error, Warning, Info });
@@ -151,10 +151,13 @@ impl TryFrom<wire::Report> for Report {
         let unlisted = unlisted.map(|(at, unlisted)| {
             unlisted.try_into().map_err(|fault: ConvertError| fault.within(format_args!("unlisted[{at}]")))
         });
-        Ok(Self {
+        let against = Resolution {
             standard: parsed("standard", &report.standard)?,
             version: parsed("version", &report.version)?,
             digest: parsed("digest", &report.digest)?,
+        };
+        Ok(Self {
+            against: against.into(),
             findings: findings.collect::<Result<_, _>>()?,
             errors: report.errors,
             warnings: report.warnings,

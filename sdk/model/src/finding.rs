@@ -1,7 +1,6 @@
 //! One conformance problem of a record; all of them.
 
-use crate::{Digest, Dimension, Severity, StandardId};
-use semver::Version;
+use crate::{Dimension, Resolution, Severity};
 use std::{
     borrow::Cow,
     ops::{Deref, DerefMut},
@@ -76,11 +75,11 @@ impl DerefMut for Finding {
 }
 
 /// All findings of one record against one version of a standard, in the standard's order.
+///
+/// What it was held against is shared by all reports of a run, and read as if its fields were the report's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    pub standard: StandardId,
-    pub version: Version,
-    pub digest: Digest,
+    pub against: Arc<Resolution>,
     /// At most as many as the caller's limit; the counts below are of all.
     pub findings: Vec<Finding>,
     pub errors: u64,
@@ -98,7 +97,20 @@ pub struct Unlisted {
     pub count: u64,
 }
 
+impl Deref for Report {
+    type Target = Resolution;
+
+    fn deref(&self) -> &Resolution {
+        &self.against
+    }
+}
+
 impl Report {
+    /// Nothing found yet.
+    pub fn against(against: Arc<Resolution>) -> Self {
+        Self { against, findings: Vec::new(), errors: 0, warnings: 0, infos: 0, unlisted: Vec::new() }
+    }
+
     /// Whether the record conforms: no finding is an error.
     pub fn conforms(&self) -> bool {
         self.errors == 0

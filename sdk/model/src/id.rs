@@ -72,11 +72,6 @@ impl StandardId {
         Self { namespace: Namespace(BARE.0.into()), name: Name(BARE.1.into()) }
     }
 
-    /// The same name in texts of its own: threads that clone one name over and over would wait for each other.
-    pub fn apart(&self) -> Self {
-        Self { namespace: Namespace((*self.namespace.0).into()), name: Name((*self.name.0).into()) }
-    }
-
     pub fn is_bare(&self) -> bool {
         (&*self.namespace.0, &*self.name.0) == BARE
     }

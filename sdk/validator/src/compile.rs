@@ -13,7 +13,7 @@ use crate::{
     run::{Leaves, Validator},
     survey::{Source, Survey, Surveyor},
 };
-use guiju_model::{Bundle, CodeList, Content, Digest, Kind, Place, StandardId};
+use guiju_model::{Bundle, CodeList, Content, Digest, Kind, Place, Resolution, StandardId};
 use jsonschema::{Draft, PatternOptions, Retrieve, Uri, ValidationError, ValidationOptions};
 use semver::Version;
 use serde_json::Value;
@@ -112,14 +112,6 @@ impl From<NotCheckable> for CompileError {
     }
 }
 
-/// What findings are attributed to.
-#[derive(Clone, Debug)]
-pub(crate) struct Subject {
-    pub standard: StandardId,
-    pub version: Version,
-    pub digest: Digest,
-}
-
 /// Documents as the engine reads them, by URI; nothing else is ever fetched. They are written when it first asks for one.
 #[derive(Clone)]
 struct Documents(Arc<Written>);
@@ -164,8 +156,11 @@ impl Validator {
     /// whether records may be checked against a version is for [`NotCheckable::refuse`].
     pub fn compile(bundle: &Bundle, options: &CompileOptions) -> Result<Self, CompileError> {
         let manifest = &bundle.root().manifest;
-        let subject =
-            Subject { standard: manifest.standard.clone(), version: manifest.version.clone(), digest: bundle.digest() };
+        let subject = Resolution {
+            standard: manifest.standard.clone(),
+            version: manifest.version.clone(),
+            digest: bundle.digest(),
+        };
         let bare = if manifest.kind == Kind::CodeList { "the code list" } else { "the schema" };
         let name = named(&subject.standard, &subject.version, bare);
         let failed = |faults| CompileError { subject: name.clone(), faults };
@@ -197,7 +192,7 @@ impl Validator {
         let failed = |faults| CompileError { subject: "the schema".into(), faults };
         let value = read(schema).map_err(failed)?;
         let (standard, version) = (StandardId::bare(), Version::new(0, 0, 0));
-        let subject = Subject { standard, version, digest: Digest::of(schema) };
+        let subject = Resolution { standard, version, digest: Digest::of(schema) };
         let root = uri(&subject.standard, &subject.version);
         let mut sources: BTreeMap<String, Source> =
             others.into_iter().map(|(uri, value)| (uri.clone(), Source::new(value, uri))).collect();
@@ -314,7 +309,7 @@ fn gather<'b>(bundle: &'b Bundle, root: &str) -> Result<(BTreeMap<String, Source
 }
 
 fn build(
-    subject: Subject,
+    subject: Resolution,
     sources: BTreeMap<String, Source>,
     lists: &Lists<'_>,
     root: &str,

@@ -6,7 +6,10 @@
 //! - A member given twice is reported. The tree shows the last, as most readers would.
 //! - Looking up a member or an item costs the logarithm of their number at most.
 
-use crate::record::{Pointer, Record, Scalar};
+use crate::{
+    program::code_points,
+    record::{Pointer, Record, Scalar},
+};
 use guiju_model::Date;
 
 pub(crate) use guiju_model::pointer::{escape, unescape};
@@ -1208,7 +1211,7 @@ impl<'s> Places<'s> {
             self.column = 1;
             passed = &passed[last + 1..];
         }
-        self.column += passed.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64;
+        self.column += code_points(passed) as u64;
         self.at = self.at.max(offset);
         guiju_model::Place::Text { line: self.line, column: self.column, offset: offset as u64 }
     }

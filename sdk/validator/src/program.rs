@@ -37,7 +37,7 @@ pub use cut::{Cut, LineEnds};
 pub(crate) use doubt::{Doubt, Sign, Step, What};
 pub use prove::ABREAST;
 pub(crate) use prove::{Memory, Row, Span, Spans, Within, scalar_within};
-pub(crate) use scan::{members, plain_text};
+pub(crate) use scan::{code_points, members, plain_text};
 
 use crate::{
     formats::Format,

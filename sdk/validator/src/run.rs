@@ -2,7 +2,7 @@
 
 use crate::{
     codes,
-    compile::{Judging, Subject},
+    compile::Judging,
     dataset::{DataSet, DataSetRules, Reading, Scope, Shares},
     explain::{self, Hit},
     json::{self, DEPTH_MAX, Document, Node, Places, escape},
@@ -11,7 +11,7 @@ use crate::{
     program::{ABREAST, Cut, Doubt, Memory, Program, Row, Sign, Span, Spans, StateId, Step, What, Within},
     survey::{SchemaId, Way},
 };
-use guiju_model::{CodeList, Date, Digest, Finding, Report, Severity, StandardId, Unlisted};
+use guiju_model::{CodeList, Date, Digest, Finding, Report, Resolution, Severity, StandardId, Unlisted};
 use semver::Version;
 use serde_json::{Value, json};
 use std::{
@@ -19,7 +19,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashSet},
     ops::Range,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 /// How one record is checked.
@@ -63,7 +63,7 @@ pub struct Field {
 
 /// A standard, compiled.
 pub struct Validator {
-    subject: Subject,
+    subject: Arc<Resolution>,
     judge: Judge,
     fields: Vec<Field>,
     data_set: DataSetRules,
@@ -76,7 +76,7 @@ enum Judge {
 
 impl Validator {
     pub(crate) fn of_record(
-        subject: Subject,
+        subject: Resolution,
         engine: Judging,
         plan: Plan,
         mut program: Program,
@@ -89,11 +89,16 @@ impl Validator {
         let mut fields = Vec::new();
         gather_fields(&plan, plan.survey.root, "", 0, &mut fields);
         let (engine, plan, program, leaves) = (Box::new(engine), Box::new(plan), Box::new(program), Box::new(leaves));
-        Self { subject, judge: Judge::Record { engine, plan, program, leaves }, fields, data_set }
+        Self { subject: Arc::new(subject), judge: Judge::Record { engine, plan, program, leaves }, fields, data_set }
     }
 
-    pub(crate) fn of_list(subject: Subject, list: CodeList) -> Self {
-        Self { subject, judge: Judge::List(Box::new(list)), fields: Vec::new(), data_set: DataSetRules::default() }
+    pub(crate) fn of_list(subject: Resolution, list: CodeList) -> Self {
+        Self {
+            subject: Arc::new(subject),
+            judge: Judge::List(Box::new(list)),
+            fields: Vec::new(),
+            data_set: DataSetRules::default(),
+        }
     }
 
     pub fn standard(&self) -> &StandardId {
@@ -120,7 +125,7 @@ impl Validator {
 
     /// An empty data set of this standard, to be fed record by record.
     pub fn data_set(&self) -> DataSet<'_> {
-        let Subject { standard, version, .. } = &self.subject;
+        let Resolution { standard, version, .. } = &*self.subject;
         // The rules of a bare schema are named by their pointers alone.
         let document = if standard.is_bare() { "#".into() } else { format!("{standard}@{version}#") };
         DataSet::new(&self.data_set, Some(standard.clone())).of_document(document)
@@ -160,17 +165,7 @@ impl Validator {
 
     /// A report without findings yet, for what readers find before there is a record.
     pub fn empty_report(&self) -> Report {
-        let Subject { standard, version, digest } = self.subject.clone();
-        Report {
-            standard,
-            version,
-            digest,
-            findings: Vec::new(),
-            errors: 0,
-            warnings: 0,
-            infos: 0,
-            unlisted: Vec::new(),
-        }
+        Report::against(self.subject.clone())
     }
 
     /// Checks one JSON document. The same bytes and options give the same report, byte for byte.
@@ -204,9 +199,9 @@ impl Validator {
             Judge::Record { program, .. } => Memory::of(program),
             Judge::List(_) => Memory::default(),
         };
-        let mut blank = self.empty_report();
-        blank.standard = blank.standard.apart();
-        Checker { validator: self, memory, told: Told::default(), blank }
+        // Threads that shared one over and over would wait for each other.
+        let against = Arc::new(Resolution::clone(&self.subject));
+        Checker { validator: self, memory, told: Told::default(), against }
     }
 
     /// The same without the wide registers of this processor: what tests hold the other against.
@@ -380,8 +375,8 @@ pub struct Checker<'v> {
     validator: &'v Validator,
     memory: Memory,
     told: Told,
-    /// What a report begins as, with a name that no other checker shares.
-    blank: Report,
+    /// What reports are of, shared with no other checker.
+    against: Arc<Resolution>,
 }
 
 /// Who is told of records, by their places among those judged together.
@@ -513,7 +508,7 @@ impl<'v> Checker<'v> {
             return Quick::Clean;
         }
         self.told.under(options);
-        let about = (&mut self.told, Box::new(self.blank.clone()));
+        let about = (&mut self.told, Box::new(Report::against(self.against.clone())));
         let report = self.validator.check_doubts((record, lane, is_placed), &self.memory, options, about);
         report.map_or(Quick::Unsure, Quick::Told)
     }
@@ -565,9 +560,12 @@ impl<'v> Checker<'v> {
         if self.memory.doubts.len() > 1 {
             self.memory.doubts.sort_by_key(|doubt| doubt.at);
         }
-        for (at, record) in records.iter().enumerate() {
+        let mut doubted = self.memory.doubts.iter().fold(0_u8, |lanes, doubt| lanes | 1 << doubt.record);
+        while doubted != 0 {
+            let at = doubted.trailing_zeros() as usize;
+            doubted &= doubted - 1;
             if proved[at] {
-                match self.told_of_doubts(&bytes[record.clone()], (at as u8, true), options) {
+                match self.told_of_doubts(&bytes[records[at].clone()], (at as u8, true), options) {
                     Quick::Clean => {}
                     Quick::Told(report) => reports[at] = has_any(report),
                     Quick::Unsure => proved[at] = false,
@@ -679,8 +677,9 @@ impl<'k> Key<'k> {
     /// Whoever makes values fall into one slot gains nothing but to be told of each anew.
     fn slot(&self) -> usize {
         let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let way = self.way.iter().fold(self.state.into(), |hash, (_, place)| mix(hash, (*place).into()));
-        let signed = self.sign.iter().fold(way, |hash, sign| sign.words().into_iter().fold(hash, mix));
+        let way = self.way.iter().fold(0_u64, |way, (_, place)| way.rotate_left(7) ^ u64::from(*place));
+        let sign = self.sign.map_or(0, Sign::word);
+        let signed = mix(u64::from(self.state) ^ sign.rotate_left(24), way);
         (self.value.iter().fold(signed, |hash, byte| mix(hash, (*byte).into())) >> 32) as usize
     }
 }

@@ -3,7 +3,7 @@
 //! # Invariants
 //! - Two values of one state with one [`Sign`] are told of in the same words.
 
-use super::{Program, Short, State, StateId, TextCheck, build::ASKS_MAX, scan, types};
+use super::{Program, Short, State, StateId, TextCheck, build::ASKS_MAX, prove::Text, scan, types};
 use crate::json::{self, BYTES_PER_ERROR, ITEM_BYTES};
 use guiju_model::Date;
 
@@ -17,6 +17,8 @@ pub(crate) struct Doubt {
     pub from: usize,
     pub to: usize,
     pub what: What,
+    /// What it fails at, where that was told when it was judged.
+    pub sign: Option<Sign>,
     /// Where its way begins among all ways, and how long it is.
     pub(super) way: (u32, u32),
     /// Which of the records that were read together.
@@ -70,8 +72,14 @@ const STRANGER: u8 = 0xFF;
 const CHECKS_MAX: usize = 60;
 
 impl Sign {
-    pub fn words(self) -> [u64; 3] {
-        [self.failed as u64, (self.failed >> 64) as u64, self.kind.into()]
+    /// Whether nothing fails of a value.
+    pub fn is_clean(self) -> bool {
+        self.failed == 0
+    }
+
+    /// What most signs differ in.
+    pub fn word(self) -> u64 {
+        self.failed as u64 ^ ((self.failed >> 64) as u64).rotate_left(32) ^ u64::from(self.kind).rotate_left(16)
     }
 }
 
@@ -105,54 +113,60 @@ impl Program {
 
     /// None where what is said depends on more of the value.
     pub fn sign(&self, doubt: &Doubt, record: &[u8], today: Option<Date>) -> Option<Sign> {
-        let state = &self.states[doubt.state as usize];
-        match (doubt.what, &record[doubt.from..doubt.to]) {
-            (What::Missing(missing), _) => Some(Sign { failed: missing, kind: MISSING }),
-            (What::Stranger { seen, .. }, _) => Some(Sign { failed: seen, kind: STRANGER }),
-            (What::Value, text @ [b'"', ..]) => {
-                text_sign(state, std::str::from_utf8(scan::plain_text(text)?).ok()?, today)
+        match doubt.what {
+            What::Missing(missing) => Some(Sign { failed: missing, kind: MISSING }),
+            What::Stranger { seen, .. } => Some(Sign { failed: seen, kind: STRANGER }),
+            What::Value if doubt.sign.is_some() => doubt.sign,
+            What::Value => {
+                let (state, value) = (&self.states[doubt.state as usize], &record[doubt.from..doubt.to]);
+                match value {
+                    [b'"', ..] => {
+                        text_sign(state, Text::of(std::str::from_utf8(scan::plain_text(value)?).ok()?), today)
+                    }
+                    _ => number_sign(state, value),
+                }
             }
-            (What::Value, number @ [b'-' | b'0'..=b'9', ..]) => {
-                number_sign(state, Short::parse(std::str::from_utf8(number).ok()?)?)
-            }
-            (What::Value, _) => None,
         }
     }
 }
 
-fn text_sign(state: &State, text: &str, today: Option<Date>) -> Option<Sign> {
+/// Of a text, as far as that says all.
+pub(super) fn text_sign(state: &State, text: Text<'_>, today: Option<Date>) -> Option<Sign> {
     // What was probably meant is guessed from the value, and what is wrong with an identifier names places in it.
     let checks = &state.text.checks;
-    if checks.len() > CHECKS_MAX || !state.values.iter().all(|values| values.texts.has(text.as_bytes())) {
+    if checks.len() > CHECKS_MAX || !state.values.iter().all(|values| values.texts.has(text.bytes())) {
         return None;
     }
     let mut failed = u128::from(state.types & types::STRING == 0);
     for (at, check) in checks.iter().enumerate() {
         let holds = match check {
-            TextCheck::Matcher(matcher) => matcher.is_match(text),
-            TextCheck::Engine(_, Some(moment)) if moment.fails(text.as_bytes()) => false,
-            TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment))
-                if moment.holds(text.as_bytes()) =>
-            {
+            TextCheck::Matcher(matcher) => matcher.takes(text),
+            TextCheck::Engine(_, Some(moment)) if moment.fails(text.bytes()) => false,
+            TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment)) if moment.holds(text.bytes()) => {
                 true
             }
-            TextCheck::Engine(engine, _) => json::fits(engine, text),
-            TextCheck::Format(format, _) if format.check(text, today).is_empty() => true,
-            TextCheck::List(membership, codes) if membership.check(codes, text, today).is_none() => true,
+            TextCheck::Engine(engine, _) => json::fits(engine, text.as_str()?),
+            TextCheck::Format(format, _) if format.check(text.as_str()?, today).is_empty() => true,
+            TextCheck::List(membership, codes) if membership.check(codes, text.as_str()?, today).is_none() => true,
             TextCheck::Format(..) | TextCheck::List(..) | TextCheck::DatedList(..) => return None,
         };
         failed |= u128::from(!holds) << (at + 1);
     }
     let mut length = 0;
     if state.text.min > 0 || state.text.max.is_some() {
-        let count = scan::code_points(text.as_bytes()) as u32;
+        let count = text.length() as u32;
         let fits = count >= state.text.min && state.text.max.is_none_or(|max| count <= max);
         length = if fits { 0 } else { u128::from(count) + 1 };
     }
     Some(Sign { failed: failed | length << 64, kind: types::STRING })
 }
 
-fn number_sign(state: &State, number: Short) -> Option<Sign> {
+/// Of a number; none of what is none.
+pub(super) fn number_sign(state: &State, number: &[u8]) -> Option<Sign> {
+    let number = match number {
+        [b'-' | b'0'..=b'9', ..] => Short::parse(std::str::from_utf8(number).ok()?)?,
+        _ => return None,
+    };
     let is_integer = number.scale == 0;
     let kind = if is_integer { types::INTEGER } else { types::NUMBER };
     let super::NumberState { bounds, multiples } = &state.number;

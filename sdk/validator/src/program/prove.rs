@@ -9,9 +9,9 @@ pub(crate) use row::{Row, Span};
 pub(crate) use rows::Spans;
 
 use super::{
-    ArrayState, Branch, DIGITS_MAX, Matcher, Member, NOBODY, ObjectState, Program, Proof, RuleSet, Short, State,
-    StateId, Target, TextCheck, View,
-    doubt::{Doubt, ITEM, Step, UNNAMED, What},
+    ArrayState, Branch, DIGITS_MAX, Member, NOBODY, ObjectState, Program, Proof, RuleSet, Short, State, StateId,
+    Target, TextCheck, View,
+    doubt::{self, Doubt, ITEM, Sign, Step, UNNAMED, What},
     held::Held,
     lanes::{Lanes, Plainly, Processor, Work},
     scan,
@@ -479,12 +479,8 @@ impl<'r, L: Lanes> Run<'r, L> {
         let mut soft = false;
         for (at, check) in state.text.checks.iter().enumerate() {
             match check {
-                TextCheck::Matcher(matcher) => match &**matcher {
-                    Matcher::Shape(shape) if shape.is_match(text.bytes) => {}
-                    Matcher::Automaton(automaton) if automaton.takes(text.bytes) => {}
-                    Matcher::Regex(regex) if text.as_str().is_some_and(|text| regex.is_match(text)) => {}
-                    _ => return Proof::No,
-                },
+                TextCheck::Matcher(matcher) if matcher.takes(text) => {}
+                TextCheck::Matcher(_) => return Proof::No,
                 TextCheck::Engine(_, Some(moment)) if moment.fails(text.bytes) => return Proof::No,
                 TextCheck::Format(_, Some(moment)) | TextCheck::Engine(_, Some(moment)) if moment.holds(text.bytes) => {
                 }
@@ -658,11 +654,9 @@ impl<'r, L: Lanes> Run<'r, L> {
     /// Goes behind a plain value of which all can be said later, if it is one.
     #[cold]
     fn pass_over(&mut self, state: StateId, from: usize) -> bool {
-        if self.in_branch > 0 || self.memory.doubts.len() == DOUBTS_MAX || !self.state(state).stands_alone() {
+        if !self.may_pass_over(state) {
             return false;
         }
-        let Memory { trail, ways, doubts, .. } = &mut *self.memory;
-        let trail = &trail[..self.depth as usize];
         let end = match self.text.byte(from) {
             b'"' => match scan::string(self.bytes, from + 1) {
                 Some(found) if !found.is_wide && !found.has_escapes => Some(found.end + 1),
@@ -670,9 +664,40 @@ impl<'r, L: Lanes> Run<'r, L> {
             },
             _ => scalar_end(self.bytes, from),
         };
-        let Some(to) = end.filter(|_| trail.iter().all(|(_, place)| *place != UNNAMED)) else { return false };
+        end.is_some_and(|to| self.doubt(state, (from, to), None))
+    }
+
+    /// The same of a value of which it is told right away what it fails at, if it fails; false says nothing about it.
+    fn pass_over_signed(&mut self, state: StateId, from: usize) -> bool {
+        if !self.passes_over || !self.may_pass_over(state) {
+            return false;
+        }
+        let end = match self.text.byte(from) {
+            b'"' => scan::string(self.bytes, from + 1)
+                .filter(|found| !found.is_wide && !found.has_escapes)
+                .map(|found| found.end + 1),
+            _ => scalar_end(self.bytes, from),
+        };
+        let Some(to) = end else { return false };
+        let sign = match &self.bytes[from..to] {
+            [b'"', text @ .., _] => doubt::text_sign(self.state(state), Text::of_ascii(text), self.today),
+            number => doubt::number_sign(self.state(state), number),
+        };
+        sign.is_some_and(|sign| !sign.is_clean()) && self.doubt(state, (from, to), sign)
+    }
+
+    fn may_pass_over(&self, state: StateId) -> bool {
+        self.in_branch == 0 && self.memory.doubts.len() < DOUBTS_MAX && self.state(state).stands_alone()
+    }
+
+    fn doubt(&mut self, state: StateId, (from, to): (usize, usize), sign: Option<Sign>) -> bool {
+        let Memory { trail, ways, doubts, .. } = &mut *self.memory;
+        let trail = &trail[..self.depth as usize];
+        if trail.iter().any(|(_, place)| *place == UNNAMED) {
+            return false;
+        }
         let way = (ways.len() as u32, trail.len() as u32);
-        doubts.push(Doubt { state, at: from, from, to, what: What::Value, way, record: 0 });
+        doubts.push(Doubt { state, at: from, from, to, what: What::Value, sign, way, record: 0 });
         ways.extend_from_slice(trail);
         self.at = to;
         true
@@ -694,7 +719,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             _ => start,
         };
         let way = (ways.len() as u32, trail.len() as u32);
-        doubts.push(Doubt { state, at, from: start, to: self.at, what, way, record: 0 });
+        doubts.push(Doubt { state, at, from: start, to: self.at, what, sign: None, way, record: 0 });
         ways.extend_from_slice(trail);
         true
     }
@@ -1218,8 +1243,24 @@ impl<'t> Text<'t> {
         Self { bytes: text.as_bytes(), wide: Some(text) }
     }
 
+    /// Of bytes that are ASCII.
+    pub(super) fn of_ascii(bytes: &'t [u8]) -> Self {
+        Self { bytes, wide: None }
+    }
+
+    /// In code points.
     #[inline]
-    fn as_str(self) -> Option<&'t str> {
+    pub(super) fn length(self) -> usize {
+        if self.wide.is_some() { scan::code_points(self.bytes) } else { self.bytes.len() }
+    }
+
+    #[inline]
+    pub(super) fn bytes(self) -> &'t [u8] {
+        self.bytes
+    }
+
+    #[inline]
+    pub(super) fn as_str(self) -> Option<&'t str> {
         self.wide.or_else(|| std::str::from_utf8(self.bytes).ok())
     }
 }
@@ -1228,7 +1269,7 @@ impl<'t> Text<'t> {
 pub(super) fn plain_text_fits(state: &State, text: Text<'_>) -> Proof {
     prove!(typed(state, types::STRING));
     if state.text.min > 0 || state.text.max.is_some() {
-        let length = if text.wide.is_some() { scan::code_points(text.bytes) } else { text.bytes.len() };
+        let length = text.length();
         if length < state.text.min as usize || state.text.max.is_some_and(|max| length > max as usize) {
             return Proof::No;
         }

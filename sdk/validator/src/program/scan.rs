@@ -242,8 +242,10 @@ static HEX: [u32; 256] = {
 
 /// How many code points a text of UTF-8 has.
 #[inline]
-pub(super) fn code_points(text: &[u8]) -> usize {
-    text.iter().filter(|byte| (**byte as i8) >= -0x40).count()
+pub(crate) fn code_points(text: &[u8]) -> usize {
+    // So many that a byte holds how many there are: then as many are counted at once as a register has bytes.
+    let begins = |piece: &[u8]| piece.iter().map(|byte| u8::from(*byte as i8 >= -0x40)).sum::<u8>();
+    text.chunks(128).map(|piece| usize::from(begins(piece))).sum()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! # Invariants
 //! - A shape is made only where matching from left to right without going back gives what the pattern means.
 
-use super::scan::has_escapes;
+use super::{prove::Text, scan::has_escapes};
 use regex::Regex;
 use regex_automata::{
     Anchored,
@@ -88,10 +88,15 @@ impl Matcher {
     }
 
     pub fn is_match(&self, text: &str) -> bool {
+        self.takes(Text::of(text))
+    }
+
+    #[inline]
+    pub fn takes(&self, text: Text<'_>) -> bool {
         match self {
-            Self::Shape(shape) => shape.is_match(text.as_bytes()),
-            Self::Automaton(automaton) => automaton.takes(text.as_bytes()),
-            Self::Regex(regex) => regex.is_match(text),
+            Self::Shape(shape) => shape.is_match(text.bytes()),
+            Self::Automaton(automaton) => automaton.takes(text.bytes()),
+            Self::Regex(regex) => text.as_str().is_some_and(|text| regex.is_match(text)),
         }
     }
 }

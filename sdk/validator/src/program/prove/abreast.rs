@@ -522,9 +522,14 @@ impl<'r, L: Lanes> Run<'r, L> {
     /// Goes behind the value that begins here in one record, as if it were alone.
     pub(super) fn value_of(&mut self, lane: usize, state: StateId, at: &mut usize) -> bool {
         self.at = *at;
+        let doubts = self.memory.doubts.len();
+        if self.pass_over_signed(state, *at) {
+            self.memory.doubts[doubts].record = lane as u8;
+            *at = self.at;
+            return true;
+        }
         let (depth, memory) = (self.depth, &self.memory);
-        let [doubts, places, names, items] =
-            [memory.doubts.len(), memory.places.len(), memory.names.len(), memory.items.len()];
+        let [places, names, items] = [memory.places.len(), memory.names.len(), memory.items.len()];
         // What a day decides that stands elsewhere in the record is told of one record alone.
         let holds = self.value_or_doubt(state).is_ok() && self.memory.dated.is_empty();
         // A value that is given up leaves these as they were in the middle of it.
