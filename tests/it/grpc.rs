@@ -676,8 +676,7 @@ async fn streams_are_cut_off_when_the_server_stops() {
                 }
             }
         });
-        let mut answers = answers.into_inner();
-        let read = tokio::spawn(async move { while let Ok(Some(_)) = answers.message().await {} });
+        let read = tokio::spawn(answers.into_inner().collect::<Result<Vec<_>, _>>());
         open.push((sender, read));
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -686,8 +685,51 @@ async fn streams_are_cut_off_when_the_server_stops() {
     let log = fs::read_to_string(folder.path().join("server.log")).expect("a log");
     assert!(status.success() && log.contains("cut off") && !log.contains("panic"), "{status}: {log}");
     for (_, read) in open {
-        timeout(Duration::from_secs(10), read).await.expect("soon").expect("no panic");
+        let end = timeout(Duration::from_secs(10), read).await.expect("soon").expect("no panic");
+        assert!(end.is_err(), "it looks whole: {end:?}");
     }
+}
+
+/// A record that fails, long enough to be judged on a thread of its stream's own.
+fn long_record() -> CheckStreamRequest {
+    ask(Ask::Record(format!(r#"{{"card": "{}"}}"#, "A".repeat(20_000)).into()))
+}
+
+/// Such streams end before their connections do.
+#[tokio::test]
+async fn streams_that_are_cut_off_do_not_look_whole() {
+    let server = Server::start_with(&["--shutdown-timeout", "300ms"]);
+    published(&server).await;
+    let (mut client, mut open) = (conformance(&server).await, Vec::new());
+    for at in 0..60 {
+        if at % 4 == 0 {
+            client = conformance(&server).await;
+        }
+        let (sender, messages) = mpsc::channel(2);
+        for message in [header(Format::Unspecified, false), long_record()] {
+            sender.send(message).await.expect("there is room");
+        }
+        let mut answers = client.check_stream(ReceiverStream::new(messages)).await.expect("a stream").into_inner();
+        let first = answers.message().await.expect("an answer").expect("not the end");
+        assert!(matches!(first.message, Some(Told::Record(_))), "{first:?}");
+        open.push((sender, answers));
+    }
+    let ends = open.into_iter().map(|(sender, mut answers)| {
+        tokio::spawn(async move {
+            let end = answers.message().await;
+            drop(sender);
+            end
+        })
+    });
+    let ends: Vec<_> = ends.collect();
+    let (status, _folder) = tokio::task::spawn_blocking(|| server.stop()).await.expect("it ends");
+    assert!(status.success(), "{status}");
+    let mut whole = 0;
+    for end in ends {
+        let end = timeout(Duration::from_secs(10), end).await.expect("soon").expect("no panic");
+        whole += usize::from(end.is_ok());
+    }
+    assert_eq!(whole, 0, "of 60 streams so many ended as if all had been told");
 }
 
 /// Time does not count against a caller whose chunk is held up by what the server still judges, and tells him, of those before.

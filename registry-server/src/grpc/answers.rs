@@ -2,13 +2,15 @@
 //!
 //! # Invariants
 //! - At most [`WAITING`] answers wait; the teller waits for the caller, but no longer than its patience.
-//! - A stream that ended early says so, even to a caller who reads again only then: a cut stream never looks whole.
+//! - A stream that ended early says so, even to a caller who reads again only then: a cut stream never looks whole. Only [`Teller::done`]
+//!   ends one well; a teller that is dropped without, on a server that stops or in a panic, leaves an error.
 
 use crate::status::{Reason, Refusal};
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
+    thread,
     time::Duration,
 };
 use tokio::{sync::mpsc, time::timeout};
@@ -28,7 +30,7 @@ type LastWord = Arc<Mutex<Option<Status>>>;
 pub fn answers<T>(patience: Duration) -> (Teller<T>, Answers<T>) {
     let (sender, receiver) = mpsc::channel(WAITING);
     let last = LastWord::default();
-    let teller = Teller { sender, last: last.clone(), patience };
+    let teller = Teller { sender, last: last.clone(), patience, is_done: false };
     (teller, Answers { receiver, last, _kept: None })
 }
 
@@ -36,6 +38,7 @@ pub struct Teller<T> {
     sender: mpsc::Sender<T>,
     last: LastWord,
     patience: Duration,
+    is_done: bool,
 }
 
 impl<T> Teller<T> {
@@ -51,6 +54,11 @@ impl<T> Teller<T> {
         }
     }
 
+    /// All is told: the stream ends well, after the answers that wait, once this is dropped.
+    pub fn done(&mut self) {
+        self.is_done = true;
+    }
+
     /// Ends the stream with an error, after the answers that wait.
     pub fn refuse(&self, status: Status) {
         self.say_last(status);
@@ -63,6 +71,15 @@ impl<T> Teller<T> {
 
     fn say_last(&self, status: Status) {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(status);
+    }
+}
+
+impl<T> Drop for Teller<T> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let reason = if thread::panicking() { Reason::Internal } else { Reason::ShuttingDown };
+            self.say_last(Refusal::new(reason, reason.row().meaning).into());
+        }
     }
 }
 
@@ -87,5 +104,44 @@ impl<T> Stream for Answers<T> {
             Some(answer) => Poll::Ready(Some(Ok(answer))),
             None => Poll::Ready(self.last.lock().unwrap_or_else(PoisonError::into_inner).take().map(Err)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_stream::StreamExt;
+    use tonic::Code;
+
+    /// What is told, and how it ends, where a task does this with its teller.
+    async fn told<W: Future<Output = ()> + Send + 'static>(
+        work: impl FnOnce(Teller<u8>) -> W,
+    ) -> (Vec<u8>, Option<Code>) {
+        let (teller, mut answers) = answers(Duration::from_secs(1));
+        let task = tokio::spawn(work(teller));
+        let (mut told, mut end) = (Vec::new(), None);
+        while let Some(answer) = answers.next().await {
+            answer.map_or_else(|status| end = Some(status.code()), |answer| told.push(answer));
+        }
+        let _ = task.await;
+        (told, end)
+    }
+
+    #[tokio::test]
+    async fn only_what_is_done_ends_well() {
+        let whole = told(async |mut teller| {
+            teller.tell(1).await.unwrap();
+            teller.done();
+        });
+        assert_eq!(whole.await, (vec![1], None));
+        let cut = told(async |teller| teller.tell(1).await.unwrap());
+        assert_eq!(cut.await, (vec![1], Some(Code::Unavailable)));
+        let broken = told(async |teller| {
+            teller.tell(1).await.unwrap();
+            panic!("on purpose");
+        });
+        assert_eq!(broken.await, (vec![1], Some(Code::Internal)));
+        let refused = told(async |teller| teller.refuse(Status::not_found("it")));
+        assert_eq!(refused.await, (vec![], Some(Code::NotFound)));
     }
 }

@@ -111,7 +111,7 @@ impl Registry for Service {
         let room = self.room.take(deed.holder(), bytes)?;
         drop(whole);
         let open = self.metrics.open_stream("GetBundle");
-        let (teller, answers) = answers(self.settings.stream_idle_timeout);
+        let (mut teller, answers) = answers(self.settings.stream_idle_timeout);
         let answers = answers.keeping(room);
         tokio::spawn(async move {
             let _open = open;
@@ -120,6 +120,7 @@ impl Registry for Service {
                     return;
                 }
             }
+            teller.done();
         });
         Ok(Response::new(answers))
     }

@@ -133,6 +133,7 @@ impl From<Unheard> for Stop {
 }
 
 struct Worker {
+    /// Before the teller: its place is free when the caller hears the end.
     task: Task,
     teller: Teller<CheckStreamResponse>,
     /// What is told next.
@@ -161,9 +162,13 @@ impl Worker {
             ended = self.end().await;
         }
         self.measure();
-        if let Err(Stop::Refused(status)) = ended {
-            let _ = self.tell().await;
-            self.teller.refuse(*status);
+        match ended {
+            Ok(()) => self.teller.done(),
+            Err(Stop::Refused(status)) => {
+                let _ = self.tell().await;
+                self.teller.refuse(*status);
+            }
+            Err(Stop::Unheard) => {}
         }
     }
 
