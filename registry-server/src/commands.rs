@@ -44,13 +44,13 @@ pub fn run() -> Result<ExitCode, Fault> {
         settings.upstream_namespaces.0.extend(named);
     }
     let lines = match name {
-        "serve" | "mirror" => return runtime()?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
+        "serve" | "mirror" => return runtime(&settings)?.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
         "bootstrap" => bootstrap(&settings, first_manager(matches)?)?,
         "quorum" => quorum_by_hand(&settings, matches)?,
         "verify" => match matches.get_one::<String>("repair_from") {
             None => upkeep::verify(&settings)?,
             Some(from) => {
-                let repaired = upkeep::repair(&settings, from, upstream_options(&settings)?, runtime)?;
+                let repaired = upkeep::repair(&settings, from, upstream_options(&settings)?, || runtime(&settings))?;
                 repaired.into_iter().chain(upkeep::verify(&settings)?).collect()
             }
         },
@@ -248,8 +248,14 @@ fn with_settings(name: &'static str, about: &'static str) -> Command {
     Command::new(name).about(about).args_override_self(true).args(settings::arguments())
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+fn runtime(settings: &settings::Settings) -> Result<tokio::runtime::Runtime, Fault> {
+    /// For what asks the registry, and waits for nobody who holds a thread.
+    const THREADS: usize = 512;
+    /// More at a time no Linux has.
+    const THREADS_MAX: usize = 1 << 22;
+    // A stream may hold one for as long as it lasts: if all did, and there were none beside, whoever asks would wait for them.
+    let threads = THREADS + settings.check_streams_max.min(THREADS_MAX);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads).build();
     runtime.map_err(|error| Fault::new(format!("no threads to run on: {error}"), "raise the limits of this user"))
 }
 

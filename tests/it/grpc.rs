@@ -658,6 +658,43 @@ async fn slow_streams_keep_no_other_waiting() {
     }
 }
 
+/// Streams that hold a thread each, more of them than the runtime has by itself: what else needs one is done all the same.
+#[tokio::test]
+async fn streams_on_threads_leave_threads_to_others() {
+    const STREAMS: usize = 600;
+    const SOON: Duration = Duration::from_secs(30);
+    let server = Server::start_with(&["--check-streams-max", "600"]);
+    published(&server).await;
+    let (mut client, mut open) = (conformance(&server).await, Vec::new());
+    for at in 0..STREAMS {
+        if at % 100 == 0 {
+            client = conformance(&server).await;
+        }
+        let (sender, messages) = mpsc::channel(2);
+        let header =
+            CheckStreamHeader { reference: "bj.library/card".into(), with_receipt: true, ..Default::default() };
+        for message in [ask(Ask::Header(header)), long_record()] {
+            sender.send(message).await.expect("there is room");
+        }
+        let asked = timeout(SOON, client.check_stream(ReceiverStream::new(messages))).await;
+        let mut answers =
+            asked.unwrap_or_else(|_| panic!("stream {at} does not begin")).expect("a stream").into_inner();
+        let first = timeout(SOON, answers.message()).await.unwrap_or_else(|_| panic!("stream {at} is not answered"));
+        assert!(first.expect("an answer").is_some(), "stream {at} ended");
+        open.push((sender, answers));
+    }
+    let Some(Ask::Record(record)) = long_record().message else { unreachable!("a record") };
+    let request = CheckRequest { reference: "bj.library/card".into(), record, ..Default::default() };
+    let report = timeout(SOON, client.check(request)).await.expect("soon").expect("a report").into_inner().report;
+    assert_eq!(report.expect("a report").errors, 1);
+    for (sender, answers) in open {
+        drop(sender);
+        let answers = timeout(SOON, answers.collect::<Result<Vec<_>, _>>()).await.expect("soon").expect("answers");
+        assert_eq!(summary(&answers).1.failing, 1);
+        assert!(answers.iter().all(|answer| !answer.receipt.is_empty()), "{answers:?}");
+    }
+}
+
 /// The server does not wait longer for streams than it was told, whether they stand still or are judged.
 #[tokio::test]
 async fn streams_are_cut_off_when_the_server_stops() {
