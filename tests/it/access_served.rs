@@ -13,7 +13,7 @@ use guiju::{
 use guiju_model::{Digest, Grant, Kind, Package, Principal, Role};
 use guiju_proto::{
     FILE_DESCRIPTOR_SET,
-    conformance::{Format, check_stream_request::Message as Ask},
+    conformance::{Format, check_stream_request::Message as Ask, conformance_client::ConformanceClient},
 };
 use guiju_server::permissions;
 use prost::{
@@ -812,6 +812,43 @@ async fn a_stream_of_records_ends_with_the_role_that_allowed_it() {
     };
     assert_eq!(ended.code(), Code::PermissionDenied, "{ended:?}");
     drop(records);
+}
+
+/// Also while it is told what was found in a chunk, however slowly he reads: what is on its way is all that comes after.
+#[tokio::test]
+async fn a_chunk_is_told_no_further_than_the_role_that_allowed_it() {
+    let (server, token) = bootstrapped(&[]);
+    let root = connected(&server, &token).await;
+    root.publish("p0", &package("bj.library/card", "1.0.0"), METADATA, false).await.expect("published");
+    let agency = holder(&root, "agency", "agency:bj.library").await;
+    let records = 80_000;
+    let chunk = ask(Ask::Chunk("{}\n".repeat(records).into()));
+    let (sender, messages) = tokio::sync::mpsc::channel(2);
+    for message in [header(Format::Ndjson, false), chunk] {
+        sender.send(message).await.expect("there is room");
+    }
+    let mut stream = Request::new(tokio_stream::wrappers::ReceiverStream::new(messages));
+    stream.metadata_mut().insert("authorization", format!("Bearer {agency}").parse().expect("a value"));
+    let window = 65_535;
+    let endpoint = Endpoint::from_shared(server.url()).expect("a URL");
+    let endpoint = endpoint.initial_stream_window_size(window).initial_connection_window_size(window);
+    let mut client = ConformanceClient::new(endpoint.connect().await.expect("the server listens"));
+    let mut reports = client.check_stream(stream).await.expect("a stream").into_inner();
+    reports.message().await.expect("it goes on").expect("a report");
+    let revoked = root.revoke("r", &principal("agency"), &grant("agency:bj.library"), "left").await;
+    revoked.expect("revoked");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut told = 1;
+    let ended = loop {
+        match reports.message().await {
+            Ok(Some(_)) => told += 1,
+            Ok(None) => panic!("it looks whole"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(ended.code(), Code::PermissionDenied, "{ended:?}");
+    assert!(told < records / 10, "{told} records were told of");
+    drop(sender);
 }
 
 #[test]

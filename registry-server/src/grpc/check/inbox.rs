@@ -77,8 +77,6 @@ pub enum First {
 /// The messages behind the header.
 pub struct Inbox {
     messages: Streaming<CheckStreamRequest>,
-    /// Completes where the stream may not go on.
-    let_go: Pin<Box<dyn Future<Output = Status> + Send>>,
     idle: Duration,
     /// How long nothing has come, where nothing is there.
     quiet: Pin<Box<Sleep>>,
@@ -97,13 +95,9 @@ enum Kind {
 }
 
 impl Inbox {
-    pub fn new(
-        messages: Streaming<CheckStreamRequest>,
-        idle: Duration,
-        let_go: impl Future<Output = Status> + Send + 'static,
-    ) -> Self {
-        let (let_go, quiet) = (Box::pin(let_go), Box::pin(sleep(idle)));
-        Self { messages, let_go, idle, quiet, is_quiet: false, kind: None, taken: 0, end: None }
+    pub fn new(messages: Streaming<CheckStreamRequest>, idle: Duration) -> Self {
+        let quiet = Box::pin(sleep(idle));
+        Self { messages, idle, quiet, is_quiet: false, kind: None, taken: 0, end: None }
     }
 
     pub async fn first(&mut self) -> Result<First, Status> {
@@ -116,9 +110,6 @@ impl Inbox {
 
     /// The next message, never a header; none at the end.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<In>, Status>> {
-        if let Poll::Ready(status) = self.let_go.as_mut().poll(context) {
-            return Poll::Ready(Err(status));
-        }
         match Pin::new(&mut self.messages).poll_next(context) {
             Poll::Ready(message) => {
                 self.is_quiet = false;

@@ -94,14 +94,14 @@ impl Task {
         let_go: impl Future<Output = Status> + Send + 'static,
         open: watch::Receiver<bool>,
     ) -> Answers<CheckStreamResponse> {
-        let inbox = Inbox::new(messages, self.idle, let_go);
+        let inbox = Inbox::new(messages, self.idle);
         let (teller, outbound) = answers(self.idle);
         let due_at = if self.progress_records == 0 { u64::MAX } else { self.progress_records };
         let (answers, since, counts, measured) = Default::default();
         let (turn, aside) = (Turn::begin(), Aside::default());
         let worker =
             Worker { task: self, teller, answers, since, counts, measured, due_at, turn, aside: aside.clone() };
-        tokio::spawn(aside::run(worker.run(inbox), aside, open));
+        tokio::spawn(aside::run(worker.run(inbox, let_go), aside, open));
         outbound
     }
 }
@@ -156,20 +156,31 @@ const MEASURED_RECORDS: u64 = 1024;
 const PAUSE_BYTES: usize = 8 << 10;
 
 impl Worker {
-    async fn run(mut self, mut inbox: Inbox) {
-        let mut ended = self.judge(&mut inbox).await;
-        if ended.is_ok() {
-            ended = self.end().await;
-        }
+    async fn run(mut self, mut inbox: Inbox, let_go: impl Future<Output = Status>) {
+        let ended = tokio::select! {
+            biased;
+            // Whatever it waits for: one who reads slowly is told no more either.
+            status = let_go => Err(status.into()),
+            ended = self.work(&mut inbox) => ended,
+        };
         self.measure();
         match ended {
             Ok(()) => self.teller.done(),
-            Err(Stop::Refused(status)) => {
-                let _ = self.tell().await;
-                self.teller.refuse(*status);
-            }
+            Err(Stop::Refused(status)) => self.teller.refuse(*status),
             Err(Stop::Unheard) => {}
         }
+    }
+
+    async fn work(&mut self, inbox: &mut Inbox) -> Result<(), Stop> {
+        let mut ended = self.judge(inbox).await;
+        if ended.is_ok() {
+            ended = self.end().await;
+        }
+        if let Err(Stop::Refused(_)) = ended {
+            // What was found before.
+            self.tell().await?;
+        }
+        ended
     }
 
     async fn end(&mut self) -> Result<(), Stop> {
