@@ -3,7 +3,9 @@
 //! # Invariants
 //! - First the header, then records or chunks, not both.
 //! - Whoever takes messages lets other tasks have their turn after some [`TURN_BYTES`], however fast they come.
-//! - Time counts against a caller only while the server has nothing of his to judge, nor to tell him.
+//! - Time counts against a caller only while the server has nothing of his to judge, nor to tell him. What is in the queue of answers
+//!   counts as told: from there it goes into buffers and windows of HTTP/2, and whether he reads it there nobody sees. So whoever may
+//!   need longer than `stream_idle_timeout` for what they hold sends meanwhile.
 
 use super::{SMALL_RECORD_BYTES_MAX, aside::Aside};
 use crate::status::{self, Reason, Refusal};
