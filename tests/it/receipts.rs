@@ -99,6 +99,12 @@ async fn a_registry_signs_what_it_found_in_a_stream() {
         expect(&run(project, "", &verify), 1, &["the receipt is forged"]);
     }
 
+    // No records are a finding, too, where nobody was asked to find some in a file.
+    for sent in [vec![], vec![Ask::Chunk("\n".into())]] {
+        let note = receipt(&server, header(reference, Format::Ndjson), sent).await.expect("a receipt");
+        assert!(note.contains("\nrecords 0 conforming 0 failing 0 unreadable 0\n"), "{note}");
+    }
+
     // Records one by one are the lines that they make.
     let records = ["{\"card\": \"甲\"}", "{\"card\": 1}", "{\"card\": ", "{\"card\": \"乙\"}"];
     let sent = records.iter().map(|record| Ask::Record(record.as_bytes().to_vec().into())).collect();
