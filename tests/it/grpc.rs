@@ -421,6 +421,36 @@ async fn chunks_may_be_of_any_format_and_cut_anywhere() {
     refused(streamed(&server, spreadsheet).await, Code::InvalidArgument, "UNREADABLE_INPUT");
 }
 
+/// Beyond the bytes in which the format is found: its caller need not end the stream to hear of the last item.
+#[tokio::test]
+async fn an_array_that_is_closed_is_answered() {
+    let server = Server::start();
+    published(&server).await;
+    for filler in [80 << 10, 200 << 10, 1 << 20] {
+        let items = r#"{"card": "A"}, "#.repeat(filler / 15);
+        let (sender, messages) = mpsc::channel(64);
+        sender.send(header(Format::JsonArray, true)).await.expect("taken");
+        for chunk in format!(r#"[{items}{{"card": 1}}]"#).into_bytes().chunks(30_000) {
+            sender.send(ask(Ask::Chunk(chunk.to_vec().into()))).await.expect("there is room");
+        }
+        let answers = conformance(&server).await.check_stream(ReceiverStream::new(messages)).await.expect("a stream");
+        let mut answers = answers.into_inner();
+        let told = timeout(Duration::from_secs(5), async {
+            loop {
+                let answer = answers.message().await.expect("an answer").expect("not the end");
+                if let Some(Told::Record(record)) = answer.message {
+                    break record.index;
+                }
+            }
+        });
+        let told = told.await.unwrap_or_else(|_| panic!("nothing came of the item behind {filler} bytes"));
+        assert_eq!(told, filler as u64 / 15);
+        drop(sender);
+        let rest = answers.collect::<Result<Vec<_>, _>>().await.expect("answers");
+        assert_eq!(summary(&rest).1.failing, 1);
+    }
+}
+
 /// 甲乙丙女 and ASCII in GB 18030.
 fn gb18030(text: &str) -> Vec<u8> {
     let known = [("甲", [0xBC, 0xD7]), ("乙", [0xD2, 0xD2]), ("丙", [0xB1, 0xFB]), ("女", [0xC5, 0xAE])];
