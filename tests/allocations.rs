@@ -1,10 +1,14 @@
 //! A conforming record on the quick road allocates nothing, once a checker has seen one of its kind; but for identifiers that are
-//! put into their plain form first, and for rules that read within an array: each of these makes a small copy.
+//! put into their plain form first, and for rules that read within an array: each of these makes a small copy. A wide header takes
+//! memory for its columns, and not for what could be told of each.
 
-use guiju::Folder;
+use guiju::{
+    Folder,
+    readers::{ReadOptions, Told, check_bytes},
+};
 use guiju_model::Kind;
 use guiju_validator::{CheckOptions, CompileOptions, Validator};
-use std::path::Path;
+use std::{ops::ControlFlow, path::Path};
 
 /// Small copies that a record may cost, where it costs any.
 const COPIES_MAX: u64 = 4;
@@ -81,5 +85,27 @@ fn of_keywords_on_the_quick_road() {
     for (schema, record) in cases {
         let validator = Validator::compile_schema(schema.as_bytes(), &CompileOptions::default()).expect("it compiles");
         assert_eq!(allocations(&validator, record.as_bytes(), &options), (true, 0), "{record} of {schema}");
+    }
+}
+
+/// Bytes that one column of a header may take, of a few bytes itself.
+const COLUMN_BYTES_MAX: u64 = 120;
+
+#[test]
+fn of_a_wide_header() {
+    let schema = br#"{"properties":{"name":{"type":"string","title":"Name"},"b":{"type":"object","properties":{"c":{},"d":{}}}}}"#;
+    let validator = Validator::compile_schema(schema, &CompileOptions::default()).expect("it compiles");
+    for (column, count) in [(",x", 400_000_u64), (",name", 200_000), (",b", 400_000), (",b.c", 200_000)] {
+        let table = format!("b.d{}\n", column.repeat(count as usize));
+        let mut told = 0;
+        let taken = allocation_counter::measure(|| {
+            let each = |_: Told<'_>| {
+                told += 1;
+                ControlFlow::Continue(())
+            };
+            check_bytes(table.as_bytes(), &validator, &ReadOptions::default(), each).expect("a table without rows");
+        });
+        assert!(told > 0 && told <= 300, "{told} findings");
+        assert!(taken.bytes_max < count * COLUMN_BYTES_MAX, "{} bytes for columns `{column}`", taken.bytes_max);
     }
 }

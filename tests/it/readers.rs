@@ -3,10 +3,10 @@
 use crate::fuzz::table::Drip;
 use futures_io::AsyncRead;
 use guiju::{
-    CompileOptions, Validator,
+    CheckOptions, CompileOptions, Validator,
     readers::{Encoding, Format, Hear, ReadError, ReadOptions, Told, Totals, check, check_async, check_bytes},
 };
-use guiju_model::{Place, Report};
+use guiju_model::{Finding, Place, Report};
 use proptest::prelude::*;
 use std::{
     io::{self, Read},
@@ -365,7 +365,7 @@ fn lines_by(
     ) -> Result<Totals, ReadError>,
 ) -> Result<Lines, String> {
     let validator = Validator::compile_schema(b"true", &CompileOptions::default()).unwrap();
-    let check_options = guiju::CheckOptions { record_bytes_max: limit, ..Default::default() };
+    let check_options = CheckOptions { record_bytes_max: limit, ..Default::default() };
     let format = Some(format);
     let options = ReadOptions { format, jobs, never_waits, check: check_options, ..ReadOptions::default() };
     let mut found = Vec::new();
@@ -526,5 +526,87 @@ fn what_is_in_memory_is_told_as_what_is_read() {
                 }
             }
         }
+    }
+}
+
+/// Hears as one who takes his time, and counts what he is told before he is waited for.
+struct Heard {
+    told: Vec<Finding>,
+    since: usize,
+    most: usize,
+}
+
+impl Hear for &mut Heard {
+    fn hear(&mut self, told: Told<'_>) -> ControlFlow<()> {
+        if let Told::Input(finding) = told {
+            self.told.push(finding);
+        }
+        self.since += 1;
+        self.most = self.most.max(self.since);
+        ControlFlow::Continue(())
+    }
+
+    async fn ready(&mut self) -> ControlFlow<()> {
+        self.since = 0;
+        ControlFlow::Continue(())
+    }
+}
+
+/// A header of a megabyte may have a fault in every second byte.
+#[test]
+fn of_a_wide_header_so_many_faults_are_listed() {
+    let validator = Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).unwrap();
+    let long = format!("n{}ame", " ".repeat(100_000));
+    let check_options = CheckOptions { findings_max: 30, ..CheckOptions::default() };
+    let options = ReadOptions { format: Some(Format::Csv), check: check_options, jobs: 1, ..ReadOptions::default() };
+    let strays = "x\"x,\"x\"x,".repeat(5_000);
+    for (header, known, wanted) in [
+        (format!("name{}", ",x".repeat(40_000)), true, vec![("csv-header-unknown", 30, 39_970)]),
+        (
+            format!("name{},x", ",".repeat(100_000)),
+            true,
+            vec![("csv-header-blank", 30, 99_970), ("csv-header-unknown", 1, 0)],
+        ),
+        (
+            format!("name{}", ",姓名".repeat(10_000)),
+            false,
+            vec![("csv-header-missing", 0, 0), ("csv-header-duplicate", 30, 9_970)],
+        ),
+        (format!("{long}{}", ",name".repeat(10_000)), false, vec![("csv-header-duplicate", 30, 9_970)]),
+        (
+            format!("{}x", "x,".repeat(10_000)),
+            false,
+            vec![("csv-header-unknown", 30, 9_971), ("csv-header-missing", 1, 0)],
+        ),
+        (format!("{strays}name"), true, vec![("csv-quote-stray", 60, 4_970), ("csv-header-unknown", 30, 9_970)]),
+    ] {
+        let input = format!("{header}\n");
+        let mut heard = Heard { told: Vec::new(), since: 0, most: 0 };
+        let later = Later { input: input.as_bytes(), is_there: false };
+        let read = check_async(later, &validator, &options, &mut heard);
+        let totals = tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(read).unwrap();
+        assert!(heard.most <= 12, "{} findings were told at once", heard.most);
+        let more = |code: &str| {
+            let first = heard.told.iter().find(|finding| finding.code == code)?.suggestion.as_ref()?;
+            let words =
+                first.en.split("the header has ").nth(1)?.strip_suffix(" more of these, which are not listed")?;
+            words.parse().ok()
+        };
+        for (code, listed, unlisted) in wanted {
+            let count = heard.told.iter().filter(|finding| finding.code == code).count();
+            assert_eq!((count, more(code).unwrap_or(0)), (listed, unlisted), "{code} of {}", &header[..20]);
+        }
+        assert_eq!(heard.told.len() as u64, totals.errors + totals.warnings);
+        assert_eq!(known, totals.errors == 0 || header.contains('"'), "{totals:?}");
+        let told: Vec<String> = heard.told.iter().map(|finding| format!("{finding:?}")).collect();
+        let mut in_memory = Vec::new();
+        let each = |one: Told<'_>| {
+            if let Told::Input(finding) = one {
+                in_memory.push(format!("{finding:?}"));
+            }
+            ControlFlow::Continue(())
+        };
+        assert_eq!(check_bytes(input.as_bytes(), &validator, &options, each).unwrap(), totals);
+        assert_eq!(in_memory, told);
     }
 }

@@ -61,7 +61,8 @@ pub struct ReadOptions {
 #[derive(Debug)]
 pub enum Told<'t> {
     /// About the input as a whole: its encoding, its header, what stands in an array beside its records. Where it is ASCII to begin
-    /// with, its encoding is told at the end.
+    /// with, its encoding is told at the end. Of a header as many faults of one kind are told as of a record; the first says in its
+    /// suggestion how many more there are.
     Input(Finding),
     Record(Checked<'t>),
     /// So many records, one behind another, in which nothing was found; only where that was asked for.
@@ -267,12 +268,8 @@ async fn check_opened(
     mut each: impl Hear,
 ) -> Result<Totals, ReadError> {
     let mut totals = Totals::default();
-    for finding in findings {
-        totals.count(&finding);
-        if each.hear(Told::Input(finding)).is_break() {
-            return Err(ReadError::Stopped);
-        }
-    }
+    let mut hearer = Hearer { totals: &mut totals, each: &mut each };
+    hearer.tell_all(findings).await?;
     let delimiters: &[u8] = if format == Format::Csv { &DELIMITERS } else { &[] };
     let mut form = Form { delimiters, limit: options.check.record_bytes_max };
     let mut source = match format {
@@ -286,16 +283,12 @@ async fn check_opened(
     let table = match (format, &mut source) {
         (Format::Csv, Source::Lines(blocks)) => match header(blocks, form, &mut base).await? {
             Some(Header { text, line, offset }) => {
-                let read = Table::new(&text, (line, offset), validator, encoding.clone());
+                let most = options.check.findings_max;
+                let read = Table::new(&text, (line, offset), validator, encoding.clone(), most);
                 let (table, findings) = read.map_err(ReadError::Refused)?;
                 form.delimiters = table.delimiters();
                 blocks.take_form(form);
-                for finding in findings {
-                    totals.count(&finding);
-                    if each.hear(Told::Input(finding)).is_break() {
-                        return Err(ReadError::Stopped);
-                    }
-                }
+                hearer.tell_all(findings).await?;
                 Some(table)
             }
             None => None,
@@ -319,16 +312,13 @@ async fn check_opened(
         0 => thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
     };
-    let mut hearer = Hearer { totals: &mut totals, each: &mut each };
     let read = match jobs {
         1 => alone(&mut source, &judge, &mut base, &mut hearer).await,
         jobs => first_then_together(&mut source, &judge, jobs, &mut base, &mut hearer),
     };
-    if let Some(finding) = encoding.late_finding().filter(|_| !matches!(read, Err(ReadError::Stopped))) {
-        totals.count(&finding);
-        if each.hear(Told::Input(finding)).is_break() {
-            return Err(ReadError::Stopped);
-        }
+    let late = encoding.late_finding();
+    if let Some(finding) = late.filter(|_| !matches!(read, Err(ReadError::Stopped))) {
+        hearer.tell_all(vec![finding]).await?;
     }
     read?;
     totals.blank_lines = base.blank_lines;
@@ -400,6 +390,17 @@ struct Hearer<'h, E> {
 }
 
 impl<E: Hear> Hearer<'_, E> {
+    /// Tells what is found about the input, no faster than it is heard.
+    async fn tell_all(&mut self, findings: Vec<Finding>) -> Result<(), ReadError> {
+        for (told, finding) in findings.into_iter().enumerate() {
+            let is_due = (told + 1).is_multiple_of(TOLD_FINDINGS);
+            if self.tell(Told::Input(finding)).is_break() || is_due && self.each.ready().await.is_break() {
+                return Err(ReadError::Stopped);
+            }
+        }
+        Ok(())
+    }
+
     /// Inlined, since to hand a record on takes as long as to judge a short one.
     #[inline(always)]
     fn tell(&mut self, told: Told<'_>) -> ControlFlow<()> {

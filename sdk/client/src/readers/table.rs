@@ -105,8 +105,9 @@ pub struct Columns(Arc<[Column]>);
 
 #[derive(Debug)]
 struct Column {
-    header: String,
-    field: Option<Field>,
+    header: Box<str>,
+    /// In a box, since nearly all columns of a header that was made to be wide have none.
+    field: Option<Box<Field>>,
     /// Whether digits in its cells are a code, so that a number of a spreadsheet is found fault with.
     holds_code: bool,
 }
@@ -124,13 +125,14 @@ impl Table {
         &DELIMITERS[at..=at]
     }
 
-    /// Reads the header, which stands on that line behind so many bytes, and says which columns mean nothing or the same; a fault
-    /// where it cannot be read.
+    /// Reads the header, which stands on that line behind so many bytes, and says which columns mean nothing or the same, of each
+    /// kind of fault no more than so many; a fault where it cannot be read.
     pub fn new(
         header: &[u8],
         (line, offset): (u64, u64),
         validator: &Validator,
         encoding: Decided,
+        findings_max: usize,
     ) -> Result<(Self, Vec<Finding>), Box<Finding>> {
         let in_text = |finding: Finding, at: usize| {
             let column = text(&header[..at]).chars().count() as u64 + 1;
@@ -151,51 +153,64 @@ impl Table {
             let place = Some(Place::Cell { row: 0, line, column: column.to_owned() });
             Finding { place, ..finding }
         };
-        let strays = if cells.is_unquoted() { strays(header, delimiter) } else { Vec::new() };
-        let mut findings: Vec<Finding> =
-            strays.into_iter().map(|stray| at(stray.finding(""), &text(cells.get(header, stray.cell)))).collect();
+        let mut told = Telling::new(findings_max);
+        for stray in if cells.is_unquoted() { strays(header, delimiter) } else { Vec::new() } {
+            let told_of = || at(stray.finding(""), &text(cells.get(header, stray.cell)));
+            told.tell("csv-quote-stray", stray.severity(), told_of);
+        }
         cells.drop_empty_end(header, 0);
         let names = Names::of(validator.fields());
-        let mut columns: Vec<Column> = Vec::new();
+        let mut fields = Vec::with_capacity(cells.len());
         for (index, cell) in cells.iter(header).enumerate() {
             let cell = &*text(cell);
-            let field = names.field(cell).cloned();
-            if field.is_none() && cell.trim().is_empty() {
+            let (field, name) = (names.field(cell), cell.trim());
+            if field.is_none() && name.is_empty() {
                 let number = (index + 1).to_string();
-                findings.push(at(codes::finding("csv-header-blank", "", &[("number", &number)]), cell.trim()));
+                let blank = || at(codes::finding("csv-header-blank", "", &[("number", &number)]), name);
+                told.tell("csv-header-blank", Severity::Warning, blank);
             } else if field.is_none() {
-                findings.push(at(codes::finding("csv-header-unknown", "", &[("name", cell.trim())]), cell));
+                let unknown = || at(codes::finding("csv-header-unknown", "", &[("name", name)]), cell);
+                told.tell("csv-header-unknown", Severity::Warning, unknown);
             }
-            let holds_code = field.as_ref().is_some_and(holds_code);
-            columns.push(Column { header: cell.to_owned(), field, holds_code });
+            fields.push(field);
         }
-        findings.extend(missing(&columns, validator).into_iter().map(|finding| in_text(finding, 0)));
+        for field in missing(&fields, validator) {
+            told.tell("csv-header-missing", Severity::Error, || in_text(lacking(field), 0));
+        }
         // Rows without one field would be judged as empty records, which may conform.
-        if !validator.fields().is_empty() && columns.iter().all(|column| column.field.is_none()) {
-            let mut unknown = findings.iter_mut().filter(|finding| finding.code == "csv-header-unknown").peekable();
+        if !validator.fields().is_empty() && fields.iter().all(Option::is_none) {
+            let mut unknown = told.listed.iter_mut().filter(|finding| finding.code == "csv-header-unknown").peekable();
             if let Some(first) = unknown.peek_mut() {
                 first.suggestion = Some(taken_for_a_table());
             }
             unknown.for_each(|finding| finding.severity = Severity::Error);
         }
-        let doubled = doubled(&columns);
+        let doubled = doubled(&fields);
         for (first, second) in &doubled {
-            let [one, other] = [first, second].map(|column| &columns[*column]);
-            let pointers = [one, other].map(|column| column.field.as_ref().map_or("", |field| field.pointer.as_str()));
+            let pointers = [first, second].map(|column| fields[*column].map_or("", |field| field.pointer.as_str()));
             let pointer = if pointers[0].len() <= pointers[1].len() { pointers[0] } else { pointers[1] };
-            let both = format!("`{}`, `{}`", one.header.trim(), other.header.trim());
-            let words = [("columns", both.as_str()), ("name", pointer.trim_start_matches('/'))];
-            findings.push(at(codes::finding("csv-header-duplicate", pointer, &words), &other.header));
+            told.tell("csv-header-duplicate", Severity::Error, || {
+                let [one, other] = [first, second].map(|column| text(cells.get(header, *column)));
+                let both = format!("`{}`, `{}`", shown(one.trim()), shown(other.trim()));
+                let words = [("columns", both.as_str()), ("name", pointer.trim_start_matches('/'))];
+                at(codes::finding("csv-header-duplicate", pointer, &words), &other)
+            });
         }
         for column in doubled.into_iter().flat_map(|(first, second)| [first, second]) {
-            columns[column].field = None;
+            fields[column] = None;
         }
+        let columns = cells.iter(header).zip(fields).map(|(cell, field)| Column {
+            header: text(cell).into(),
+            field: field.cloned().map(Box::new),
+            holds_code: field.is_some_and(holds_code),
+        });
+        let columns: Vec<Column> = columns.collect();
         let members = members(&columns);
         let paths = members.iter().map(|member| member.path.clone()).collect::<Vec<_>>();
         let shape = validator.row_shape(&paths);
         let has_null_words = columns.iter().any(Column::has_null_words);
         let columns = Columns(columns.into());
-        Ok((Self { delimiter, columns, width, members, shape, has_null_words, encoding }, findings))
+        Ok((Self { delimiter, columns, width, members, shape, has_null_words, encoding }, told.in_all()))
     }
 
     /// A row as a record, for whoever wants to see that.
@@ -410,38 +425,91 @@ fn taken_for_a_table() -> Text {
     }
 }
 
+/// What is found in a header, which may have as many faults as bytes. Of each code and severity so many findings are listed, but one
+/// at least; the first of them says how many more there are.
+struct Telling {
+    listed: Vec<Finding>,
+    most: usize,
+    /// Of each code and severity, which is the first, and how many there were.
+    kinds: Vec<(&'static str, Severity, usize, usize)>,
+}
+
+impl Telling {
+    fn new(most: usize) -> Self {
+        Self { listed: Vec::new(), most: most.max(1), kinds: Vec::new() }
+    }
+
+    fn tell(&mut self, code: &'static str, severity: Severity, finding: impl FnOnce() -> Finding) {
+        let known = self.kinds.iter().position(|(known, of, ..)| (*known, *of) == (code, severity));
+        let kind = known.unwrap_or_else(|| {
+            self.kinds.push((code, severity, self.listed.len(), 0));
+            self.kinds.len() - 1
+        });
+        let (.., count) = &mut self.kinds[kind];
+        *count += 1;
+        if *count <= self.most {
+            self.listed.push(finding());
+        }
+    }
+
+    fn in_all(mut self) -> Vec<Finding> {
+        for (_, _, first, count) in self.kinds.into_iter().filter(|(.., count)| *count > self.most) {
+            let (more, suggestion) = (count - self.most, &mut self.listed[first].suggestion);
+            let en = format!("the header has {more} more of these, which are not listed");
+            let zh = format!("表头中另有 {more} 处同类问题，未逐一列出");
+            *suggestion = Some(match suggestion.take() {
+                None => Text { en, zh },
+                Some(own) => Text { en: format!("{}; {en}", own.en), zh: format!("{}；{zh}", own.zh) },
+            });
+        }
+        self.listed
+    }
+}
+
+/// The name of a column where it may be told many times over.
+fn shown(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(200) {
+        None => Cow::Borrowed(name),
+        Some((end, _)) => Cow::Owned(format!("{}…", &name[..end])),
+    }
+}
+
 /// The fields that every record has and no column gives; a column may give a member of a nested field instead.
-fn missing(columns: &[Column], validator: &Validator) -> Vec<Finding> {
-    let gives = |pointer: &str| {
-        let fields = columns.iter().filter_map(|column| column.field.as_ref());
-        fields
-            .filter_map(|field| field.pointer.strip_prefix(pointer))
-            .any(|below| below.is_empty() || below.starts_with('/'))
+fn missing<'v>(fields: &[Option<&Field>], validator: &'v Validator) -> impl Iterator<Item = &'v Field> {
+    let given: BTreeSet<String> = fields.iter().flatten().map(|field| field.pointer.clone()).collect();
+    let gives = move |pointer: &String| {
+        let below = format!("{pointer}/");
+        given.contains(pointer) || given.range(below.clone()..).next().is_some_and(|first| first.starts_with(&below))
     };
-    let required = validator.fields().iter().filter(|field| field.is_required && !gives(&field.pointer));
-    let told = |field: &Field| {
-        let name = field.pointer.trim_start_matches('/');
-        let [en, zh] = [&field.title_en, &field.title_zh].map(|title| title.as_deref().unwrap_or(name));
-        let words = [("name", name, name), ("title", en, zh)];
-        codes::finding_in_words("csv-header-missing", &field.pointer, &words)
-    };
-    required.map(told).collect()
+    validator.fields().iter().filter(move |field| field.is_required && !gives(&field.pointer))
+}
+
+fn lacking(field: &Field) -> Finding {
+    let name = field.pointer.trim_start_matches('/');
+    let [en, zh] = [&field.title_en, &field.title_zh].map(|title| title.as_deref().unwrap_or(name));
+    codes::finding_in_words("csv-header-missing", &field.pointer, &[("name", name, name), ("title", en, zh)])
 }
 
 /// Columns that give the same field as an earlier one, or a part of it, or that of which it is a part: the earlier one, and the column.
-fn doubled(columns: &[Column]) -> Vec<(usize, usize)> {
-    let (mut first, mut found): (BTreeMap<&str, usize>, BTreeSet<(usize, usize)>) = Default::default();
-    for (at, column) in columns.iter().enumerate() {
-        let Some(field) = &column.field else { continue };
+/// A field's second column is held against its first alone, which was against all others.
+fn doubled(fields: &[Option<&Field>]) -> Vec<(usize, usize)> {
+    let (mut first, mut found) = (BTreeMap::<&str, usize>::new(), Vec::new());
+    for (at, field) in fields.iter().enumerate() {
+        let Some(field) = field else { continue };
         let pointer = field.pointer.as_str();
+        if let Some(same) = first.get(pointer) {
+            found.push((*same, at));
+            continue;
+        }
         let above = pointer.match_indices('/').skip(1).filter_map(|(end, _)| first.get(&pointer[..end]));
         let below = format!("{pointer}/");
         let below = first.range(below.as_str()..).take_while(|(other, _)| other.starts_with(&below));
-        let same = first.get(pointer);
-        found.extend(above.chain(below.map(|(_, at)| at)).chain(same).map(|earlier| (at, *earlier)));
-        first.entry(pointer).or_insert(at);
+        let mut earlier: Vec<usize> = above.chain(below.map(|(_, at)| at)).copied().collect();
+        earlier.sort_unstable();
+        found.extend(earlier.into_iter().map(|earlier| (earlier, at)));
+        first.insert(pointer, at);
     }
-    found.into_iter().map(|(at, earlier)| (earlier, at)).collect()
+    found
 }
 
 /// Fields by what a header may call them.
@@ -481,7 +549,7 @@ impl Columns {
         let holds = |field: &Field| {
             path.strip_prefix(field.pointer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let deepest = self.0.iter().filter(|column| column.field.as_ref().is_some_and(holds));
+        let deepest = self.0.iter().filter(|column| column.field.as_deref().is_some_and(holds));
         deepest
             .max_by_key(|column| column.field.as_ref().map_or(0, |field| field.pointer.len()))
             .map_or("", |column| column.header.trim())
@@ -680,13 +748,17 @@ struct Stray {
 }
 
 impl Stray {
+    fn severity(self) -> Severity {
+        if self.is_closing { Severity::Error } else { Severity::Warning }
+    }
+
     fn finding(self, path: &str) -> Finding {
-        let (severity, en, zh) = match self.is_closing {
-            true => (Severity::Error, "text follows where the quoted cell should end", "引号闭合之后还有文字"),
-            false => (Severity::Warning, "it was kept as a character", "已按普通字符保留"),
+        let (en, zh) = match self.is_closing {
+            true => ("text follows where the quoted cell should end", "引号闭合之后还有文字"),
+            false => ("it was kept as a character", "已按普通字符保留"),
         };
         let mut finding = codes::finding_in_words("csv-quote-stray", path, &[("read", en, zh)]);
-        finding.severity = severity;
+        finding.severity = self.severity();
         finding
     }
 }
@@ -993,8 +1065,8 @@ mod tests {
         let of_own = Validator::compile_schema(of_own.to_string().as_bytes(), &CompileOptions::default()).unwrap();
         let validator = Validator::compile_schema(schema, &CompileOptions::default()).unwrap();
         let header = "size,at.deep.b,name,on,at.lon,count,is,all,any,code,at.deep.a,nobody,tags";
-        let (table, findings) = Table::new(header.as_bytes(), (1, 0), &validator, Decided::default()).unwrap();
-        let told = |validator| Table::new(header.as_bytes(), (1, 0), validator, Decided::default()).unwrap().0;
+        let (table, findings) = Table::new(header.as_bytes(), (1, 0), &validator, Decided::default(), 100).unwrap();
+        let told = |validator| Table::new(header.as_bytes(), (1, 0), validator, Decided::default(), 100).unwrap().0;
         let (of_items, plainly) = (told(&with_items), told(&of_own));
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(table.members.len() == 12 && table.shape.is_some(), "every column is a member");
@@ -1078,7 +1150,7 @@ mod tests {
         for (header, told, left) in
             [("a,ONE,e,a", 2, 1), ("b,b.c.d,e", 1, 1), ("b.c.d,a,b.c", 1, 1), ("b.c.d,b,b.c,e", 3, 1), ("a,b,e", 0, 3)]
         {
-            let (table, findings) = Table::new(header.as_bytes(), (1, 0), &validator, Decided::default()).unwrap();
+            let (table, findings) = Table::new(header.as_bytes(), (1, 0), &validator, Decided::default(), 100).unwrap();
             let codes = findings.iter().filter(|finding| finding.code == "csv-header-duplicate").count();
             assert_eq!((codes, table.members.len()), (told, left), "{header}: {findings:?}");
         }
