@@ -316,7 +316,8 @@ async fn check_opened(
         1 => alone(&mut source, &judge, &mut base, &mut hearer).await,
         jobs => first_then_together(&mut source, &judge, jobs, &mut base, &mut hearer),
     };
-    let late = encoding.late_finding();
+    // How bytes came decides whether some behind an array were looked at, so what these are in is not told.
+    let late = encoding.late_finding(source.bytes());
     if let Some(finding) = late.filter(|_| !matches!(read, Err(ReadError::Stopped))) {
         hearer.tell_all(vec![finding]).await?;
     }

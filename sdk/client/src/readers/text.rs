@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! - Which encoding an input is in is decided once, by the 64 KiB from its first byte beyond ASCII on, wherever that stands; what is
-//!   ASCII until then is the same in both. It does not depend on how the bytes come.
+//!   ASCII until then is the same in both. It does not depend on how the bytes come, and neither does whether it is told: of bytes that
+//!   were looked at only since they came with others, it is not.
 //! - One input has one encoding. A line that is in the other one is neither decoded by guess nor taken for what it is not: its
 //!   record is told to be unreadable.
 
@@ -38,10 +39,11 @@ pub(super) struct Opened<'i, R> {
 pub(super) struct Decided(Arc<OnceLock<(Encoding, Option<Place>)>>);
 
 impl Decided {
-    /// Of an input in GB 18030 that began as ASCII, that it is, and from where on.
-    pub fn late_finding(&self) -> Option<Finding> {
+    /// Of an input in GB 18030 that began as ASCII, that it is, and from where on, if that is among the bytes that were read.
+    pub fn late_finding(&self, bytes: u64) -> Option<Finding> {
         let (encoding, place) = self.0.get()?;
-        let place = place.clone().filter(|_| *encoding == Encoding::Gb18030)?;
+        let is_read = |place: &Place| matches!(place, Place::Text { offset, .. } if *offset < bytes);
+        let place = place.clone().filter(|place| *encoding == Encoding::Gb18030 && is_read(place))?;
         Some(Finding { place: Some(place), ..codes::finding("encoding-gb18030", "", &[]) })
     }
 
