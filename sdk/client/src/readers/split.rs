@@ -1,10 +1,10 @@
 //! A document, or the items of an array, one after another, each within the limit; what is longer is skipped and said.
 //!
 //! # Invariants
-//! - What is wrong with an array itself, between its items or behind them, is told of the input, at its place: it is no record.
+//! - What is wrong with an array itself, before its items, between or behind them, is told of the input, at its place: it is no record.
 
 use super::{ReadError, text::Reader};
-use guiju_model::{Finding, Place};
+use guiju_model::{Finding, Place, Text};
 use guiju_validator::codes;
 use std::ops::Range;
 
@@ -222,9 +222,12 @@ impl<R: Reader> Splitter<R> {
             return Ok(self.close().await?.map(|fault| Piece::Fault(fault.into())));
         }
         if self.state == State::Start {
-            self.space().await?;
+            let (first, start) = (self.space().await?, self.here());
             self.pass(1);
-            self.state = State::Inside;
+            self.state = if first == Some(b'[') { State::Inside } else { State::End };
+            if self.state == State::End {
+                return Ok(Some(Piece::Fault(no_array(start, first).into())));
+            }
         }
         let next = self.space().await?;
         let start = self.here();
@@ -304,6 +307,22 @@ impl Start {
     fn finding(self, finding: Finding) -> Finding {
         Finding { place: Some(self.place()), ..finding }
     }
+}
+
+/// The text is no array: what stands in it is not looked for by guess.
+fn no_array(at: Start, first: Option<u8>) -> Finding {
+    let Some(first) = first else { return unclosed(at, ("`[`", "`[`")) };
+    let (en, zh) = match first.is_ascii_graphic() {
+        true => (format!("`{}`", char::from(first)), format!("`{}`", char::from(first))),
+        false => (format!("byte 0x{first:02X}"), format!("字节 0x{first:02X}")),
+    };
+    let words = [("expected", "`[`", "`[`"), ("found", &*en, &*zh)];
+    let mut finding = at.finding(codes::finding_in_words("json-malformed", "", &words));
+    finding.suggestion = Some(Text {
+        en: "it was read as `json-array`; of one record a line the format is `ndjson`, of one record `json`, of a table `csv`".into(),
+        zh: "该文本按 `json-array` 读取；每行一条记录的格式是 `ndjson`，单条记录是 `json`，表格是 `csv`".into(),
+    });
+    finding
 }
 
 /// The text ends, and the array does not.
