@@ -13,7 +13,7 @@ use std::{
     ops::ControlFlow,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -524,6 +524,119 @@ fn what_is_in_memory_is_told_as_what_is_read() {
                     };
                     assert_eq!(told(false), told(true), "{format:?}, {lines} lines before {end:?}, {jobs} workers");
                 }
+            }
+        }
+    }
+}
+
+/// An input of which reads end behind so many bytes, and then wherever else is told.
+struct Cut<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    ends: &'a [usize],
+}
+
+impl Read for Cut<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = self.ends.iter().copied().find(|end| *end > self.at).unwrap_or(self.bytes.len());
+        let count = buffer.len().min(end - self.at);
+        buffer[..count].copy_from_slice(&self.bytes[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+/// Everything that is told, in words; a brief one counts records in which nothing was found.
+fn in_words(
+    is_brief: bool,
+    checks: impl FnOnce(&Validator, &mut (dyn FnMut(Told<'_>) -> ControlFlow<()> + Send)) -> Result<Totals, ReadError>,
+) -> Vec<String> {
+    static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
+        Validator::compile_schema(SCHEMA.as_bytes(), &CompileOptions::default()).expect("the schema compiles")
+    });
+    let (mut words, mut count) = (Vec::new(), 0);
+    let totals = checks(&VALIDATOR, &mut |told| {
+        match told {
+            Told::Clean(clean) => count += clean,
+            Told::Input(finding) => words.push(format!("behind {count}: {finding:?}")),
+            Told::Record(checked) => {
+                if !(is_brief && checked.report.is_clean()) {
+                    words.push(format!("behind {count}: {checked:?}"));
+                }
+                count += 1;
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    words.push(format!("{totals:?}"));
+    words
+}
+
+/// Of an input up to its first 64 KiB all is looked at before anything is read, so that cuts in it are none. What matters stands
+/// behind that here, and behind as much again where the encoding is known by then.
+#[test]
+fn a_read_may_end_anywhere_behind_what_is_looked_at_first() {
+    const GB: &[u8] = b"\xd5\xc5\xc8\xfd";
+    let [blank, short] = [8_000, 30].map(|length| (" ".repeat(length) + "\n").repeat(66_000 / length + 1).into_bytes());
+    let (blank, short) = (&blank[..], &short[..]);
+    let long = [&b"{\"name\":\""[..], GB, b"\"}\n{\"name\":\"", &[b'a'; 65_536 - 10], b"\x81"].concat();
+    let lines = [GB, &b"\"}\n{\"name\":\"\xe5\xbc\xa0\xe4\xb8\x89\"}\n{\"name\":\"\xc0\xee\xd5"[..]].concat();
+    let rows =
+        [&b"\""[..], GB, b",\n", GB, b"\",1\r\n\xe5\xbc\xa0\xe4\xb8\x89,3\n\xc0\xee\xcb\xc4,1\nx\",1\n\"y\n2"].concat();
+    let quoted = "\"a\nb\"\"\",1\r\n \n\"张,\n\"\"三\",3\n5\",1\n\"y\"z,2\n\"open\n1,2";
+    let over = format!("{}\"5,\"\nq\"\n\"{}\n\n\",1\nb,2\n{}张,\"", "x".repeat(45), "y".repeat(41), "z".repeat(39));
+    let items = "{\"name\":\"\\\\\\\"],\"},{\"sex\":\"3\"} ,\"\\\\\" ,,\"张\",nul,\n] \n张x".as_bytes();
+    let whole = 1 << 20;
+    let (name, of) = (&b"{\"name\":\""[..], |parts: &[&[u8]]| parts.concat());
+    let inputs = [
+        (Format::Ndjson, whole, of(&[blank]), of(&[b"{\"name\":\"a\"}\r\n\n ", name, &lines])),
+        (Format::Ndjson, 40, of(&[short]), of(&["{\"name\":\"张三\",\"code\":\"\\\"é\"}\n".as_bytes(), name, b"\xe5"])),
+        (Format::Ndjson, whole, of(&[blank]), of(&["{\"name\":\"张三李四\"}\n\"".as_bytes(), GB, GB, b"\"\n1"])),
+        // In GB 18030 from the beginning, or in UTF-8.
+        (Format::Ndjson, whole, of(&[name, GB, b"\"}\n", blank]), of(&[name, &lines])),
+        (Format::Ndjson, whole, long, of(&[b" \"}\n"])),
+        (Format::Csv, whole, of(&[blank]), of(&[b"name,sex\n", &rows])),
+        (Format::Csv, whole, of(&[blank]), of(&[b"\"name\",sex\r\n", quoted.as_bytes()])),
+        (Format::Csv, whole, of(&[b"name,sex\n", blank]), of(&[&rows])),
+        (Format::Csv, whole, of(&["姓名,sex\n".as_bytes(), blank]), of(&[quoted.as_bytes()])),
+        (Format::Csv, whole, of(&[b"\xd0\xd5\xc3\xfb,sex\n", blank]), of(&[&rows])),
+        (Format::Csv, 40, of(&[b"name,sex\n", short]), of(&[over.as_bytes()])),
+        (Format::JsonArray, whole, of(&[b"[", blank]), of(&[items])),
+        (Format::JsonArray, whole, of(&[b"[", blank]), of(&[name, GB, b"\\\"", GB, b"\xd5"])),
+        (Format::JsonArray, whole, of(&[b"[", blank]), of(&[name, b"a\"}]x", GB])),
+        (Format::JsonArray, whole, of(&[b"[", blank]), of(&[name, b"a\"},] ", GB])),
+        (Format::JsonArray, whole, of(&[blank]), of(&[b"x", GB, b"[{\"name\":\"a\"}]"])),
+        (Format::JsonArray, whole, of(&[blank]), of(&[GB, b"[]"])),
+        (Format::Json, whole, of(&[blank]), of(&[name, GB, b"\"}"])),
+    ];
+    for (format, limit, before, tail) in inputs {
+        let input = of(&[&before, &tail]);
+        assert!(before.len() > 1 << 16, "{format:?}");
+        let check_options = CheckOptions { record_bytes_max: limit, ..CheckOptions::default() };
+        let options = ReadOptions { format: Some(format), jobs: 1, check: check_options, ..ReadOptions::default() };
+        let counting = ReadOptions { counts_clean: true, ..options.clone() };
+        let read = |ends: &[usize]| {
+            in_words(false, |validator, each| check(Cut { bytes: &input, at: 0, ends }, validator, &options, each))
+        };
+        let counted = |ends: &[usize]| {
+            let later = Later { input: Cut { bytes: &input, at: 0, ends }, is_there: false };
+            in_words(true, |validator, each| {
+                let read = check_async(later, validator, &counting, Pausing(each));
+                tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(read)
+            })
+        };
+        let (whole, brief) =
+            (read(&[]), in_words(true, |validator, each| check_bytes(&input, validator, &options, each)));
+        assert_eq!(in_words(false, |validator, each| check_bytes(&input, validator, &options, each)), whole);
+        let each_byte: Vec<usize> = (before.len()..input.len()).collect();
+        let each_third: Vec<usize> = each_byte.iter().copied().step_by(3).collect();
+        let one = each_byte.iter().map(|end| vec![*end]);
+        for ends in one.chain([vec![], each_third, each_byte.clone()]) {
+            let until = ends.first().copied().unwrap_or(input.len());
+            let behind = String::from_utf8_lossy(&input[before.len()..until]);
+            assert_eq!(read(&ends), whole, "{format:?} cut behind {behind:?}, {} cuts", ends.len());
+            if ends.len() != 1 || until % 3 == 0 {
+                assert_eq!(counted(&ends), brief, "{format:?} cut behind {behind:?}, {} cuts, counted", ends.len());
             }
         }
     }

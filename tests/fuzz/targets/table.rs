@@ -1,4 +1,5 @@
-//! Any bytes as a file of records. The first chooses the format and the encoding, the second how many bytes come at once.
+//! Any bytes as a file of records. The first chooses the format, the encoding, and whether they stand behind more blanks than are
+//! looked at before anything is read; the second how many bytes come at once.
 //!
 //! Whatever comes, and however it comes, is told in order and alike; every record is counted once, and counts add up.
 
@@ -38,17 +39,31 @@ pub fn run(data: &[u8]) {
     let encodings = [None, Some(Encoding::Utf8), Some(Encoding::Gb18030)];
     let format = formats[usize::from(*choice) % formats.len()];
     let encoding = encodings[usize::from(*choice) / formats.len() % encodings.len()];
+    let is_behind = usize::from(*choice) / formats.len() / encodings.len() % 2 == 1;
+    let blanks = match format {
+        _ if !is_behind => "",
+        Some(Format::JsonArray) => &**BLANK_ITEMS,
+        _ => &BLANK_ITEMS[1..],
+    };
     let (drip, options) = (usize::from(*at_once) + 1, ReadOptions { format, encoding, ..ReadOptions::default() });
-    let whole = told(input, input.len().max(1), 1, &options);
-    assert_eq!(whole, told(input, drip, 1, &options), "it depends on how bytes come");
-    assert_eq!(whole, told(input, drip, 3, &options), "it depends on the number of workers");
+    let whole = told((blanks, input), input.len().max(1), 1, &options);
+    assert_eq!(whole, told((blanks, input), drip, 1, &options), "it depends on how bytes come");
+    assert_eq!(whole, told((blanks, input), drip, 3, &options), "it depends on the number of workers");
 }
 
+/// The beginning of an array, and blank lines.
+static BLANK_ITEMS: LazyLock<String> = LazyLock::new(|| format!("[{}", (" ".repeat(80) + "\n").repeat(810)));
+
 /// What is told, as text, and the totals, which are held against it.
-fn told(input: &[u8], at_once: usize, jobs: usize, options: &ReadOptions) -> (Vec<String>, Result<Totals, String>) {
+fn told(
+    (blanks, input): (&str, &[u8]),
+    at_once: usize,
+    jobs: usize,
+    options: &ReadOptions,
+) -> (Vec<String>, Result<Totals, String>) {
     let options = ReadOptions { jobs, ..options.clone() };
     let (mut lines, mut seen) = (Vec::new(), Totals::default());
-    let totals = check(Drip(input, at_once), &VALIDATOR, &options, |told| {
+    let totals = check(blanks.as_bytes().chain(Drip(input, at_once)), &VALIDATOR, &options, |told| {
         lines.push(format!("{told:?}"));
         match told {
             Told::Input(finding) => match finding.severity {
