@@ -3,10 +3,11 @@
 use crate::{
     grpc::{METADATA, SCHEMA, ask, conformance, published, refused, registry, streamed, submission},
     mirror::{follow, has_followed},
-    support::{Server, server_command},
+    support::{Server, guiju, server_command},
     verify::{expect, publish, run},
 };
 use guiju::{StreamOptions, StreamTold, receipt::Receipt, tlog::VerifierKey};
+use guiju_model::Digest;
 use guiju_proto::{
     conformance::{
         CheckOptions, CheckRequest, CheckStreamHeader, CheckStreamRequest, Format,
@@ -14,7 +15,7 @@ use guiju_proto::{
     },
     registry::{File, PublishRequest},
 };
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 use tonic::{Code, Status};
 
 const DAY: &str = "2026-11-01";
@@ -125,6 +126,50 @@ async fn a_registry_signs_what_it_found_in_a_stream() {
     assert_eq!(unasked.expect("answers"), "");
 }
 
+/// Also where the reader had enough of it, or where what is read is kept for rejects first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_of_the_command_line_is_of_all_of_its_input() {
+    let server = Server::start();
+    published(&server).await;
+    let (home, url, reference) = (tempfile::tempdir().expect("a folder"), server.url(), "bj.library/card@=1.0.0");
+    let project = home.path();
+    let key = guiju::tlog::SigningKey::from_seed("haidian.example", &[1; 32]).expect("a key");
+    fs::write(project.join("key"), key.secret_text()).expect("written");
+    let items = [r#"{"card":"A"}"#; 20_000].join(",");
+    let inputs = [
+        (format!("[{items}]x{}", "y".repeat(600_000)), "json-array", 20_000),
+        (format!(r#"{{"card":"{}"}}"#, "A".repeat(2_000_000)), "json", 1),
+        // What holds nothing that could be judged has no receipt.
+        (r#"{"card":"A"}"#.repeat(20_000), "json-array", 0),
+    ];
+    for (text, format, records) in inputs {
+        fs::write(project.join("data"), &text).expect("written");
+        for (is_stdin, rejects) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut command = Command::new(guiju());
+            let flags = format!(
+                "check --standard {reference} --format {format} --reference-date {DAY} --receipt own --receipt-key key"
+            );
+            command.args(flags.split(' ')).args(if rejects { &["--rejects", "out"][..] } else { &[] });
+            command.arg(if is_stdin { "-" } else { "data" });
+            command.stdin(fs::File::open(project.join("data")).expect("it is there"));
+            command.current_dir(project).env("GUIJU_CACHE", project.join("cache"));
+            let output = command.env("GUIJU_REGISTRY", &url).output().expect("it runs");
+            let told = format!("{format}, standard input: {is_stdin}, rejects: {rejects}: {output:?}");
+            let receipt = fs::read(project.join("own"));
+            if records == 0 {
+                assert!(receipt.is_err() && output.status.code() == Some(2), "{told}");
+                continue;
+            }
+            let receipt = receipt.unwrap_or_else(|_| panic!("no receipt of {told}"));
+            let receipt = Receipt::verified(&receipt, &key.verifier()).expect("it holds");
+            assert_eq!((receipt.bytes, receipt.data), (text.len() as u64, Digest::of(text.as_bytes())), "{told}");
+            assert_eq!(receipt.counts.records, records, "{told}");
+            fs::remove_file(project.join("own")).expect("removed");
+            let _ = fs::remove_dir_all(project.join("out"));
+        }
+    }
+}
+
 /// What a registry signed goes on being true when its log signs with another key and the version is withdrawn, and each key is believed
 /// for its own time alone.
 #[tokio::test(flavor = "multi_thread")]
@@ -219,7 +264,7 @@ async fn the_sdk_has_a_registry_check_a_data_set_and_verifies_its_receipt() {
     let mut told = Vec::new();
     let check = registry.check_stream(&reference, pieces, &options, |one| told.push(one)).await.expect("checked");
     let receipt = check.verified(&key(&server)).expect("a receipt").expect("signed by the log's key");
-    assert_eq!((receipt.bytes, receipt.data), (text.len() as u64, guiju_model::Digest::of(text.as_bytes())));
+    assert_eq!((receipt.bytes, receipt.data), (text.len() as u64, Digest::of(text.as_bytes())));
     assert_eq!((receipt.counts.records, receipt.counts.conforming, receipt.counts.unreadable), (24_000, 12_000, 6_000));
     assert_eq!((check.counts.records, check.counts.failing), (24_000, 12_000));
     assert_eq!(receipt.reference_date, DAY.parse().ok());
