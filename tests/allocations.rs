@@ -109,3 +109,20 @@ fn of_a_wide_header() {
         assert!(taken.bytes_max < count * COLUMN_BYTES_MAX, "{} bytes for columns `{column}`", taken.bytes_max);
     }
 }
+
+/// Each of a thousand errors has a path as long as the record.
+#[test]
+fn of_errors_with_long_paths() {
+    let schema = br#"{"additionalProperties": {"items": {"type": "string"}}}"#;
+    let validator = Validator::compile_schema(schema, &CompileOptions::default()).expect("it compiles");
+    let record = format!(r#"{{"{}": [{}7]}}"#, "k".repeat(900_000), "7, ".repeat(999));
+    let mut report = validator.empty_report();
+    let taken = allocation_counter::measure(|| report = validator.check(record.as_bytes(), &CheckOptions::default()));
+    assert!(taken.bytes_max < 80 << 20, "{} bytes", taken.bytes_max);
+    let listed: usize = report.findings.iter().map(|finding| finding.path.len()).sum();
+    assert!(
+        report.is_cut() && (900_000..2 << 20).contains(&listed),
+        "{} findings, {listed} bytes",
+        report.findings.len()
+    );
+}

@@ -53,6 +53,26 @@ pub struct Said {
     pub value: Option<String>,
 }
 
+/// A finding is mostly shorter, and then nobody has to count.
+const SHORT_BYTES: usize = 4 << 10;
+/// What the listed findings of a record say together, where some say much: a path may be as long as the record.
+const LISTED_BYTES_MAX: usize = 1 << 20;
+
+impl Said {
+    /// Those of its texts.
+    fn bytes(&self) -> usize {
+        let of = |text: &Option<Text>| text.as_ref().map_or(0, Text::bytes);
+        let value = self.value.as_ref().map_or(0, String::len);
+        self.path.len() + self.rule.len() + self.message.bytes() + of(&self.field) + of(&self.suggestion) + value
+    }
+}
+
+impl Text {
+    fn bytes(&self) -> usize {
+        self.en.len() + self.zh.len()
+    }
+}
+
 impl From<Said> for Finding {
     /// Without a place yet.
     fn from(said: Said) -> Self {
@@ -127,14 +147,21 @@ impl Report {
         self.leave(unlisted);
     }
 
-    /// Takes one more finding into the report; past `findings_max` it is counted, not kept.
+    /// Takes one more finding into the report; past `findings_max`, or where what is said would come to more than a message holds, it
+    /// is counted, not kept.
     pub fn push(&mut self, finding: Finding, findings_max: usize) {
-        *self.of(finding.severity) += 1;
-        if self.findings.len() < findings_max {
+        if self.findings.len() < findings_max && self.has_room(&finding) {
+            *self.of(finding.severity) += 1;
             self.findings.push(finding);
         } else {
-            self.leave(Unlisted { code: finding.code.clone(), severity: finding.severity, count: 1 });
+            self.count(Unlisted { code: finding.code.clone(), severity: finding.severity, count: 1 });
         }
+    }
+
+    /// A first finding is listed whatever it says.
+    fn has_room(&self, finding: &Said) -> bool {
+        let (own, listed) = (finding.bytes(), || self.findings.iter().map(|listed| listed.bytes()).sum::<usize>());
+        own <= SHORT_BYTES || self.findings.is_empty() || own + listed() <= LISTED_BYTES_MAX
     }
 
     fn of(&mut self, severity: Severity) -> &mut u64 {

@@ -1107,6 +1107,7 @@ impl<'a> Object<'a, Tree> for Node<'a> {
     }
 }
 
+/// For the engine: once the budget is spent there are no more, or each would still become an error with its path, however long.
 pub(crate) struct Members<'a>(Walk<'a>);
 
 impl<'a> Iterator for Members<'a> {
@@ -1114,7 +1115,7 @@ impl<'a> Iterator for Members<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let document = self.0.document;
-        self.0.next().map(|name| (document.text(name), document.node(name + 1)))
+        self.0.next().filter(|_| !document.is_spent()).map(|name| (document.text(name), document.node(name + 1)))
     }
 }
 
@@ -1141,6 +1142,7 @@ impl<'a> Array<'a, Tree> for Node<'a> {
     }
 }
 
+/// The same of items.
 pub(crate) struct Elements<'a>(Walk<'a>);
 
 impl<'a> Iterator for Elements<'a> {
@@ -1148,7 +1150,7 @@ impl<'a> Iterator for Elements<'a> {
 
     fn next(&mut self) -> Option<Node<'a>> {
         let document = self.0.document;
-        self.0.next().map(|at| document.node(at))
+        self.0.next().filter(|_| !document.is_spent()).map(|at| document.node(at))
     }
 }
 
