@@ -19,7 +19,7 @@
 mod avx2; // thirty-two bytes at once
 mod between; // rules between fields, by their bytes
 mod build; // from the survey of a bundle to states
-mod cut; // rows of a table at a look
+mod cut; // rows of a table at a look, and ends of lines
 mod doubt; // values that were passed over
 mod held; // the text that a state took last
 mod lanes; // what is done to many bytes at once

@@ -1,4 +1,5 @@
-//! Rows of a table at a look: where their cells end, and whether there is more to them than cells side by side.
+//! Rows of a table at a look: where their cells end, and whether there is more to them than cells side by side; and where lines end,
+//! many at a time.
 
 use super::{
     Memory,
