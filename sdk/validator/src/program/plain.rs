@@ -94,6 +94,11 @@ pub(super) struct Limits<const ARE_COMPARED: bool> {
 }
 
 impl Plain {
+    /// Whether a look tells nearly every value that is right.
+    pub fn tells_most(&self) -> bool {
+        !matches!(self, Self::Nothing | Self::Automaton { .. } | Self::Format { .. })
+    }
+
     /// What of a state is told at a look.
     pub fn of(state: &State) -> Self {
         let is_open = |kind: u8| state.types & kind != 0 && state.opaque_types & kind == 0;

@@ -667,9 +667,11 @@ impl<'r, L: Lanes> Run<'r, L> {
         end.is_some_and(|to| self.doubt(state, (from, to), None))
     }
 
-    /// The same of a value of which it is told right away what it fails at, if it fails; false says nothing about it.
+    /// The same of a value of which it is told right away what it fails at, if it fails; false says nothing about it. Only where a look
+    /// tells nearly all that are right: of others it would be asked twice.
     fn pass_over_signed(&mut self, state: StateId, from: usize) -> bool {
-        if !self.passes_over || !self.may_pass_over(state) {
+        let is_probably_wrong = self.program.plains[state as usize].tells_most();
+        if !self.passes_over || !is_probably_wrong || !self.may_pass_over(state) {
             return false;
         }
         let end = match self.text.byte(from) {

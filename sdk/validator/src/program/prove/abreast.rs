@@ -32,7 +32,7 @@ pub(super) struct Pace {
     apart: u32,
     /// The same after the next failure.
     next: u32,
-    /// How many had their members in orders of their own.
+    /// How many in a row had hardly a member in one order.
     astray: u32,
 }
 
@@ -265,7 +265,8 @@ impl<'r, L: Lanes> Run<'r, L> {
         } else {
             let passed = self.lanes.enter(Members { run: self, object, file: &mut *file, base });
             if self.depth == 1 {
-                self.memory.pace.learn_order(!matches!(passed, Passed::Some(..)));
+                // What some members have in one order is worth looking for.
+                self.memory.pace.learn_order(!matches!(passed, Passed::Some(_, 0..=1)));
             }
             passed
         };
