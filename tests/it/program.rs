@@ -61,8 +61,8 @@ impl<'v> Checkers<'v> {
             let other = checker.validator().check_exactly(&before, options);
             let mut next = 0;
             // Anew each time: one that was out of step too often does not try again soon.
-            let mut fresh = checker.validator().checker();
-            for checker in [checker, &mut fresh] {
+            let validator = checker.validator();
+            for checker in [checker, &mut validator.checker(), &mut validator.checker_plainly()] {
                 checker.tell_abreast(&bytes, &records, options, |at, found, _| {
                     let exact = if at == turn { &other } else { exact };
                     assert!(
@@ -75,7 +75,7 @@ impl<'v> Checkers<'v> {
                     next += 1;
                 });
             }
-            assert_eq!(next, 2 * ABREAST);
+            assert_eq!(next, 3 * ABREAST);
         }
     }
 }
@@ -105,10 +105,12 @@ fn options() -> CheckOptions {
 
 /// The usual options most of the time, and now and then others.
 fn some_options(dice: &mut Dice) -> CheckOptions {
-    match dice.below(8) {
+    match dice.below(12) {
         0 => CheckOptions { with_values: true, ..options() },
         1 => CheckOptions { findings_max: 1, ..options() },
         2 => CheckOptions::default(),
+        3 => CheckOptions { depth_max: 1 + dice.below(4), ..options() },
+        4 => CheckOptions { record_bytes_max: 20 * dice.below(40), ..options() },
         _ => options(),
     }
 }
@@ -170,6 +172,43 @@ fn random_schemas_and_records() {
 }
 
 /// Where a program has no room for a standard, or would prove what the engine has no budget for, both roads say the same.
+/// What is wrong with one value may be more than a report lists, and all of it is counted.
+#[test]
+fn all_that_is_wrong_below_a_long_name_is_counted() {
+    let missing: Vec<String> = (0..126).map(|at| format!("m{at}")).collect();
+    let patterns: Vec<Value> = (0..120).map(|_| json!({"pattern": "^0$"})).collect();
+    let bounds: Vec<Value> = (0..120).map(|at| json!({"minimum": 100 + at})).collect();
+    let kinds = [
+        (json!({"required": missing}), json!({})),
+        (json!({"allOf": patterns}), json!("x")),
+        (json!({"allOf": bounds}), json!(1)),
+    ];
+    for length in [4_200, 8_000, 30_000] {
+        for (schema, value) in &kinds {
+            let name = "n".repeat(length);
+            let schema = json!({"properties": {&name: schema}});
+            let validator =
+                Validator::compile_schema(schema.to_string().as_bytes(), &CompileOptions::default()).unwrap();
+            let record = json!({name: value}).to_string();
+            Checkers::of(&validator).hold(record.as_bytes(), &options(), &schema.to_string()[..100]);
+        }
+    }
+}
+
+/// What is remembered of one place is told of no other, though there are more of them than places to remember.
+#[test]
+fn what_is_wrong_at_one_place_is_told_of_that_place() {
+    let schema = br#"{"type":"array","items":{"type":"integer"}}"#;
+    let validator = Validator::compile_schema(schema, &CompileOptions::default()).unwrap();
+    let mut checker = validator.checker();
+    for at in 0..600 {
+        let record = format!("[{}\"x\"]", "0,".repeat(at));
+        let found = checker.check(record.as_bytes(), &options());
+        let paths: Vec<&str> = found.findings.iter().map(|finding| finding.path.as_str()).collect();
+        assert_eq!(paths, [format!("/{at}")]);
+    }
+}
+
 #[test]
 fn what_is_too_much_for_a_program_is_left_to_the_engine() {
     let places = json!({"prefixItems": vec![json!({"type": "integer"}); 1_003]});

@@ -317,7 +317,8 @@ impl Validator {
         let options = CheckOptions { findings_max: usize::MAX, ..options.clone() };
         let mut report = self.empty_report();
         self.tell(Some(&document), path, hits, &options, &mut Places::new(value), &mut report);
-        Some(report.findings)
+        // Where that is more than a report lists, what is not listed has to be counted with all else that is wrong.
+        report.unlisted.is_empty().then_some(report.findings)
     }
 
     /// Gives how many remarks there are beside those that there was room for.
@@ -651,6 +652,7 @@ const REMEMBERED_BYTES_MAX: usize = 128;
 
 impl<'k> Key<'k> {
     /// None where the exact road is to be taken.
+    #[inline(always)]
     fn of(program: &Program, doubt: &Doubt, way: &'k [Step], record: &'k [u8], options: &CheckOptions) -> Option<Self> {
         let sign = match (doubt.what, options.with_values) {
             (What::Value, true) => None,
