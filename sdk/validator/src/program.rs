@@ -439,15 +439,12 @@ impl Names {
         }
     }
 
-    /// Who is looked for first under the name that begins here with its quote.
+    /// Who is looked for first under the name that begins behind the first of these bytes with its quote, by as many words as are
+    /// asked for.
     #[inline(always)]
-    fn first_of(&self, block: &[u8; BLOCK]) -> u8 {
+    fn first_of<const WORDS: usize>(&self, block: &[u8; BLOCK]) -> u8 {
         let word = |at: usize| block[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let mixed = match self.words {
-            1 => Self::mix([word(1)]),
-            2 => Self::mix([word(1), word(9)]),
-            _ => Self::mix([word(1), word(9), word(17)]),
-        };
+        let mixed = Self::mix::<WORDS>(std::array::from_fn(|at| word(2 + 8 * at)));
         self.slots[Self::slot(mixed, self.seed)]
     }
 

@@ -1,7 +1,7 @@
 //! Thirty-two bytes at once, on processors of x86-64 that have AVX2.
 //!
 //! # Invariants
-//! - An [`Avx2`] is made by [`Avx2::detect`] alone, so that who has one may use the instructions of AVX2, BMI and POPCNT.
+//! - An [`Avx2`] is made by [`Avx2::detect`] alone, so that who has one may use the instructions of AVX2, BMI, POPCNT and PCLMULQDQ.
 //! - Memory is read through references to arrays only.
 //! - What holds an instruction is `inline(always)` all the way up to `with_avx2`, and never a closure: that would be compiled by
 //!   itself, where the instructions are not enabled, and each would become a call.
@@ -23,12 +23,13 @@ impl Avx2 {
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("lzcnt")
-            && is_x86_feature_detected!("popcnt");
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("pclmulqdq");
         has_all.then_some(Self(()))
     }
 }
 
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
 fn with_avx2<W: Work>(work: W) -> W::Gives {
     work.run()
 }
@@ -130,6 +131,30 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn members(self, block: &Block, set: &Set) -> u32 {
         !bits(strangers(load(block), &set.0))
+    }
+
+    #[inline(always)]
+    fn marks(self, block: &Block) -> u32 {
+        // SAFETY: there is an `Avx2`.
+        unsafe {
+            let block = load(block);
+            // `[` and `]` with this bit are `{` and `}`, and nothing else is.
+            let curly = _mm256_or_si256(block, _mm256_set1_epi8(0x20));
+            let opens = _mm256_cmpeq_epi8(curly, _mm256_set1_epi8(b'{' as i8));
+            let closes = _mm256_cmpeq_epi8(curly, _mm256_set1_epi8(b'}' as i8));
+            let commas = _mm256_cmpeq_epi8(block, _mm256_set1_epi8(b',' as i8));
+            bits(_mm256_or_si256(commas, _mm256_or_si256(opens, closes)))
+        }
+    }
+
+    #[inline(always)]
+    fn odd(self, bits: u64) -> u64 {
+        // SAFETY: there is an `Avx2`.
+        unsafe {
+            // A product without carry by ones alone.
+            let sums = _mm_clmulepi64_si128::<0>(_mm_cvtsi64_si128(bits as i64), _mm_set1_epi8(-1));
+            _mm_cvtsi128_si64(sums) as u64
+        }
     }
 
     #[inline(always)]

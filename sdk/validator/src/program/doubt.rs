@@ -61,12 +61,19 @@ pub(crate) struct Sign {
     /// Of a value the type, then each check in its order, and where the length fails one more than the length; of an object its
     /// members.
     failed: u128,
-    kind: u8,
+    kind: Kind,
 }
 
-/// Not the kind of a value.
-const MISSING: u8 = 0xFE;
-const STRANGER: u8 = 0xFF;
+/// What fails. As wide as a word, so that signs are read as they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+enum Kind {
+    Text,
+    Integer,
+    Number,
+    Missing,
+    Stranger,
+}
 
 /// Checks that have a bit in a sign.
 const CHECKS_MAX: usize = 60;
@@ -79,7 +86,7 @@ impl Sign {
 
     /// What most signs differ in.
     pub fn word(self) -> u64 {
-        self.failed as u64 ^ ((self.failed >> 64) as u64).rotate_left(32) ^ u64::from(self.kind).rotate_left(16)
+        self.failed as u64 ^ ((self.failed >> 64) as u64).rotate_left(32) ^ (self.kind as u64).rotate_left(16)
     }
 }
 
@@ -114,8 +121,8 @@ impl Program {
     /// None where what is said depends on more of the value.
     pub fn sign(&self, doubt: &Doubt, record: &[u8], today: Option<Date>) -> Option<Sign> {
         match doubt.what {
-            What::Missing(missing) => Some(Sign { failed: missing, kind: MISSING }),
-            What::Stranger { seen, .. } => Some(Sign { failed: seen, kind: STRANGER }),
+            What::Missing(missing) => Some(Sign { failed: missing, kind: Kind::Missing }),
+            What::Stranger { seen, .. } => Some(Sign { failed: seen, kind: Kind::Stranger }),
             What::Value if doubt.sign.is_some() => doubt.sign,
             What::Value => {
                 let (state, value) = (&self.states[doubt.state as usize], &record[doubt.from..doubt.to]);
@@ -158,7 +165,7 @@ pub(super) fn text_sign(state: &State, text: Text<'_>, today: Option<Date>) -> O
         let fits = count >= state.text.min && state.text.max.is_none_or(|max| count <= max);
         length = if fits { 0 } else { u128::from(count) + 1 };
     }
-    Some(Sign { failed: failed | length << 64, kind: types::STRING })
+    Some(Sign { failed: failed | length << 64, kind: Kind::Text })
 }
 
 /// Of a number; none of what is none.
@@ -168,7 +175,10 @@ pub(super) fn number_sign(state: &State, number: &[u8]) -> Option<Sign> {
         _ => return None,
     };
     let is_integer = number.scale == 0;
-    let kind = if is_integer { types::INTEGER } else { types::NUMBER };
+    let (kind, of_type) = match is_integer {
+        true => (Kind::Integer, types::INTEGER),
+        false => (Kind::Number, types::NUMBER),
+    };
     let super::NumberState { bounds, multiples } = &state.number;
     // 1.0 is an integer as well.
     let is_doubtful = !is_integer && state.types & types::NUMBER == 0 && number.is_whole();
@@ -178,5 +188,5 @@ pub(super) fn number_sign(state: &State, number: &[u8]) -> Option<Sign> {
     let fits = bounds.iter().map(|bound| bound.holds(number));
     let fits = fits.chain(multiples.iter().map(|by| number.is_multiple_of(*by)));
     let failed = fits.enumerate().fold(0, |failed, (at, holds)| failed | u128::from(!holds) << (at + 1));
-    Some(Sign { failed: failed | u128::from(state.types & kind == 0), kind })
+    Some(Sign { failed: failed | u128::from(state.types & of_type == 0), kind })
 }

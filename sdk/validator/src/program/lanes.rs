@@ -26,6 +26,12 @@ pub(super) trait Lanes: Copy {
     /// A bit for each byte that is in a set.
     fn members(self, block: &Block, set: &Set) -> u32;
 
+    /// A bit for each comma, and for each byte that opens or closes an array or an object.
+    fn marks(self, block: &Block) -> u32;
+
+    /// Of each bit whether those up to it are odd in number.
+    fn odd(self, bits: u64) -> u64;
+
     /// Whether in each of the blocks the bytes that `mask` has set are those of `expected`.
     fn begin<const COUNT: usize>(self, blocks: [&Block; COUNT], expected: &Block, mask: &Block) -> bool;
 
@@ -102,6 +108,14 @@ impl Lanes for Plainly {
 
     fn members(self, block: &Block, set: &Set) -> u32 {
         bits(block, |byte| set.has(byte))
+    }
+
+    fn marks(self, block: &Block) -> u32 {
+        bits(block, |byte| matches!(byte, b',' | b'[' | b'{' | b']' | b'}'))
+    }
+
+    fn odd(self, bits: u64) -> u64 {
+        (0..6).fold(bits, |bits, power| bits ^ bits << (1 << power))
     }
 
     fn begin<const COUNT: usize>(self, blocks: [&Block; COUNT], expected: &Block, mask: &Block) -> bool {
@@ -181,10 +195,12 @@ mod tests {
         let words = std::array::from_fn(|at| u64::from_le_bytes(std::array::from_fn(|byte| one[(at + byte) % 32])));
         let ranges = [Ranges { first: *one, last: *two }, Ranges { first: *two, last: *three }];
         format!(
-            "{} {} {} {} {} {} {} {} {}",
+            "{} {} {} {} {} {} {} {} {} {} {}",
             lanes.equal(block, one[0]),
             lanes.digits(block),
             lanes.between(block, one[1].min(two[1]), one[1].max(two[1])),
+            lanes.marks(block),
+            lanes.odd(words[0]),
             lanes.members(block, set),
             lanes.begin([block], one, two),
             lanes.begin([block, three, one], one, two),
@@ -205,7 +221,7 @@ mod tests {
                     if round % 4 == 0 { dice.below(256) as u8 } else { alphabet[dice.below(alphabet.len())] }
                 })
             };
-            let mut text = block(b"\\u0123456789abcdefABCDEF \"/:@`g");
+            let mut text = block(b"\\u0123456789abcdefABCDEF \"/:@`g[{,}]");
             let others = [block(b"\x00\x01"), block(b"\xff\xfe\x80"), block(b"\xff\x01")];
             let set = Set::of(u128::from_le_bytes(*block(b"\x00\xff\x55").first_chunk().unwrap()));
             for at in (0..dice.below(36)).step_by(6).filter(|at| at + 6 <= BLOCK) {

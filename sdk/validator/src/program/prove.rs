@@ -1092,8 +1092,23 @@ impl ObjectState {
     /// The member whose name stands here and is followed by its colon, if that is told at a look.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn look_up(&self, lanes: impl Lanes, text: Windows<'_>, at: usize) -> Option<&Member> {
-        let member = self.members.get(usize::from(self.names.first_of(text.block(at)?)))?;
-        if member.stands_at(lanes, text, at) { Some(member) } else { None }
+        // Something always stands before a name.
+        let before = at.wrapping_sub(1);
+        match self.names.words {
+            1 => self.look_behind::<1>(lanes, text, before),
+            2 => self.look_behind::<2>(lanes, text, before),
+            _ => self.look_behind::<3>(lanes, text, before),
+        }
+    }
+
+    /// The same right behind this place, where so many words tell names apart.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn look_behind<const WORDS: usize>(&self, lanes: impl Lanes, text: Windows<'_>, before: usize) -> Option<&Member> {
+        let block = text.block(before)?;
+        let member = self.members.get(usize::from(self.names.first_of::<WORDS>(block)))?;
+        let begins = lanes.begin([block], &member.head, &member.bare_mask);
+        let is_all = || member.spelled.len() <= BLOCK || text.bytes()[before + 1..].starts_with(&member.spelled[1..]);
+        if begins && is_all() { Some(member) } else { None }
     }
 }
 

@@ -39,14 +39,15 @@ impl Standing {
     }
 
     /// Forgets those of the records of which it does not hold.
+    #[inline]
     pub fn keep(&mut self, holds: [bool; ABREAST]) {
         self.are_known.iter_mut().zip(holds).for_each(|(is_known, holds)| *is_known &= holds);
     }
 
     /// Counts places from where each record begins.
-    pub fn begin_at(&mut self, starts: [u32; ABREAST]) {
+    pub fn begin_at(&mut self, starts: [usize; ABREAST]) {
         for (lane, start) in starts.into_iter().enumerate() {
-            let places = self.places_of(lane);
+            let (places, start) = (self.places_of(lane), start as u32);
             let there = self.places[places].iter_mut().filter(|(_, to)| *to > 0);
             there.for_each(|(from, to)| (*from, *to) = (*from - start, *to - start));
         }

@@ -10,7 +10,7 @@ use super::{How, Memory, Run, Today, dependents};
 use crate::program::{
     ArrayState, Member, ObjectState, Program, Proof, State, StateId,
     doubt::ITEM,
-    lanes::{Lanes, Plainly, Processor, Set, Work},
+    lanes::{Lanes, Plainly, Processor, Work},
     types,
     windows::{BLOCK, Windows},
 };
@@ -113,13 +113,17 @@ impl Program {
     ) -> [bool; ABREAST] {
         let root = how.root;
         let mut run = Run::new(self, lanes, text, &how, memory);
-        let mut file = File { at: records.map(|(start, _)| run.behind_space(start)), in_step: [true; ABREAST] };
+        let [one, two, three, four] = records;
+        let starts = [one.0, two.0, three.0, four.0];
+        let mut file = File { at: each(starts, |start| run.behind_space(start)), in_step: [true; ABREAST] };
         run.objects(root, &mut file);
         for doubt in &mut run.memory.doubts {
             doubt.begin_at(records[usize::from(doubt.record)].0);
         }
-        run.memory.standing.keep(file.in_step);
-        run.memory.standing.begin_at(records.map(|(start, _)| start as u32));
+        if run.memory.standing.is_asked() {
+            run.memory.standing.keep(file.in_step);
+            run.memory.standing.begin_at(starts);
+        }
         array::from_fn(|lane| {
             let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
             // Nothing but space up to the end, however the bytes behind that go on.
@@ -160,9 +164,23 @@ impl File {
         true
     }
 
+    #[inline(always)]
     fn each(&mut self, to: impl Fn(usize) -> usize) {
-        self.at.iter_mut().for_each(|at| *at = to(*at));
+        self.at = each(self.at, to);
     }
+}
+
+/// Written out, so that nothing is called, and what is written piece by piece is not read as a whole.
+#[inline(always)]
+fn each(at: Places, to: impl Fn(usize) -> usize) -> Places {
+    let [one, two, three, four] = at;
+    [to(one), to(two), to(three), to(four)]
+}
+
+/// Whether this byte stands at all of these places.
+#[inline(always)]
+fn are_at(text: Windows<'_>, at: &Places, byte: u8) -> bool {
+    at.iter().fold(true, |all, at| all & (text.byte(*at) == byte))
 }
 
 /// Which members each object has, and how many.
@@ -171,11 +189,11 @@ struct Tally {
     count: [u32; ABREAST],
 }
 
-/// Where the value of one member is in each record that has it.
+/// Where the value of a member ends, and the name before it begins; nothing where the record has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spot {
-    begin: Places,
-    end: Places,
+    begin: u32,
+    end: u32,
 }
 
 /// The members of one object of each record.
@@ -208,6 +226,72 @@ impl<L: Lanes> Work for Strays<'_, '_, L> {
     fn run(self) -> Tally {
         let Members { run, object, file, base } = self.members;
         run.members_astray(object, file, base, self.passed)
+    }
+}
+
+/// Finds the members of an object of each record, which come in any order, and who comes to its end.
+struct Search<'a, 'r, L> {
+    lanes: L,
+    text: Windows<'r>,
+    object: &'r ObjectState,
+    file: &'a mut File,
+    /// Whether members were passed before.
+    is_begun: bool,
+    /// Where they are to be written, those of each record by themselves.
+    spots: &'a mut [Spot],
+}
+
+impl<L: Lanes> Work for Search<'_, '_, L> {
+    /// How many there are.
+    type Gives = [u32; ABREAST];
+
+    #[inline(always)]
+    fn run(self) -> Self::Gives {
+        match self.object.names.words {
+            1 => self.members::<1>(),
+            2 => self.members::<2>(),
+            _ => self.members::<3>(),
+        }
+    }
+}
+
+impl<L: Lanes> Search<'_, '_, L> {
+    #[inline(always)]
+    fn members<const WORDS: usize>(self) -> [u32; ABREAST] {
+        let Self { lanes, text, object, file, is_begun, spots } = self;
+        let (mut counts, mut at, mut left, size) = ([0; ABREAST], file.at, [false; ABREAST], object.members.len());
+        for lane in 0..ABREAST {
+            at[lane] = text.behind_space(at[lane]);
+            let is_end = text.byte(at[lane]) == b'}';
+            left[lane] = file.in_step[lane] && !is_end && (!is_begun || text.byte(at[lane]) == b',');
+            (file.in_step[lane], file.at[lane]) = (file.in_step[lane] && is_end, at[lane] + 1);
+            // Something always stands before a name.
+            at[lane] -= usize::from(!is_begun);
+        }
+        // One of each record in turn: where the next begins is known late.
+        while left != [false; ABREAST] {
+            for lane in 0..ABREAST {
+                if !left[lane] {
+                    continue;
+                }
+                let found = object.behind::<WORDS, L>(lanes, text, at[lane]).zip(value_end(lanes, text, at[lane]));
+                let Some(((member, begin), end)) = found else {
+                    left[lane] = false;
+                    continue;
+                };
+                // There are as many as members.
+                if let Some(spot) = spots.get_mut(lane * size + usize::from(member.place)) {
+                    *spot = Spot { begin: begin as u32, end: end as u32 };
+                }
+                counts[lane] += 1;
+                at[lane] = end;
+                if text.byte(end) != b',' {
+                    left[lane] = false;
+                    (file.in_step[lane], file.at[lane]) = (text.byte(end) == b'}', end + 1);
+                }
+            }
+        }
+        counts
     }
 }
 
@@ -302,13 +386,17 @@ impl<'r, L: Lanes> Run<'r, L> {
         let (mut seen, mut count, mut is_spaced) = (0_u128, 0, false);
         let mut order = object.memory as usize;
         // In registers, and not where what is written piece by piece would be read as a whole.
-        let mut at = file.at.map(|at| self.behind_space(at + 1));
+        let mut at = each(file.at, |at| self.behind_space(at + 1));
         let mut member = match object.members.get(usize::from(self.memory.order[order])) {
             Some(member) if member.stand_at(self.lanes, text, &at) => member,
             _ => {
                 file.at = at;
                 match self.find_step(object, file, order) {
                     Some(found) => found,
+                    None if are_at(text, &at, b'}') => {
+                        file.each(|at| at + 1);
+                        return Passed::All(0, 0);
+                    }
                     None => return Passed::Some(0, 0),
                 }
             }
@@ -322,7 +410,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             count += 1;
             order = object.memory as usize + 1 + usize::from(member.place);
             if text.byte(at[0]) <= b' ' {
-                at = at.map(|at| self.behind_space(at));
+                at = each(at, |at| self.behind_space(at));
             }
             let ends = member.plain.ends(self.lanes, text, at, self.today);
             at = if are_told(ends) {
@@ -341,6 +429,10 @@ impl<'r, L: Lanes> Run<'r, L> {
                 Some(next) if next.follows(self.lanes, text, &at, !is_spaced) => {
                     is_spaced = !is_spaced;
                     next
+                }
+                _ if are_at(text, &at, b'}') => {
+                    file.at = each(at, |at| at + 1);
+                    break;
                 }
                 _ => {
                     file.at = at;
@@ -371,26 +463,31 @@ impl<'r, L: Lanes> Run<'r, L> {
         base: usize,
         (seen, count): (u128, u32),
     ) -> Tally {
-        let mut tally = Tally { seen: [seen; ABREAST], count: [count; ABREAST] };
         let first_spot = self.memory.spots.len();
-        self.memory.spots.resize(first_spot + object.members.len(), Spot::default());
-        self.find_members(object, file, first_spot, &mut tally.seen);
-        tally.count = tally.seen.map(u128::count_ones);
-        let common = tally.seen.into_iter().fold(!seen, |common, seen| common & seen);
+        let size = object.members.len();
+        // Those of each record for themselves: what is written piece by piece would else be read as a whole, and waited for.
+        self.memory.spots.resize(first_spot + ABREAST * size, Spot::default());
+        let (text, lanes, mut common) = (self.text, self.lanes, 0);
+        let (is_begun, spots) = (count != 0, &mut self.memory.spots[first_spot..]);
+        let counts = lanes.enter(Search { lanes, text, object, file, is_begun, spots });
+        let mut tally = Tally { seen: [seen; ABREAST], count: counts.map(|more| count + more) };
         for (place, member) in object.members.iter().enumerate() {
-            let has = |lane: usize| tally.seen[lane] & !seen & member.bit != 0;
-            let in_step = file.in_step;
-            let asked: [bool; ABREAST] = match common & member.bit {
-                0 => array::from_fn(|lane| in_step[lane] && has(lane)),
-                _ => in_step,
-            };
-            let Spot { mut begin, mut end } = self.memory.spots[first_spot + place];
-            let (mut at, mut wanted) = (begin, end);
-            if asked != [true; ABREAST] {
+            let spots = &self.memory.spots[first_spot..];
+            let spots: [Spot; ABREAST] = array::from_fn(|lane| spots[lane * size + place]);
+            let mut begin = spots.map(|spot| (spot.begin + member.length) as usize);
+            let mut end = spots.map(|spot| spot.end as usize);
+            let (mut at, mut wanted, mut asked) = (begin, end, file.in_step);
+            if are_told(end) && asked == [true; ABREAST] {
+                common |= member.bit;
+            } else {
+                (0..ABREAST).for_each(|lane| asked[lane] &= end[lane] != 0);
                 let Some(first) = asked.iter().position(|is| *is) else { continue };
-                // Who is not asked is looked at as the first who is.
-                for lane in (0..ABREAST).filter(|lane| !asked[*lane]) {
-                    (at[lane], wanted[lane]) = (begin[first], end[first]);
+                for lane in 0..ABREAST {
+                    match asked[lane] {
+                        true => tally.seen[lane] |= member.bit,
+                        // Who is not asked is looked at as the first who is.
+                        false => (at[lane], wanted[lane]) = (begin[first], end[first]),
+                    }
                 }
             }
             let ends = member.plain.ends(self.lanes, self.text, at, self.today);
@@ -406,57 +503,20 @@ impl<'r, L: Lanes> Run<'r, L> {
                 }
             }
             if object.kept & member.bit != 0 {
-                for lane in (0..ABREAST).filter(|lane| has(*lane)) {
-                    let kept = base + lane * object.members.len() + place;
+                for lane in (0..ABREAST).filter(|lane| asked[*lane]) {
+                    let kept = base + lane * size + place;
                     self.memory.places[kept] = (begin[lane] as u32, end[lane] as u32);
                 }
             }
         }
+        for lane in 0..ABREAST {
+            tally.seen[lane] |= common;
+            // None of them twice.
+            file.in_step[lane] &= tally.count[lane] == tally.seen[lane].count_ones();
+        }
         self.memory.spots.truncate(first_spot);
         self.looked_at(tally.count.iter().sum());
         tally
-    }
-
-    /// Where the members of each object are that is in step, and who comes to its end.
-    #[inline(always)]
-    fn find_members(
-        &mut self,
-        object: &'r ObjectState,
-        file: &mut File,
-        first_spot: usize,
-        tally: &mut [u128; ABREAST],
-    ) {
-        let (text, lanes) = (self.text, self.lanes);
-        let spots = &mut self.memory.spots[first_spot..];
-        for (lane, known) in tally.iter_mut().enumerate() {
-            if !std::mem::take(&mut file.in_step[lane]) {
-                continue;
-            }
-            let (mut at, mut seen) = (text.behind_space(file.at[lane]), *known);
-            let mut stops = Stops::from(at);
-            let mut end = match text.byte(at) {
-                b',' if seen != 0 => stops.next(lanes, text),
-                b'}' => Some(at),
-                _ if seen != 0 => None,
-                _ => Some(at - 1),
-            };
-            while let Some(stop) = end {
-                if text.byte(stop) == b'}' {
-                    (file.in_step[lane], file.at[lane]) = (true, stop + 1);
-                    break;
-                }
-                at = text.behind_space(stop + 1);
-                let Some(member) = object.look_up(lanes, text, at) else { break };
-                let Some(spot) = spots.get_mut(usize::from(member.place)) else { break };
-                if seen & member.bit != 0 {
-                    break;
-                }
-                seen |= member.bit;
-                end = stops.next(lanes, text);
-                (spot.begin[lane], spot.end[lane]) = (at + member.length as usize, end.unwrap_or(0));
-            }
-            *known = seen;
-        }
     }
 
     /// For what looks at values once more.
@@ -493,11 +553,10 @@ impl<'r, L: Lanes> Run<'r, L> {
         self.memory.trail[self.depth as usize - 1].1 = u32::from(member.place);
         let state = self.state(member.state);
         let text = self.text;
-        let all_are = |byte: u8| file.at.iter().all(|at| text.byte(*at) == byte);
         let is_plain_array = || state.array.as_deref().is_some_and(ArrayState::is_plain);
-        if all_are(b'{') {
+        if are_at(text, &file.at, b'{') {
             self.objects(member.state, file);
-        } else if all_are(b'[') && is_plain_array() && state.takes_all(types::ARRAY) {
+        } else if are_at(text, &file.at, b'[') && is_plain_array() && state.takes_all(types::ARRAY) {
             self.arrays(member.state, file);
         } else {
             self.values_of(member.state, file, ends);
@@ -598,8 +657,8 @@ impl<'r, L: Lanes> Run<'r, L> {
                 }
             };
             count += 1;
-            if at.iter().fold(true, |all, at| all & (text.byte(*at) == b',')) {
-                at = at.map(|at| self.behind_space(at + 1));
+            if are_at(text, &at, b',') {
+                at = each(at, |at| self.behind_space(at + 1));
                 continue;
             }
             under_way.at = at;
@@ -622,7 +681,7 @@ impl<'r, L: Lanes> Run<'r, L> {
     #[inline(never)]
     fn items_apart(&mut self, state: StateId, under_way: &mut File, ends: Places) -> bool {
         let text = self.text;
-        if under_way.at.iter().all(|at| text.byte(*at) == b'{') && self.state(state).object.is_some() {
+        if are_at(text, &under_way.at, b'{') && self.state(state).object.is_some() {
             self.objects(state, under_way);
             return under_way.first().is_some();
         }
@@ -633,14 +692,13 @@ impl<'r, L: Lanes> Run<'r, L> {
     /// Behind a value: what comes next, where that is the same in all.
     #[inline(never)]
     fn next_step(&mut self, object: &'r ObjectState, file: &mut File, order: usize) -> Step<'r> {
-        let (text, mut next) = (self.text, *file);
-        next.each(|at| self.behind_space(at));
-        let are_at = |next: &File, byte: u8| next.at.iter().all(|at| text.byte(*at) == byte);
-        let is_end = are_at(&next, b'}');
-        if !is_end && !are_at(&next, b',') {
+        let (text, at) = (self.text, each(file.at, |at| self.behind_space(at)));
+        let is_end = are_at(text, &at, b'}');
+        if !is_end && !are_at(text, &at, b',') {
             return Step::Apart;
         }
-        next.each(|at| if is_end { at + 1 } else { self.behind_space(at + 1) });
+        let at = each(at, |at| if is_end { at + 1 } else { self.behind_space(at + 1) });
+        let next = File { at, in_step: file.in_step };
         let found = if is_end { Some(Step::End) } else { self.find_step(object, &next, order).map(Step::Member) };
         found.map_or(Step::Apart, |step| {
             *file = next;
@@ -669,69 +727,70 @@ enum Step<'r> {
     Apart,
 }
 
-/// Where the values of an object end, of whatever kind they are: commas and the brace that closes it, which stand in no text and
-/// in nothing within. Whether there are values is for others to see.
-struct Stops {
-    /// The bytes that are looked at, and which of them are still to be told.
-    base: usize,
-    marks: u64,
-    /// Whether the bytes behind these begin in a text, and whether the first of them is escaped.
-    in_text: bool,
-    is_escaped: bool,
+/// Where a value ends, of whatever kind it is, and whatever stands before it behind this place but marks: at a comma or at what closes
+/// what it is in. Whether there is a value is for others to see.
+#[inline(always)]
+fn value_end<L: Lanes>(lanes: L, text: Windows<'_>, before: usize) -> Option<usize> {
+    let Marks { quotes, escapes, marks } = Marks::of(lanes, text, before)?;
+    let first = marks & !lanes.odd(quotes) & !1;
+    let end = before + first.trailing_zeros() as usize;
+    let is_told = (first != 0) & (escapes == 0) && !matches!(text.byte(end), b'{' | b'[');
+    if is_told { Some(end) } else { long_value_end(lanes, text, before + 1) }
 }
 
-impl Stops {
-    /// From a place on that stands in no text.
-    #[inline(always)]
-    fn from(at: usize) -> Self {
-        Self { base: at.wrapping_sub(2 * BLOCK), marks: 0, in_text: false, is_escaped: false }
-    }
-
-    #[inline(always)]
-    fn next<L: Lanes>(&mut self, lanes: L, text: Windows<'_>) -> Option<usize> {
-        let mut depth = 0_u32;
-        loop {
-            while self.marks == 0 {
-                self.read(lanes, text)?;
-            }
-            let at = self.base + self.marks.trailing_zeros() as usize;
-            self.marks &= self.marks - 1;
+/// The same of values that are long, or hold others or escapes; from a place on that stands in no text.
+#[inline(always)]
+fn long_value_end<L: Lanes>(lanes: L, text: Windows<'_>, mut base: usize) -> Option<usize> {
+    // Whether the next bytes begin in a text, as all bits, and whether the first of them is escaped.
+    let (mut depth, mut in_text, mut is_escaped) = (0_u32, 0_u64, false);
+    loop {
+        let Marks { mut quotes, escapes, mut marks } = Marks::of(lanes, text, base)?;
+        if escapes != 0 || is_escaped {
+            let escaped;
+            (escaped, is_escaped) = escaped_by(escapes, is_escaped);
+            quotes &= !escaped;
+        }
+        let texts = lanes.odd(quotes) ^ in_text;
+        in_text = (texts >> 63).wrapping_neg();
+        marks &= !texts;
+        while marks != 0 {
+            let at = base + marks.trailing_zeros() as usize;
+            marks &= marks - 1;
             match text.byte(at) {
-                b',' if depth == 0 => return Some(at),
-                b',' => {}
+                b',' if depth > 0 => {}
                 b'{' | b'[' => depth += 1,
-                b'}' if depth == 0 => return Some(at),
-                _ => depth = depth.checked_sub(1)?,
+                _ if depth == 0 => return Some(at),
+                _ => depth -= 1,
             }
         }
+        base += 2 * BLOCK;
     }
+}
 
-    /// The next bytes.
+/// Which bytes are quotes, backslashes, and marks: commas, and what opens or closes objects and arrays.
+struct Marks {
+    quotes: u64,
+    escapes: u64,
+    marks: u64,
+}
+
+impl Marks {
     #[inline(always)]
-    fn read<L: Lanes>(&mut self, lanes: L, text: Windows<'_>) -> Option<()> {
-        const MARKS: Set = Set::of(1 << b',' | 1 << b'{' | 1 << b'}' | 1 << b'[' | 1 << b']');
-        self.base = self.base.wrapping_add(2 * BLOCK);
-        let (low, high) = (text.block(self.base)?, text.block(self.base + BLOCK)?);
+    fn of<L: Lanes>(lanes: L, text: Windows<'_>, at: usize) -> Option<Self> {
+        let [low, high] = text.blocks(&[at, at + BLOCK])?;
         let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << BLOCK;
-        let mut quotes = both(lanes.equal(low, b'"'), lanes.equal(high, b'"'));
-        let escapes = both(lanes.equal(low, b'\\'), lanes.equal(high, b'\\'));
-        if escapes != 0 || self.is_escaped {
-            let (escaped, is_escaped) = escaped(escapes, self.is_escaped);
-            (quotes, self.is_escaped) = (quotes & !escaped, is_escaped);
-        }
-        // Each bit becomes whether those up to it are odd in number.
-        let texts = (0..6).fold(quotes, |bits, power| bits ^ bits << (1 << power));
-        let texts = if self.in_text { !texts } else { texts };
-        self.in_text = texts >> 63 == 1;
-        self.marks = both(lanes.members(low, &MARKS), lanes.members(high, &MARKS)) & !texts;
-        Some(())
+        Some(Self {
+            quotes: both(lanes.equal(low, b'"'), lanes.equal(high, b'"')),
+            escapes: both(lanes.equal(low, b'\\'), lanes.equal(high, b'\\')),
+            marks: both(lanes.marks(low), lanes.marks(high)),
+        })
     }
 }
 
 /// Which bytes are escaped by the one before them, where the first may be; whether one behind them is. By value, so that who calls
 /// keeps what he has in registers.
 #[cold]
-fn escaped(mut escapes: u64, is_escaped: bool) -> (u64, bool) {
+fn escaped_by(mut escapes: u64, is_escaped: bool) -> (u64, bool) {
     let (mut escaped, mut is_escaped) = (u64::from(is_escaped), false);
     escapes &= !escaped;
     while escapes != 0 {
@@ -760,6 +819,26 @@ impl ArrayState {
     /// Whether its items are told one by one.
     pub(super) fn is_plain(&self) -> bool {
         !self.is_unique && self.contains.is_empty()
+    }
+}
+
+impl ObjectState {
+    /// The member that comes behind this place, and where its name begins.
+    #[inline(always)]
+    fn behind<const WORDS: usize, L: Lanes>(
+        &self,
+        lanes: L,
+        text: Windows<'_>,
+        before: usize,
+    ) -> Option<(&Member, usize)> {
+        match self.look_behind::<WORDS>(lanes, text, before) {
+            Some(member) => Some((member, before + 1)),
+            None if text.byte(before + 1) <= b' ' => {
+                let at = text.behind_space(before + 1);
+                self.look_up(lanes, text, at).map(|member| (member, at))
+            }
+            None => None,
+        }
     }
 }
 
@@ -794,8 +873,11 @@ mod tests {
     use proptest::{prelude::*, sample::Index};
 
     const SCHEMA: &str = r##"{"type":"object","additionalProperties":false,"required":["id"],
-        "properties":{"id":{"type":"string","pattern":"^[0-9]{2}$"},"n":{"type":"number","minimum":0},
+        "properties":{
+        "first":{"type":"object","properties":{"a":{"type":"integer"},"b":{"minimum":3},"c":{"maxLength":2},"d":true}},
+        "id":{"type":"string","pattern":"^[0-9]{2}$"},"n":{"type":"number","minimum":0},
         "tags":{"type":"array","items":{"type":"string","maxLength":3},"maxItems":3},
+        "text":{"type":"string","minLength":2,"maxLength":4},
         "in":{"type":"object","properties":{"a":{"type":"integer"},"b":{"enum":["x","y"]}},"required":["a"]},
         "any":{"anyOf":[{"type":"integer"},{"type":"array","uniqueItems":true}]}},
         "if":{"properties":{"id":{"const":"11"}},"required":["id"]},"then":{"properties":{"n":{"maximum":9}}}}"##;
@@ -839,6 +921,8 @@ mod tests {
                 "another order, and marks in texts",
                 r#"{"in":{"b":"x","a":1},"tags":["\\","],{","}]\""],"n":1,"any":7,"id":"12"}"#,
             ),
+            ("another order, and within", r#"{"id":"11","first":{"d":{},"c":"","b":3,"a":1},"text":"ab","tags":[]}"#),
+            ("nothing within", r#"{"first":{},"id":"11","tags":[]}"#),
             ("members left out", r#"{"id":"11","in":{"a":1}}"#),
             ("an end before the others", r#"{"id":"11","n":1.5}"#),
             ("escapes", r#"{"id":"11","n":1.5,"tags":["\u4e2d"],"in":{"a":1,"b":"x"},"any":7}"#),
@@ -850,6 +934,18 @@ mod tests {
                 assert_eq!(in_step(records), [true; ABREAST], "{what} at {at}");
             }
             assert_eq!(in_step([other; ABREAST]), [true; ABREAST], "only {what}");
+        }
+    }
+
+    /// However what is looked at together divides them.
+    #[test]
+    fn escapes_are_read_at_any_place() {
+        for length in 0..140 {
+            for escape in [r#"\\"#, r#"\\\""#, r#"\"\\\\\""#] {
+                let long = format!(r#"{{"any":[1,"{}{escape},]"],"tags":[],"id":"11"}}"#, "-".repeat(length));
+                let usual = r#"{"id":"11","any":1,"tags":[]}"#;
+                assert_eq!(in_step([&long, usual, &long, &long]), [true; ABREAST], "{long}");
+            }
         }
     }
 
@@ -892,7 +988,13 @@ mod tests {
     }
 
     /// Members of [`SCHEMA`], good ones and others.
-    const MEMBERS: [&str; 16] = [
+    const MEMBERS: [&str; 22] = [
+        r#""first":{"d":[],"c":"no","b":3,"a":1}"#,
+        r#""first":{"c":"not","a":"1","d":{"d":{}},"b":2}"#,
+        r#""first":{}"#,
+        r#""text":"a""#,
+        r#""text":"abc""#,
+        r#""text":"abcdef""#,
         r#""id":"11""#,
         r#""id": "12" "#,
         r#""id":"1x""#,
