@@ -195,6 +195,19 @@ fn all_that_is_wrong_below_a_long_name_is_counted() {
     }
 }
 
+/// However deep a record may be, one that is just as deep conforms, and one that is deeper does not, on either road.
+#[test]
+fn records_are_as_deep_as_they_may_be() {
+    let schema = br#"{"properties":{"a":{"items":{"items":{"properties":{"b":{"items":{"type":"integer"}}}}}}}}"#;
+    let validator = Validator::compile_schema(schema, &CompileOptions::default()).unwrap();
+    let mut checkers = Checkers::of(&validator);
+    for depth_max in 0..8 {
+        for record in ["1", "{}", r#"{"a":[]}"#, r#"{"a":[[]]}"#, r#"{"a":[[{}]]}"#, r#"{"a":[[{"b":[1]}],[]]}"#] {
+            checkers.hold(record.as_bytes(), &CheckOptions { depth_max, ..options() }, "depth");
+        }
+    }
+}
+
 /// What is remembered of one place is told of no other, though there are more of them than places to remember.
 #[test]
 fn what_is_wrong_at_one_place_is_told_of_that_place() {

@@ -731,20 +731,14 @@ enum Step<'r> {
 /// what it is in. Whether there is a value is for others to see.
 #[inline(always)]
 fn value_end<L: Lanes>(lanes: L, text: Windows<'_>, before: usize) -> Option<usize> {
-    let Marks { quotes, escapes, marks } = Marks::of(lanes, text, before)?;
-    let first = marks & !lanes.odd(quotes) & !1;
-    let end = before + first.trailing_zeros() as usize;
-    let is_told = (first != 0) & (escapes == 0) && !matches!(text.byte(end), b'{' | b'[');
-    if is_told { Some(end) } else { long_value_end(lanes, text, before + 1) }
-}
-
-/// The same of values that are long, or hold others or escapes; from a place on that stands in no text.
-#[inline(always)]
-fn long_value_end<L: Lanes>(lanes: L, text: Windows<'_>, mut base: usize) -> Option<usize> {
+    let (mut base, mut depth) = (before, 0_u32);
     // Whether the next bytes begin in a text, as all bits, and whether the first of them is escaped.
-    let (mut depth, mut in_text, mut is_escaped) = (0_u32, 0_u64, false);
+    let (mut in_text, mut is_escaped) = (0_u64, false);
     loop {
-        let Marks { mut quotes, escapes, mut marks } = Marks::of(lanes, text, base)?;
+        let [low, high] = text.blocks(&[base, base + BLOCK])?;
+        let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << BLOCK;
+        let mut quotes = both(lanes.equal(low, b'"'), lanes.equal(high, b'"'));
+        let escapes = both(lanes.equal(low, b'\\'), lanes.equal(high, b'\\'));
         if escapes != 0 || is_escaped {
             let escaped;
             (escaped, is_escaped) = escaped_by(escapes, is_escaped);
@@ -752,7 +746,7 @@ fn long_value_end<L: Lanes>(lanes: L, text: Windows<'_>, mut base: usize) -> Opt
         }
         let texts = lanes.odd(quotes) ^ in_text;
         in_text = (texts >> 63).wrapping_neg();
-        marks &= !texts;
+        let mut marks = both(lanes.marks(low), lanes.marks(high)) & !texts & !u64::from(base == before);
         while marks != 0 {
             let at = base + marks.trailing_zeros() as usize;
             marks &= marks - 1;
@@ -764,26 +758,6 @@ fn long_value_end<L: Lanes>(lanes: L, text: Windows<'_>, mut base: usize) -> Opt
             }
         }
         base += 2 * BLOCK;
-    }
-}
-
-/// Which bytes are quotes, backslashes, and marks: commas, and what opens or closes objects and arrays.
-struct Marks {
-    quotes: u64,
-    escapes: u64,
-    marks: u64,
-}
-
-impl Marks {
-    #[inline(always)]
-    fn of<L: Lanes>(lanes: L, text: Windows<'_>, at: usize) -> Option<Self> {
-        let [low, high] = text.blocks(&[at, at + BLOCK])?;
-        let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << BLOCK;
-        Some(Self {
-            quotes: both(lanes.equal(low, b'"'), lanes.equal(high, b'"')),
-            escapes: both(lanes.equal(low, b'\\'), lanes.equal(high, b'\\')),
-            marks: both(lanes.marks(low), lanes.marks(high)),
-        })
     }
 }
 
