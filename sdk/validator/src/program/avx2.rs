@@ -271,40 +271,55 @@ const ESCAPES_END: u32 = 1 << ESCAPES_BYTES;
 #[inline(always)]
 fn no_escapes(block: __m256i) -> u32 {
     const SPELLED: Block = *b"\\u0000\\u0000\\u0000\\u0000\\u0000  ";
-    /// At each place whether it is that sign, a digit, or the first digit.
-    const KINDS: [Block; 3] = {
-        let mut kinds = [[0; BLOCK]; 3];
+    /// At each place the kinds of digits that may stand there.
+    const MAY: Block = {
+        let mut may = [0; BLOCK];
         let mut at = 0;
         while at < ESCAPES_BYTES {
-            kinds[match at % 6 {
+            may[at] = match at % 6 {
                 0 | 1 => 0,
-                2 => 2,
-                _ => 1,
-            }][at] = 0xFF;
+                2 => DECIMAL | FIRST_CAPITAL | FIRST_SMALL,
+                _ => DECIMAL | CAPITAL | SMALL,
+            };
             at += 1;
         }
-        kinds
+        may
     };
-    const DIGITS: [u8; 16] = hex_digits(b"0123456789abcdefABCDEF");
-    const FIRST_DIGITS: [u8; 16] = hex_digits(b"0123456789abcefABCEF");
     // SAFETY: who calls has an `Avx2`.
     unsafe {
-        let wrong = _mm256_andnot_si256(_mm256_cmpeq_epi8(block, load(&SPELLED)), load(&KINDS[0]));
-        let digits = _mm256_and_si256(strangers(block, &DIGITS), load(&KINDS[1]));
-        let first = _mm256_and_si256(strangers(block, &FIRST_DIGITS), load(&KINDS[2]));
-        bits(_mm256_or_si256(wrong, _mm256_or_si256(digits, first)))
+        let kinds = _mm256_and_si256(look(&DIGITS[0], upper_half(block)), look(&DIGITS[1], lower_half(block)));
+        let digits = _mm256_and_si256(kinds, load(&MAY));
+        let right = _mm256_or_si256(digits, _mm256_cmpeq_epi8(block, load(&SPELLED)));
+        bits(_mm256_cmpeq_epi8(right, _mm256_setzero_si256())) & (ESCAPES_END - 1)
     }
 }
 
-const fn hex_digits(all: &[u8]) -> [u8; 16] {
-    let mut set = [0; 16];
-    let mut at = 0;
-    while at < all.len() {
-        set[(all[at] & 15) as usize] |= 1 << (all[at] >> 4);
-        at += 1;
+/// Kinds of hexadecimal digits; the first of an escape is no D, with which surrogates begin.
+const DECIMAL: u8 = 1;
+const CAPITAL: u8 = 1 << 1;
+const SMALL: u8 = 1 << 2;
+const FIRST_CAPITAL: u8 = 1 << 3;
+const FIRST_SMALL: u8 = 1 << 4;
+
+/// By the upper half of a character and by the lower one, the kinds of digits that it may be of.
+const DIGITS: [[u8; 16]; 2] = {
+    let mut lower = [0; 16];
+    let mut digit = 0;
+    while digit < 16 {
+        if digit < 10 {
+            lower[digit] |= DECIMAL;
+        } else {
+            // `A` and `a` are the first behind a round number.
+            lower[digit - 9] |= CAPITAL | SMALL | if digit == 0xD { 0 } else { FIRST_CAPITAL | FIRST_SMALL };
+        }
+        digit += 1;
     }
-    set
-}
+    let mut upper = [0; 16];
+    upper[3] = DECIMAL;
+    upper[4] = CAPITAL | FIRST_CAPITAL;
+    upper[6] = SMALL | FIRST_SMALL;
+    [upper, lower]
+};
 
 /// What two bytes that follow each other cannot be in UTF-8: upper half of the first, lower half of the first, upper half of
 /// the second, each as a set of the sixteen values. (Unicode 17, table 3-7.)
