@@ -134,6 +134,15 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn have(self, [one, other]: [&Block; 2], byte: u8) -> bool {
+        // SAFETY: there is an `Avx2`.
+        unsafe {
+            let byte = _mm256_set1_epi8(byte as i8);
+            bits(_mm256_or_si256(_mm256_cmpeq_epi8(load(one), byte), _mm256_cmpeq_epi8(load(other), byte))) != 0
+        }
+    }
+
+    #[inline(always)]
     fn marks(self, block: &Block) -> u32 {
         // SAFETY: there is an `Avx2`.
         unsafe {

@@ -189,11 +189,26 @@ struct Tally {
     count: [u32; ABREAST],
 }
 
-/// Where the value of a member ends, and the name before it begins; nothing where the record has none.
+/// Where the value of a member ends, and the name before it begins; nothing where the record has none. In one word, so that it is
+/// read as it was written.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Spot {
-    begin: u32,
-    end: u32,
+pub(super) struct Spot(u64);
+
+impl Spot {
+    #[inline(always)]
+    fn of(begin: usize, end: usize) -> Self {
+        Self(begin as u64 | (end as u64) << 32)
+    }
+
+    #[inline(always)]
+    fn begin(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    #[inline(always)]
+    fn end(self) -> usize {
+        (self.0 >> 32) as usize
+    }
 }
 
 /// The members of one object of each record.
@@ -259,39 +274,53 @@ impl<L: Lanes> Search<'_, '_, L> {
     #[inline(always)]
     fn members<const WORDS: usize>(self) -> [u32; ABREAST] {
         let Self { lanes, text, object, file, is_begun, spots } = self;
-        let (mut counts, mut at, mut left, size) = ([0; ABREAST], file.at, [false; ABREAST], object.members.len());
-        for lane in 0..ABREAST {
-            at[lane] = text.behind_space(at[lane]);
-            let is_end = text.byte(at[lane]) == b'}';
-            left[lane] = file.in_step[lane] && !is_end && (!is_begun || text.byte(at[lane]) == b',');
-            (file.in_step[lane], file.at[lane]) = (file.in_step[lane] && is_end, at[lane] + 1);
+        let mut spots = spots.chunks_exact_mut(object.members.len().max(1));
+        let mut begin = |lane: usize| {
+            let at = text.behind_space(file.at[lane]);
+            let is_end = text.byte(at) == b'}';
+            let is_left = file.in_step[lane] && !is_end && (!is_begun || text.byte(at) == b',');
+            (file.in_step[lane], file.at[lane]) = (file.in_step[lane] && is_end, at + 1);
             // Something always stands before a name.
-            at[lane] -= usize::from(!is_begun);
-        }
+            let at = at - usize::from(!is_begun);
+            Seeker { at, is_left, is_at_end: false, count: 0, spots: spots.next().unwrap_or_default() }
+        };
+        let mut seekers = [begin(0), begin(1), begin(2), begin(3)];
         // One of each record in turn: where the next begins is known late.
-        while left != [false; ABREAST] {
-            for lane in 0..ABREAST {
-                if !left[lane] {
-                    continue;
-                }
-                let found = object.behind::<WORDS, L>(lanes, text, at[lane]).zip(value_end(lanes, text, at[lane]));
-                let Some(((member, begin), end)) = found else {
-                    left[lane] = false;
-                    continue;
-                };
-                // There are as many as members.
-                if let Some(spot) = spots.get_mut(lane * size + usize::from(member.place)) {
-                    *spot = Spot { begin: begin as u32, end: end as u32 };
-                }
-                counts[lane] += 1;
-                at[lane] = end;
-                if text.byte(end) != b',' {
-                    left[lane] = false;
-                    (file.in_step[lane], file.at[lane]) = (text.byte(end) == b'}', end + 1);
-                }
+        while seekers.iter().fold(false, |any, seeker| any | seeker.is_left) {
+            for seeker in &mut seekers {
+                seeker.pass::<WORDS, L>(lanes, text, object);
             }
         }
-        counts
+        for (lane, seeker) in seekers.iter().enumerate().filter(|(_, seeker)| seeker.is_at_end) {
+            (file.in_step[lane], file.at[lane]) = (true, seeker.at + 1);
+        }
+        seekers.map(|seeker| seeker.count)
+    }
+}
+
+/// Goes from member to member of one record.
+struct Seeker<'a> {
+    at: usize,
+    is_left: bool,
+    is_at_end: bool,
+    count: u32,
+    spots: &'a mut [Spot],
+}
+
+impl Seeker<'_> {
+    #[inline(always)]
+    fn pass<const WORDS: usize, L: Lanes>(&mut self, lanes: L, text: Windows<'_>, object: &ObjectState) {
+        if !self.is_left {
+            return;
+        }
+        self.is_left = false;
+        let Some((member, begin)) = object.behind::<WORDS, L>(lanes, text, self.at) else { return };
+        let Some(end) = value_end(lanes, text, self.at) else { return };
+        // There are as many as members.
+        let Some(spot) = self.spots.get_mut(usize::from(member.place)) else { return };
+        *spot = Spot::of(begin, end);
+        (self.at, self.count) = (end, self.count + 1);
+        (self.is_left, self.is_at_end) = (text.byte(end) == b',', text.byte(end) == b'}');
     }
 }
 
@@ -474,8 +503,8 @@ impl<'r, L: Lanes> Run<'r, L> {
         for (place, member) in object.members.iter().enumerate() {
             let spots = &self.memory.spots[first_spot..];
             let spots: [Spot; ABREAST] = array::from_fn(|lane| spots[lane * size + place]);
-            let mut begin = spots.map(|spot| (spot.begin + member.length) as usize);
-            let mut end = spots.map(|spot| spot.end as usize);
+            let mut begin = spots.map(|spot| spot.begin() + member.length as usize);
+            let mut end = spots.map(Spot::end);
             let (mut at, mut wanted, mut asked) = (begin, end, file.in_step);
             if are_told(end) && asked == [true; ABREAST] {
                 common |= member.bit;
@@ -731,22 +760,10 @@ enum Step<'r> {
 /// what it is in. Whether there is a value is for others to see.
 #[inline(always)]
 fn value_end<L: Lanes>(lanes: L, text: Windows<'_>, before: usize) -> Option<usize> {
+    let (mut marks, mut texts) = Texts::default().marks(lanes, text, before)?;
     let (mut base, mut depth) = (before, 0_u32);
-    // Whether the next bytes begin in a text, as all bits, and whether the first of them is escaped.
-    let (mut in_text, mut is_escaped) = (0_u64, false);
+    marks &= !1;
     loop {
-        let [low, high] = text.blocks(&[base, base + BLOCK])?;
-        let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << BLOCK;
-        let mut quotes = both(lanes.equal(low, b'"'), lanes.equal(high, b'"'));
-        let escapes = both(lanes.equal(low, b'\\'), lanes.equal(high, b'\\'));
-        if escapes != 0 || is_escaped {
-            let escaped;
-            (escaped, is_escaped) = escaped_by(escapes, is_escaped);
-            quotes &= !escaped;
-        }
-        let texts = lanes.odd(quotes) ^ in_text;
-        in_text = (texts >> 63).wrapping_neg();
-        let mut marks = both(lanes.marks(low), lanes.marks(high)) & !texts & !u64::from(base == before);
         while marks != 0 {
             let at = base + marks.trailing_zeros() as usize;
             marks &= marks - 1;
@@ -758,6 +775,33 @@ fn value_end<L: Lanes>(lanes: L, text: Windows<'_>, before: usize) -> Option<usi
             }
         }
         base += 2 * BLOCK;
+        (marks, texts) = texts.marks(lanes, text, base)?;
+    }
+}
+
+/// Whether the bytes that come next begin in a text, as all bits, and whether the first of them is escaped.
+#[derive(Clone, Copy, Default)]
+struct Texts {
+    is_in: u64,
+    is_escaped: bool,
+}
+
+impl Texts {
+    /// The marks among the next bytes that stand in no text.
+    #[inline(always)]
+    fn marks<L: Lanes>(self, lanes: L, text: Windows<'_>, base: usize) -> Option<(u64, Self)> {
+        let [low, high] = text.blocks(&[base, base + BLOCK])?;
+        let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << BLOCK;
+        let (mut quotes, mut is_escaped) = (both(lanes.equal(low, b'"'), lanes.equal(high, b'"')), false);
+        if self.is_escaped | lanes.have([low, high], b'\\') {
+            let escaped;
+            let escapes = both(lanes.equal(low, b'\\'), lanes.equal(high, b'\\'));
+            (escaped, is_escaped) = escaped_by(escapes, self.is_escaped);
+            quotes &= !escaped;
+        }
+        let texts = lanes.odd(quotes) ^ self.is_in;
+        let marks = both(lanes.marks(low), lanes.marks(high)) & !texts;
+        Some((marks, Self { is_in: (texts >> 63).wrapping_neg(), is_escaped }))
     }
 }
 
