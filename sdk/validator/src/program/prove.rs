@@ -3,6 +3,7 @@
 mod abreast; // several records at once
 mod row; // a row of a table as a record
 mod rows; // several of them at once
+mod search; // where members are that come in any order
 
 pub use abreast::ABREAST;
 pub(crate) use row::{Row, Span};
@@ -46,7 +47,7 @@ pub(crate) struct Memory {
     pub(super) processor: Processor,
     /// Of records that are read together.
     pace: abreast::Pace,
-    spots: Vec<abreast::Spot>,
+    spots: Vec<search::Spot>,
     /// At each depth the state of the container, and which of its members or items is being read.
     trail: Vec<Step>,
     /// Values that were passed over, and the ways to them.
