@@ -171,7 +171,6 @@ fn random_schemas_and_records() {
     assert!(accepted * 8 > judged, "only {accepted} of {judged} were accepted, so little was shown");
 }
 
-/// Where a program has no room for a standard, or would prove what the engine has no budget for, both roads say the same.
 /// What is wrong with one value may be more than a report lists, and all of it is counted.
 #[test]
 fn all_that_is_wrong_below_a_long_name_is_counted() {
@@ -195,7 +194,7 @@ fn all_that_is_wrong_below_a_long_name_is_counted() {
     }
 }
 
-/// However deep a record may be, one that is just as deep conforms, and one that is deeper does not, on either road.
+/// However deep records may be, of one that is just as deep both roads say the same, and of one that is deeper.
 #[test]
 fn records_are_as_deep_as_they_may_be() {
     let schema = br#"{"properties":{"a":{"items":{"items":{"properties":{"b":{"items":{"type":"integer"}}}}}}}}"#;
@@ -222,6 +221,7 @@ fn what_is_wrong_at_one_place_is_told_of_that_place() {
     }
 }
 
+/// Where a program has no room for a standard, or would prove what the engine has no budget for, both roads say the same.
 #[test]
 fn what_is_too_much_for_a_program_is_left_to_the_engine() {
     let places = json!({"prefixItems": vec![json!({"type": "integer"}); 1_003]});
