@@ -709,15 +709,26 @@ impl<const ARE_COMPARED: bool> Limits<ARE_COMPARED> {
             return 0;
         }
         if ARE_COMPARED {
-            let number = eight_digits(block, sign, whole) * SMALL_POWERS[part as usize % 16]
-                + if part == 0 { 0 } else { eight_digits(block, end - part as usize, part) };
-            let number = if sign == 1 { -number } else { number };
-            let (least, most) = self.ends[(part as usize).min(SIDE)];
-            if number < least || number > most {
+            let number = eight_digits(block, sign, whole);
+            // As far from zero as its part may bring it.
+            let (near, far) = (number, number + i64::from(part != 0));
+            let (low, high) = if sign == 1 { (-far, -near) } else { (near, far) };
+            let (least, most) = self.ends[0];
+            if (low < least || high > most) && !self.holds_exactly(block, (sign, whole, end, part)) {
                 return 0;
             }
         }
         at + end
+    }
+
+    /// The same with its part, of a number near to a limit.
+    #[inline(never)]
+    fn holds_exactly(&self, block: &[u8; BLOCK], (sign, whole, end, part): (usize, u32, usize, u32)) -> bool {
+        let number = eight_digits(block, sign, whole) * SMALL_POWERS[part as usize % 16]
+            + if part == 0 { 0 } else { eight_digits(block, end - part as usize, part) };
+        let number = if sign == 1 { -number } else { number };
+        let (least, most) = self.ends[(part as usize).min(SIDE)];
+        least <= number && number <= most
     }
 }
 

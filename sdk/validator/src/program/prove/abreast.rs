@@ -180,6 +180,13 @@ fn each(at: Places, to: impl Fn(usize) -> usize) -> Places {
     [to(one), to(two), to(three), to(four)]
 }
 
+/// Behind what space there is. Where there is none anywhere, as a rule, that is one guess.
+#[inline(always)]
+fn behind_spaces(text: Windows<'_>, at: Places) -> Places {
+    let has_space = at.iter().fold(false, |any, at| any | (text.byte(*at) <= b' '));
+    if has_space { each(at, |at| text.behind_space(at)) } else { at }
+}
+
 /// Whether this byte stands at all of these places.
 #[inline(always)]
 fn are_at(text: Windows<'_>, at: &Places, byte: u8) -> bool {
@@ -316,7 +323,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         let (mut seen, mut count, mut is_spaced) = (0_u128, 0, false);
         let mut order = object.memory as usize;
         // In registers, and not where what is written piece by piece would be read as a whole.
-        let mut at = each(file.at, |at| self.behind_space(at + 1));
+        let mut at = behind_spaces(text, each(file.at, |at| at + 1));
         let mut member = match object.members.get(usize::from(self.memory.order[order])) {
             Some(member) if member.stand_at(self.lanes, text, &at) => member,
             _ => {
@@ -470,7 +477,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         ends: Places,
     ) -> bool {
         // No value that begins with a space is told at a look.
-        file.each(|at| self.behind_space(at));
+        file.at = behind_spaces(self.text, file.at);
         let begins = file.at;
         self.values_apart(member, file, ends);
         self.keep_places(object, member, base, (begins, file.at));
@@ -565,7 +572,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         let (mut under_way, mut count) = (*file, 0_u32);
         file.drop_all();
         let fits = |count: u32| (array.min..=array.max).contains(&count);
-        under_way.each(|at| self.behind_space(at + 1));
+        under_way.at = behind_spaces(text, each(under_way.at, |at| at + 1));
         let mut is_left = under_way.keep(|lane, at| {
             let ends = text.byte(*at) == b']';
             if ends {
@@ -588,7 +595,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             };
             count += 1;
             if are_at(text, &at, b',') {
-                at = each(at, |at| self.behind_space(at + 1));
+                at = behind_spaces(text, each(at, |at| at + 1));
                 continue;
             }
             under_way.at = at;
@@ -622,7 +629,7 @@ impl<'r, L: Lanes> Run<'r, L> {
     /// Behind a value: what comes next, where that is the same in all.
     #[inline(never)]
     fn next_step(&mut self, object: &'r ObjectState, file: &mut File, order: usize) -> Step<'r> {
-        let (text, at) = (self.text, each(file.at, |at| self.behind_space(at)));
+        let (text, at) = (self.text, behind_spaces(self.text, file.at));
         let is_end = are_at(text, &at, b'}');
         if !is_end && !are_at(text, &at, b',') {
             return Step::Apart;
