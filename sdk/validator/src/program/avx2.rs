@@ -97,6 +97,8 @@ fn look(table: &[u8; 16], places: __m256i) -> __m256i {
 }
 
 impl Lanes for Avx2 {
+    const ARE_WIDE: bool = true;
+
     #[inline(always)]
     fn enter<W: Work>(self, work: W) -> W::Gives {
         // SAFETY: there is an `Avx2`, so the processor has what is enabled.

@@ -11,6 +11,9 @@ use super::{
 pub(super) type Block = [u8; BLOCK];
 
 pub(super) trait Lanes: Copy {
+    /// Whether many bytes are looked at as quickly as one, so that it is worth looking at some more than once.
+    const ARE_WIDE: bool;
+
     /// Runs what is to be compiled for these lanes.
     fn enter<W: Work>(self, work: W) -> W::Gives;
 
@@ -93,6 +96,8 @@ fn bits(block: &Block, holds: impl Fn(u8) -> bool) -> u32 {
 }
 
 impl Lanes for Plainly {
+    const ARE_WIDE: bool = false;
+
     fn enter<W: Work>(self, work: W) -> W::Gives {
         work.run()
     }

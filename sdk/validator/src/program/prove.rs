@@ -48,6 +48,8 @@ pub(crate) struct Memory {
     /// Of records that are read together.
     pace: abreast::Pace,
     spots: Vec<search::Spot>,
+    /// So many of these at the front are.
+    spots_in_use: usize,
     /// At each depth the state of the container, and which of its members or items is being read.
     trail: Vec<Step>,
     /// Values that were passed over, and the ways to them.
@@ -220,6 +222,8 @@ struct Run<'r, L> {
     depth_max: u32,
     in_branch: u32,
     looks: u64,
+    /// Bytes within records' own objects in which members of any order were searched for.
+    sought: usize,
     again: u64,
     passes_over: bool,
     /// Of a row, the values within objects that rules read: nobody has written these objects down.
@@ -266,6 +270,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             depth_max,
             in_branch: 0,
             looks,
+            sought: 0,
             again: program.again,
             passes_over,
             inner,

@@ -11,8 +11,7 @@ use crate::program::{
     windows::{BLOCK, Windows},
 };
 
-/// Where the value of a member ends, and the name before it begins; nothing where the record has none. In one word, so that it is
-/// read as it was written.
+/// Where the value of a member ends, and the name before it begins. In one word, so that it is read as it was written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spot(u64);
 
@@ -45,9 +44,15 @@ pub(super) struct Search<'a, 'r, L> {
     pub spots: &'a mut [Spot],
 }
 
+/// Which members were found, and how many; some may be there twice.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub seen: u128,
+    pub count: u32,
+}
+
 impl<L: Lanes> Work for Search<'_, '_, L> {
-    /// How many there are.
-    type Gives = [u32; ABREAST];
+    type Gives = [Found; ABREAST];
 
     #[inline(always)]
     fn run(self) -> Self::Gives {
@@ -61,7 +66,7 @@ impl<L: Lanes> Work for Search<'_, '_, L> {
 
 impl<L: Lanes> Search<'_, '_, L> {
     #[inline(always)]
-    fn members<const WORDS: usize>(self) -> [u32; ABREAST] {
+    fn members<const WORDS: usize>(self) -> [Found; ABREAST] {
         let Self { lanes, text, object, file, is_begun, spots } = self;
         let mut spots = spots.chunks_exact_mut(object.members.len().max(1));
         let mut begin = |lane: usize| {
@@ -71,7 +76,8 @@ impl<L: Lanes> Search<'_, '_, L> {
             (file.in_step[lane], file.at[lane]) = (file.in_step[lane] && is_end, at + 1);
             // Something always stands before a name.
             let at = at - usize::from(!is_begun);
-            Seeker { at, is_left, is_at_end: false, count: 0, spots: spots.next().unwrap_or_default() }
+            let found = Found { seen: 0, count: 0 };
+            Seeker { at, is_left, is_at_end: false, found, spots: spots.next().unwrap_or_default() }
         };
         let mut seekers = [begin(0), begin(1), begin(2), begin(3)];
         // One of each record in turn: where the next begins is known late.
@@ -83,7 +89,7 @@ impl<L: Lanes> Search<'_, '_, L> {
         for (lane, seeker) in seekers.iter().enumerate().filter(|(_, seeker)| seeker.is_at_end) {
             (file.in_step[lane], file.at[lane]) = (true, seeker.at + 1);
         }
-        seekers.map(|seeker| seeker.count)
+        seekers.map(|seeker| seeker.found)
     }
 }
 
@@ -92,7 +98,7 @@ struct Seeker<'a> {
     at: usize,
     is_left: bool,
     is_at_end: bool,
-    count: u32,
+    found: Found,
     spots: &'a mut [Spot],
 }
 
@@ -108,7 +114,8 @@ impl Seeker<'_> {
         // There are as many as members.
         let Some(spot) = self.spots.get_mut(usize::from(member.place)) else { return };
         *spot = Spot::of(begin, end);
-        (self.at, self.count) = (end, self.count + 1);
+        self.at = end;
+        self.found = Found { seen: self.found.seen | member.bit, count: self.found.count + 1 };
         (self.is_left, self.is_at_end) = (text.byte(end) == b',', text.byte(end) == b'}');
     }
 }
@@ -185,14 +192,38 @@ impl Texts {
 /// Which bytes are escaped by the one before them, where the first may be; whether one behind them is. By value, so that who calls
 /// keeps what he has in registers.
 #[cold]
-fn escaped_by(mut escapes: u64, is_escaped: bool) -> (u64, bool) {
-    let (mut escaped, mut is_escaped) = (u64::from(is_escaped), false);
-    escapes &= !escaped;
-    while escapes != 0 {
-        let next = (escapes & escapes.wrapping_neg()) << 1;
-        is_escaped = next == 0;
-        escaped |= next;
-        escapes &= !next & (escapes - 1);
+#[inline(never)]
+fn escaped_by(escapes: u64, is_escaped: bool) -> (u64, bool) {
+    const EVEN: u64 = u64::MAX / 3;
+    let first = u64::from(is_escaped);
+    let escapes = escapes & !first;
+    let behind = escapes << 1 | first;
+    // Adding the beginnings of runs at odd places carries each to its end; there those at even places are left.
+    let (carried, is_carried) = escapes.overflowing_add(escapes & !EVEN & !behind);
+    let escaped = (EVEN ^ carried << 1) & behind;
+    (escaped, is_carried)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_other_backslash_escapes(bytes in "[\\\\a]{128}", few in any::<u64>(), is_escaped in any::<bool>()) {
+            let mut before = is_escaped;
+            for (at, bytes) in bytes.as_bytes().chunks(64).enumerate() {
+                let many = bytes.iter().rev().fold(0_u64, |bits, byte| bits << 1 | u64::from(*byte == b'\\'));
+                let escapes = if at == 0 { many } else { many & few };
+                let (mut wanted, mut is_next) = (0, before);
+                for bit in 0..64 {
+                    wanted |= u64::from(is_next) << bit;
+                    is_next = !is_next && escapes >> bit & 1 == 1;
+                }
+                prop_assert_eq!(escaped_by(escapes, before), (wanted, is_next), "{:#066b}", escapes);
+                before = is_next;
+            }
+        }
     }
-    (escaped, is_escaped)
 }
