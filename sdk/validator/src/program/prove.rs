@@ -129,7 +129,9 @@ impl Memory {
         self.dated.clear();
         self.doubts.clear();
         self.ways.clear();
-        self.trail.resize(DEPTH_MAX as usize + 2, (0, 0));
+        if self.trail.is_empty() {
+            self.trail.resize(DEPTH_MAX as usize + 2, (0, 0));
+        }
     }
 
     /// With a record where it stands, or a copy of it where there is no room behind it.

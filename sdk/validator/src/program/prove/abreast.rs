@@ -22,6 +22,9 @@ use std::{array, ops::Range};
 /// So many records, which is as many as a processor can keep apart in its registers.
 pub const ABREAST: usize = 4;
 
+/// Every record.
+const ALL: [bool; ABREAST] = [true; ABREAST];
+
 /// A place in each record.
 type Places = [usize; ABREAST];
 
@@ -107,8 +110,10 @@ impl Program {
             #[cfg(target_arch = "x86_64")]
             Processor::Avx2(lanes) => self.abreast_with(lanes, text, &own, how, memory),
         };
-        memory.pace.learn(in_step.iter().filter(|is| **is).count());
-        memory.standing.keep(in_step);
+        memory.pace.learn(if in_step == ALL { ABREAST } else { in_step.iter().filter(|is| **is).count() });
+        if in_step != ALL {
+            memory.standing.keep(in_step);
+        }
         in_step
     }
 
@@ -125,7 +130,7 @@ impl Program {
         let mut run = Run::new(self, lanes, text, &how, memory);
         let [one, two, three, four] = records;
         let starts = [one.0, two.0, three.0, four.0];
-        let mut file = File { at: each(starts, |start| run.behind_space(start)), in_step: [true; ABREAST] };
+        let mut file = File { at: behind_spaces(text, starts), in_step: ALL };
         run.objects(root, &mut file);
         for doubt in &mut run.memory.doubts {
             doubt.begin_at(records[usize::from(doubt.record)].0);
@@ -133,6 +138,12 @@ impl Program {
         if run.memory.standing.is_asked() {
             run.memory.standing.keep(file.in_step);
             run.memory.standing.begin_at(starts);
+        }
+        // The end of the line, as a rule.
+        let is_at_end =
+            |all: bool, lane: usize| all & (file.at[lane] == records[lane].1) & (records[lane].0 < records[lane].1);
+        if file.in_step == ALL && (0..ABREAST).fold(true, is_at_end) {
+            return ALL;
         }
         array::from_fn(|lane| {
             let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
@@ -435,7 +446,7 @@ impl<'r, L: Lanes> Run<'r, L> {
             let mut begin = spots.map(|spot| spot.begin() + member.length as usize);
             let mut end = spots.map(Spot::end);
             let (mut at, mut wanted, mut asked) = (begin, end, file.in_step);
-            if common & member.bit == 0 || asked != [true; ABREAST] {
+            if common & member.bit == 0 || asked != ALL {
                 (0..ABREAST).for_each(|lane| asked[lane] &= found[lane].seen & member.bit != 0);
                 let Some(first) = asked.iter().position(|is| *is) else { continue };
                 // Who is not asked is looked at as the first who is.
