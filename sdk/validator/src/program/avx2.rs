@@ -136,11 +136,15 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn have(self, [one, other]: [&Block; 2], byte: u8) -> bool {
+    fn have<const COUNT: usize>(self, blocks: [&Block; COUNT], byte: u8) -> bool {
         // SAFETY: there is an `Avx2`.
         unsafe {
             let byte = _mm256_set1_epi8(byte as i8);
-            bits(_mm256_or_si256(_mm256_cmpeq_epi8(load(one), byte), _mm256_cmpeq_epi8(load(other), byte))) != 0
+            let mut found = _mm256_setzero_si256();
+            for block in blocks {
+                found = _mm256_or_si256(found, _mm256_cmpeq_epi8(load(block), byte));
+            }
+            bits(found) != 0
         }
     }
 

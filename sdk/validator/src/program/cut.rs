@@ -57,7 +57,7 @@ pub struct LineEnds<'b> {
 }
 
 /// Bytes that are looked at in one step.
-const STEP: usize = 2 * BLOCK;
+const STEP: usize = 4 * BLOCK;
 /// So many ends are written at once, whether or not there are that many: to ask after each would be a guess each time.
 const WRITTEN: usize = 2;
 const FOUND_MAX: usize = 2 * STEP + WRITTEN;
@@ -119,18 +119,26 @@ impl<L: Lanes> Work for Lines<'_, L> {
     fn run(self) -> Self::Gives {
         let Self { lanes, bytes, mut at, found } = self;
         let mut count = 0;
-        while let Some((low, rest)) = bytes.get(at..).and_then(|rest| rest.split_first_chunk::<BLOCK>()) {
-            let (Some(high), true) = (rest.first_chunk::<BLOCK>(), count + STEP < FOUND_MAX) else { break };
-            let mut ends = u64::from(lanes.equal(low, b'\n')) | u64::from(lanes.equal(high, b'\n')) << BLOCK;
-            let behind = count + ends.count_ones() as usize;
-            while count < behind {
-                for place in &mut found[count..count + WRITTEN] {
-                    *place = at + ends.trailing_zeros() as usize;
-                    ends &= ends.wrapping_sub(1);
+        while let Some(step) = bytes.get(at..).and_then(|rest| rest.first_chunk::<STEP>()) {
+            let ([one, two, three, four], true) = (step.as_chunks::<BLOCK>().0, count + STEP < FOUND_MAX) else {
+                break;
+            };
+            if lanes.have([one, two, three, four], b'\n') {
+                let mut ends = 0;
+                for block in [four, three, two, one] {
+                    ends = ends << BLOCK | u128::from(lanes.equal(block, b'\n'));
                 }
-                count += WRITTEN;
+                let behind = count + ends.count_ones() as usize;
+                while count < behind {
+                    for place in &mut found[count..count + WRITTEN] {
+                        *place = at + ends.trailing_zeros() as usize;
+                        ends &= ends.wrapping_sub(1);
+                    }
+                    count += WRITTEN;
+                }
+                count = behind;
             }
-            (at, count) = (at + STEP, behind);
+            at += STEP;
         }
         (at, count)
     }

@@ -30,7 +30,7 @@ pub(super) trait Lanes: Copy {
     fn members(self, block: &Block, set: &Set) -> u32;
 
     /// Whether a byte is anywhere in them.
-    fn have(self, blocks: [&Block; 2], byte: u8) -> bool;
+    fn have<const COUNT: usize>(self, blocks: [&Block; COUNT], byte: u8) -> bool;
 
     /// A bit for each comma, and for each byte that opens or closes an array or an object.
     fn marks(self, block: &Block) -> u32;
@@ -118,7 +118,7 @@ impl Lanes for Plainly {
         bits(block, |byte| set.has(byte))
     }
 
-    fn have(self, blocks: [&Block; 2], byte: u8) -> bool {
+    fn have<const COUNT: usize>(self, blocks: [&Block; COUNT], byte: u8) -> bool {
         blocks.iter().any(|block| block.contains(&byte))
     }
 
@@ -207,11 +207,12 @@ mod tests {
         let words = std::array::from_fn(|at| u64::from_le_bytes(std::array::from_fn(|byte| one[(at + byte) % 32])));
         let ranges = [Ranges { first: *one, last: *two }, Ranges { first: *two, last: *three }];
         format!(
-            "{} {} {} {} {} {} {} {} {} {} {} {}",
+            "{} {} {} {} {} {} {} {} {} {} {} {} {}",
             lanes.equal(block, one[0]),
             lanes.digits(block),
             lanes.between(block, one[1].min(two[1]), one[1].max(two[1])),
             lanes.have([block, three], one[0]),
+            lanes.have([block, three, two, one], one[1]),
             lanes.marks(block),
             lanes.odd(words[0]),
             lanes.members(block, set),
