@@ -212,7 +212,7 @@ mod tests {
             lanes.digits(block),
             lanes.between(block, one[1].min(two[1]), one[1].max(two[1])),
             lanes.have([block, three], one[0]),
-            lanes.have([block, three, two, one], one[1]),
+            lanes.have([block, three, two, block], one[1]),
             lanes.marks(block),
             lanes.odd(words[0]),
             lanes.members(block, set),

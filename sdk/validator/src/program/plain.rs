@@ -721,7 +721,7 @@ impl<const ARE_COMPARED: bool> Limits<ARE_COMPARED> {
         at + end
     }
 
-    /// The same with its part, of a number near to a limit.
+    /// The same with its part, of a number of which the whole part does not say that it holds.
     #[inline(never)]
     fn holds_exactly(&self, block: &[u8; BLOCK], (sign, whole, end, part): (usize, u32, usize, u32)) -> bool {
         let number = eight_digits(block, sign, whole) * SMALL_POWERS[part as usize % 16]

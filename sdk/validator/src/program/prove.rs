@@ -127,6 +127,7 @@ impl Memory {
         self.names.clear();
         self.items.clear();
         self.dated.clear();
+        self.spots_in_use = 0;
         self.doubts.clear();
         self.ways.clear();
         if self.trail.is_empty() {
@@ -224,7 +225,7 @@ struct Run<'r, L> {
     depth_max: u32,
     in_branch: u32,
     looks: u64,
-    /// Bytes within records' own objects in which members of any order were searched for.
+    /// Bytes of nested objects in which members of any order were found.
     sought: usize,
     again: u64,
     passes_over: bool,

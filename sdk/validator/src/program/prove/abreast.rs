@@ -3,7 +3,7 @@
 //!
 //! # Invariants
 //! - Of a record that stays in step all is proved that [`Program::proves`] would prove of it alone. One that does not is not
-//!   proved here, which says nothing about it, and changes nothing for the others.
+//!   proved here, which says nothing about it, and nothing about the others.
 //! - A record out of step stands where one in step does, so that nobody has to ask which ones are.
 
 use super::{
@@ -40,12 +40,12 @@ pub(super) struct Pace {
     next: u32,
     /// How many in a row had hardly a member in one order.
     astray: u32,
-    /// Whether the last had hardly a member in common, so that each is looked at for one of them.
+    /// Whether the last had so few members in common that a look told of hardly more than one of them.
     differ: bool,
 }
 
-/// Where members of any order are is searched for in each object by itself, and so in all that is nested in it once more; but,
-/// below the records themselves, no more often than this in all bytes.
+/// Where members of any order are is searched for in each object by itself, and so in all that is nested in it once more. Below the
+/// records themselves no search begins after as many bytes as this many times all of them have; the last may go on through all.
 const SOUGHT_MOST: usize = 1;
 
 /// After so many in a row that had members in orders of their own, nobody asks so often whether the next have.
@@ -298,7 +298,7 @@ impl<'r, L: Lanes> Run<'r, L> {
                 && (object.min..=object.max).contains(&count)
                 && dependents(&object.dependent, seen) == Proof::Yes
         };
-        let passed = if self.depth == 1 && self.memory.pace.goes_astray() {
+        let passed = if L::ARE_WIDE && self.depth == 1 && self.memory.pace.goes_astray() {
             file.each(|at| self.behind_space(at + 1));
             Passed::Some(0, 0)
         } else {
@@ -435,7 +435,9 @@ impl<'r, L: Lanes> Run<'r, L> {
         let [one, two, three, four] = found.map(|found| found.seen);
         let (mut left, common) = (one | two | three | four, one & two & three & four);
         if self.depth == 1 {
-            self.memory.pace.differ = left.count_ones() > 2 * (count + common.count_ones());
+            let (mut members, looks) = (ABREAST as u32 * count, count + left.count_ones());
+            found.iter().for_each(|found| members += found.count);
+            self.memory.pace.differ = members < 2 * looks;
         }
         while left != 0 {
             let place = left.trailing_zeros() as usize;
