@@ -44,10 +44,6 @@ pub(super) struct Pace {
     differ: bool,
 }
 
-/// Where members of any order are is searched for in each object by itself, and so in all that is nested in it once more. Below the
-/// records themselves no search begins after as many bytes as this many times all of them have; the last may go on through all.
-const SOUGHT_MOST: usize = 1;
-
 /// After so many in a row that had members in orders of their own, nobody asks so often whether the next have.
 const ASTRAY: u32 = 4;
 const ASTRAY_MAX: u32 = 20;
@@ -312,7 +308,8 @@ impl<'r, L: Lanes> Run<'r, L> {
         match passed {
             Passed::All(seen, count) if is_whole(seen, count) => {}
             Passed::All(..) | Passed::None => file.drop_all(),
-            Passed::Some(..) if !L::ARE_WIDE || self.sought > SOUGHT_MOST * text.bytes().len() => file.drop_all(),
+            // What is nested is searched once more at each depth: no more, once that came to as many bytes as there are.
+            Passed::Some(..) if !L::ARE_WIDE || self.sought > text.bytes().len() => file.drop_all(),
             Passed::Some(seen, count) => {
                 let lanes = self.lanes;
                 let members = Members { run: self, object, file: &mut *file, base };
