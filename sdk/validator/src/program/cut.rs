@@ -58,9 +58,7 @@ pub struct LineEnds<'b> {
 
 /// Bytes that are looked at in one step.
 const STEP: usize = 4 * BLOCK;
-/// So many ends are written at once, whether or not there are that many: to ask after each would be a guess each time.
-const WRITTEN: usize = 2;
-const FOUND_MAX: usize = 2 * STEP + WRITTEN;
+const FOUND_MAX: usize = 2 * STEP;
 
 impl<'b> LineEnds<'b> {
     pub fn of(bytes: &'b [u8]) -> Self {
@@ -120,23 +118,23 @@ impl<L: Lanes> Work for Lines<'_, L> {
         let Self { lanes, bytes, mut at, found } = self;
         let mut count = 0;
         while let Some(step) = bytes.get(at..).and_then(|rest| rest.first_chunk::<STEP>()) {
-            let ([one, two, three, four], true) = (step.as_chunks::<BLOCK>().0, count + STEP < FOUND_MAX) else {
+            let ([one, two, three, four], true) = (step.as_chunks::<BLOCK>().0, count + STEP <= FOUND_MAX) else {
                 break;
             };
             if lanes.have([one, two, three, four], b'\n') {
-                let mut ends = 0;
-                for block in [four, three, two, one] {
-                    ends = ends << BLOCK | u128::from(lanes.equal(block, b'\n'));
-                }
-                let behind = count + ends.count_ones() as usize;
-                while count < behind {
-                    for place in &mut found[count..count + WRITTEN] {
-                        *place = at + ends.trailing_zeros() as usize;
-                        ends &= ends.wrapping_sub(1);
+                for (blocks, from) in [([one, two], at), ([three, four], at + 2 * BLOCK)] {
+                    let [low, high] = blocks.map(|block| u64::from(lanes.equal(block, b'\n')));
+                    let mut ends = low | high << BLOCK;
+                    // The first is written whether or not there is one: to ask would be a guess each time.
+                    found[count] = from + ends.trailing_zeros() as usize;
+                    count += usize::from(ends != 0);
+                    ends &= ends.wrapping_sub(1);
+                    while ends != 0 {
+                        found[count] = from + ends.trailing_zeros() as usize;
+                        count += 1;
+                        ends &= ends - 1;
                     }
-                    count += WRITTEN;
                 }
-                count = behind;
             }
             at += STEP;
         }
