@@ -40,11 +40,11 @@ pub(super) enum Plain {
         min: u32,
         max: u32,
     },
-    /// One of a few short strings.
-    Words(Box<[[u64; 8]; 1]>),
+    /// One of a few short strings of one length.
+    Words(Box<Words<1>>),
     /// One of some more.
-    MoreWords(Box<[[u64; 8]; 2]>),
-    /// One of many strings.
+    MoreWords(Box<Words<2>>),
+    /// One of many strings, or of some of unlike lengths.
     Table(Arc<Table>),
     Date,
     DateTime,
@@ -72,6 +72,15 @@ pub(super) struct Fixed<const RANGES: usize, const BLOCKS: usize> {
     /// With its quotes.
     length: u32,
     blocks: [[Ranges; RANGES]; BLOCKS],
+}
+
+/// A few texts of at most eight bytes, all of one length.
+#[derive(Clone, Debug)]
+pub(super) struct Words<const COUNT: usize> {
+    length: u32,
+    /// Of the bytes behind the quote those that are of the text.
+    mask: u64,
+    words: [[u64; 8]; COUNT],
 }
 
 /// Lists beyond this are asked themselves: a table of their codes would fit no cache.
@@ -235,12 +244,15 @@ impl Plain {
             return Self::fixed(&ranges, true);
         }
         let is_plain = |text: &&str| text.bytes().all(|byte| byte > 0x1F && !matches!(byte, b'"' | b'\\'));
-        if !texts.is_empty() && values.texts.long.is_empty() && texts.len() <= 16 && texts.iter().all(is_plain) {
+        let length = texts.first().map_or(0, |text| text.len());
+        let are_alike = length > 0 && texts.iter().all(|text| text.len() == length);
+        if are_alike && values.texts.long.is_empty() && texts.len() <= 16 && texts.iter().all(is_plain) {
             let words: Vec<u64> = texts.iter().map(|text| word_of(text) as u64).collect();
             let from = |from: usize| std::array::from_fn(|at| *words.get(from + at).unwrap_or(&words[0]));
+            let (length, mask) = (length as u32, u64::MAX >> (64 - 8 * length));
             return Some(match words.len() {
-                ..=8 => Self::Words(Box::new([from(0)])),
-                _ => Self::MoreWords(Box::new([from(0), from(8)])),
+                ..=8 => Self::Words(Box::new(Words { length, mask, words: [from(0)] })),
+                _ => Self::MoreWords(Box::new(Words { length, mask, words: [from(0), from(8)] })),
             });
         }
         Table::of(&texts).map(|table| Self::Table(Arc::new(table)))
@@ -262,8 +274,8 @@ impl Plain {
                 Some((stop, count)) if *min <= count && count <= *max => stop + 1,
                 _ => 0,
             },
-            Self::Words(words) => one_of(lanes, windows, at, words),
-            Self::MoreWords(words) => one_of(lanes, windows, at, words),
+            Self::Words(words) => words.end(lanes, windows, at),
+            Self::MoreWords(words) => words.end(lanes, windows, at),
             Self::Table(table) => match short(lanes, windows, at) {
                 Some((word, end)) if table.has(word) => end,
                 _ => 0,
@@ -323,8 +335,8 @@ impl Plain {
                 Some((stop, count)) if *min <= count && count <= *max => stop + 1,
                 _ => 0,
             }),
-            Self::Words(words) => each!(at => one_of(lanes, windows, at, words)),
-            Self::MoreWords(words) => each!(at => one_of(lanes, windows, at, words)),
+            Self::Words(words) => each!(at => words.end(lanes, windows, at)),
+            Self::MoreWords(words) => each!(at => words.end(lanes, windows, at)),
             Self::Table(table) => each!(at => match short(lanes, windows, at) {
                 Some((word, end)) if table.has(word) => end,
                 _ => 0,
@@ -554,22 +566,19 @@ fn short<L: Lanes>(lanes: L, windows: Windows<'_>, at: usize) -> Option<(u128, u
     Some((word & LOW_BYTES[length], at + length + 2))
 }
 
-/// One of a few of at most eight.
-#[inline(always)]
-fn one_of<L: Lanes, const COUNT: usize>(lanes: L, windows: Windows<'_>, at: usize, words: &[[u64; 8]; COUNT]) -> usize {
-    let Some(block) = windows.block(at) else { return 0 };
-    let quotes = lanes.equal(block, b'"');
-    let length = (quotes >> 1).trailing_zeros() as usize;
-    if quotes & 1 == 0 || length > 8 || block[length] == 0 {
-        return 0;
+impl<const COUNT: usize> Words<COUNT> {
+    #[inline(always)]
+    fn end<L: Lanes>(&self, lanes: L, windows: Windows<'_>, at: usize) -> usize {
+        let Some(block) = windows.block(at) else { return 0 };
+        let word = word_at(block, 1) & self.mask;
+        let mut found = false;
+        for words in &self.words {
+            found |= lanes.is_one_of(word, words);
+        }
+        // Where it ends does not wait for what was found.
+        let end = 1 + self.length as usize;
+        if found & (block[0] == b'"') & (block[end % BLOCK] == b'"') { at + end + 1 } else { 0 }
     }
-    // Of an empty string all is left, and no known one begins with a quote.
-    let word = word_at(block, 1) & u64::MAX >> (64_usize.wrapping_sub(8 * length) % 64);
-    let mut found = false;
-    for words in words {
-        found |= lanes.is_one_of(word, words);
-    }
-    if found { at + length + 2 } else { 0 }
 }
 
 /// Eight bytes of a block, from a place among its first sixteen.
