@@ -189,7 +189,7 @@ fn validator(shape: &Shape) -> Validator {
 fn timed(input: &[u8], validator: &Validator, options: &CheckOptions) -> Pass {
     let (begin, mut checker) = (cpu_seconds(), validator.checker());
     let (mut conforming, mut failing) = (0, 0);
-    let count = |report: Option<Box<Report>>| match report.is_none_or(|report| black_box(report).conforms()) {
+    let count = |report: Option<&Report>| match report.is_none_or(|report| black_box(report).conforms()) {
         true => conforming += 1,
         false => failing += 1,
     };

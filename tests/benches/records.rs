@@ -4,7 +4,10 @@
 
 use guiju_model::Report;
 use guiju_validator::{ABREAST, CheckOptions, Checker, LineEnds};
-use std::path::{Path, PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 /// xorshift64*: enough spread for test data, and the same everywhere.
 struct Dice(u64);
@@ -41,13 +44,8 @@ impl Dice {
 }
 
 /// Judges each line of a text, as many at once as may be, and tells in their order what was found.
-pub fn judge(
-    text: &[u8],
-    checker: &mut Checker<'_>,
-    options: &CheckOptions,
-    mut each: impl FnMut(Option<Box<Report>>),
-) {
-    let (mut ends, mut from) = (LineEnds::of(text), 0);
+pub fn judge(text: &[u8], checker: &mut Checker<'_>, options: &CheckOptions, mut each: impl FnMut(Option<&Report>)) {
+    let (mut ends, mut from, mut told) = (LineEnds::of(text), 0, Vec::new());
     loop {
         let (mut lines, mut filled) = ([const { 0..0 }; ABREAST], 0);
         for (line, end) in lines.iter_mut().zip(&mut ends) {
@@ -55,9 +53,14 @@ pub fn judge(
             (from, filled) = (end + 1, filled + 1);
         }
         if filled < ABREAST {
-            return lines[..filled].iter().for_each(|line| each(checker.tell_within(text, line.clone(), options)));
+            let tell = |line: &Range<usize>| each(checker.tell_within(text, line.clone(), options).as_deref());
+            return lines[..filled].iter().for_each(tell);
         }
-        checker.tell_abreast(text, &lines, options, |_, report, _| each(report));
+        checker.tell_abreast(text, &lines, options, |_, report, _| {
+            each(report.as_deref());
+            told.extend(report);
+        });
+        told.drain(..).for_each(|report| checker.take_back(report));
     }
 }
 

@@ -33,6 +33,7 @@ impl<'v> Checkers<'v> {
             found.as_deref().map_or(exact.errors + exact.warnings + exact.infos == 0, |found| *found == exact),
             "{found:?}"
         );
+        found.into_iter().for_each(|found| self.0[0].take_back(found));
         let [one, other] = self.0.each_mut().map(|checker| hold(checker, (record, &exact), options, about));
         assert_eq!(
             one,
@@ -59,7 +60,7 @@ impl<'v> Checkers<'v> {
         bytes.extend_from_slice(&[b' '; 100]);
         for checker in &mut self.0 {
             let other = checker.validator().check_exactly(&before, options);
-            let mut next = 0;
+            let (mut next, mut told) = (0, Vec::new());
             // Anew each time: one that was out of step too often does not try again soon.
             let validator = checker.validator();
             for checker in [checker, &mut validator.checker(), &mut validator.checker_plainly()] {
@@ -73,7 +74,9 @@ impl<'v> Checkers<'v> {
                     );
                     assert_eq!(at, next % ABREAST, "out of turn");
                     next += 1;
+                    told.extend(found);
                 });
+                told.drain(..).for_each(|found| checker.take_back(found));
             }
             assert_eq!(next, 3 * ABREAST);
         }
@@ -172,6 +175,31 @@ fn random_schemas_and_records() {
 }
 
 /// What is wrong with one value may be more than a report lists, and all of it is counted.
+/// Whatever was written into them meanwhile.
+#[test]
+fn reports_that_were_taken_back_say_nothing_of_before() {
+    let schemas = [r#"{"properties":{"a":{"maximum":1},"b":{"maximum":1}}}"#, r#"{"properties":{"a":{"minimum":7}}}"#];
+    let validators =
+        schemas.map(|schema| Validator::compile_schema(schema.as_bytes(), &CompileOptions::default()).unwrap());
+    let (options, records) = (CheckOptions::default(), [r#"{"a":2,"b":3}"#, r#"{"a":1}"#, r#"{"b":4}"#, r#"{"a":5}"#]);
+    let mut checkers = validators.each_ref().map(Validator::checker);
+    let subjects = validators.each_ref().map(|validator| validator.empty_report().against);
+    assert_ne!(subjects[0], subjects[1]);
+    for round in 0..32 {
+        let (by, of) = (round % 2, round / 2 % 2);
+        for record in records {
+            let Some(mut report) = checkers[by].tell(record.as_bytes(), &options) else { continue };
+            assert_eq!(*report, validators[by].check_exactly(record.as_bytes(), &options), "{round} {record}");
+            match round % 3 {
+                0 => report.against = subjects[1 - by].clone(),
+                1 => (report.errors, report.warnings) = (9, report.warnings + 1),
+                _ => report.findings.extend(report.findings.clone()),
+            }
+            checkers[of].take_back(report);
+        }
+    }
+}
+
 #[test]
 fn all_that_is_wrong_below_a_long_name_is_counted() {
     let missing: Vec<String> = (0..126).map(|at| format!("m{at}")).collect();

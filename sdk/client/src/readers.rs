@@ -673,6 +673,7 @@ async fn alone(
     // What is read need not wait for what may never come.
     while source.next(&mut batch, !judge.never_waits).await? {
         worker.finish(&mut batch, base, hearer).await?;
+        worker.take_back(&mut batch.found);
     }
     Ok(())
 }
@@ -723,7 +724,10 @@ fn together(
                 now(worker.finish(&mut batch, base, hearer))?;
                 match free.get(batch.owner) {
                     Some(free) => free.try_send(batch).unwrap_or_default(),
-                    None => own.push(batch),
+                    None => {
+                        worker.take_back(&mut batch.found);
+                        own.push(batch);
+                    }
                 }
             }
             let mut judged = match own.pop().and_then(|batch| fill(batch, &queue)) {
@@ -770,7 +774,8 @@ fn work<'i, R: Reader>(
     done: &mpsc::SyncSender<Judged<'i>>,
 ) {
     let mut worker = judge.worker();
-    while let Ok(batch) = to_fill.recv() {
+    while let Ok(mut batch) = to_fill.recv() {
+        worker.take_back(&mut batch.found);
         let Some((number, batch)) = fill(batch, queue) else { return };
         // A batch that never came would be waited for; so a panic goes to the caller as any other result.
         let judge = panic::AssertUnwindSafe(|| batch.map(|batch| worker.judged(batch)));
@@ -849,6 +854,11 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// Makes room where reports were told.
+    fn take_back(&mut self, told: &mut Vec<Found>) {
+        told.drain(..).for_each(|told| self.checker.take_back(told.report));
+    }
+
     /// Judges a batch for another to tell.
     fn judged<'i>(&mut self, mut batch: Batch<'i>) -> Batch<'i> {
         self.judge(&mut batch, usize::MAX, BATCH_FINDINGS);
@@ -862,7 +872,7 @@ impl Worker<'_> {
         }
         let (mut at, mut found, mut count) = (batch.judged, std::mem::take(&mut batch.found), 0);
         let until = at.saturating_add(records_max).min(batch.raws.len());
-        found.clear();
+        self.take_back(&mut found);
         let mut shares = std::mem::take(&mut batch.shares);
         let mut faults = faults_from(&batch.faults, at).iter().peekable();
         while at < until && count < findings_max {

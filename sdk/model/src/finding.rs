@@ -131,6 +131,14 @@ impl Report {
         Self { against, findings: Vec::new(), errors: 0, warnings: 0, infos: 0, unlisted: Vec::new() }
     }
 
+    /// Forgets what was found, and keeps the room for it.
+    pub fn clear(&mut self) {
+        let Self { against: _, findings, errors, warnings, infos, unlisted } = self;
+        findings.clear();
+        unlisted.clear();
+        (*errors, *warnings, *infos) = (0, 0, 0);
+    }
+
     /// Whether the record conforms: no finding is an error.
     pub fn conforms(&self) -> bool {
         self.errors == 0

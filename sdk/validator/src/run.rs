@@ -201,7 +201,7 @@ impl Validator {
         };
         // Threads that shared one over and over would wait for each other.
         let against = Arc::new(Resolution::clone(&self.subject));
-        Checker { validator: self, memory, told: Told::default(), against }
+        Checker { validator: self, memory, told: Told::default(), against, spent: Vec::new() }
     }
 
     /// The same without the wide registers of this processor: what tests hold the other against.
@@ -239,14 +239,14 @@ impl Validator {
         report
     }
 
-    /// The report on a record of which all is proved but some values and members. None where the exact road has to be taken.
+    /// Reports on a record of which all is proved but some values and members. None where the exact road has to be taken.
     fn check_doubts(
         &self,
         (record, lane, is_placed): (&[u8], u8, bool),
         memory: &Memory,
         options: &CheckOptions,
-        (told, mut report): (&mut Told, Box<Report>),
-    ) -> Option<Box<Report>> {
+        (told, report): (&mut Told, &mut Report),
+    ) -> Option<()> {
         let Judge::Record { program, plan, .. } = &self.judge else { return None };
         let mut places = Places::new(record);
         let mut room = 0;
@@ -268,7 +268,7 @@ impl Validator {
                 }
             }
         }
-        Some(report)
+        Some(())
     }
 
     /// All that there is to say of a doubt; none where more than that was found.
@@ -378,7 +378,15 @@ pub struct Checker<'v> {
     told: Told,
     /// What reports are of, shared with no other checker.
     against: Arc<Resolution>,
+    /// Empty ones of these, to be filled again.
+    #[expect(clippy::vec_box, reason = "they are given out in their boxes")]
+    spent: Vec<Box<Report>>,
 }
+
+/// So many reports are kept to be filled again: those of a batch of bad data, which come to less than a megabyte.
+const SPENT_MAX: usize = 512;
+/// Those with room for more findings are not.
+const SPENT_FINDINGS_MAX: usize = 8;
 
 /// Who is told of records, by their places among those judged together.
 type Each<'e> = dyn FnMut(usize, Option<Box<Report>>, Members<'_>) + 'e;
@@ -420,12 +428,11 @@ impl<'v> Checker<'v> {
     /// The same of a record that stands among other bytes; where some dozens of them follow it, it need not be copied.
     pub fn tell_within(&mut self, bytes: &[u8], record: Range<usize>, options: &CheckOptions) -> Option<Box<Report>> {
         let record = Within { bytes, at: record };
-        let report = match self.quickly(&record, options) {
-            Quick::Clean => return None,
-            Quick::Told(report) => report,
-            Quick::Unsure => Box::new(self.validator.check_exactly(record.own(), options)),
-        };
-        has_any(report)
+        match self.quickly(&record, options) {
+            Quick::Clean => None,
+            Quick::Told(report) => Some(report),
+            Quick::Unsure => Some(self.validator.check_exactly(record.own(), options)).filter(has_any).map(Box::new),
+        }
     }
 
     /// The same of a row of a table, without its record: the cells' values stand in the bytes that are `spelled` as JSON, nothing
@@ -509,9 +516,14 @@ impl<'v> Checker<'v> {
             return Quick::Clean;
         }
         self.told.under(options);
-        let about = (&mut self.told, Box::new(Report::against(self.against.clone())));
-        let report = self.validator.check_doubts((record, lane, is_placed), &self.memory, options, about);
-        report.map_or(Quick::Unsure, Quick::Told)
+        let mut report = self.spent.pop().unwrap_or_else(|| Box::new(Report::against(self.against.clone())));
+        let about = (&mut self.told, &mut *report);
+        let is_told = self.validator.check_doubts((record, lane, is_placed), &self.memory, options, about).is_some();
+        if is_told && has_any(&report) {
+            return Quick::Told(report);
+        }
+        self.take_back(report);
+        if is_told { Quick::Clean } else { Quick::Unsure }
     }
 
     /// The same of records that stand one behind another in the same bytes, told in their order. Where they have the same members
@@ -568,7 +580,7 @@ impl<'v> Checker<'v> {
             if proved[at] {
                 match self.told_of_doubts(&bytes[records[at].clone()], (at as u8, true), options) {
                     Quick::Clean => {}
-                    Quick::Told(report) => reports[at] = has_any(report),
+                    Quick::Told(report) => reports[at] = Some(report),
                     Quick::Unsure => proved[at] = false,
                 }
             }
@@ -580,6 +592,17 @@ impl<'v> Checker<'v> {
                 false => (self.tell_within(bytes, record.clone(), options), 0),
             };
             each(at, report, Members { memory: &self.memory, lane: place });
+        }
+    }
+
+    /// Takes back a report that nobody needs any more: the next may be written into it, where it is one that was told here quickly.
+    #[inline]
+    pub fn take_back(&mut self, mut report: Box<Report>) {
+        let is_own = Arc::ptr_eq(&report.against, &self.against);
+        let is_small = report.findings.capacity() <= SPENT_FINDINGS_MAX && report.unlisted.capacity() == 0;
+        if is_own && is_small && self.spent.len() < SPENT_MAX {
+            report.clear();
+            self.spent.push(report);
         }
     }
 
@@ -597,8 +620,8 @@ impl<'v> Checker<'v> {
 }
 
 /// None where nothing was found.
-fn has_any(report: Box<Report>) -> Option<Box<Report>> {
-    (report.errors + report.warnings + report.infos > 0).then_some(report)
+fn has_any(report: &Report) -> bool {
+    report.errors + report.warnings + report.infos > 0
 }
 
 /// What the quick road says of a record.
@@ -606,7 +629,7 @@ fn has_any(report: Box<Report>) -> Option<Box<Report>> {
 pub enum Quick {
     /// There is nothing to find.
     Clean,
-    /// All that is to be found, if anything is.
+    /// All that is to be found, which is something.
     Told(Box<Report>),
     /// The record itself has to be checked.
     Unsure,
