@@ -8,7 +8,7 @@
 
 use super::{
     How, Memory, Run, Today, dependents,
-    search::{Search, Spot},
+    search::{Found, Search, Spot},
 };
 use crate::program::{
     ArrayState, Member, ObjectState, Program, Proof, State, StateId,
@@ -207,12 +207,6 @@ fn are_at(text: Windows<'_>, at: &Places, byte: u8) -> bool {
     at.iter().fold(true, |all, at| all & (text.byte(*at) == byte))
 }
 
-/// Which members each object has, and how many.
-struct Tally {
-    seen: [u128; ABREAST],
-    count: [u32; ABREAST],
-}
-
 /// The members of one object of each record.
 struct Members<'a, 'r, L> {
     run: &'a mut Run<'r, L>,
@@ -237,10 +231,10 @@ struct Strays<'a, 'r, L> {
 }
 
 impl<L: Lanes> Work for Strays<'_, '_, L> {
-    type Gives = Tally;
+    type Gives = [Found; ABREAST];
 
     #[inline(always)]
-    fn run(self) -> Tally {
+    fn run(self) -> [Found; ABREAST] {
         let Members { run, object, file, base } = self.members;
         run.members_astray(object, file, base, self.passed)
     }
@@ -313,8 +307,8 @@ impl<'r, L: Lanes> Run<'r, L> {
             Passed::Some(seen, count) => {
                 let lanes = self.lanes;
                 let members = Members { run: self, object, file: &mut *file, base };
-                let tally = lanes.enter(Strays { members, passed: (seen, count) });
-                file.keep(|lane, _| is_whole(tally.seen[lane], tally.count[lane]));
+                let found = lanes.enter(Strays { members, passed: (seen, count) });
+                file.keep(|lane, _| is_whole(found[lane].seen, found[lane].count));
             }
         }
         self.depth -= 1;
@@ -415,7 +409,7 @@ impl<'r, L: Lanes> Run<'r, L> {
         file: &mut File,
         base: usize,
         (seen, count): (u128, u32),
-    ) -> Tally {
+    ) -> [Found; ABREAST] {
         // Those of each record for themselves: what is written piece by piece would else be read as a whole, and waited for. What
         // stands there from before is not read.
         let (first_spot, size) = (self.memory.spots_in_use, object.members.len());
@@ -472,14 +466,14 @@ impl<'r, L: Lanes> Run<'r, L> {
                 }
             }
         }
-        let tally = Tally { seen: found.map(|found| seen | found.seen), count: found.map(|found| count + found.count) };
-        for lane in 0..ABREAST {
+        let all = found.map(|found| Found { seen: seen | found.seen, count: count + found.count });
+        for (in_step, all) in file.in_step.iter_mut().zip(&all) {
             // None of them twice.
-            file.in_step[lane] &= tally.count[lane] == tally.seen[lane].count_ones();
+            *in_step &= all.count == all.seen.count_ones();
         }
         self.memory.spots_in_use = first_spot;
-        self.looked_at(tally.count.iter().sum());
-        tally
+        self.looked_at(all.iter().map(|all| all.count).sum());
+        all
     }
 
     /// For what looks at values once more.
