@@ -619,7 +619,7 @@ impl<'v> Checker<'v> {
     }
 }
 
-/// None where nothing was found.
+/// Whether anything was found.
 fn has_any(report: &Report) -> bool {
     report.errors + report.warnings + report.infos > 0
 }
