@@ -174,8 +174,7 @@ fn random_schemas_and_records() {
     assert!(accepted * 8 > judged, "only {accepted} of {judged} were accepted, so little was shown");
 }
 
-/// What is wrong with one value may be more than a report lists, and all of it is counted.
-/// Whatever was written into them meanwhile.
+/// Whatever was written into them meanwhile, and whoever told them.
 #[test]
 fn reports_that_were_taken_back_say_nothing_of_before() {
     let schemas = [r#"{"properties":{"a":{"maximum":1},"b":{"maximum":1}}}"#, r#"{"properties":{"a":{"minimum":7}}}"#];
@@ -200,6 +199,7 @@ fn reports_that_were_taken_back_say_nothing_of_before() {
     }
 }
 
+/// What is wrong with one value may be more than a report lists, and all of it is counted.
 #[test]
 fn all_that_is_wrong_below_a_long_name_is_counted() {
     let missing: Vec<String> = (0..126).map(|at| format!("m{at}")).collect();
