@@ -125,14 +125,14 @@ impl<L: Lanes> Work for Lines<'_, L> {
                 for (blocks, from) in [([one, two], at), ([three, four], at + 2 * BLOCK)] {
                     let [low, high] = blocks.map(|block| u64::from(lanes.equal(block, b'\n')));
                     let mut ends = low | high << BLOCK;
-                    // The first is written whether or not there is one: to ask would be a guess each time.
-                    found[count] = from + ends.trailing_zeros() as usize;
-                    count += usize::from(ends != 0);
-                    ends &= ends.wrapping_sub(1);
-                    while ends != 0 {
+                    loop {
+                        // Written whether or not there is a first one: to ask would be a guess each time.
                         found[count] = from + ends.trailing_zeros() as usize;
-                        count += 1;
-                        ends &= ends - 1;
+                        count += usize::from(ends != 0);
+                        ends &= ends.wrapping_sub(1);
+                        if ends == 0 {
+                            break;
+                        }
                     }
                 }
             }
